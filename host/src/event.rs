@@ -1,0 +1,199 @@
+//! Events and the words around them, as every part of the host uses them.
+//!
+//! Not the wire format (see `http`) and not the disk format (see `log::record`): those have types of their own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// Where an event stands in the log: global, gapless, from 0, in commit order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// Where an event stands in its stream, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// Microseconds since the Unix epoch, by the clock of the host that appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(pub u64);
+
+/// How many events, from the first on, have been applied or made durable: the position of the next one.
+///
+/// `Progress(0)` is "nothing yet"; the last event that counts is `last()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Progress(pub u64);
+
+impl Progress {
+    /// The last position that is included, or `None` before the first event.
+    pub fn last(self) -> Option<Position> {
+        self.0.checked_sub(1).map(Position)
+    }
+
+    /// The position of the next event.
+    pub fn next(self) -> Position {
+        Position(self.0)
+    }
+
+    /// Progress that includes `position`.
+    pub fn through(position: Position) -> Self {
+        Self(position.0.saturating_add(1))
+    }
+
+    pub fn includes(self, position: Position) -> bool {
+        position.0 < self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a name was refused. `what` says which kind of name, so that the sentence stands on its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {name:?} is not valid: {why}")]
+pub struct InvalidName {
+    pub what: &'static str,
+    pub name: String,
+    pub why: String,
+}
+
+/// Names stand in keys, in URLs and in logs, so control characters are out, and so is the byte that ends a name in
+/// a key. Length limits keep keys small enough for every block of the index.
+fn check_name(what: &'static str, name: &str, max_bytes: usize) -> Result<(), InvalidName> {
+    let refuse = |why: String| InvalidName { what, name: name.chars().take(80).collect(), why };
+    if name.is_empty() {
+        return Err(refuse("it is empty".into()));
+    }
+    if name.len() > max_bytes {
+        return Err(refuse(format!("it has {} bytes, the limit is {max_bytes}", name.len())));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(refuse("it has a control character".into()));
+    }
+    Ok(())
+}
+
+/// The name of a stream, such as `flight-UA-1545-2013-01-01`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamName(String);
+
+impl StreamName {
+    pub const MAX_BYTES: usize = 512;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = InvalidName;
+
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        check_name("stream name", name, Self::MAX_BYTES)?;
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A label of an event that reads can select by, such as `aircraft:N14228`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(String);
+
+impl Tag {
+    pub const MAX_BYTES: usize = 256;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = InvalidName;
+
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        check_name("tag", name, Self::MAX_BYTES)?;
+        Ok(Self(name.to_owned()))
+    }
+}
+
+/// What an event is: the name of its type and the version of its schema, from 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct EventType {
+    #[serde(rename = "type")]
+    pub name: String,
+    pub schema: u32,
+}
+
+impl EventType {
+    pub const MAX_BYTES: usize = 256;
+
+    pub fn new(name: &str, schema: u32) -> Result<Self, InvalidName> {
+        check_name("event type", name, Self::MAX_BYTES)?;
+        if schema == 0 {
+            let why = "its schema is 0, schemas count from 1".to_owned();
+            return Err(InvalidName { what: "event type", name: name.to_owned(), why });
+        }
+        Ok(Self { name: name.to_owned(), schema })
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} schema {}", self.name, self.schema)
+    }
+}
+
+/// An event that somebody wants to append.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub id: Uuid,
+    pub kind: EventType,
+    /// JSON text, without line breaks.
+    pub data: Box<RawValue>,
+    /// A JSON object as text, without line breaks.
+    pub metadata: Option<Box<RawValue>>,
+    pub tags: Vec<Tag>,
+}
+
+/// Which revision a stream must have for an append to be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedRevision {
+    Any,
+    NoStream,
+    Exists,
+    Exactly(Revision),
+}
+
+impl fmt::Display for ExpectedRevision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::NoStream => f.write_str("no_stream"),
+            Self::Exists => f.write_str("exists"),
+            Self::Exactly(revision) => revision.fmt(f),
+        }
+    }
+}
+
+/// From the oldest on, or from the newest back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forwards,
+    Backwards,
+}

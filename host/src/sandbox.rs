@@ -1,0 +1,29 @@
+//! Runs other people's code: projectors and upcasters, as WebAssembly components without any capability but the
+//! rows that they are handed.
+//!
+//! The way of a module: [`component`] checks the uploaded bytes and makes a component of them, [`compile`] turns
+//! that into machine code in a child process, [`modules`] keeps both by digest, [`instance`] runs it under
+//! [`limits`].
+//!
+//! This module knows nothing of projections, checkpoints or HTTP. What `rows` means for a guest is behind the
+//! [`RowAccess`] trait.
+
+mod bindings;
+mod compile;
+mod component;
+mod digest;
+mod engine;
+mod error;
+mod instance;
+mod limits;
+mod manifest;
+mod modules;
+
+pub use bindings::{Batch, Texts};
+pub use compile::{CHILD_COMMAND, compile_child};
+pub use digest::{Digest, InvalidDigest};
+pub use error::{Category, Error, Failure};
+pub use instance::{NoRows, Projector, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
+pub use limits::Limits;
+pub use manifest::{Manifest, NamedQuery, Needs, ProjectorManifest, Step, UpcasterManifest};
+pub use modules::{Module, ModuleState, Modules, Status};

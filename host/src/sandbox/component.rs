@@ -1,0 +1,128 @@
+//! From uploaded bytes to a component that fits the contract, or a reason why not.
+//!
+//! Accepts a core module that `wit-bindgen` built (it carries its WIT in a custom section) and a ready component.
+
+use std::collections::BTreeSet;
+
+use wasmparser::{Encoding, Parser, Payload, Validator};
+use wit_component::ComponentEncoder;
+
+use super::error::Error;
+use super::limits::Limits;
+use super::manifest::Kind;
+
+/// Everything that a guest may import begins so.
+const CONTRACT: &str = "kinora:engine/";
+
+const PROJECTOR_EXPORTS: [&str; 4] = ["describe", "apply", "flush", "query"];
+const UPCASTER_EXPORTS: [&str; 2] = ["describe", "upcast"];
+
+/// Checks an upload and returns it as a component, with its kind. Does not run any of it.
+pub fn componentize(bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, Kind), Error> {
+    if bytes.len() > limits.module_bytes {
+        return Err(Error::TooLarge { actual: bytes.len(), limit: limits.module_bytes });
+    }
+    let encoding = encoding(bytes)?;
+    Validator::new().validate_all(bytes).map_err(|cause| Error::NotWasm(cause.to_string()))?;
+    let surface = Surface::read(bytes, encoding)?;
+    surface.check_imports()?;
+    let kind = surface.kind()?;
+    let component = match encoding {
+        Encoding::Component => bytes.to_vec(),
+        Encoding::Module => wrap(bytes)?,
+    };
+    Ok((component, kind))
+}
+
+fn encoding(bytes: &[u8]) -> Result<Encoding, Error> {
+    if bytes.is_empty() {
+        return Err(Error::NotWasm("it is empty".into()));
+    }
+    match Parser::new(0).parse_all(bytes).next() {
+        Some(Ok(Payload::Version { encoding, .. })) => Ok(encoding),
+        Some(Err(cause)) => Err(Error::NotWasm(cause.to_string())),
+        _ => Err(Error::NotWasm("it has no header".into())),
+    }
+}
+
+fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|cause| Error::Contract(format!("{cause:#}")))
+}
+
+/// What a module asks of its host and what it offers.
+struct Surface {
+    encoding: Encoding,
+    imports: BTreeSet<String>,
+    exports: BTreeSet<String>,
+}
+
+impl Surface {
+    fn read(bytes: &[u8], encoding: Encoding) -> Result<Self, Error> {
+        let bad = |cause: wasmparser::BinaryReaderError| Error::NotWasm(cause.to_string());
+        let mut surface = Self { encoding, imports: BTreeSet::new(), exports: BTreeSet::new() };
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(bad)? {
+                // Modules and components within a component have imports and exports of their own, which the
+                // outer one satisfies: only the outermost level talks to the host.
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ImportSection(section) if depth == 1 => {
+                    for import in section.into_imports() {
+                        let import = import.map_err(bad)?;
+                        surface.imports.insert(format!("{}#{}", import.module, import.name));
+                    }
+                }
+                Payload::ExportSection(section) if depth == 1 => {
+                    for export in section {
+                        surface.exports.insert(export.map_err(bad)?.name.to_owned());
+                    }
+                }
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        surface.imports.insert(import.map_err(bad)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        surface.exports.insert(export.map_err(bad)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(surface)
+    }
+
+    fn check_imports(&self) -> Result<(), Error> {
+        // Types that a world uses appear as imports of a component under their own plain names.
+        let foreign = |name: &&String| {
+            let plain_type = self.encoding == Encoding::Component && !name.contains([':', '/']);
+            !name.starts_with(CONTRACT) && !plain_type
+        };
+        let foreign: Vec<_> = self.imports.iter().filter(foreign).cloned().collect();
+        if foreign.is_empty() { Ok(()) } else { Err(Error::ForeignImports(foreign)) }
+    }
+
+    fn kind(&self) -> Result<Kind, Error> {
+        let lacks = |wanted: &[&str]| -> Vec<String> {
+            wanted.iter().filter(|name| !self.exports.contains(**name)).map(|name| (*name).to_owned()).collect()
+        };
+        let (projector, upcaster) = (lacks(&PROJECTOR_EXPORTS), lacks(&UPCASTER_EXPORTS));
+        if projector.is_empty() {
+            return Ok(Kind::Projector);
+        }
+        if upcaster.is_empty() {
+            return Ok(Kind::Upcaster);
+        }
+        Err(Error::MissingExports(format!(
+            "a projector needs {}, an upcaster needs {}",
+            projector.join(", "),
+            upcaster.join(", ")
+        )))
+    }
+}

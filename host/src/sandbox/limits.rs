@@ -1,0 +1,88 @@
+//! What a guest may use. Every limit holds for every call, from the first call (`describe`) on.
+
+use std::time::Duration;
+
+/// Limits of the sandbox. Fuel is roughly one unit per WebAssembly instruction; a core burns about a billion units
+/// a second.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Limits {
+    /// Bytes of an uploaded module. A Rust projector has 0.2 to 2 MB, one with a JavaScript engine in it 12 MB.
+    pub module_bytes: usize,
+    /// Linear memory of one instance, in bytes. Leaves room for a cache of some 100,000 rows.
+    pub memory_bytes: usize,
+    /// Elements of all tables of one instance. A large Rust guest has a few thousand functions.
+    pub table_elements: usize,
+    /// Core instances, memories and tables within one component: a wrapped module has about 4.
+    pub instances: usize,
+    /// Stack of WebAssembly frames, in bytes.
+    pub stack_bytes: usize,
+    /// Fuel for `describe`, and for the start functions: enough for any list of tables.
+    pub describe_fuel: u64,
+    /// Fuel for one event: about 0.2 seconds. A batch is given less per event; if it runs out, its events are run
+    /// one at a time with this much each, so whether an event passes does not depend on how events were batched.
+    pub event_fuel: u64,
+    /// Fuel that each event adds to the budget of a batch, on top of the budget of one event.
+    pub batch_event_fuel: u64,
+    /// Fuel for one `flush`: some 100,000 rows to encode, with a wide margin.
+    pub flush_fuel: u64,
+    /// Fuel for one named query: about 2 seconds.
+    pub query_fuel: u64,
+    /// Bytes of the arguments of a named query.
+    pub query_argument_bytes: usize,
+    /// Bytes of the answer of a named query.
+    pub query_answer_bytes: usize,
+    /// Bytes of a row's key: it stands in every index entry, too.
+    pub key_bytes: usize,
+    /// Bytes of a row's value. A read model is served row by row; a row beyond this is a design to rethink.
+    pub value_bytes: usize,
+    /// Bytes of keys and values that one commit may write.
+    pub commit_bytes: usize,
+    /// Bytes of rows in one page of a scan.
+    pub scan_bytes: usize,
+    /// Bytes that an upcaster may return for one batch.
+    pub upcast_bytes: usize,
+    /// Lines kept with a version of a projection; further ones are counted and dropped.
+    pub log_lines: usize,
+    /// Bytes of one such line, and of a fault's message; the rest is cut.
+    pub message_bytes: usize,
+    /// Tables, indexes, handled types, ignored types and queries in a manifest, each.
+    pub manifest_entries: usize,
+    /// Address space of the compiler's process, in bytes.
+    pub compile_memory_bytes: u64,
+    /// Time for the compiler's process. A JavaScript guest takes 10 to 25 seconds.
+    #[serde(serialize_with = "as_seconds")]
+    pub compile_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            module_bytes: 32 << 20,
+            memory_bytes: 192 << 20,
+            table_elements: 100_000,
+            instances: 32,
+            stack_bytes: 512 << 10,
+            describe_fuel: 100_000_000,
+            event_fuel: 200_000_000,
+            batch_event_fuel: 1_000_000,
+            flush_fuel: 20_000_000_000,
+            query_fuel: 2_000_000_000,
+            query_argument_bytes: 64 << 10,
+            query_answer_bytes: 8 << 20,
+            key_bytes: 1 << 10,
+            value_bytes: 1 << 20,
+            commit_bytes: 256 << 20,
+            scan_bytes: 1 << 20,
+            upcast_bytes: 64 << 20,
+            log_lines: 1_000,
+            message_bytes: 4 << 10,
+            manifest_entries: 256,
+            compile_memory_bytes: 4 << 30,
+            compile_time: Duration::from_secs(120),
+        }
+    }
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}

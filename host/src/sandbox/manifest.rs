@@ -1,0 +1,207 @@
+//! What a module says about itself, checked: names that can stand in URLs, no duplicates, no dangling references.
+
+use std::collections::BTreeSet;
+
+use crate::event::EventType;
+use crate::readmodel::{IndexSpec, TableSpec};
+
+use super::bindings::projector::kinora::engine::types as wit;
+use super::bindings::{projector, upcaster};
+use super::error::Error;
+use super::limits::Limits;
+
+/// Which world a module implements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Projector,
+    Upcaster,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Projector => "projector",
+            Self::Upcaster => "upcaster",
+        }
+    }
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Manifest {
+    Projector(ProjectorManifest),
+    Upcaster(UpcasterManifest),
+}
+
+impl Manifest {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Projector(_) => Kind::Projector,
+            Self::Upcaster(_) => Kind::Upcaster,
+        }
+    }
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ProjectorManifest {
+    pub name: String,
+    pub handles: Vec<EventType>,
+    pub ignores: Vec<String>,
+    pub tables: Vec<TableSpec>,
+    pub queries: Vec<NamedQuery>,
+    pub needs: Needs,
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct NamedQuery {
+    pub name: String,
+    pub description: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Needs {
+    pub metadata: bool,
+    pub tags: bool,
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct UpcasterManifest {
+    pub name: String,
+    pub steps: Vec<Step>,
+    pub needs: Needs,
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    pub from: EventType,
+    pub to: Vec<EventType>,
+}
+
+/// The path segment of named queries: no table may have this name.
+pub const QUERIES_SEGMENT: &str = "queries";
+
+/// Bytes of a name of a table, an index or a query.
+const NAME_BYTES: usize = 64;
+
+/// Bytes of a description or of a module's own name.
+const TEXT_BYTES: usize = 4096;
+
+pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<ProjectorManifest, Error> {
+    let checker = Checker { limits };
+    checker.count("handles", manifest.handles.len())?;
+    checker.count("ignores", manifest.ignores.len())?;
+    checker.count("tables", manifest.tables.len())?;
+    checker.count("queries", manifest.queries.len())?;
+    checker.text("name", &manifest.name)?;
+    if manifest.handles.is_empty() {
+        return Err(Error::Manifest("it handles no event type, so it would never have a row".into()));
+    }
+    let handles = manifest.handles.into_iter().map(event_type).collect::<Result<Vec<_>, _>>()?;
+    distinct("handled event type", handles.iter().map(EventType::to_string))?;
+    let tables = manifest.tables.into_iter().map(|table| checker.table(table)).collect::<Result<Vec<_>, _>>()?;
+    distinct("table", tables.iter().map(|table| table.name.clone()))?;
+    let queries = manifest.queries.into_iter().map(|query| checker.query(query)).collect::<Result<Vec<_>, _>>()?;
+    distinct("query", queries.iter().map(|query| query.name.clone()))?;
+    Ok(ProjectorManifest {
+        name: manifest.name,
+        handles,
+        ignores: manifest.ignores,
+        tables,
+        queries,
+        needs: needs(manifest.needs),
+    })
+}
+
+pub fn upcaster(manifest: upcaster::UpcasterManifest, limits: &Limits) -> Result<UpcasterManifest, Error> {
+    let checker = Checker { limits };
+    checker.text("name", &manifest.name)?;
+    checker.count("steps", manifest.steps.len())?;
+    if manifest.steps.is_empty() {
+        return Err(Error::Manifest("it has no step".into()));
+    }
+    let step = |step: upcaster::Step| {
+        checker.count("outputs of a step", step.to.len())?;
+        let to = step.to.into_iter().map(event_type).collect::<Result<Vec<_>, _>>()?;
+        Ok(Step { from: event_type(step.from)?, to })
+    };
+    let steps = manifest.steps.into_iter().map(step).collect::<Result<Vec<_>, Error>>()?;
+    distinct("step from", steps.iter().map(|step| step.from.to_string()))?;
+    Ok(UpcasterManifest { name: manifest.name, steps, needs: needs(manifest.needs) })
+}
+
+fn event_type(event_type: wit::EventType) -> Result<EventType, Error> {
+    EventType::new(&event_type.name, event_type.schema).map_err(|cause| Error::Manifest(cause.to_string()))
+}
+
+fn needs(needs: wit::Needs) -> Needs {
+    Needs { metadata: needs.contains(wit::Needs::METADATA), tags: needs.contains(wit::Needs::TAGS) }
+}
+
+fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.clone()) {
+            return Err(Error::Manifest(format!("{what} {name:?} stands there twice")));
+        }
+    }
+    Ok(())
+}
+
+struct Checker<'a> {
+    limits: &'a Limits,
+}
+
+impl Checker<'_> {
+    fn count(&self, what: &str, count: usize) -> Result<(), Error> {
+        let limit = self.limits.manifest_entries;
+        if count > limit {
+            return Err(Error::Manifest(format!("it has {count} {what}, the limit is {limit}")));
+        }
+        Ok(())
+    }
+
+    fn text(&self, what: &str, text: &str) -> Result<(), Error> {
+        if text.len() > TEXT_BYTES {
+            return Err(Error::Manifest(format!("its {what} has {} bytes, the limit is {TEXT_BYTES}", text.len())));
+        }
+        Ok(())
+    }
+
+    /// Names that stand in URLs as they are.
+    fn name(&self, what: &str, name: &str) -> Result<(), Error> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(plain) {
+            return Err(Error::Manifest(format!(
+                "{what} {name:?} is not a valid name: 1 to {NAME_BYTES} letters, digits, `_` and `-`"
+            )));
+        }
+        Ok(())
+    }
+
+    fn table(&self, table: projector::Table) -> Result<TableSpec, Error> {
+        self.name("table", &table.name)?;
+        if table.name == QUERIES_SEGMENT {
+            return Err(Error::Manifest(format!("a table cannot be called {QUERIES_SEGMENT:?}: its URL is taken")));
+        }
+        self.text("key description", &table.key)?;
+        self.count("indexes", table.indexes.len())?;
+        let mut indexes = Vec::new();
+        for index in table.indexes {
+            self.name("index", &index.name)?;
+            let valid = |path: &String| !path.is_empty() && path.len() <= TEXT_BYTES && path.split('.').all(|f| !f.is_empty());
+            if index.paths.is_empty() || index.paths.len() > self.limits.manifest_entries || !index.paths.iter().all(valid) {
+                return Err(Error::Manifest(format!("index {:?} of table {:?} has no valid paths", index.name, table.name)));
+            }
+            indexes.push(IndexSpec { name: index.name, paths: index.paths });
+        }
+        distinct(&format!("index of table {:?}", table.name), indexes.iter().map(|index| index.name.clone()))?;
+        Ok(TableSpec { name: table.name, key: table.key, indexes })
+    }
+
+    fn query(&self, query: projector::NamedQuery) -> Result<NamedQuery, Error> {
+        self.name("query", &query.name)?;
+        self.text("description", &query.description)?;
+        Ok(NamedQuery { name: query.name, description: query.description })
+    }
+}

@@ -1,0 +1,73 @@
+//! What all RocksDB databases of a host share: the block cache, the budget for memtables, and the options that
+//! every database of ours starts from.
+//!
+//! A host has one database for the log and one for each projection version, because a database has one write
+//! queue and one stall controller: a heavy replay in the same database would hold up appends.
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager};
+
+/// Blocks of all databases, decompressed. Part of the promise that a host fits into 512 MiB.
+const BLOCK_CACHE_BYTES: usize = 96 * 1024 * 1024;
+
+/// Memtables of all databases together. Beyond it RocksDB flushes early; it never stalls a writer for it.
+const WRITE_BUFFERS_BYTES: usize = 128 * 1024 * 1024;
+
+/// A memtable of one column family.
+const WRITE_BUFFER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Background threads for flushes and compactions, for all databases (they share RocksDB's default `Env`).
+const BACKGROUND_JOBS: i32 = 2;
+
+/// Bits of Bloom filter for each key: about 1 % false positives.
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+/// The resources that the databases of one host share. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage {
+    cache: Cache,
+    write_buffers: WriteBufferManager,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            cache: Cache::new_lru_cache(BLOCK_CACHE_BYTES),
+            write_buffers: WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false),
+        }
+    }
+}
+
+impl Storage {
+    /// Options of a database: what holds for it as a whole.
+    pub fn database_options(&self) -> Options {
+        let mut options = self.family_options();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_write_buffer_manager(&self.write_buffers);
+        options.set_max_background_jobs(BACKGROUND_JOBS);
+        options.set_max_open_files(256);
+        options.set_keep_log_file_num(4);
+        options.set_max_total_wal_size(256 * 1024 * 1024);
+        options.set_bytes_per_sync(1024 * 1024);
+        options
+    }
+
+    /// Options of a column family: Bloom filters, LZ4, and Zstandard for the coldest level.
+    pub fn family_options(&self) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&self.cache);
+        table.set_block_size(16 * 1024);
+        table.set_format_version(6);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&table);
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        options
+    }
+}
