@@ -197,3 +197,33 @@ pub enum Direction {
     Forwards,
     Backwards,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_stand_in_a_key_or_a_url_are_refused_with_the_reason() {
+        for (name, why) in [("", "empty"), ("a\nb", "control"), ("a\0", "control"), (&*"x".repeat(513), "513 bytes")] {
+            let error = name.parse::<StreamName>().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!("x".repeat(512).parse::<StreamName>().is_ok());
+        assert!("flight/UA 1545 é".parse::<StreamName>().is_ok());
+    }
+
+    #[test]
+    fn schemas_count_from_one() {
+        assert!(EventType::new("FlightDeparted", 0).is_err());
+        assert_eq!(EventType::new("FlightDeparted", 2).unwrap().to_string(), "FlightDeparted schema 2");
+    }
+
+    #[test]
+    fn progress_counts_events_and_positions_count_from_zero() {
+        assert_eq!(Progress::default().last(), None);
+        let progress = Progress::through(Position(0));
+        assert_eq!((progress.last(), progress.next()), (Some(Position(0)), Position(1)));
+        assert!(progress.includes(Position(0)) && !progress.includes(Position(1)));
+    }
+}

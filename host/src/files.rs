@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Bytes of a secret: one block of SHA-256, the longest key that HMAC takes as it is.
+pub const SECRET_BYTES: usize = 64;
+
 /// Replaces a file in one atomic step: after a crash it has its old content or its new one, and what this function
 /// has returned for stays.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -15,17 +18,64 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Reads a key of 32 random bytes, or makes one that only the owner can read.
-pub fn secret(path: &Path) -> io::Result<[u8; 32]> {
+/// Reads a key of [`SECRET_BYTES`] random bytes, or makes one that only the owner can read.
+pub fn secret(path: &Path) -> io::Result<[u8; SECRET_BYTES]> {
     match std::fs::read(path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| io::Error::other("the file does not have 32 bytes; remove it to get a new key")),
+        Ok(bytes) => bytes
+            .try_into()
+            .map_err(|_| io::Error::other("the file does not have the bytes of a key; remove it to get a new key")),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            let mut bytes = [0; 32];
+            let mut bytes = [0; SECRET_BYTES];
             getrandom::fill(&mut bytes).map_err(io::Error::other)?;
             // Temporary files are made with mode 0600, and keep it.
             write_durably(path, &bytes)?;
             Ok(bytes)
         }
         Err(cause) => Err(cause),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_its_new_content_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_durably(&path, b"old").unwrap();
+        write_durably(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        let first = secret(&path).unwrap();
+        assert_ne!(first, [0; SECRET_BYTES]);
+        assert_eq!(secret(&path).unwrap(), first);
+        assert_ne!(secret(&dir.path().join("other")).unwrap(), first);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_a_secret() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        secret(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_secret_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret.key");
+        std::fs::write(&path, b"short").unwrap();
+        assert!(secret(&path).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"short");
     }
 }

@@ -1,1 +1,7 @@
+//! Kinora: a projection engine for event-sourced systems. See `ARCHITECTURE.md` for the code map and the invariants.
 
+pub mod event;
+pub mod files;
+pub mod readmodel;
+pub mod sandbox;
+pub mod storage;

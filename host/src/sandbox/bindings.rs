@@ -66,7 +66,9 @@ impl Texts {
         let mut start = 0;
         for (index, end) in self.ends.iter().enumerate() {
             if *end < start || *end as usize > self.bytes.len() {
-                return Err(format!("{what}: text {index} ends at {end}, which is before its start or after the bytes"));
+                return Err(format!(
+                    "{what}: text {index} ends at {end}, which is before its start or after the bytes"
+                ));
             }
             start = *end;
         }
@@ -82,12 +84,16 @@ impl Texts {
 #[error("a column of texts has more than 4 GiB")]
 pub struct TextsTooLong;
 
+// The type is generated, so there is no place for a derive.
+#[allow(clippy::derivable_impls)]
 impl Default for Texts {
     fn default() -> Self {
         Self { ends: Vec::new(), bytes: Vec::new() }
     }
 }
 
+// The type is generated, so there is no place for a derive.
+#[allow(clippy::derivable_impls)]
 impl Default for Batch {
     fn default() -> Self {
         Self {
@@ -121,5 +127,33 @@ impl Batch {
         self.payloads.clear();
         self.metadata.clear();
         self.tags.clear();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_gives_back_what_was_pushed() {
+        let mut texts = Texts::default();
+        for text in ["a", "", "bcd"] {
+            texts.push(text.as_bytes()).unwrap();
+        }
+        assert_eq!(texts.iter().collect::<Vec<_>>(), [&b"a"[..], b"", b"bcd"]);
+        assert_eq!((texts.get(1), texts.get(2), texts.get(3)), (Some(&b""[..]), Some(&b"bcd"[..]), None));
+        assert_eq!(texts.check("it"), Ok(()));
+    }
+
+    #[test]
+    fn lengths_that_lie_are_found_and_never_read_beyond_the_bytes() {
+        let lies = [(vec![2, 1], 2), (vec![1, 9], 2), (vec![1], 2), (vec![], 1), (vec![u32::MAX], 3)];
+        for (ends, bytes) in lies {
+            let texts = Texts { ends: ends.clone(), bytes: vec![b'x'; bytes] };
+            assert!(texts.check("it").is_err(), "{ends:?}");
+            assert!(texts.iter().count() <= ends.len());
+            assert_eq!(texts.get(5), None);
+        }
     }
 }

@@ -38,7 +38,8 @@ pub async fn compile(program: &Path, component: Vec<u8>, limits: &Limits) -> Res
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let (Some(mut stdin), Some(mut stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(Error::Compile("the compiler's process has no pipes".into()));
     };

@@ -49,7 +49,7 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
     ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .map_err(|cause| Error::Contract(format!("{cause:#}")))
 }
 
@@ -124,5 +124,66 @@ impl Surface {
             projector.join(", "),
             upcaster.join(", ")
         )))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn refused(wat: &str) -> Error {
+        componentize(&wat::parse_str(wat).unwrap(), &Limits::default()).unwrap_err()
+    }
+
+    #[test]
+    fn bytes_that_are_not_webassembly_are_refused() {
+        for bytes in [&b""[..], b"hello", b"\0asm", b"\0asm\x01\0\0\0\xff"] {
+            assert!(matches!(componentize(bytes, &Limits::default()), Err(Error::NotWasm(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_module_over_the_limit_is_refused_with_both_figures() {
+        let limits = Limits { module_bytes: 7, ..Limits::default() };
+        let error = componentize(&wat::parse_str("(module)").unwrap(), &limits).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { actual: 8, limit: 7 }), "{error}");
+    }
+
+    #[test]
+    fn imports_outside_the_contract_are_refused_by_name() {
+        let error = refused(
+            r#"(module (import "env" "now" (func)) (import "kinora:engine/diagnostics@1.0.0" "log" (func))
+                 (import "wasi_snapshot_preview1" "fd_write" (func)))"#,
+        );
+        let Error::ForeignImports(names) = &error else { unreachable!("{error}") };
+        assert_eq!(names, &["env#now", "wasi_snapshot_preview1#fd_write"]);
+    }
+
+    #[test]
+    fn a_component_with_foreign_imports_is_refused_by_name() {
+        let error = refused(r#"(component (import "wasi:clocks/monotonic-clock@0.2.0" (instance)))"#);
+        let Error::ForeignImports(names) = &error else { unreachable!("{error}") };
+        assert_eq!(names, &["wasi:clocks/monotonic-clock@0.2.0"]);
+    }
+
+    #[test]
+    fn a_module_without_the_exports_is_told_which_ones_it_lacks() {
+        let error = refused(r#"(module (func (export "describe")) (func (export "apply")))"#);
+        assert!(matches!(error, Error::MissingExports(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("flush, query") && text.contains("needs upcast"), "{text}");
+    }
+
+    #[test]
+    fn a_core_module_that_does_not_carry_the_contract_is_refused() {
+        let error = refused(r#"(module (func (export "describe")) (func (export "upcast")))"#);
+        assert!(matches!(error, Error::Contract(_)), "{error}");
+    }
+
+    #[test]
+    fn the_imports_of_an_inner_module_are_not_those_of_the_component() {
+        let wat = r#"(component (core module (import "env" "f" (func))))"#;
+        assert!(matches!(refused(wat), Error::MissingExports(_)));
     }
 }

@@ -25,8 +25,13 @@ pub trait RowAccess: Send {
     fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure>;
 
     /// Rows of a range, at most `limit` of them and about `max_bytes` bytes.
-    fn scan(&mut self, table: u32, range: &Range, limit: usize, max_bytes: usize)
-    -> Result<Vec<(String, Vec<u8>)>, Failure>;
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure>;
 
     /// Writes a row, or deletes it (`None`).
     fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure>;
@@ -278,7 +283,11 @@ impl Guest {
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
-    fn call<T>(&mut self, fuel: u64, call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>) -> Result<T, Failure> {
+    fn call<T>(
+        &mut self,
+        fuel: u64,
+        call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
         self.store.set_fuel(fuel).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
         self.store.data_mut().panic = None;
         call(&mut self.store).map_err(|error| self.explain(&error, fuel))
@@ -292,7 +301,8 @@ impl Guest {
         let refused = state.meter.refused.take();
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => {
-                let message = format!("the guest used up its fuel of {fuel} instructions: it loops, or one event costs too much");
+                let message =
+                    format!("the guest used up its fuel of {fuel} instructions: it loops, or one event costs too much");
                 return Failure::new(Category::Fuel, message);
             }
             Some(Trap::StackOverflow) => {

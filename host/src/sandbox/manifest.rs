@@ -189,9 +189,16 @@ impl Checker<'_> {
         let mut indexes = Vec::new();
         for index in table.indexes {
             self.name("index", &index.name)?;
-            let valid = |path: &String| !path.is_empty() && path.len() <= TEXT_BYTES && path.split('.').all(|f| !f.is_empty());
-            if index.paths.is_empty() || index.paths.len() > self.limits.manifest_entries || !index.paths.iter().all(valid) {
-                return Err(Error::Manifest(format!("index {:?} of table {:?} has no valid paths", index.name, table.name)));
+            let valid =
+                |path: &String| !path.is_empty() && path.len() <= TEXT_BYTES && path.split('.').all(|f| !f.is_empty());
+            if index.paths.is_empty()
+                || index.paths.len() > self.limits.manifest_entries
+                || !index.paths.iter().all(valid)
+            {
+                return Err(Error::Manifest(format!(
+                    "index {:?} of table {:?} has no valid paths",
+                    index.name, table.name
+                )));
             }
             indexes.push(IndexSpec { name: index.name, paths: index.paths });
         }

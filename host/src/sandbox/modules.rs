@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compile;
 use super::component::componentize;
 use super::digest::Digest;
 use super::engine::{engine, fingerprint};
@@ -27,7 +28,7 @@ use super::error::Error;
 use super::instance::{NoRows, ProjectorPre, UpcasterPre};
 use super::limits::Limits;
 use super::manifest::{self, Kind, Manifest, ProjectorManifest, UpcasterManifest};
-use super::compile;
+use crate::files::SECRET_BYTES;
 
 /// Bytes of a SHA-256 MAC.
 const MAC_BYTES: usize = 32;
@@ -101,7 +102,7 @@ pub struct Modules {
     compiler: PathBuf,
     limits: Arc<Limits>,
     engine: Engine,
-    secret: [u8; 32],
+    secret: [u8; SECRET_BYTES],
     /// A std lock: it is never held across an await, and never while anything slow happens.
     entries: RwLock<BTreeMap<Digest, Status>>,
     /// Compiling takes a core and gigabytes at worst, so one module at a time.
@@ -113,7 +114,7 @@ impl Modules {
     /// Opens the folder and loads what is in it; modules whose code does not fit this engine start compiling.
     ///
     /// `compiler` is the program that knows [`super::CHILD_COMMAND`], `secret` the key that code is signed with.
-    pub fn open(dir: &Path, compiler: PathBuf, secret: [u8; 32], limits: Limits) -> Result<Arc<Self>, Error> {
+    pub fn open(dir: &Path, compiler: PathBuf, secret: [u8; SECRET_BYTES], limits: Limits) -> Result<Arc<Self>, Error> {
         std::fs::create_dir_all(dir).map_err(|cause| store_error(dir, cause))?;
         let modules = Arc::new(Self {
             dir: dir.to_owned(),
