@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod files;
+pub mod log;
 pub mod readmodel;
 pub mod sandbox;
 pub mod storage;

@@ -45,12 +45,18 @@ fn encoding(bytes: &[u8]) -> Result<Encoding, Error> {
     }
 }
 
+/// Wraps a core module. One that does not carry its WIT would become an empty component, so the result is looked
+/// at once more.
 fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
-    ComponentEncoder::default()
+    let component = ComponentEncoder::default()
         .validate(true)
         .module(module)
         .and_then(|encoder| encoder.encode())
-        .map_err(|cause| Error::Contract(format!("{cause:#}")))
+        .map_err(|cause| Error::Contract(format!("{cause:#}")))?;
+    match Surface::read(&component, Encoding::Component)?.kind() {
+        Ok(_) => Ok(component),
+        Err(_) => Err(Error::Contract("the core module does not carry its WIT: build it with the SDK".into())),
+    }
 }
 
 /// What a module asks of its host and what it offers.

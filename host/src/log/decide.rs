@@ -1,0 +1,167 @@
+//! Whether a request is accepted: a pure function of the state and the request, apart from all I/O, so that a
+//! model can test it and a replicated log can drive it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::event::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
+
+/// Events for any number of streams, to be appended all or none.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    pub appends: Vec<StreamAppend>,
+}
+
+#[derive(Clone, Debug)]
+pub struct StreamAppend {
+    pub stream: StreamName,
+    pub expected: ExpectedRevision,
+    pub events: Vec<NewEvent>,
+}
+
+/// What an append did, or what the same request did when it was made for the first time (`duplicate`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub first: Position,
+    pub last: Position,
+    /// The revision of the last event of this request in each stream, in the order of the request.
+    pub streams: Vec<(StreamName, Revision)>,
+    pub duplicate: bool,
+}
+
+/// Every check that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejection {
+    pub wrong_revisions: Vec<WrongRevision>,
+    pub reused_ids: Vec<IdReused>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongRevision {
+    pub stream: StreamName,
+    pub expected: ExpectedRevision,
+    /// `None`: there is no such stream.
+    pub current: Option<Revision>,
+}
+
+/// An event id that is taken: by another event of the log, or (`position` is `None`) within the request itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdReused {
+    pub id: Uuid,
+    pub position: Option<Position>,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut checks = Vec::new();
+        for WrongRevision { stream, expected, current } in &self.wrong_revisions {
+            let current = current.map_or("it does not exist".to_owned(), |at| format!("it is at revision {at}"));
+            checks.push(format!("stream {stream} was expected at {expected}, but {current}"));
+        }
+        for IdReused { id, position } in &self.reused_ids {
+            checks.push(match position {
+                Some(position) => format!("id {id} belongs to another event, at position {position}"),
+                None => format!("id {id} stands twice in the request"),
+            });
+        }
+        f.write_str(&checks.join("; "))
+    }
+}
+
+/// What a decision depends on: the log, with all that was accepted before.
+pub trait State {
+    type Error;
+
+    fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Self::Error>;
+
+    fn position_of(&self, id: Uuid) -> Result<Option<Position>, Self::Error>;
+
+    /// The revision of the event at `position`, if it says the same as `event` in `stream`.
+    fn same(&self, position: Position, stream: &StreamName, event: &NewEvent) -> Result<Option<Revision>, Self::Error>;
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To be appended: for each event, in order, its revision.
+    Accept(Vec<Revision>),
+    /// Done before: answered as it was then.
+    Duplicate(Appended),
+    Reject(Rejection),
+}
+
+pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, S::Error> {
+    let mut rejection = Rejection::default();
+    let mut known = Vec::new();
+    let mut seen = HashSet::new();
+    let mut fresh = 0;
+    for (append, event) in events(request) {
+        if !seen.insert(event.id) {
+            rejection.reused_ids.push(IdReused { id: event.id, position: None });
+        } else if let Some(position) = state.position_of(event.id)? {
+            match state.same(position, &append.stream, event)? {
+                Some(revision) => known.push((append.stream.clone(), revision, position, event.id)),
+                None => rejection.reused_ids.push(IdReused { id: event.id, position: Some(position) }),
+            }
+        } else {
+            fresh += 1;
+        }
+    }
+    if fresh == 0
+        && rejection.reused_ids.is_empty()
+        && let Some(appended) = as_the_first_time(request, &known)
+    {
+        return Ok(Decision::Duplicate(appended));
+    }
+    // A part of the request that is there already can be no retry of this request.
+    rejection.reused_ids.extend(known.into_iter().map(|(_, _, at, id)| IdReused { id, position: Some(at) }));
+
+    let revisions = number(state, request, &mut rejection)?;
+    if rejection == Rejection::default() { Ok(Decision::Accept(revisions)) } else { Ok(Decision::Reject(rejection)) }
+}
+
+fn events(request: &AppendRequest) -> impl Iterator<Item = (&StreamAppend, &NewEvent)> {
+    request.appends.iter().flat_map(|append| append.events.iter().map(move |event| (append, event)))
+}
+
+/// The answer to a request all of whose events are there already, if they stand there as one request.
+fn as_the_first_time(request: &AppendRequest, known: &[(StreamName, Revision, Position, Uuid)]) -> Option<Appended> {
+    let (first, last) = (known.first()?.2, known.last()?.2);
+    let together = known.iter().zip(first.0..).all(|(event, position)| event.2.0 == position);
+    let last_in = |append: &StreamAppend| {
+        let last = known.iter().rfind(|event| event.0 == append.stream)?;
+        Some((append.stream.clone(), last.1))
+    };
+    let streams = request.appends.iter().filter_map(last_in).collect();
+    together.then_some(Appended { first, last, streams, duplicate: true })
+}
+
+/// Checks the expected revisions and numbers the events.
+fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Revision>, S::Error> {
+    let mut heads: HashMap<&StreamName, Option<Revision>> = HashMap::new();
+    let mut revisions = Vec::new();
+    for append in &request.appends {
+        let mut current = match heads.get(&append.stream) {
+            Some(head) => *head,
+            None => state.head(&append.stream)?,
+        };
+        let holds = match append.expected {
+            ExpectedRevision::Any => true,
+            ExpectedRevision::NoStream => current.is_none(),
+            ExpectedRevision::Exists => current.is_some(),
+            ExpectedRevision::Exactly(revision) => current == Some(revision),
+        };
+        if !holds {
+            let (stream, expected) = (append.stream.clone(), append.expected);
+            rejection.wrong_revisions.push(WrongRevision { stream, expected, current });
+        }
+        for _ in &append.events {
+            let next = Revision(current.map_or(0, |revision| revision.0 + 1));
+            revisions.push(next);
+            current = Some(next);
+        }
+        heads.insert(&append.stream, current);
+    }
+    Ok(revisions)
+}

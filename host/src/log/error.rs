@@ -1,0 +1,47 @@
+//! What can go wrong with the log, and what the caller can do.
+
+use std::path::PathBuf;
+
+use crate::event::Position;
+
+use super::decide::Rejection;
+
+/// The log itself is in trouble: for the person who runs the host.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("another process has the log at {} open: stop it, or choose another data folder", .0.display())]
+    Locked(PathBuf),
+    #[error("the log at {} cannot be opened: {cause}", dir.display())]
+    Open { dir: PathBuf, cause: rocksdb::Error },
+    #[error("the log at {} has format {found}, this program knows format {known}", dir.display())]
+    Format { dir: PathBuf, found: String, known: u32 },
+    #[error("the log is damaged at position {position}: {what}; restore it from a backup")]
+    Corrupt { position: Position, what: String },
+    #[error("the log's index {family} is damaged: {what}; restore it from a backup")]
+    CorruptIndex { family: &'static str, what: String },
+    #[error("the log cannot be read or written: {0}")]
+    Storage(#[from] rocksdb::Error),
+    #[error("the log's writer cannot be started: {0}")]
+    Thread(String),
+}
+
+/// An append was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    #[error("{0}")]
+    Rejected(Rejection),
+    #[error("the request has no events")]
+    Empty,
+    #[error("{actual} {what}, the limit is {limit}")]
+    TooLarge { what: &'static str, actual: usize, limit: usize },
+    #[error("{queued} requests are waiting already: try again")]
+    Busy { queued: usize },
+    #[error(
+        "a write to the log has failed, so it takes no more until the host is restarted; nothing acknowledged is lost"
+    )]
+    Poisoned,
+    #[error("the append failed and was not acknowledged: {0}")]
+    Failed(Error),
+}

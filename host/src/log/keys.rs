@@ -1,0 +1,89 @@
+//! Every key of the log's database.
+//!
+//! | family    | key                                   | value                                   |
+//! |-----------|---------------------------------------|-----------------------------------------|
+//! | `events`  | position, u64 big-endian              | record (see `record`)                   |
+//! | `streams` | stream, NUL, revision, u64 big-endian | position, u64 big-endian                |
+//! | `heads`   | stream                                | revision, u64 big-endian                |
+//! | `types`   | type, NUL, schema, u32 big-endian     | count, first position, u64 big-endian   |
+//! | `ids`     | event id, 16 bytes                    | position, u64 big-endian                |
+//! | `meta`    | `format`                              | format version, u32 big-endian          |
+//!
+//! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
+
+use crate::event::{Position, Revision};
+
+pub const EVENTS: &str = "events";
+pub const STREAMS: &str = "streams";
+pub const HEADS: &str = "heads";
+pub const TYPES: &str = "types";
+pub const IDS: &str = "ids";
+pub const META: &str = "meta";
+
+pub const FAMILIES: [&str; 6] = [EVENTS, STREAMS, HEADS, TYPES, IDS, META];
+
+pub const FORMAT_KEY: &[u8] = b"format";
+
+pub fn event(position: Position) -> [u8; 8] {
+    position.0.to_be_bytes()
+}
+
+pub fn stream(stream: &str, revision: Revision) -> Vec<u8> {
+    named(stream, &revision.0.to_be_bytes())
+}
+
+pub fn event_type(name: &str, schema: u32) -> Vec<u8> {
+    named(name, &schema.to_be_bytes())
+}
+
+fn named(name: &str, number: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len() + 1 + number.len());
+    key.extend_from_slice(name.as_bytes());
+    key.push(0);
+    key.extend_from_slice(number);
+    key
+}
+
+/// Splits what [`event_type`] made.
+pub fn split_event_type(key: &[u8]) -> Option<(&str, u32)> {
+    let (rest, schema) = key.split_last_chunk::<4>()?;
+    let name = std::str::from_utf8(rest.strip_suffix(b"\0")?).ok()?;
+    Some((name, u32::from_be_bytes(*schema)))
+}
+
+/// The revision in a key of `streams`, if the key belongs to this stream.
+pub fn revision_of(key: &[u8], stream: &str) -> Option<Revision> {
+    let rest = key.strip_prefix(stream.as_bytes())?.strip_prefix(b"\0")?;
+    number(rest).map(Revision)
+}
+
+pub fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_these_bytes() {
+        assert_eq!(event(Position(258)), [0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(stream("ab", Revision(1)), b"ab\0\0\0\0\0\0\0\0\x01");
+        assert_eq!(event_type("T", 2), b"T\0\0\0\0\x02");
+    }
+
+    #[test]
+    fn a_stream_is_not_taken_for_one_whose_name_it_begins_with() {
+        let key = stream("ab", Revision(7));
+        assert_eq!(revision_of(&key, "ab"), Some(Revision(7)));
+        assert_eq!(revision_of(&key, "a"), None);
+        assert!(stream("a", Revision(u64::MAX)) < stream("ab", Revision(0)));
+    }
+
+    #[test]
+    fn an_event_type_survives_the_round_trip() {
+        assert_eq!(split_event_type(&event_type("Flight", 0x0001_0000)), Some(("Flight", 0x0001_0000)));
+        assert_eq!(split_event_type(b"abc"), None);
+    }
+}

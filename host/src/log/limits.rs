@@ -1,0 +1,65 @@
+//! What one append may bring.
+
+use super::decide::AppendRequest;
+use super::error::AppendError;
+
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Limits {
+    /// Bytes of an event's data and metadata, each. An event is a fact, not a file.
+    pub event_bytes: usize,
+    /// Tags of one event: each is an entry to find it by.
+    pub event_tags: usize,
+    /// Events of one request: they are decided and written as one unit.
+    pub request_events: usize,
+    /// Bytes of data and metadata of one request.
+    pub request_bytes: usize,
+    /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting.
+    pub queued_requests: usize,
+    /// Events of one group commit: enough to make a sync cheap, few enough to keep the others' wait short.
+    pub commit_events: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            event_bytes: 1 << 20,
+            event_tags: 32,
+            request_events: 10_000,
+            request_bytes: 16 << 20,
+            queued_requests: 4_096,
+            commit_events: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Refuses what is over a limit, before it is queued.
+    pub fn check(&self, request: &AppendRequest) -> Result<(), AppendError> {
+        let refuse = |what, actual, limit| Err(AppendError::TooLarge { what, actual, limit });
+        let (mut events, mut bytes) = (0, 0);
+        for event in request.appends.iter().flat_map(|append| &append.events) {
+            let data = event.data.get().len();
+            let metadata = event.metadata.as_ref().map_or(0, |json| json.get().len());
+            for (what, actual) in [("bytes of an event's data", data), ("bytes of an event's metadata", metadata)] {
+                if actual > self.event_bytes {
+                    return refuse(what, actual, self.event_bytes);
+                }
+            }
+            if event.tags.len() > self.event_tags {
+                return refuse("tags of an event", event.tags.len(), self.event_tags);
+            }
+            events += 1;
+            bytes += data + metadata;
+        }
+        if events == 0 {
+            return Err(AppendError::Empty);
+        }
+        if events > self.request_events {
+            return refuse("events of a request", events, self.request_events);
+        }
+        if bytes > self.request_bytes {
+            return refuse("bytes of a request", bytes, self.request_bytes);
+        }
+        Ok(())
+    }
+}

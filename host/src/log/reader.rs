@@ -1,0 +1,199 @@
+//! Reading the log: in order, by stream, by id. Every record's checksum is verified on the way, and a gap is damage.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rocksdb::{ColumnFamily, DB, Direction as Toward, IteratorMode, ReadOptions};
+use uuid::Uuid;
+
+use crate::event::{Direction, Position, Progress, Revision, StreamName};
+
+use super::error::Error;
+use super::record::{RecordRef, Recorded};
+use super::{FORMAT, Log, keys, record};
+
+/// Bytes that a long scan reads ahead of itself.
+const READAHEAD_BYTES: usize = 2 << 20;
+
+/// How often a type occurs in the log, with one schema, and where first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeCount {
+    pub kind: String,
+    pub schema: u32,
+    pub count: u64,
+    pub first: Position,
+}
+
+impl Log {
+    /// Visits the events from `from` on, up to `upto` or what is durable, until `visit` breaks off.
+    pub fn scan(
+        &self,
+        from: Position,
+        upto: Progress,
+        mut visit: impl FnMut(Position, RecordRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let upto = upto.min(self.progress());
+        if !upto.includes(from) {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(keys::event(upto.next()));
+        options.set_readahead_size(READAHEAD_BYTES);
+        options.fill_cache(false);
+        let db = &self.inner.db;
+        let mut rows = db.raw_iterator_cf_opt(family(db, keys::EVENTS)?, options);
+        rows.seek(keys::event(from));
+        let mut position = from;
+        while upto.includes(position) {
+            let Some((key, bytes)) = rows.item() else {
+                rows.status()?;
+                return Err(Error::Corrupt { position, what: "there is no event".into() });
+            };
+            if key != keys::event(position) {
+                return Err(Error::Corrupt { position, what: "there is no event, but later ones exist".into() });
+            }
+            if visit(position, decode(position, bytes)?).is_break() {
+                return Ok(());
+            }
+            position = Position(position.0 + 1);
+            rows.next();
+        }
+        Ok(())
+    }
+
+    /// At most `limit` events from `from` on, towards the end or the beginning.
+    pub fn read(&self, from: Position, direction: Direction, limit: usize) -> Result<Vec<Recorded>, Error> {
+        let mut found = Vec::new();
+        match direction {
+            Direction::Forwards => {
+                let upto = Progress(from.0.saturating_add(limit as u64));
+                self.scan(from, upto, |position, record| {
+                    found.push(record.to_owned(position));
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Direction::Backwards => {
+                let Some(last) = self.progress().last() else { return Ok(found) };
+                let mut next = Some(from.min(last).0);
+                while let Some(position) = next.filter(|_| found.len() < limit).map(Position) {
+                    let missing = || Error::Corrupt { position, what: "there is no event".into() };
+                    found.push(self.event(position)?.ok_or_else(missing)?);
+                    next = position.0.checked_sub(1);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// At most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    pub fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, Error> {
+        let durable = self.progress();
+        let db = &self.inner.db;
+        let start = keys::stream(stream.as_str(), from);
+        let toward = match direction {
+            Direction::Forwards => Toward::Forward,
+            Direction::Backwards => Toward::Reverse,
+        };
+        let mut found = Vec::new();
+        for entry in db.iterator_cf(family(db, keys::STREAMS)?, IteratorMode::From(&start, toward)) {
+            let (key, value) = entry?;
+            if found.len() == limit || keys::revision_of(&key, stream.as_str()).is_none() {
+                break;
+            }
+            let position = Position(keys::number(&value).ok_or_else(|| bad_key(keys::STREAMS, &key))?);
+            if durable.includes(position) {
+                let missing = || Error::Corrupt { position, what: format!("stream {stream} has an event here") };
+                found.push(self.event(position)?.ok_or_else(missing)?);
+            }
+        }
+        Ok(found)
+    }
+
+    pub fn event(&self, position: Position) -> Result<Option<Recorded>, Error> {
+        if !self.progress().includes(position) {
+            return Ok(None);
+        }
+        record(&self.inner.db, position, |record| record.to_owned(position))
+    }
+
+    /// The revision of a stream's last event, or `None` if there is no such stream.
+    pub fn stream_head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
+        head(&self.inner.db, stream)
+    }
+
+    /// Which event types the log holds, ordered by name and schema.
+    pub fn types(&self) -> Result<Vec<TypeCount>, Error> {
+        types(&self.inner.db)
+    }
+}
+
+pub fn family<'a>(db: &'a DB, name: &'static str) -> Result<&'a ColumnFamily, Error> {
+    db.cf_handle(name).ok_or_else(|| Error::CorruptIndex { family: name, what: "it is missing".into() })
+}
+
+pub fn bad_key(family: &'static str, key: &[u8]) -> Error {
+    Error::CorruptIndex { family, what: format!("the entry {} makes no sense", hex::encode(key)) }
+}
+
+pub fn decode(position: Position, bytes: &[u8]) -> Result<RecordRef<'_>, Error> {
+    record::decode(position, bytes).map_err(|damage| Error::Corrupt { position, what: damage.to_string() })
+}
+
+pub fn record<T>(db: &DB, position: Position, read: impl FnOnce(RecordRef<'_>) -> T) -> Result<Option<T>, Error> {
+    match db.get_pinned_cf(family(db, keys::EVENTS)?, keys::event(position))? {
+        Some(bytes) => decode(position, &bytes).map(|record| Some(read(record))),
+        None => Ok(None),
+    }
+}
+
+pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Revision>, Error> {
+    number(db, keys::HEADS, stream.as_str().as_bytes()).map(|head| head.map(Revision))
+}
+
+pub fn position_of(db: &DB, id: Uuid) -> Result<Option<Position>, Error> {
+    number(db, keys::IDS, id.as_bytes()).map(|position| position.map(Position))
+}
+
+fn number(db: &DB, name: &'static str, key: &[u8]) -> Result<Option<u64>, Error> {
+    match db.get_pinned_cf(family(db, name)?, key)? {
+        Some(value) => keys::number(&value).map(Some).ok_or_else(|| bad_key(name, key)),
+        None => Ok(None),
+    }
+}
+
+pub fn types(db: &DB) -> Result<Vec<TypeCount>, Error> {
+    let mut types = Vec::new();
+    for entry in db.iterator_cf(family(db, keys::TYPES)?, IteratorMode::Start) {
+        let (key, value) = entry?;
+        let counts =
+            value.split_at_checked(8).and_then(|(count, first)| Some((keys::number(count)?, keys::number(first)?)));
+        let (Some((name, schema)), Some((count, first))) = (keys::split_event_type(&key), counts) else {
+            return Err(bad_key(keys::TYPES, &key));
+        };
+        types.push(TypeCount { kind: name.to_owned(), schema, count, first: Position(first) });
+    }
+    Ok(types)
+}
+
+/// Refuses a database of another format, and marks a new one with ours.
+pub fn check_format(db: &DB, dir: &Path) -> Result<(), Error> {
+    let meta = family(db, keys::META)?;
+    let Some(found) = db.get_cf(meta, keys::FORMAT_KEY)? else {
+        db.put_cf(meta, keys::FORMAT_KEY, FORMAT.to_be_bytes())?;
+        return Ok(());
+    };
+    if found == FORMAT.to_be_bytes() {
+        return Ok(());
+    }
+    let found = match <[u8; 4]>::try_from(found.as_slice()) {
+        Ok(number) => u32::from_be_bytes(number).to_string(),
+        Err(_) => hex::encode(&found),
+    };
+    Err(Error::Format { dir: dir.to_owned(), found, known: FORMAT })
+}
