@@ -1,6 +1,10 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test fmt lint
+.PHONY: help setup build modules demo test bench fmt lint serve
+.NOTPARALLEL:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -8,8 +12,17 @@ help: ## List the targets
 setup: ## Install what is missing, or say what is
 	@./.setup/setup
 
-build: setup ## Build the host
+build: setup ## Build the host and the tools
 	cargo build --release --locked --workspace
+
+modules: setup ## Build the example projectors and upcasters, and the guests of the tests, as WebAssembly
+	@./.setup/modules
+
+demo: build modules ## See it at work: a year of flights, two versions of a projection, a switch and a way back
+	@$(TARGET_DIR)/release/demo $(DEMO)
+
+serve: build ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
+	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -18,5 +31,8 @@ lint: setup ## Check the formatting and the lints
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
-test: lint build ## Set up, and pass all tests
+test: lint modules build ## Set up, and pass all tests
 	cargo test --release --locked --workspace
+
+bench: build modules ## Measure, each against its native limit or a peer
+	cargo bench --profile release --locked --package kinora-tests --benches

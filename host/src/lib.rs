@@ -2,7 +2,9 @@
 
 pub mod event;
 pub mod files;
+pub mod http;
 pub mod log;
 pub mod readmodel;
 pub mod sandbox;
+pub mod serve;
 pub mod storage;

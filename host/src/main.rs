@@ -1,16 +1,57 @@
 //! The command line.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
 use kinora::sandbox;
+use kinora::serve::{Options, serve};
+
+/// A projection engine for event-sourced systems.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a host.
+    Serve {
+        /// The folder that holds everything; made if it is not there.
+        #[arg(long)]
+        data: PathBuf,
+        /// The address to listen on; port 0 takes a free one, which the log line `serving` names.
+        #[arg(long, default_value = "127.0.0.1:7070")]
+        listen: SocketAddr,
+    },
+}
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some(sandbox::CHILD_COMMAND) => sandbox::compile_child(arguments),
-        _ => {
-            eprintln!("usage: kinora {} (for the host's own use)", sandbox::CHILD_COMMAND);
-            ExitCode::from(2)
+    let mut raw = std::env::args().skip(1);
+    // The host starts itself with this to compile a module. It is dealt with before anything else is set up.
+    if raw.next().as_deref() == Some(sandbox::CHILD_COMMAND) {
+        return sandbox::compile_child(raw);
+    }
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KINORA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    match command {
+        Command::Serve { data, listen } => runtime.block_on(serve(Options { data, listen }))?,
+    }
+    Ok(())
 }

@@ -1,0 +1,154 @@
+//! `GET /v1/streams/{stream}/events` and `GET /v1/events`: pages of events, or a subscription.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Json, Response};
+use serde::Deserialize;
+
+use crate::event::{Direction, Position, Revision, StreamName};
+use crate::log::{self, Log, Recorded};
+
+use super::problem::Problem;
+use super::subscribe;
+use super::wire::{EventOut, PageOut};
+
+/// Events of a page, unless the client says otherwise.
+const DEFAULT_LIMIT: usize = 100;
+
+/// Events of a page at most: some megabytes of usual events.
+const MAX_LIMIT: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Where to start, included: a position or a revision.
+    from: Option<u64>,
+    /// Where to start, not included. Forwards only.
+    after: Option<u64>,
+    limit: Option<usize>,
+    #[serde(default)]
+    direction: DirectionIn,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum DirectionIn {
+    #[default]
+    Forwards,
+    Backwards,
+}
+
+impl Parameters {
+    fn limit(&self) -> Result<usize, Problem> {
+        match self.limit {
+            None => Ok(DEFAULT_LIMIT),
+            Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+            Some(limit) => Err(invalid(format!("limit {limit} is not from 1 to {MAX_LIMIT}"))),
+        }
+    }
+
+    fn start(&self) -> Result<u64, Problem> {
+        match (self.from, self.after, self.direction) {
+            (Some(from), None, _) => Ok(from),
+            (None, Some(after), DirectionIn::Forwards) => Ok(after.saturating_add(1)),
+            (None, None, DirectionIn::Forwards) => Ok(0),
+            (None, None, DirectionIn::Backwards) => Ok(u64::MAX),
+            _ => Err(invalid("from and after do not go together, and after goes forwards".into())),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        match self.direction {
+            DirectionIn::Forwards => Direction::Forwards,
+            DirectionIn::Backwards => Direction::Backwards,
+        }
+    }
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(400, "invalid-parameter", detail)
+        .hint("parameters: from or after, limit, direction=forwards|backwards")
+}
+
+fn parameters(query: Result<Query<Parameters>, QueryRejection>) -> Result<Parameters, Problem> {
+    query.map(|query| query.0).map_err(|rejection| invalid(rejection.body_text()))
+}
+
+fn wants_subscription(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+pub async fn all(
+    State(log): State<Log>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let parameters = parameters(query)?;
+    let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
+    if wants_subscription(&headers) {
+        return subscribe::subscribe(log, None, Position(start), &headers);
+    }
+    let head = log.progress().last().map(|position| position.0);
+    let found = blocking(move || log.read(Position(start), direction, limit)).await?;
+    let next = found.last().filter(|_| found.len() == limit).map(|event| event.position.0);
+    page(found, head, uri.path(), next, direction, limit)
+}
+
+pub async fn stream(
+    State(log): State<Log>,
+    Path(stream): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let stream: StreamName = stream.parse()?;
+    let parameters = parameters(query)?;
+    let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
+    if wants_subscription(&headers) {
+        return subscribe::subscribe(log, Some(stream), Position(0), &headers);
+    }
+    let read = blocking(move || {
+        let head = log.stream_head(&stream)?;
+        log.read_stream(&stream, Revision(start), direction, limit).map(|found| (stream, head, found))
+    });
+    let (stream, head, found) = read.await?;
+    let Some(head) = head else {
+        return Err(Problem::new(404, "unknown-stream", format!("there is no stream {stream}"))
+            .hint("a stream begins with its first event"));
+    };
+    let next = found.last().filter(|_| found.len() == limit).map(|event| event.revision.0);
+    page(found, Some(head.0), uri.path(), next, direction, limit)
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, log::Error> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(result) => result.map_err(Problem::from),
+        Err(cause) => Err(Problem::new(500, "internal", format!("the read did not end: {cause}"))),
+    }
+}
+
+fn page(
+    found: Vec<Recorded>,
+    head: Option<u64>,
+    path: &str,
+    last: Option<u64>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Response, Problem> {
+    let next = match direction {
+        Direction::Forwards => last.filter(|last| head.is_some_and(|head| *last < head)).map(|last| last + 1),
+        Direction::Backwards => last.and_then(|last| last.checked_sub(1)),
+    };
+    let way = match direction {
+        Direction::Forwards => "",
+        Direction::Backwards => "&direction=backwards",
+    };
+    let next = next.map(|next| format!("{path}?from={next}&limit={limit}{way}"));
+    let events = found.into_iter().map(EventOut::try_from).collect::<Result<_, _>>()?;
+    Ok(Json(PageOut { events, head, next }).into_response())
+}

@@ -1,0 +1,89 @@
+//! A running host: a data folder, a socket, and an orderly end.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal;
+use tokio_util::sync::CancellationToken;
+
+use crate::http;
+use crate::log::{self, Limits, Log};
+use crate::storage::Storage;
+
+/// Time for requests under way when the host is told to stop. A subscription never ends by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder that holds everything; made if it is not there.
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("the data folder {} cannot be made: {cause}", path.display())]
+    Data { path: PathBuf, cause: io::Error },
+    #[error("{} is not empty and not a data folder of Kinora: choose another one", .0.display())]
+    Foreign(PathBuf),
+    #[error("cannot listen on {address}: {cause}; choose another address with --listen")]
+    Listen { address: SocketAddr, cause: io::Error },
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    #[error("the server failed: {0}")]
+    Server(io::Error),
+}
+
+/// Serves until the process is told to stop (SIGINT or SIGTERM); then answers what is under way and closes the log.
+pub async fn serve(options: Options) -> Result<(), Error> {
+    let folder = options.data.join("log");
+    claim(&options.data, &folder)?;
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|cause| Error::Listen { address: options.listen, cause })?;
+    let log = Log::open(&Storage::default(), &folder, Limits::default())?;
+    let address = listener.local_addr().map_err(Error::Server)?;
+    tracing::info!(%address, data = %options.data.display(), events = log.progress().0, "serving");
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, http::router(log)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = server.into_future();
+    tokio::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended.map_err(Error::Server),
+        () = told_to_stop() => stop.cancel(),
+    }
+    match tokio::time::timeout(GRACE, server).await {
+        Ok(ended) => ended.map_err(Error::Server)?,
+        Err(_) => tracing::info!("connections that were still open have been closed"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Refuses a folder with other people's files in it, before anything is written there.
+fn claim(data: &std::path::Path, log: &std::path::Path) -> Result<(), Error> {
+    let failed = |cause| Error::Data { path: data.to_owned(), cause };
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let empty = std::fs::read_dir(data).map_err(failed)?.next().is_none();
+    if empty || log.is_dir() { Ok(()) } else { Err(Error::Foreign(data.to_owned())) }
+}
+
+async fn told_to_stop() {
+    #[cfg(unix)]
+    let terminated = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

@@ -1,0 +1,145 @@
+//! The log over HTTP, against a real host process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use futures::StreamExt;
+use kinora_tests::Host;
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+async fn answer(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(kind, if status < 400 { "application/json" } else { "application/problem+json" });
+    (status, response.json().await.unwrap())
+}
+
+fn counted(n: u64) -> Value {
+    json!({"type": "Counted", "data": {"n": n}, "tags": ["a:b"], "metadata": {"correlation": "c"}})
+}
+
+#[tokio::test]
+async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let host = Host::start(dir.path());
+    let (status, body) = answer(client.post(host.events_of("a")).json(&json!([counted(0), counted(1)]))).await;
+    assert_eq!(
+        (status, body),
+        (201, json!({"first_position": 0, "last_position": 1, "revision": 1, "duplicate": false}))
+    );
+    let transaction = json!({"appends": [
+        {"stream": "a", "expected_revision": 1, "events": [counted(2)]},
+        {"stream": "b", "expected_revision": "no_stream", "events": [counted(3)]},
+    ]});
+    let (status, body) = answer(client.post(format!("{}/v1/transactions", host.url)).json(&transaction)).await;
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(body["streams"], json!([{"stream": "a", "revision": 2}, {"stream": "b", "revision": 0}]));
+    host.kill();
+
+    let host = Host::start(dir.path());
+    let (_, page) = answer(client.get(host.events_of("a")).query(&[("limit", "2")])).await;
+    assert_eq!((&page["head"], &page["events"][1]["data"]["n"]), (&json!(2), &json!(1)));
+    let (_, rest) = answer(client.get(format!("{}{}", host.url, page["next"].as_str().unwrap()))).await;
+    assert_eq!((&rest["events"][0]["position"], &rest["next"]), (&json!(2), &Value::Null));
+    let (_, all) = answer(client.get(format!("{}/v1/events?direction=backwards", host.url))).await;
+    let order: Vec<_> =
+        all["events"].as_array().unwrap().iter().map(|event| event["data"]["n"].as_u64().unwrap()).collect();
+    assert_eq!(order, [3, 2, 1, 0]);
+    let event = &all["events"][0];
+    assert_eq!(
+        (&event["stream"], &event["tags"], &event["metadata"]),
+        (&json!("b"), &json!(["a:b"]), &json!({"correlation": "c"}))
+    );
+    assert!(event["time"].as_str().unwrap().ends_with('Z'));
+}
+
+#[tokio::test]
+async fn each_wrong_input_is_a_problem_that_says_what_to_do_and_appends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let client = Client::new();
+    let url = host.events_of("s");
+    let post = |body: &str| client.post(&url).body(body.to_owned());
+    let id = "00000000-0000-0000-0000-000000000001";
+    let with_id = |n: u64| json!({"id": id, "type": "T", "data": n}).to_string();
+    assert_eq!(answer(post(&with_id(1))).await.0, 201);
+    let large = format!(r#"{{"type":"T","data":"{}"}}"#, "x".repeat(2 << 20));
+    let cases = [
+        (post("{"), 400, "invalid-json"),
+        (post("[]"), 400, "invalid-event"),
+        (post(r#"{"data":1}"#), 400, "invalid-event"),
+        (post(r#"{"type":"T","data":1,"colour":2}"#), 400, "invalid-event"),
+        (post(r#"{"type":"T","data":1,"metadata":[]}"#), 400, "invalid-event"),
+        (post(r#"{"type":"","data":1}"#), 400, "invalid-name"),
+        (post(r#"{"type":"T","schema":0,"data":1}"#), 400, "invalid-name"),
+        (post(&large), 413, "too-large"),
+        (post(&" ".repeat(40 << 20)), 413, "too-large"),
+        (post(&with_id(2)), 409, "id-reused"),
+        (post(&with_id(9).replace("1\"", "2\"")).header("if-match", "\"7\""), 412, "wrong-expected-revision"),
+        (post(&with_id(9)).header("if-match", "seven"), 400, "invalid-header"),
+        (client.get(host.events_of("none")), 404, "unknown-stream"),
+        (client.get(format!("{url}?limit=0")), 400, "invalid-parameter"),
+        (client.get(format!("{url}?colour=red")), 400, "invalid-parameter"),
+        (client.get(&url).header("accept", "text/event-stream").header("last-event-id", "x"), 400, "invalid-header"),
+        (client.get(format!("{}/v1/nothing", host.url)), 404, "unknown-route"),
+        (client.delete(&url), 405, "wrong-method"),
+    ];
+    for (request, status, slug) in cases {
+        let (found, problem) = answer(request).await;
+        assert_eq!(
+            (found, &problem["type"]),
+            (status, &json!(format!("https://kinora.dev/problems/{slug}"))),
+            "{problem}"
+        );
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
+    }
+    let (_, page) = answer(client.get(&url)).await;
+    assert_eq!((page["events"].as_array().unwrap().len(), &page["head"]), (1, &json!(0)));
+}
+
+#[tokio::test]
+async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let client = Client::new();
+    let append = async |n| answer(client.post(host.events_of("s")).json(&counted(n))).await;
+    for n in 0..5 {
+        append(n).await;
+    }
+    let request = client.get(format!("{}/v1/events", host.url)).header("accept", "text/event-stream");
+    let response = request.header("last-event-id", "1").send().await.unwrap();
+    let mut body = response.bytes_stream();
+    let mut text = String::new();
+    let mut appended = 5;
+    while text.matches("event: event").count() < 8 {
+        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+        if text.contains("caught-up") && appended < 10 {
+            append(appended).await;
+            appended += 1;
+        }
+    }
+    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["2", "3", "4", "5", "6", "7", "8", "9"]);
+    assert_eq!(text.matches("caught-up").count(), 1);
+}
+
+#[test]
+fn a_host_that_cannot_start_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let complaint = |data: &std::path::Path, listen: &str| {
+        let output = Host::command(data).args(["--listen", listen]).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let (data, foreign) = (dir.path().join("data"), dir.path().join("foreign"));
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("thesis.txt"), "precious").unwrap();
+    assert!(complaint(&foreign, "127.0.0.1:0").contains("is not empty and not a data folder of Kinora"));
+    assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1);
+
+    let host = Host::start(&data);
+    assert!(complaint(&data, "127.0.0.1:0").contains("another process has the log"));
+    let taken = host.url.strip_prefix("http://").unwrap();
+    assert!(complaint(&dir.path().join("other"), taken).contains("cannot listen on"));
+}
