@@ -24,6 +24,9 @@ demo: build modules ## See it at work: a year of flights, two versions of a proj
 serve: build ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
 
+modules: setup ## Build every WebAssembly module into ${CARGO_TARGET_DIR:-target}/modules
+	@./.setup/modules hostile
+
 fmt: ## Format the code
 	cargo fmt --all
 

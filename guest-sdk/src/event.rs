@@ -1,0 +1,83 @@
+//! An event as a projector sees it.
+
+use serde::Deserialize;
+
+/// Why a projector cannot go on: it stops this version of the projection, with the event's position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The event that could not be handled, if it is known.
+    pub position: Option<u64>,
+    /// A sentence for the person who has to mend it.
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { position: None, message: message.into() }
+    }
+}
+
+/// An event, borrowed from the batch that it came with.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    pub(crate) position: u64,
+    pub(crate) revision: u64,
+    pub(crate) time: u64,
+    pub(crate) kind: &'a str,
+    pub(crate) schema: u32,
+    pub(crate) stream: &'a str,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Event<'a> {
+    /// Where the event stands in the log, from 0.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Where the event stands in its stream, from 0.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// When the event was appended: microseconds since the Unix epoch.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// The name of its type.
+    pub fn kind(&self) -> &'a str {
+        self.kind
+    }
+
+    pub fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    pub fn stream(&self) -> &'a str {
+        self.stream
+    }
+
+    /// Its data, decoded. Texts can be borrowed from the event.
+    ///
+    /// # Errors
+    /// A fault that says what did not decode, with the event's position, type and schema.
+    pub fn data<T: Deserialize<'a>>(&self) -> Result<T, Fault> {
+        serde_json::from_slice(self.payload).map_err(|cause| {
+            self.fault(format!("the data of {} schema {} does not decode: {cause}", self.kind, self.schema))
+        })
+    }
+
+    /// A fault at this event.
+    pub fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault { position: Some(self.position), message: message.into() }
+    }
+
+    /// The fault for an event that `apply` has no arm for.
+    pub fn unhandled(&self) -> Fault {
+        self.fault(format!(
+            "{} schema {} is declared in describe(), but apply() does not handle it",
+            self.kind, self.schema
+        ))
+    }
+}

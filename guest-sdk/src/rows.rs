@@ -1,0 +1,185 @@
+//! Rows: decoded once, kept while hot, written back when the host wants to commit.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::event::Fault;
+
+/// Rows of a table that are kept decoded after a flush; beyond it the cache starts afresh.
+const CACHED_ROWS: usize = 50_000;
+
+/// A table of the read model, by name, with the type of its rows.
+pub struct Table<T> {
+    name: &'static str,
+    rows: PhantomData<fn() -> T>,
+}
+
+impl<T> Table<T> {
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, rows: PhantomData }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Table<T> {}
+
+/// A row to write: key, and JSON text or `None` to delete.
+#[doc(hidden)]
+pub type Written = (Box<str>, Option<Vec<u8>>);
+
+/// Where rows come from and go to: the host's imports, or a map in a test. Values are JSON text.
+#[doc(hidden)]
+pub trait Backend {
+    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>>;
+    /// Keys in byte order.
+    fn write(&mut self, table: u32, rows: Vec<Written>);
+}
+
+/// A row that was read or written since the cache was emptied; `row` is `None` where there is none.
+struct Cached<T> {
+    row: Option<T>,
+    dirty: bool,
+}
+
+/// A hash map whose order never matters: rows leave it sorted.
+type Cache<T> = HashMap<Box<str>, Cached<T>, FixedState>;
+
+trait AnyCache {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn take_dirty(&mut self) -> Result<Vec<Written>, Fault>;
+}
+
+impl<T: Serialize + 'static> AnyCache for Cache<T> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn take_dirty(&mut self) -> Result<Vec<Written>, Fault> {
+        let mut rows = Vec::new();
+        for (key, cached) in self.iter_mut().filter(|(_, cached)| cached.dirty) {
+            cached.dirty = false;
+            let encode = |row| {
+                serde_json::to_vec(row).map_err(|cause| Fault::new(format!("row {key:?} does not encode: {cause}")))
+            };
+            rows.push((key.clone(), cached.row.as_ref().map(encode).transpose()?));
+        }
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if self.len() > CACHED_ROWS {
+            self.clear();
+        }
+        Ok(rows)
+    }
+}
+
+/// The rows of this projector.
+pub struct Rows {
+    backend: Box<dyn Backend>,
+    tables: Vec<(&'static str, Option<Box<dyn AnyCache>>)>,
+}
+
+impl Rows {
+    #[doc(hidden)]
+    pub fn new(backend: Box<dyn Backend>, tables: impl Iterator<Item = &'static str>) -> Self {
+        Self { backend, tables: tables.map(|name| (name, None)).collect() }
+    }
+
+    /// A row to change; a new one if there is none.
+    ///
+    /// # Errors
+    /// The table is not declared, or what is stored does not decode as `T`.
+    pub fn entry<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut T, Fault>
+    where
+        T: Default + Serialize + DeserializeOwned + 'static,
+    {
+        let cached = self.cached(table, key)?;
+        cached.dirty = true;
+        Ok(cached.row.get_or_insert_default())
+    }
+
+    /// A row to look at.
+    ///
+    /// # Errors
+    /// As [`Rows::entry`].
+    pub fn get<T>(&mut self, table: Table<T>, key: &str) -> Result<Option<&T>, Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        Ok(self.cached(table, key)?.row.as_ref())
+    }
+
+    /// Puts a row, whatever was there.
+    ///
+    /// # Errors
+    /// As [`Rows::entry`].
+    pub fn put<T>(&mut self, table: Table<T>, key: &str, row: T) -> Result<(), Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        *self.cached(table, key)? = Cached { row: Some(row), dirty: true };
+        Ok(())
+    }
+
+    /// Deletes a row, if it is there.
+    ///
+    /// # Errors
+    /// As [`Rows::entry`].
+    pub fn delete<T>(&mut self, table: Table<T>, key: &str) -> Result<(), Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        *self.cached(table, key)? = Cached { row: None, dirty: true };
+        Ok(())
+    }
+
+    fn cached<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut Cached<T>, Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let name = table.name;
+        let Some((index, (_, cache))) = self.tables.iter_mut().enumerate().find(|(_, declared)| declared.0 == name)
+        else {
+            return Err(Fault::new(format!("table {name:?} is not declared in describe()")));
+        };
+        let cache = cache.get_or_insert_with(|| Box::new(Cache::<T>::default()));
+        let Some(cache) = cache.as_any().downcast_mut::<Cache<T>>() else {
+            return Err(Fault::new(format!("table {name:?} is used with rows of two types")));
+        };
+        if !cache.contains_key(key) {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let decode = |json: Vec<u8>| {
+                serde_json::from_slice(&json)
+                    .map_err(|cause| Fault::new(format!("row {key:?} of table {name:?} does not decode: {cause}")))
+            };
+            let row = self.backend.get(index, key).map(decode).transpose()?;
+            cache.insert(key.into(), Cached { row, dirty: false });
+        }
+        cache.get_mut(key).ok_or_else(|| Fault::new("the row cache lost a row"))
+    }
+
+    #[doc(hidden)]
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        for (index, (_, cache)) in (0..).zip(&mut self.tables) {
+            if let Some(cache) = cache {
+                let rows = cache.take_dirty()?;
+                if !rows.is_empty() {
+                    self.backend.write(index, rows);
+                }
+            }
+        }
+        Ok(())
+    }
+}

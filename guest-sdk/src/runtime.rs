@@ -1,0 +1,40 @@
+//! The trait that users implement.
+
+use crate::event::{Event, Fault};
+use crate::manifest::Manifest;
+use crate::rows::Rows;
+
+/// Folds events into rows.
+///
+/// What it keeps in `self` must be a cache of rows: the host may go on with a fresh one after any commit.
+pub trait Projector: Default + 'static {
+    /// Which events it handles and which tables it keeps. Must always answer the same.
+    fn describe() -> Manifest;
+
+    /// Applies one event.
+    ///
+    /// # Errors
+    /// A fault stops this version of the projection, loudly. Nothing is skipped.
+    fn apply(&mut self, event: &Event<'_>, rows: &mut Rows) -> Result<(), Fault>;
+
+    /// Answers a named query. Arguments are a JSON object, the answer is any JSON text.
+    ///
+    /// # Errors
+    /// The arguments do not fit, or there is no answer.
+    fn query(&mut self, name: &str, _arguments: &str, _rows: &mut Rows) -> Result<String, QueryError> {
+        Err(QueryError::Failed(format!("query {name:?} is declared in describe(), but query() does not answer it")))
+    }
+}
+
+/// Why a named query has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    InvalidArguments(String),
+    Failed(String),
+}
+
+impl From<Fault> for QueryError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault.message)
+    }
+}
