@@ -1,43 +1,114 @@
-//! The log over HTTP: JSON in and out, Server-Sent Events to follow, errors as RFC 9457 problems.
+//! A host over HTTP: JSON in and out, Server-Sent Events to follow, errors as RFC 9457 problems.
 //!
-//! This module never touches RocksDB: it parses, calls the log, and formats.
+//! This module never touches RocksDB: it parses, calls the log and the projections, and formats.
 
 mod append;
+mod modules;
 mod problem;
+mod query;
 mod read;
+mod rollouts;
 mod subscribe;
 mod wire;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::Uri;
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::Json;
 use axum::routing::{get, post};
+use serde_json::value::RawValue;
 
 use crate::log::Log;
+use crate::projection::{Projections, QueryLimits};
 
 use problem::Problem;
 
 /// JSON takes more room than the data within it: names, ids, tags.
 const BODY_BYTES_PER_DATA_BYTE: usize = 2;
 
+/// What the handlers work on.
+#[derive(Clone)]
+struct Host {
+    log: Log,
+    projections: Arc<Projections>,
+}
+
+impl FromRef<Host> for Log {
+    fn from_ref(host: &Host) -> Self {
+        host.log.clone()
+    }
+}
+
+impl FromRef<Host> for Arc<Projections> {
+    fn from_ref(host: &Host) -> Self {
+        Arc::clone(&host.projections)
+    }
+}
+
 /// All routes.
-pub fn router(log: Log) -> Router {
+pub fn router(log: Log, projections: Arc<Projections>) -> Router {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
+    // A byte more than the limit, so that the limit itself can say no, with its figures.
+    let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
+    let deploy = post(rollouts::deploy).layer(DefaultBodyLimit::max(module_bytes));
+    let upload = get(modules::list).post(modules::upload).layer(DefaultBodyLimit::max(module_bytes));
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
         .route("/v1/events", get(read::all))
+        .route("/v1/modules", upload)
+        .route("/v1/modules/{digest}", get(modules::show).delete(modules::remove))
+        .route("/v1/projections", get(rollouts::list))
+        .route("/v1/projections/{name}", get(rollouts::show))
+        .route("/v1/projections/{name}/versions", deploy)
+        .route("/v1/projections/{name}/versions/{version}", get(rollouts::show_version))
+        .route("/v1/projections/{name}/versions/{version}/promote", post(rollouts::promote))
+        .route("/v1/projections/{name}/versions/{version}/pause", post(rollouts::pause))
+        .route("/v1/projections/{name}/versions/{version}/resume", post(rollouts::resume))
+        .route("/v1/projections/{name}/versions/{version}/retire", post(rollouts::retire))
+        .route("/v1/projections/{name}/rollback", post(rollouts::rollback))
+        .route("/v1/projections/{name}/diff", get(rollouts::diff))
+        .route("/v1/read-models/{name}", get(query::model))
+        .route("/v1/read-models/{name}/queries/{query}", get(query::named))
+        .route("/v1/read-models/{name}/{table}", get(query::list))
+        .route("/v1/read-models/{name}/{table}/{*key}", get(query::row))
         .route("/v1/limits", get(limits))
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .with_state(log)
+        .with_state(Host { log, projections })
 }
 
-async fn limits(State(log): State<Log>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "log": log.limits() }))
+async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "log": host.log.limits(),
+        "sandbox": &**host.projections.modules().limits(),
+        "queries": QueryLimits::default(),
+    }))
+}
+
+/// Runs what may wait for a disk or a thread where that holds up nobody.
+async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(cause) => Err(Problem::new(500, "internal", format!("the work did not end: {cause}"))),
+    }
+}
+
+/// Whether the client wants to follow rather than to look.
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// JSON text that has been checked when it was written.
+fn raw(text: String) -> Result<Box<RawValue>, Problem> {
+    RawValue::from_string(text).map_err(|cause| Problem::new(500, "internal", format!("a row is damaged: {cause}")))
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

@@ -4,6 +4,7 @@ pub mod event;
 pub mod files;
 pub mod http;
 pub mod log;
+pub mod projection;
 pub mod readmodel;
 pub mod sandbox;
 pub mod serve;

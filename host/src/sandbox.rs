@@ -23,7 +23,7 @@ pub use bindings::{Batch, Texts};
 pub use compile::{CHILD_COMMAND, compile_child};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Category, Error, Failure};
-pub use instance::{NoRows, Projector, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
+pub use instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
 pub use limits::Limits;
 pub use manifest::{Manifest, NamedQuery, Needs, ProjectorManifest, Step, UpcasterManifest};
 pub use modules::{Module, ModuleState, Modules, Status};

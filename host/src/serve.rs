@@ -3,15 +3,19 @@
 use std::future::IntoFuture;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::files;
 use crate::http;
 use crate::log::{self, Limits, Log};
+use crate::projection::{self, Projections};
+use crate::sandbox::{self, Modules};
 use crate::storage::Storage;
 
 /// Time for requests under way when the host is told to stop. A subscription never ends by itself.
@@ -35,6 +39,14 @@ pub enum Error {
     Listen { address: SocketAddr, cause: io::Error },
     #[error(transparent)]
     Log(#[from] log::Error),
+    #[error("the secret key at {}: {cause}", path.display())]
+    Secret { path: PathBuf, cause: io::Error },
+    #[error("this program does not know where it is: {0}")]
+    Program(io::Error),
+    #[error(transparent)]
+    Modules(#[from] sandbox::Error),
+    #[error(transparent)]
+    Projections(#[from] projection::Error),
     #[error("the server failed: {0}")]
     Server(io::Error),
 }
@@ -45,11 +57,14 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     claim(&options.data, &folder)?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|cause| Error::Listen { address: options.listen, cause })?;
-    let log = Log::open(&Storage::default(), &folder, Limits::default())?;
+    let storage = Storage::default();
+    let log = Log::open(&storage, &folder, Limits::default())?;
+    let projections = projections(&options.data, log.clone(), storage)?;
     let address = listener.local_addr().map_err(Error::Server)?;
     tracing::info!(%address, data = %options.data.display(), events = log.progress().0, "serving");
     let stop = CancellationToken::new();
-    let server = axum::serve(listener, http::router(log)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = axum::serve(listener, http::router(log, Arc::clone(&projections)))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = server.into_future();
     tokio::pin!(server);
     tokio::select! {
@@ -60,12 +75,23 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         Ok(ended) => ended.map_err(Error::Server)?,
         Err(_) => tracing::info!("connections that were still open have been closed"),
     }
+    let stopped = tokio::task::spawn_blocking(move || projections.stop()).await;
+    stopped.map_err(|cause| Error::Server(io::Error::other(cause)))?;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Opens what stands beside the log in the data folder.
+fn projections(data: &Path, log: Log, storage: Storage) -> Result<Arc<Projections>, Error> {
+    let path = data.join("secret.key");
+    let secret = files::secret(&path).map_err(|cause| Error::Secret { path, cause })?;
+    let compiler = std::env::current_exe().map_err(Error::Program)?;
+    let modules = Modules::open(&data.join("modules"), compiler, secret, sandbox::Limits::default())?;
+    Ok(Projections::open(log, storage, modules, &data.join("projections.json"), data.join("read-models"))?)
+}
+
 /// Refuses a folder with other people's files in it, before anything is written there.
-fn claim(data: &std::path::Path, log: &std::path::Path) -> Result<(), Error> {
+fn claim(data: &Path, log: &Path) -> Result<(), Error> {
     let failed = |cause| Error::Data { path: data.to_owned(), cause };
     std::fs::create_dir_all(data).map_err(failed)?;
     let empty = std::fs::read_dir(data).map_err(failed)?.next().is_none();

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::event::InvalidName;
 use crate::log::{self, AppendError, Rejection};
+use crate::projection;
+use crate::readmodel;
+use crate::sandbox;
 
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -37,9 +40,9 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+impl Problem {
+    /// The body of the answer.
+    pub fn into_json(self) -> Value {
         let mut body = self.more;
         body.insert("type".into(), json!(format!("https://kinora.dev/problems/{}", self.slug)));
         body.insert("title".into(), json!(self.slug.replace('-', " ")));
@@ -48,10 +51,17 @@ impl IntoResponse for Problem {
         if let Some(hint) = self.hint {
             body.insert("hint".into(), json!(hint));
         }
-        let mut response = (status, Value::Object(body).to_string()).into_response();
+        Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, self.into_json().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self.status, 429 | 503) {
+        if matches!(status.as_u16(), 429 | 503) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
@@ -120,5 +130,134 @@ impl From<BytesRejection> for Problem {
         let status = rejection.status().as_u16();
         let slug = if status == 413 { "too-large" } else { "invalid-body" };
         Self::new(status, slug, rejection.body_text()).hint("all limits are at /v1/limits")
+    }
+}
+
+impl From<sandbox::Error> for Problem {
+    fn from(error: sandbox::Error) -> Self {
+        use sandbox::Error;
+        let detail = error.to_string();
+        let (status, slug, hint) = match &error {
+            Error::NotWasm(_) => (400, "not-wasm", "send the bytes of a core module or of a component"),
+            Error::TooLarge { .. } => {
+                (413, "too-large", "build for size (opt-level, lto, strip); all limits are at /v1/limits")
+            }
+            Error::ForeignImports(_) => (
+                422,
+                "foreign-imports",
+                "a guest may import kinora:engine only: no clock, no files, no network, no randomness",
+            ),
+            Error::MissingExports(_) => {
+                (422, "missing-exports", "export a world of kinora:engine; the SDK's macros do that")
+            }
+            Error::Contract(_) => {
+                (422, "contract", "build against the contract in wit/, or with the SDK of this host's version")
+            }
+            Error::Compile(_) => {
+                (422, "compile-failed", "see whether the limits for compiling at /v1/limits are enough")
+            }
+            Error::Describe(_) => (422, "describe-failed", "describe() must answer at once, without touching rows"),
+            Error::Manifest(_) => (422, "invalid-manifest", "mend describe()"),
+            Error::Unknown(_) => {
+                (404, "unknown-module", "POST the module to /v1/modules; GET /v1/modules lists what is there")
+            }
+            Error::Compiling(_) => (409, "module-compiling", "GET /v1/modules/{digest} until its state is ready"),
+            Error::Refused { why, .. } => {
+                let mut problem = Self::from((**why).clone());
+                problem.detail = detail;
+                return problem;
+            }
+            Error::WrongKind { .. } => {
+                (422, "wrong-kind", "a version takes one projector as its module, and upcasters as its upcasters")
+            }
+            Error::Engine(_) | Error::Store { .. } => {
+                tracing::error!(%error, "the module store failed");
+                (500, "module-store-failed", "the host's output names the cause")
+            }
+        };
+        Self::new(status, slug, detail).hint(hint)
+    }
+}
+
+impl From<readmodel::Error> for Problem {
+    fn from(error: readmodel::Error) -> Self {
+        use readmodel::Error;
+        let detail = error.to_string();
+        match error {
+            Error::UnknownTable { known, .. } => {
+                Self::new(404, "unknown-table", detail).hint("GET /v1/read-models/{name} describes them").with("tables", json!(known))
+            }
+            Error::NoIndex { available, .. } => Self::new(400, "no-index", detail)
+                .hint("filter and order by the fields of one index, in its order, or by key; or declare another index in a new version")
+                .with("indexes", json!(available)),
+            Error::InvalidFilter { .. } => {
+                Self::new(400, "invalid-filter", detail).hint("such as flights=gte.100, origin=eq.EWR, key=like.EWR-*")
+            }
+            Error::InvalidOrder { .. } => Self::new(400, "invalid-order", detail).hint("such as order=flights.desc"),
+            Error::InvalidCursor(_) => {
+                Self::new(400, "invalid-cursor", detail).hint("follow `next` as it is, or begin again without a cursor")
+            }
+            _ => {
+                tracing::error!(%detail, "a read model failed");
+                Self::new(500, "read-model-failed", "the read model could not be read")
+                    .hint("the host's output names the cause; a version can be retired and deployed anew, the log is not touched")
+            }
+        }
+    }
+}
+
+impl From<projection::Error> for Problem {
+    fn from(error: projection::Error) -> Self {
+        use projection::Error;
+        let detail = error.to_string();
+        let (status, slug, hint) = match error {
+            Error::Name(error) => return error.into(),
+            Error::Module(error) => return error.into(),
+            Error::ReadModel(error) => return error.into(),
+            Error::NotThereYet { reached, .. } => {
+                return Self::new(503, "not-there-yet", detail)
+                    .hint("try again, with a longer timeout, or without min_position for an older answer")
+                    .with("position", json!(reached));
+            }
+            Error::WrongState { state, .. } => {
+                return Self::new(409, "wrong-state", detail)
+                    .hint("GET /v1/projections/{name} shows the state of each version; a version is promoted once it is ready")
+                    .with("state", json!(state));
+            }
+            Error::OtherLive { live, .. } => {
+                return Self::new(409, "other-live", detail)
+                    .hint("somebody else was faster: look at the projection again")
+                    .with("live", json!(live));
+            }
+            Error::UnknownProjection { .. } => {
+                (404, "unknown-projection", "GET /v1/projections lists them; a deployment makes one")
+            }
+            Error::UnknownVersion { .. } => (404, "unknown-version", "GET /v1/projections/{name} lists them"),
+            Error::NothingLive { .. } => {
+                (409, "nothing-live", "promote a version that is ready, or ask for one with ?version=")
+            }
+            Error::NothingToRollBackTo { .. } => (409, "nothing-to-roll-back-to", "promote a version instead"),
+            Error::NotComparable(_) => {
+                (409, "not-comparable", "GET /v1/projections/{name} shows where each version is")
+            }
+            Error::Chain(_) => {
+                (422, "chain", "each type and schema has to end at a type that the projector handles or ignores")
+            }
+            Error::ModuleInUse { .. } => (409, "module-in-use", "retire the version first"),
+            Error::UnknownQuery { .. } => (404, "unknown-query", "GET /v1/read-models/{name} describes them"),
+            Error::InvalidArguments(_) => {
+                (400, "invalid-arguments", "GET /v1/read-models/{name} describes the queries")
+            }
+            Error::QueryFailed(_) => (500, "query-failed", "the projector gave this answer; see its code"),
+            Error::QueryStopped(_) => {
+                (500, "query-stopped", "the projector used up its limits or broke a rule; limits are at /v1/limits")
+            }
+            Error::TooManyQueries { .. } => (503, "busy", "try again a little later"),
+            Error::Catalog { .. } | Error::Thread(_) => {
+                tracing::error!(%detail, "the projections failed");
+                (500, "projections-failed", "nothing has changed; the host's output names the cause")
+            }
+        };
+        Self::new(status, slug, detail).hint(hint)
     }
 }

@@ -2,16 +2,17 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json, Response};
 use serde::Deserialize;
 
 use crate::event::{Direction, Position, Revision, StreamName};
-use crate::log::{self, Log, Recorded};
+use crate::log::{Log, Recorded};
 
 use super::problem::Problem;
 use super::subscribe;
 use super::wire::{EventOut, PageOut};
+use super::{blocking, wants_events};
 
 /// Events of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 100;
@@ -75,11 +76,6 @@ fn parameters(query: Result<Query<Parameters>, QueryRejection>) -> Result<Parame
     query.map(|query| query.0).map_err(|rejection| invalid(rejection.body_text()))
 }
 
-fn wants_subscription(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/event-stream"))
-}
-
 pub async fn all(
     State(log): State<Log>,
     OriginalUri(uri): OriginalUri,
@@ -88,7 +84,7 @@ pub async fn all(
 ) -> Result<Response, Problem> {
     let parameters = parameters(query)?;
     let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
-    if wants_subscription(&headers) {
+    if wants_events(&headers) {
         return subscribe::subscribe(log, None, Position(start), &headers);
     }
     let head = log.progress().last().map(|position| position.0);
@@ -107,7 +103,7 @@ pub async fn stream(
     let stream: StreamName = stream.parse()?;
     let parameters = parameters(query)?;
     let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
-    if wants_subscription(&headers) {
+    if wants_events(&headers) {
         return subscribe::subscribe(log, Some(stream), Position(0), &headers);
     }
     let read = blocking(move || {
@@ -121,15 +117,6 @@ pub async fn stream(
     };
     let next = found.last().filter(|_| found.len() == limit).map(|event| event.revision.0);
     page(found, Some(head.0), uri.path(), next, direction, limit)
-}
-
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, log::Error> + Send + 'static,
-) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(read).await {
-        Ok(result) => result.map_err(Problem::from),
-        Err(cause) => Err(Problem::new(500, "internal", format!("the read did not end: {cause}"))),
-    }
 }
 
 fn page(

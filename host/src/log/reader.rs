@@ -15,6 +15,9 @@ use super::{FORMAT, Log, keys, record};
 /// Bytes that a long scan reads ahead of itself.
 const READAHEAD_BYTES: usize = 2 << 20;
 
+/// Events from which on a scan is a long one: it reads ahead, and leaves the cache to others.
+const LONG_SCAN_EVENTS: u64 = 10_000;
+
 /// How often a type occurs in the log, with one schema, and where first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeCount {
@@ -38,8 +41,10 @@ impl Log {
         }
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(keys::event(upto.next()));
-        options.set_readahead_size(READAHEAD_BYTES);
-        options.fill_cache(false);
+        if upto.0 - from.0 >= LONG_SCAN_EVENTS {
+            options.set_readahead_size(READAHEAD_BYTES);
+            options.fill_cache(false);
+        }
         let db = &self.inner.db;
         let mut rows = db.raw_iterator_cf_opt(family(db, keys::EVENTS)?, options);
         rows.seek(keys::event(from));

@@ -65,6 +65,13 @@ pub struct Needs {
     pub tags: bool,
 }
 
+impl Needs {
+    /// What either of two guests needs.
+    pub fn union(self, other: Self) -> Self {
+        Self { metadata: self.metadata || other.metadata, tags: self.tags || other.tags }
+    }
+}
+
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct UpcasterManifest {
     pub name: String,

@@ -1,0 +1,96 @@
+//! What a host remembers of its projections: `projections.json`, replaced as a whole. Its replacement is the moment at
+//! which a promotion happens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::sandbox::Digest;
+
+use super::error::Error;
+
+/// The layout of this file. Another one is refused, never guessed at.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    format: u32,
+    projections: BTreeMap<String, ProjectionRecord>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct ProjectionRecord {
+    pub live: Option<u32>,
+    pub previous: Option<u32>,
+    pub versions: BTreeMap<u32, VersionRecord>,
+}
+
+impl ProjectionRecord {
+    /// Numbers are never used again.
+    pub fn next_version(&self) -> u32 {
+        self.versions.keys().next_back().map_or(1, |last| last.saturating_add(1))
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct VersionRecord {
+    pub module: Digest,
+    pub upcasters: Vec<Digest>,
+    pub promote: Promote,
+    pub created_at: Timestamp,
+    pub paused: bool,
+    pub retired: bool,
+    /// Whether it has been live before.
+    pub was_live: bool,
+    /// Set once it has been ready: its rows are in the write-ahead log since.
+    pub replayed_in_ms: Option<u64>,
+}
+
+/// Who decides that a version goes live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promote {
+    /// Somebody does.
+    #[default]
+    Manual,
+    /// It does itself, once it is ready.
+    WhenReady,
+}
+
+pub struct Catalog {
+    path: PathBuf,
+    pub projections: BTreeMap<String, ProjectionRecord>,
+}
+
+impl Catalog {
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |cause: String| Error::Catalog { path: path.display().to_string(), cause };
+        let projections = match std::fs::read(path) {
+            Ok(bytes) => {
+                let file: File = serde_json::from_slice(&bytes).map_err(|cause| failed(cause.to_string()))?;
+                if file.format != FORMAT {
+                    return Err(failed(format!("its format is {}, this program knows {FORMAT}", file.format)));
+                }
+                file.projections
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(cause) => return Err(failed(cause.to_string())),
+        };
+        Ok(Self { path: path.to_owned(), projections })
+    }
+
+    /// Changes a projection, on disk first: if that fails, nothing has changed.
+    pub fn change(&mut self, name: &str, changed: ProjectionRecord) -> Result<(), Error> {
+        let failed = |cause: String| Error::Catalog { path: self.path.display().to_string(), cause };
+        let mut projections = self.projections.clone();
+        projections.insert(name.to_owned(), changed);
+        let file = File { format: FORMAT, projections };
+        let bytes = serde_json::to_vec_pretty(&file).map_err(|cause| failed(cause.to_string()))?;
+        files::write_durably(&self.path, &bytes).map_err(|cause| failed(cause.to_string()))?;
+        self.projections = file.projections;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Queries: each is answered by one version, from one snapshot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::event::Position;
+use crate::readmodel::Snapshot;
+use crate::sandbox::{Module, QueryFailure};
+
+use super::error::Error;
+use super::rollout::Projections;
+use super::rows::SnapshotRows;
+use super::version::Version;
+
+/// Named queries that run at once; each has an instance of its own, and up to a core.
+const NAMED_AT_ONCE: usize = 4;
+
+/// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
+const NAMED_WAITING: usize = 64;
+
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct QueryLimits {
+    pub named_at_once: usize,
+    pub named_waiting: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self { named_at_once: NAMED_AT_ONCE, named_waiting: NAMED_WAITING }
+    }
+}
+
+pub struct Queries {
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        let QueryLimits { named_at_once, named_waiting } = QueryLimits::default();
+        Self {
+            admitted: Arc::new(Semaphore::new(named_at_once + named_waiting)),
+            running: Arc::new(Semaphore::new(named_at_once)),
+        }
+    }
+}
+
+/// One version as it was at one moment: everything that one answer is made of.
+pub struct Answer {
+    pub version: Arc<Version>,
+    pub snapshot: Arc<Snapshot>,
+}
+
+impl Projections {
+    /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
+    pub async fn answer(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+    ) -> Result<Answer, Error> {
+        let version = self.version(name, number)?;
+        if let Some((position, timeout)) = at_least {
+            version.reached(position, timeout).await?;
+        }
+        let gone = || {
+            let (name, version) = (name.to_owned(), version.number);
+            let state = self.version_status(&name, version).map_or(super::State::Retired, |status| status.state);
+            Error::WrongState { name, version, state, wanted: "queried" }
+        };
+        let snapshot = version.snapshot()?.ok_or_else(gone)?;
+        Ok(Answer { version, snapshot: Arc::new(snapshot) })
+    }
+
+    /// Lets the projector answer one of its named queries: JSON text.
+    pub async fn named(&self, answer: &Answer, query: &str, arguments: String) -> Result<String, Error> {
+        let module = answer.version.projector();
+        let (name, version) = (answer.version.projection.clone(), answer.version.number);
+        let Some(module) = module else {
+            return Err(Error::WrongState { name, version, state: super::State::Retired, wanted: "queried" });
+        };
+        let Module::Projector { manifest, .. } = &*module else { return Err(Error::UnknownProjection { name }) };
+        if !manifest.queries.iter().any(|declared| declared.name == query) {
+            let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
+            return Err(Error::UnknownQuery { name, query: query.to_owned(), known });
+        }
+        let limit = QueryLimits::default().named_waiting;
+        let admitted = Arc::clone(&self.queries.admitted).try_acquire_owned();
+        let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit })?;
+        let turn = Arc::clone(&self.queries.running).acquire_owned().await;
+        let turn = turn.map_err(|cause| Error::Thread(cause.to_string()))?;
+        let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            // Given back when the guest is done, not when the client goes away.
+            let _turn = turn;
+            let Module::Projector { pre, .. } = &*module else { return Err(Error::Thread("not a projector".into())) };
+            let mut projector = pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            projector.query(&query, &arguments).map_err(|failure| match failure {
+                QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
+                QueryFailure::Failed(why) => Error::QueryFailed(why),
+                QueryFailure::TooLarge { actual, limit } => Error::QueryFailed(format!(
+                    "its answer has {actual} bytes, the limit query_answer_bytes is {limit}"
+                )),
+                QueryFailure::Guest(failure) => Error::QueryStopped(failure),
+            })
+        });
+        asked.await.map_err(|cause| Error::Thread(cause.to_string()))?
+    }
+}

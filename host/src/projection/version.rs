@@ -1,0 +1,279 @@
+//! One version of a projection: its modules, its read model, and the thread that feeds it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::event::{Position, Progress};
+use crate::log::Log;
+use crate::readmodel::{Snapshot, Store};
+use crate::sandbox::{Category, Digest, Failure, Module, ProjectorManifest, UpcasterManifest};
+use crate::storage::Storage;
+
+use super::error::Error;
+use super::gauges::{Gauges, Phase};
+use super::routes::Routes;
+use super::runner::{Command, End, Hold, Parts, Runner};
+use super::status::Fault;
+use super::upcasting::Chain;
+
+/// What a version is made of, once its modules are compiled.
+pub struct Modules {
+    pub projector: Arc<Module>,
+    pub upcasters: Vec<Arc<Module>>,
+}
+
+/// The commands of a running thread, and the thread.
+struct Running {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+pub struct Version {
+    pub projection: String,
+    pub number: u32,
+    dir: PathBuf,
+    gauges: Arc<Gauges>,
+    checkpoint: watch::Sender<Progress>,
+    fault: RwLock<Option<Fault>>,
+    /// There once the modules are compiled, until the version is retired.
+    content: RwLock<Option<Content>>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Clone)]
+struct Content {
+    projector: Arc<Module>,
+    store: Arc<Store>,
+}
+
+/// What a version tells its projection.
+pub enum Notice {
+    Ready { replayed_in: Duration },
+    Faulted,
+}
+
+impl Version {
+    pub fn new(projection: &str, number: u32, dir: PathBuf) -> Self {
+        Self {
+            projection: projection.to_owned(),
+            number,
+            dir,
+            gauges: Arc::default(),
+            checkpoint: watch::Sender::new(Progress::default()),
+            fault: RwLock::default(),
+            content: RwLock::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    /// What queries see.
+    pub fn checkpoint(&self) -> Progress {
+        *self.checkpoint.borrow()
+    }
+
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    fn content(&self) -> Option<Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its modules are compiled and its rows can be read.
+    pub fn is_open(&self) -> bool {
+        self.content().is_some()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.is_open() && self.gauges.phase() == Phase::Ready
+    }
+
+    pub fn projector(&self) -> Option<Arc<Module>> {
+        self.content().map(|content| content.projector)
+    }
+
+    pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        Ok(self.content().map(|content| content.store.snapshot()).transpose()?)
+    }
+
+    /// Waits until queries see a position.
+    pub async fn reached(&self, position: Position, timeout: Duration) -> Result<(), Error> {
+        let mut checkpoint = self.checkpoint.subscribe();
+        let there = tokio::time::timeout(timeout, checkpoint.wait_for(|progress| progress.includes(position))).await;
+        match there {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                let reached = self.checkpoint().last().map(|position| position.0);
+                Err(Error::NotThereYet { wanted: position.0, reached })
+            }
+        }
+    }
+
+    /// Starts the thread, with its modules; `notify` is told how it goes. Blocks while the read model is opened.
+    pub fn start(
+        self: &Arc<Self>,
+        log: &Log,
+        storage: &Storage,
+        modules: Modules,
+        was_ready: bool,
+        paused: bool,
+        limits: &crate::sandbox::Limits,
+        notify: Arc<dyn Fn(Notice) + Send + Sync>,
+    ) -> Result<(), Failure> {
+        let mut running = self.running();
+        if running.is_some() {
+            return Ok(());
+        }
+        let Module::Projector { manifest, pre, .. } = &*modules.projector else {
+            return Err(Failure::new(Category::Upcast, "the module is not a projector"));
+        };
+        let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
+        let store = match self.content() {
+            Some(content) => content.store,
+            None => Arc::new(Store::open(storage, &self.dir, &manifest.tables).map_err(Failure::storage)?),
+        };
+        let needs = modules.upcasters.iter().fold(manifest.needs, |needs, module| match &**module {
+            Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
+            Module::Projector { .. } => needs,
+        });
+        let parts = Parts {
+            log: log.clone(),
+            store: Arc::clone(&store),
+            projector: pre.clone(),
+            needs,
+            chain: Chain::new(modules.upcasters.clone()),
+            routes,
+            memory_bytes: limits.memory_bytes / 2,
+            commit_bytes: limits.commit_bytes,
+            was_ready,
+            gauges: Arc::clone(&self.gauges),
+            checkpoint: self.checkpoint.clone(),
+        };
+        let (ready, is_ready) = oneshot::channel();
+        let runner = Runner::new(parts, ready)?;
+        // A version that has served goes on as far as it can.
+        if !was_ready {
+            preflight(log, &runner)?;
+        }
+        let content = Content { projector: Arc::clone(&modules.projector), store };
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
+        self.set_fault(None);
+        // Its rows can be read, and that is all.
+        if paused {
+            return Ok(());
+        }
+        let (commands, received) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Handle::current();
+        let told = Arc::clone(&notify);
+        tokio::spawn(async move {
+            if let Ok(replayed_in) = is_ready.await {
+                told(Notice::Ready { replayed_in });
+            }
+        });
+        let this = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(format!("{}/{}", self.projection, self.number));
+        let thread = thread.spawn(move || {
+            let run = std::panic::AssertUnwindSafe(|| runner.run(received, &runtime));
+            let end = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+                let failure = Failure::new(Category::Storage, "the runner panicked; the host's output says where");
+                End::Faulted(Fault::new(&failure, None))
+            });
+            if let End::Faulted(fault) = end {
+                let (projection, version) = (this.projection.as_str(), this.number);
+                tracing::error!(projection, version, ?fault, "a version stopped at a fault");
+                this.set_fault(Some(fault));
+                notify(Notice::Faulted);
+            }
+        });
+        let thread = thread.map_err(Failure::storage)?;
+        *running = Some(Running { commands, thread });
+        Ok(())
+    }
+
+    /// Ends the thread after a last commit, and waits for it. Blocks.
+    pub fn stop(&self) {
+        let running = self.running().take();
+        if let Some(Running { commands, thread }) = running {
+            // A thread that has ended by itself takes no commands.
+            let _ = commands.send(Command::Stop);
+            let _ = thread.join();
+        }
+    }
+
+    /// Lets go of the read model and removes it. The thread has been stopped. Blocks.
+    pub fn remove(&self) {
+        let content = self.content.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(content);
+        if let Err(cause) = std::fs::remove_dir_all(&self.dir)
+            && cause.kind() != std::io::ErrorKind::NotFound
+        {
+            // Found again, and removed, when the host starts.
+            tracing::warn!(path = %self.dir.display(), %cause, "the read model of a retired version is still there");
+        }
+    }
+
+    /// Asks the thread to hold between two commits. `None` if none is running.
+    pub fn hold(&self) -> Option<Held> {
+        let (at, is_at) = oneshot::channel();
+        let (go, until) = oneshot::channel();
+        let (snapshot, taken) = oneshot::channel();
+        let running = self.running();
+        let commands = running.as_ref().filter(|running| !running.thread.is_finished())?;
+        commands.commands.send(Command::Hold(Hold { at, until, snapshot })).ok()?;
+        Some(Held { at: is_at, until: go, snapshot: taken })
+    }
+}
+
+/// A thread that holds, or is about to.
+pub struct Held {
+    pub at: oneshot::Receiver<Progress>,
+    pub until: oneshot::Sender<Progress>,
+    pub snapshot: oneshot::Receiver<Snapshot>,
+}
+
+/// Joins a projector with its upcasters.
+pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Result<Routes, String> {
+    let manifest = |module: &Arc<Module>| -> Result<UpcasterManifest, String> {
+        match &**module {
+            Module::Upcaster { manifest, .. } => Ok(manifest.clone()),
+            Module::Projector { digest, .. } => Err(format!("module {digest} is a projector, not an upcaster")),
+        }
+    };
+    let upcasters = upcasters.iter().map(manifest).collect::<Result<Vec<_>, _>>()?;
+    Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
+}
+
+/// Holds the routes against all types in the log, before a long replay finds the first one that has none.
+fn preflight(log: &Log, runner: &Runner) -> Result<(), Failure> {
+    let types = log.types().map_err(Failure::storage)?;
+    let unknown = types.iter().filter(|found| runner.routes().of(&found.kind, found.schema).is_none());
+    match unknown.min_by_key(|found| found.first) {
+        None => Ok(()),
+        Some(found) => {
+            let why = runner.routes().explain(&found.kind, found.schema);
+            let message = format!("{why} (found before the replay: the log has {} such events)", found.count);
+            Err(Failure::new(Category::UnknownEvent, message).at(found.first))
+        }
+    }
+}
+
+/// The digests that a version names, for those who ask what is in use.
+pub fn uses(record: &super::catalog::VersionRecord, digest: Digest) -> bool {
+    !record.retired && (record.module == digest || record.upcasters.contains(&digest))
+}

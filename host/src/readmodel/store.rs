@@ -1,0 +1,181 @@
+//! The writing side of a read model: rows, index entries and the checkpoint, in one commit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
+
+use crate::event::Progress;
+use crate::storage::Storage;
+
+use super::error::Error;
+use super::snapshot::Snapshot;
+use super::view::View;
+use super::writes::Write;
+use super::{KeyRange, TableSpec, Writes, keys, order};
+
+/// The layout of this database. Another one is refused, never guessed at.
+const FORMAT: u32 = 1;
+
+/// Rows whose old index entries are looked up at once.
+const LOOKUP_ROWS: usize = 1_000;
+
+/// What a commit leaves behind if the process or the machine dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// No write-ahead log: what is not flushed is lost, whole commits from the end. For replays, which start again
+    /// from the checkpoint that is left.
+    UntilFlushed,
+    /// The write-ahead log, without a sync: a killed process loses nothing, a machine without power the last commits,
+    /// which are projected again.
+    Logged,
+}
+
+/// The rows of one version of a projection.
+pub struct Store {
+    db: Arc<DB>,
+    tables: Arc<[TableSpec]>,
+}
+
+impl Store {
+    /// Opens the read model in `dir`, or makes an empty one there.
+    pub fn open(storage: &Storage, dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
+        let failed = |cause| Error::Open { dir: dir.to_owned(), cause };
+        let default = ColumnFamilyDescriptor::new("default", storage.family_options());
+        let db = DB::open_cf_descriptors(&storage.database_options(), dir, [default]).map_err(failed)?;
+        let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
+        match db.get(keys::FORMAT)? {
+            None => {
+                let mut batch = WriteBatch::default();
+                batch.put(keys::FORMAT, FORMAT.to_be_bytes());
+                batch.put(keys::TABLES, &declared);
+                batch.put(keys::CHECKPOINT, 0_u64.to_be_bytes());
+                let mut options = WriteOptions::default();
+                options.set_sync(true);
+                db.write_opt(batch, &options)?;
+            }
+            Some(format) if format != FORMAT.to_be_bytes() => {
+                let what = format!("its format is {}, this program knows {FORMAT}", hex::encode(format));
+                return Err(Error::Foreign { dir: dir.to_owned(), what });
+            }
+            Some(_) if db.get(keys::TABLES)?.as_deref() != Some(&declared) => {
+                return Err(Error::Foreign { dir: dir.to_owned(), what: "its tables are others".into() });
+            }
+            Some(_) => {}
+        }
+        Ok(Self { db: Arc::new(db), tables: tables.into() })
+    }
+
+    pub fn tables(&self) -> &Arc<[TableSpec]> {
+        &self.tables
+    }
+
+    /// How many events the rows stand for.
+    pub fn checkpoint(&self) -> Result<Progress, Error> {
+        self.view().checkpoint()
+    }
+
+    /// Rows in the order of the keys, as they were committed last.
+    pub fn get_many(&self, table: u16, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        self.view().get_many(table, keys)
+    }
+
+    /// Rows of a range, with what is pending on top of what was committed.
+    pub fn scan(
+        &self,
+        table: u16,
+        range: &KeyRange,
+        limit: usize,
+        max_bytes: usize,
+        pending: &Writes,
+    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        self.view().scan(table, range, limit, max_bytes, pending)
+    }
+
+    /// Makes rows, their index entries and the checkpoint visible in one step.
+    pub fn commit(&self, writes: &Writes, progress: Progress, durability: Durability) -> Result<(), Error> {
+        let mut batch = WriteBatch::default();
+        for (table, rows) in writes.tables() {
+            let spec = self.tables.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
+            if !spec.indexes.is_empty() {
+                let rows: Vec<_> = rows.iter().collect();
+                for rows in rows.chunks(LOOKUP_ROWS) {
+                    self.index(&mut batch, table, spec, rows)?;
+                }
+            }
+            for (key, row) in rows {
+                match row {
+                    Some(row) => batch.put(keys::row(table, key), row),
+                    None => batch.delete(keys::row(table, key)),
+                }
+            }
+        }
+        batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
+        let mut options = WriteOptions::default();
+        options.disable_wal(durability == Durability::UntilFlushed);
+        Ok(self.db.write_opt(batch, &options)?)
+    }
+
+    /// Brings the index entries of rows from what they were to what they will be.
+    fn index(
+        &self,
+        batch: &mut WriteBatch,
+        table: u16,
+        spec: &TableSpec,
+        rows: &[(&Box<str>, &Write)],
+    ) -> Result<(), Error> {
+        let names: Vec<&str> = rows.iter().map(|(key, _)| &***key).collect();
+        let old = self.get_many(table, &names)?;
+        for ((key, new), old) in rows.iter().zip(old) {
+            let mut outdated = entries(table, spec, key, old.as_deref())?;
+            for entry in entries(table, spec, key, new.as_deref())? {
+                match outdated.iter().position(|old| *old == entry) {
+                    Some(kept) => drop(outdated.swap_remove(kept)),
+                    None => batch.put(entry, b""),
+                }
+            }
+            for entry in outdated {
+                batch.delete(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes everything to disk that has been committed.
+    pub fn flush(&self) -> Result<(), Error> {
+        Ok(self.db.flush()?)
+    }
+
+    /// Everything as it is now; it stays so.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        Snapshot::new(Arc::clone(&self.db), Arc::clone(&self.tables))
+    }
+
+    fn view(&self) -> View<'_> {
+        View::new(&self.db, None)
+    }
+}
+
+pub fn unknown_ordinal(table: u16) -> Error {
+    Error::Corrupt(format!("table number {table} does not exist"))
+}
+
+/// The index entries of a row.
+fn entries(table: u16, spec: &TableSpec, key: &str, row: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Error> {
+    let Some(row) = row else { return Ok(Vec::new()) };
+    let row = parse(&spec.name, key, row)?;
+    let entry = |(ordinal, index): (u16, &super::IndexSpec)| {
+        let mut bytes = keys::index(table, ordinal);
+        for path in &index.paths {
+            order::encode(order::at(&row, path), &mut bytes);
+        }
+        bytes.extend_from_slice(key.as_bytes());
+        bytes
+    };
+    Ok((0..).zip(&spec.indexes).map(entry).collect())
+}
+
+pub fn parse(table: &str, key: &str, row: &[u8]) -> Result<serde_json::Value, Error> {
+    serde_json::from_slice(row)
+        .map_err(|cause| Error::Corrupt(format!("row {key:?} of table {table:?} is not JSON: {cause}")))
+}

@@ -1,0 +1,156 @@
+//! Reading rows, from the database as it is now or as a snapshot has it: the same code for both.
+
+use rocksdb::{DB, DBRawIterator, ReadOptions};
+
+use crate::event::Progress;
+
+use super::error::Error;
+use super::{KeyRange, Writes, keys};
+
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    db: &'a DB,
+    snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(db: &'a DB, snapshot: Option<&'a rocksdb::Snapshot<'a>>) -> Self {
+        Self { db, snapshot }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        if let Some(snapshot) = self.snapshot {
+            options.set_snapshot(snapshot);
+        }
+        options
+    }
+
+    pub fn checkpoint(&self) -> Result<Progress, Error> {
+        let bytes = self.db.get_pinned_opt(keys::CHECKPOINT, &self.options())?;
+        bytes
+            .and_then(|bytes| keys::number(&bytes))
+            .map(Progress)
+            .ok_or_else(|| Error::Corrupt("there is no checkpoint".into()))
+    }
+
+    pub fn get_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        if let [name] = names {
+            return Ok(vec![self.db.get_opt(keys::row(table, name), &self.options())?]);
+        }
+        let family = self.db.cf_handle("default").ok_or_else(|| Error::Corrupt("it has no column family".into()))?;
+        let names: Vec<_> = names.iter().map(|name| keys::row(table, name)).collect();
+        let sorted = names.is_sorted();
+        let found = self.db.batched_multi_get_cf_opt(family, &names, sorted, &self.options());
+        found.into_iter().map(|row| Ok(row?.map(|row| row.to_vec()))).collect()
+    }
+
+    /// What stands between two keys (`upper` not included), from the first on or from the last back.
+    pub fn iterate(&self, lower: &[u8], upper: &[u8], reverse: bool) -> Entries<'a> {
+        let mut options = self.options();
+        // An upper bound below the lower one is not a range to RocksDB.
+        let upper = upper.max(lower);
+        options.set_iterate_lower_bound(lower);
+        options.set_iterate_upper_bound(upper);
+        let mut iterator = self.db.raw_iterator_opt(options);
+        if reverse {
+            iterator.seek_to_last()
+        } else {
+            iterator.seek_to_first()
+        }
+        Entries { iterator, reverse }
+    }
+
+    /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
+    pub fn scan(
+        &self,
+        table: u16,
+        range: &KeyRange,
+        limit: usize,
+        max_bytes: usize,
+        pending: &Writes,
+    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let prefix = keys::rows(table);
+        let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));
+        let upper = range.end.as_deref().map_or_else(|| keys::after(&prefix), |end| keys::row(table, end));
+        let mut stored = self.iterate(&lower, &upper, range.reverse);
+        let mut pending = pending.range(table, range).peekable();
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        while found.len() < limit && bytes < max_bytes {
+            let here = stored.current().map(|(key, _)| row_key(key)).transpose()?;
+            let first = match (here, pending.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Source::Stored,
+                (None, Some(_)) => Source::Pending,
+                (Some(here), Some((name, _))) => match here.cmp(name) {
+                    std::cmp::Ordering::Equal => Source::Both,
+                    order if (order == std::cmp::Ordering::Less) != range.reverse => Source::Stored,
+                    _ => Source::Pending,
+                },
+            };
+            if first == Source::Stored {
+                if let Some((key, row)) = stored.current() {
+                    bytes += key.len() + row.len();
+                    found.push((row_key(key)?.to_owned(), row.to_vec()));
+                }
+            } else if let Some((name, row)) = pending.next()
+                && let Some(row) = row
+            {
+                bytes += name.len() + row.len();
+                found.push((name.to_owned(), row.to_vec()));
+            }
+            if first != Source::Pending {
+                stored.advance();
+            }
+        }
+        stored.end()?;
+        Ok(found)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    Stored,
+    Pending,
+    Both,
+}
+
+/// The key of a row, out of its key in the database.
+pub fn row_key(entry: &[u8]) -> Result<&str, Error> {
+    let key = entry.get(keys::ROW_PREFIX_BYTES..).and_then(|key| std::str::from_utf8(key).ok());
+    key.ok_or_else(|| Error::Corrupt(format!("the key {} makes no sense", hex::encode(entry))))
+}
+
+/// An iterator over keys and values, forwards or backwards.
+pub struct Entries<'a> {
+    iterator: DBRawIterator<'a>,
+    reverse: bool,
+}
+
+impl Entries<'_> {
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        self.iterator.item()
+    }
+
+    pub fn advance(&mut self) {
+        if self.reverse { self.iterator.prev() } else { self.iterator.next() }
+    }
+
+    /// Goes to what comes after this key, in the direction of this iterator.
+    pub fn beyond(&mut self, key: &[u8]) {
+        if self.reverse {
+            self.iterator.seek_for_prev(key)
+        } else {
+            self.iterator.seek(key)
+        }
+        if self.iterator.key() == Some(key) {
+            self.advance();
+        }
+    }
+
+    /// Whether the end was the end, and not trouble.
+    pub fn end(&self) -> Result<(), Error> {
+        Ok(self.iterator.status()?)
+    }
+}
