@@ -82,15 +82,14 @@ impl Catalog {
         Ok(Self { path: path.to_owned(), projections })
     }
 
-    /// Changes a projection, on disk first: if that fails, nothing has changed.
-    pub fn change(&mut self, name: &str, changed: ProjectionRecord) -> Result<(), Error> {
+    /// Replaces the record of a projection on disk, and gives the catalog as it is then.
+    pub fn with(&self, name: &str, changed: ProjectionRecord) -> Result<Self, Error> {
         let failed = |cause: String| Error::Catalog { path: self.path.display().to_string(), cause };
         let mut projections = self.projections.clone();
         projections.insert(name.to_owned(), changed);
         let file = File { format: FORMAT, projections };
         let bytes = serde_json::to_vec_pretty(&file).map_err(|cause| failed(cause.to_string()))?;
         files::write_durably(&self.path, &bytes).map_err(|cause| failed(cause.to_string()))?;
-        self.projections = file.projections;
-        Ok(())
+        Ok(Self { path: self.path.clone(), projections: file.projections })
     }
 }

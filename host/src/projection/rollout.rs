@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ pub struct Projections {
     storage: Storage,
     modules: Arc<Modules>,
     dir: PathBuf,
+    /// Held while the catalog changes, so that queries do not wait for its disk.
+    changing: Mutex<()>,
     state: RwLock<Loaded>,
     changes: watch::Sender<u64>,
     pub(super) queries: Queries,
@@ -45,9 +47,11 @@ pub struct Projections {
     this: Weak<Self>,
 }
 
+type Versions = BTreeMap<(String, u32), Arc<Version>>;
+
 struct Loaded {
     catalog: Catalog,
-    versions: BTreeMap<(String, u32), Arc<Version>>,
+    versions: Versions,
 }
 
 impl Projections {
@@ -74,6 +78,7 @@ impl Projections {
             storage,
             modules,
             dir,
+            changing: Mutex::default(),
             state: RwLock::new(Loaded { catalog, versions }),
             changes: watch::Sender::new(0),
             queries: Queries::default(),
@@ -100,19 +105,21 @@ impl Projections {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes a projection in the catalog and in memory, or neither.
+    /// Changes a projection in the catalog and then in memory, or neither. Blocks.
     fn change<T>(
         &self,
         name: &str,
-        change: impl FnOnce(&mut ProjectionRecord, &mut BTreeMap<(String, u32), Arc<Version>>) -> Result<T, Error>,
+        change: impl FnOnce(&mut ProjectionRecord, &mut Versions) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let Loaded { catalog, versions } = &mut *state;
-        let mut record = catalog.projections.get(name).cloned().unwrap_or_default();
-        let result = change(&mut record, versions)?;
-        catalog.change(name, record)?;
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.read();
+        let mut record = state.catalog.projections.get(name).cloned().unwrap_or_default();
+        let mut versions = state.versions.clone();
+        let result = change(&mut record, &mut versions)?;
+        let catalog = state.catalog.with(name, record)?;
         drop(state);
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Loaded { catalog, versions };
+        self.changed();
         Ok(result)
     }
 
@@ -216,9 +223,15 @@ impl Projections {
                 this.notice(&version, &notice);
             }
         };
-        let was_ready = record.replayed_in_ms.is_some();
-        let limits = self.modules.limits();
-        version.start(&self.log, &self.storage, modules, was_ready, record.paused, limits, Arc::new(notify))
+        let start = version::Start {
+            log: &self.log,
+            storage: &self.storage,
+            modules,
+            was_ready: record.replayed_in_ms.is_some(),
+            paused: record.paused,
+            limits: self.modules.limits(),
+        };
+        version.start(start, Arc::new(notify))
     }
 
     fn changed(&self) {
@@ -431,12 +444,7 @@ fn record<'a>(catalog: &'a Catalog, name: &str, number: u32) -> Option<&'a Versi
     catalog.projections.get(name)?.versions.get(&number)
 }
 
-fn find(
-    name: &str,
-    projection: &ProjectionRecord,
-    versions: &BTreeMap<(String, u32), Arc<Version>>,
-    number: u32,
-) -> Result<Arc<Version>, Error> {
+fn find(name: &str, projection: &ProjectionRecord, versions: &Versions, number: u32) -> Result<Arc<Version>, Error> {
     versions.get(&(name.to_owned(), number)).cloned().ok_or_else(|| Error::UnknownVersion {
         name: name.to_owned(),
         version: number,
@@ -445,12 +453,7 @@ fn find(
 }
 
 /// Makes a version live, if it can be, and remembers which one was.
-fn switch(
-    name: &str,
-    projection: &mut ProjectionRecord,
-    versions: &BTreeMap<(String, u32), Arc<Version>>,
-    number: u32,
-) -> Result<(), Error> {
+fn switch(name: &str, projection: &mut ProjectionRecord, versions: &Versions, number: u32) -> Result<(), Error> {
     let version = find(name, projection, versions, number)?;
     let Some(record) = projection.versions.get(&number) else { return Ok(()) };
     let status = describe(&version, record, projection, version.checkpoint());

@@ -153,8 +153,10 @@ mod tests {
         }
     }
 
-    fn upcaster(steps: &[((&str, u32), &[(&str, u32)])]) -> UpcasterManifest {
-        let step = |((name, schema), to): &((&str, u32), &[(&str, u32)])| Step {
+    type StepOf<'a> = ((&'a str, u32), &'a [(&'a str, u32)]);
+
+    fn upcaster(steps: &[StepOf<'_>]) -> UpcasterManifest {
+        let step = |((name, schema), to): &StepOf<'_>| Step {
             from: kind(name, *schema),
             to: to.iter().map(|(name, schema)| kind(name, *schema)).collect(),
         };

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::event::{Position, Progress};
 use crate::log::Log;
 use crate::readmodel::{Snapshot, Store};
-use crate::sandbox::{Category, Digest, Failure, Module, ProjectorManifest, UpcasterManifest};
+use crate::sandbox::{Category, Digest, Failure, Limits, Module, ProjectorManifest, UpcasterManifest};
 use crate::storage::Storage;
 
 use super::error::Error;
@@ -24,6 +24,18 @@ use super::upcasting::Chain;
 pub struct Modules {
     pub projector: Arc<Module>,
     pub upcasters: Vec<Arc<Module>>,
+}
+
+/// What a version starts with.
+pub struct Start<'a> {
+    pub log: &'a Log,
+    pub storage: &'a Storage,
+    pub modules: Modules,
+    /// Whether it has been ready before.
+    pub was_ready: bool,
+    /// Its rows can be read, but it does not project.
+    pub paused: bool,
+    pub limits: &'a Limits,
 }
 
 /// The commands of a running thread, and the thread.
@@ -125,15 +137,10 @@ impl Version {
         }
     }
 
-    /// Starts the thread, with its modules; `notify` is told how it goes. Blocks while the read model is opened.
+    /// Starts the thread, and tells `notify` how it goes. Blocks while the read model is opened.
     pub fn start(
         self: &Arc<Self>,
-        log: &Log,
-        storage: &Storage,
-        modules: Modules,
-        was_ready: bool,
-        paused: bool,
-        limits: &crate::sandbox::Limits,
+        Start { log, storage, modules, was_ready, paused, limits }: Start<'_>,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
     ) -> Result<(), Failure> {
         let mut running = self.running();
@@ -174,7 +181,6 @@ impl Version {
         let content = Content { projector: Arc::clone(&modules.projector), store };
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
         self.set_fault(None);
-        // Its rows can be read, and that is all.
         if paused {
             return Ok(());
         }

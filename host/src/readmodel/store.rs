@@ -98,7 +98,7 @@ impl Store {
         for (table, rows) in writes.tables() {
             let spec = self.tables.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
             if !spec.indexes.is_empty() {
-                let rows: Vec<_> = rows.iter().collect();
+                let rows: Vec<_> = rows.iter().map(|(key, row)| (&**key, row)).collect();
                 for rows in rows.chunks(LOOKUP_ROWS) {
                     self.index(&mut batch, table, spec, rows)?;
                 }
@@ -122,9 +122,9 @@ impl Store {
         batch: &mut WriteBatch,
         table: u16,
         spec: &TableSpec,
-        rows: &[(&Box<str>, &Write)],
+        rows: &[(&str, &Write)],
     ) -> Result<(), Error> {
-        let names: Vec<&str> = rows.iter().map(|(key, _)| &***key).collect();
+        let names: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
         let old = self.get_many(table, &names)?;
         for ((key, new), old) in rows.iter().zip(old) {
             let mut outdated = entries(table, spec, key, old.as_deref())?;
