@@ -131,6 +131,7 @@ async fn an_event_that_cannot_be_handled_stops_its_version_with_all_before_it_co
             // It starts from its checkpoint, and stops where it stopped.
             api.post("projections/counts/versions/1/resume", json!({})).await;
         }
+        api.until_state("counts", 2, "faulted").await;
         let refused = api.post("projections/counts/versions/2/promote", json!({})).await;
         assert_eq!((refused.status, refused.body["state"].clone()), (409, json!("faulted")));
     }

@@ -27,6 +27,10 @@ pub struct Event<'a> {
     pub(crate) schema: u32,
     pub(crate) stream: &'a str,
     pub(crate) payload: &'a [u8],
+    /// JSON text, or empty.
+    pub(crate) metadata: &'a [u8],
+    /// Separated by line feeds.
+    pub(crate) tags: &'a str,
 }
 
 impl<'a> Event<'a> {
@@ -66,6 +70,23 @@ impl<'a> Event<'a> {
         serde_json::from_slice(self.payload).map_err(|cause| {
             self.fault(format!("the data of {} schema {} does not decode: {cause}", self.kind, self.schema))
         })
+    }
+
+    /// Its metadata, decoded; `None` where it has none. A manifest has to say that it needs it.
+    ///
+    /// # Errors
+    /// A fault that says what did not decode.
+    pub fn metadata<T: Deserialize<'a>>(&self) -> Result<Option<T>, Fault> {
+        if self.metadata.is_empty() {
+            return Ok(None);
+        }
+        let decoded = serde_json::from_slice(self.metadata);
+        decoded.map(Some).map_err(|cause| self.fault(format!("the metadata of {} does not decode: {cause}", self.kind)))
+    }
+
+    /// Its tags. A manifest has to say that it needs them.
+    pub fn tags(&self) -> impl Iterator<Item = &'a str> {
+        self.tags.split('\n').filter(|tag| !tag.is_empty())
     }
 
     /// A fault at this event.

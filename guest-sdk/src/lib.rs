@@ -1,4 +1,5 @@
-//! Write Kinora projectors in Rust: a plain type that folds events into rows.
+//! Write Kinora projectors and upcasters in Rust: plain types that fold events into rows, plain functions that bring old
+//! events to a new schema.
 //!
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
@@ -49,20 +50,58 @@
 //! scenario.given("FlightScheduled", 1, r#"{"carrier": "UA"}"#).unwrap();
 //! assert_eq!(scenario.row("carriers", "UA").as_deref(), Some(r#"{"flights":2}"#));
 //! ```
+//!
+//! An upcaster is a function per step:
+//!
+//! ```
+//! use kinora_sdk::{Steps, Upcaster, testing::upcast};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Old {
+//!     name: String,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct New {
+//!     first_name: String,
+//!     last_name: String,
+//! }
+//!
+//! struct Names;
+//!
+//! impl Upcaster for Names {
+//!     fn describe() -> Steps {
+//!         Steps::new("names").step("Registered", 1, 2, |old: Old| {
+//!             let (first, last) = old.name.split_once(' ').ok_or("a name has two parts")?;
+//!             Ok(New { first_name: first.into(), last_name: last.into() })
+//!         })
+//!     }
+//! }
+//!
+//! kinora_sdk::export_upcaster!(Names);
+//!
+//! let new = upcast::<Names>("Registered", 1, r#"{"name": "Ada Lovelace"}"#).unwrap();
+//! assert_eq!(new, [("Registered", 2, r#"{"first_name":"Ada","last_name":"Lovelace"}"#.to_owned())]);
+//! assert!(upcast::<Names>("Registered", 1, r#"{"name": "Ada"}"#).unwrap_err().message.contains("two parts"));
+//! ```
 
 mod event;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
 mod manifest;
+pub mod native;
 mod rows;
 mod runtime;
 pub mod testing;
+mod upcast;
 
 pub use event::{Event, Fault};
 pub use manifest::{Manifest, TableEntry};
-pub use rows::{Rows, Table};
+pub use rows::{Rows, Scan, Table};
 pub use runtime::{Projector, QueryError};
+pub use upcast::{Outputs, Steps, Upcaster};
 
 /// Makes a component of a projector. Natively it does nothing.
 #[macro_export]
@@ -73,12 +112,12 @@ macro_rules! export_projector {
         mod kinora_component {
             use $crate::guest;
             ::std::thread_local! {
-                static INSTANCE: ::std::cell::RefCell<guest::Instance<super::$projector>> = ::std::default::Default::default();
+                static INSTANCE: ::std::cell::RefCell<guest::projector::Instance<super::$projector>> = ::std::default::Default::default();
             }
             struct Component;
             impl guest::bindings::Guest for Component {
                 fn describe() -> guest::bindings::Manifest {
-                    guest::describe::<super::$projector>()
+                    guest::projector::describe::<super::$projector>()
                 }
                 fn apply(events: guest::bindings::Batch) -> ::std::result::Result<(), guest::bindings::Fault> {
                     INSTANCE.with_borrow_mut(|instance| instance.apply(&events))
@@ -94,6 +133,31 @@ macro_rules! export_projector {
                 }
             }
             guest::bindings::export!(Component with_types_in guest::bindings);
+        }
+    };
+}
+
+/// Makes a component of an upcaster. Natively it does nothing.
+#[macro_export]
+macro_rules! export_upcaster {
+    ($upcaster:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        mod kinora_component {
+            use $crate::guest::{bindings::Batch, bindings::kinora::engine::types, upcaster, upcaster_bindings};
+            ::std::thread_local! {
+                static INSTANCE: upcaster::Instance = upcaster::Instance::new::<super::$upcaster>();
+            }
+            struct Component;
+            impl upcaster_bindings::Guest for Component {
+                fn describe() -> upcaster_bindings::UpcasterManifest {
+                    upcaster::describe::<super::$upcaster>()
+                }
+                fn upcast(events: Batch) -> ::std::result::Result<upcaster_bindings::Upcasted, types::Fault> {
+                    INSTANCE.with(|instance| instance.upcast(&events))
+                }
+            }
+            upcaster_bindings::export_upcaster_world!(Component with_types_in upcaster_bindings);
         }
     };
 }

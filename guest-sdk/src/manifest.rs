@@ -10,6 +10,8 @@ pub struct Manifest {
     pub ignores: Vec<&'static str>,
     pub tables: Vec<TableEntry>,
     pub queries: Vec<(&'static str, &'static str)>,
+    pub needs_metadata: bool,
+    pub needs_tags: bool,
 }
 
 /// A table as it was declared: its name, what its key stands for, its indexes (name, paths).
@@ -48,6 +50,18 @@ impl Manifest {
         if let Some(entry) = self.tables.iter_mut().find(|entry| entry.name == table.name()) {
             entry.indexes.push((name, paths));
         }
+        self
+    }
+
+    /// Events come with their metadata.
+    pub fn needs_metadata(mut self) -> Self {
+        self.needs_metadata = true;
+        self
+    }
+
+    /// Events come with their tags.
+    pub fn needs_tags(mut self) -> Self {
+        self.needs_tags = true;
         self
     }
 

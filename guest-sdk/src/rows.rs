@@ -5,10 +5,14 @@ use std::marker::PhantomData;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Fault;
+
+/// Rows that a scan asks the host for at once.
+const PAGE_ROWS: u32 = 1_000;
 
 /// Rows of a table that are kept decoded after a flush; beyond it the cache starts afresh.
 const CACHED_ROWS: usize = 50_000;
@@ -41,10 +45,49 @@ impl<T> Copy for Table<T> {}
 #[doc(hidden)]
 pub type Written = (Box<str>, Option<Vec<u8>>);
 
+/// A row as it is stored: key and JSON text.
+#[doc(hidden)]
+pub type Stored = (String, Vec<u8>);
+
+/// Which rows to scan: keys in byte order.
+#[derive(Clone, Debug, Default)]
+pub struct Scan<'a> {
+    start: Option<&'a str>,
+    end: Option<&'a str>,
+    reverse: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// All rows.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Keys from here on, this one included.
+    pub fn from(mut self, start: &'a str) -> Self {
+        self.start = Some(start);
+        self
+    }
+
+    /// Keys up to here, this one not included.
+    pub fn to(mut self, end: &'a str) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    /// From the last to the first.
+    pub fn reversed(mut self) -> Self {
+        self.reverse = true;
+        self
+    }
+}
+
 /// Where rows come from and go to: the host's imports, or a map in a test. Values are JSON text.
 #[doc(hidden)]
 pub trait Backend {
     fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>>;
+    /// A page of rows, empty at the end.
+    fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored>;
     /// Keys in byte order.
     fn write(&mut self, table: u32, rows: Vec<Written>);
 }
@@ -145,29 +188,66 @@ impl Rows {
         Ok(())
     }
 
+    /// Visits rows in the order of their keys, as they are now, until `visit` answers `false`.
+    ///
+    /// # Errors
+    /// As [`Rows::entry`].
+    pub fn scan<T>(
+        &mut self,
+        table: Table<T>,
+        scan: &Scan<'_>,
+        mut visit: impl FnMut(&str, T) -> bool,
+    ) -> Result<(), Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        // What this instance holds back has to be seen, too.
+        self.flush()?;
+        let index = self.index(table.name)?;
+        let (mut start, mut end) = (scan.start.map(str::to_owned), scan.end.map(str::to_owned));
+        loop {
+            let page = self.backend.scan(index, start.as_deref(), end.as_deref(), scan.reverse, PAGE_ROWS);
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            // A key never holds a NUL, so this is the key right after the last one.
+            if scan.reverse {
+                end = Some(last.clone())
+            } else {
+                start = Some(format!("{last}\0"))
+            }
+            for (key, json) in &page {
+                if !visit(key, decode(table.name, key, json)?) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn index(&self, name: &str) -> Result<u32, Fault> {
+        let declared = (0..).zip(&self.tables).find(|(_, declared)| declared.0 == name);
+        declared.map(|(index, _)| index).ok_or_else(|| undeclared(name))
+    }
+
     fn cached<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut Cached<T>, Fault>
     where
         T: Serialize + DeserializeOwned + 'static,
     {
         let name = table.name;
-        let Some((index, (_, cache))) = self.tables.iter_mut().enumerate().find(|(_, declared)| declared.0 == name)
-        else {
-            return Err(Fault::new(format!("table {name:?} is not declared in describe()")));
+        // The declared name mostly is the very same text, so that its address tells.
+        let same = |declared: &str| std::ptr::eq(declared, name) || declared == name;
+        let Some((index, (_, cache))) = (0..).zip(&mut self.tables).find(|(_, declared)| same(declared.0)) else {
+            return Err(undeclared(name));
         };
         let cache = cache.get_or_insert_with(|| Box::new(Cache::<T>::default()));
         let Some(cache) = cache.as_any().downcast_mut::<Cache<T>>() else {
             return Err(Fault::new(format!("table {name:?} is used with rows of two types")));
         };
-        if !cache.contains_key(key) {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let decode = |json: Vec<u8>| {
-                serde_json::from_slice(&json)
-                    .map_err(|cause| Fault::new(format!("row {key:?} of table {name:?} does not decode: {cause}")))
-            };
-            let row = self.backend.get(index, key).map(decode).transpose()?;
-            cache.insert(key.into(), Cached { row, dirty: false });
+        match cache.entry_ref(key) {
+            EntryRef::Occupied(cached) => Ok(cached.into_mut()),
+            EntryRef::Vacant(vacant) => {
+                let row = self.backend.get(index, key).map(|json| decode(name, key, &json)).transpose()?;
+                Ok(vacant.insert_entry_with_key(key.into(), Cached { row, dirty: false }).into_mut())
+            }
         }
-        cache.get_mut(key).ok_or_else(|| Fault::new("the row cache lost a row"))
     }
 
     #[doc(hidden)]
@@ -182,4 +262,13 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+fn undeclared(table: &str) -> Fault {
+    Fault::new(format!("table {table:?} is not declared in describe()"))
+}
+
+fn decode<T: DeserializeOwned>(table: &str, key: &str, json: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(json)
+        .map_err(|cause| Fault::new(format!("row {key:?} of table {table:?} does not decode: {cause}")))
 }

@@ -1,40 +1,13 @@
-//! Unit tests of projectors, without WebAssembly: given events, then rows.
+//! Unit tests of projectors and upcasters, without WebAssembly: given events, then rows.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
-use crate::event::{Event, Fault};
-use crate::manifest::Manifest;
-use crate::rows::{Backend, Rows, Written};
+use crate::event::Fault;
+use crate::native::{Input, Runner};
 use crate::runtime::{Projector, QueryError};
+use crate::upcast::Upcaster;
 
-type Stored = Rc<RefCell<BTreeMap<(u32, String), Vec<u8>>>>;
-
-struct Memory(Stored);
-
-impl Backend for Memory {
-    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(&(table, key.to_owned())).cloned()
-    }
-
-    fn write(&mut self, table: u32, rows: Vec<Written>) {
-        let mut stored = self.0.borrow_mut();
-        for (key, row) in rows {
-            match row {
-                Some(row) => stored.insert((table, key.into()), row),
-                None => stored.remove(&(table, key.into())),
-            };
-        }
-    }
-}
-
-/// A projector with its rows in memory.
+/// A projector with its rows in memory, and events that follow one another in one stream.
 pub struct Scenario<P> {
-    manifest: Manifest,
-    projector: P,
-    rows: Rows,
-    stored: Stored,
+    runner: Runner<P>,
     events: u64,
 }
 
@@ -46,9 +19,7 @@ impl<P: Projector> Default for Scenario<P> {
 
 impl<P: Projector> Scenario<P> {
     pub fn new() -> Self {
-        let (manifest, stored) = (P::describe(), Stored::default());
-        let rows = rows(&manifest, &stored);
-        Self { manifest, projector: P::default(), rows, stored, events: 0 }
+        Self { runner: Runner::default(), events: 0 }
     }
 
     /// Applies an event, with JSON text as its data, as the next one of the log and of a stream `test`.
@@ -57,14 +28,19 @@ impl<P: Projector> Scenario<P> {
     /// The fault that the projector answers; also where it does not declare this type and schema.
     pub fn given(&mut self, kind: &str, schema: u32, data: &str) -> Result<&mut Self, Fault> {
         let position = self.events;
-        let payload = data.as_bytes();
-        let event = Event { position, revision: position, time: position, kind, schema, stream: "test", payload };
         self.events += 1;
-        if self.manifest.handles.iter().any(|(name, version)| *name == kind && *version == schema) {
-            self.projector.apply(&event, &mut self.rows)?;
-        } else if !self.manifest.ignores.iter().any(|name| *name == kind || *name == "*") {
-            return Err(event.fault(format!("{kind} schema {schema} is neither handled nor ignored")));
-        }
+        let (revision, time) = (position, position);
+        self.runner.apply(&Input {
+            position,
+            revision,
+            time,
+            kind,
+            schema,
+            stream: "test",
+            data,
+            metadata: None,
+            tags: "",
+        })?;
         Ok(self)
     }
 
@@ -73,19 +49,14 @@ impl<P: Projector> Scenario<P> {
     /// # Errors
     /// A row does not encode.
     pub fn restarted(&mut self) -> Result<&mut Self, Fault> {
-        self.rows.flush()?;
-        self.projector = P::default();
-        self.rows = rows(&self.manifest, &self.stored);
+        self.runner.restart()?;
         Ok(self)
     }
 
     /// The JSON text of a row as a query would see it after the next commit.
     pub fn row(&mut self, table: &str, key: &str) -> Option<String> {
-        self.rows.flush().ok()?;
-        let index = self.manifest.tables.iter().position(|declared| declared.name == table)?;
-        let stored = self.stored.borrow();
-        let row = stored.get(&(u32::try_from(index).ok()?, key.to_owned()))?;
-        String::from_utf8(row.clone()).ok()
+        self.runner.flush().ok()?;
+        self.runner.row(table, key)
     }
 
     /// The answer of a named query.
@@ -93,10 +64,24 @@ impl<P: Projector> Scenario<P> {
     /// # Errors
     /// Those of the projector.
     pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, QueryError> {
-        self.projector.query(name, arguments, &mut self.rows)
+        self.runner.query(name, arguments)
     }
 }
 
-fn rows(manifest: &Manifest, stored: &Stored) -> Rows {
-    Rows::new(Box::new(Memory(Rc::clone(stored))), manifest.tables.iter().map(|table| table.name))
+/// What an upcaster makes of an event, in one step: type, schema and JSON text of each output; empty if it is dropped.
+///
+/// # Errors
+/// The fault that the step answers; also where there is no step for this type and schema.
+pub fn upcast<U: Upcaster>(kind: &str, schema: u32, data: &str) -> Result<Vec<(&'static str, u32, String)>, Fault> {
+    let steps = U::describe();
+    let Some(step) = steps.steps.iter().find(|step| step.from == (kind, schema)) else {
+        return Err(Fault::new(format!("there is no step for {kind} schema {schema}")));
+    };
+    let input =
+        Input { position: 0, revision: 0, time: 0, kind, schema, stream: "test", data, metadata: None, tags: "" };
+    let output = |(index, json): (u32, Vec<u8>)| {
+        let (kind, schema) = step.to.get(index as usize).copied().unwrap_or_default();
+        (kind, schema, String::from_utf8_lossy(&json).into_owned())
+    };
+    Ok(step.apply(&input.event())?.pushed.into_iter().map(output).collect())
 }

@@ -1,0 +1,117 @@
+//! A projector as a component.
+
+use std::sync::atomic::Ordering;
+
+use crate::event::Fault;
+use crate::manifest::Manifest;
+use crate::rows::{Backend, Rows, Stored, Written};
+use crate::runtime::{Projector, QueryError};
+
+use super::bindings::kinora::engine::rows;
+use super::bindings::{self, Batch};
+use super::{BROKEN_BATCH, CURRENT, NO_EVENT, column, event, report_panics, text};
+
+/// The rows that the host keeps.
+struct Host;
+
+impl Backend for Host {
+    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>> {
+        let found = rows::get_many(table, &column([key.as_bytes()].into_iter())).bytes;
+        (!found.is_empty()).then_some(found)
+    }
+
+    fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored> {
+        let range = rows::Range { start: start.map(Into::into), end: end.map(Into::into), reverse };
+        let page = rows::scan(table, &range, limit);
+        let row = |index: usize| {
+            let key = std::str::from_utf8(text(&page.keys, index)?).ok()?;
+            Some((key.to_owned(), text(&page.values, index)?.to_vec()))
+        };
+        (0..page.keys.ends.len()).map_while(row).collect()
+    }
+
+    fn write(&mut self, table: u32, written: Vec<Written>) {
+        let keys = column(written.iter().map(|(key, _)| key.as_bytes()));
+        let values = column(written.iter().map(|(_, row)| row.as_deref().unwrap_or_default()));
+        rows::write(table, &keys, &values);
+    }
+}
+
+pub fn describe<P: Projector>() -> bindings::Manifest {
+    report_panics();
+    let manifest = P::describe();
+    let table = |table: crate::manifest::TableEntry| bindings::Table {
+        name: table.name.into(),
+        key: table.key.into(),
+        indexes: table
+            .indexes
+            .into_iter()
+            .map(|(name, paths)| bindings::Index {
+                name: name.into(),
+                paths: paths.iter().map(|path| (*path).into()).collect(),
+            })
+            .collect(),
+    };
+    let query =
+        |(name, description): (&str, &str)| bindings::NamedQuery { name: name.into(), description: description.into() };
+    let handles = manifest.handles.iter();
+    bindings::Manifest {
+        name: manifest.name.into(),
+        handles: handles.map(|(name, schema)| bindings::EventType { name: (*name).into(), schema: *schema }).collect(),
+        ignores: manifest.ignores.into_iter().map(Into::into).collect(),
+        tables: manifest.tables.into_iter().map(table).collect(),
+        queries: manifest.queries.into_iter().map(query).collect(),
+        needs: needs(manifest.needs_metadata, manifest.needs_tags),
+    }
+}
+
+/// A projector with what it needs between calls.
+pub struct Instance<P> {
+    manifest: Manifest,
+    projector: P,
+    rows: Rows,
+}
+
+impl<P: Projector> Default for Instance<P> {
+    fn default() -> Self {
+        report_panics();
+        let manifest = P::describe();
+        let rows = Rows::new(Box::new(Host), manifest.tables.iter().map(|table| table.name));
+        Self { manifest, projector: P::default(), rows }
+    }
+}
+
+impl<P: Projector> Instance<P> {
+    pub fn apply(&mut self, batch: &Batch) -> Result<(), bindings::Fault> {
+        for (index, position) in batch.positions.iter().enumerate() {
+            CURRENT.store(*position, Ordering::Relaxed);
+            let kind = batch.kinds.get(index).and_then(|kind| self.manifest.handles.get(*kind as usize));
+            let result = match kind.and_then(|kind| event(batch, index, *kind)) {
+                Some(event) => self.projector.apply(&event, &mut self.rows),
+                None => Err(Fault::new(BROKEN_BATCH)),
+            };
+            result.map_err(|fault| bindings::Fault {
+                position: fault.position.or(Some(*position)),
+                message: fault.message,
+            })?;
+        }
+        CURRENT.store(NO_EVENT, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub fn flush(&mut self) -> Result<(), bindings::Fault> {
+        self.rows.flush().map_err(|fault| bindings::Fault { position: fault.position, message: fault.message })
+    }
+
+    pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, bindings::QueryError> {
+        self.projector.query(name, arguments, &mut self.rows).map_err(|error| match error {
+            QueryError::InvalidArguments(why) => bindings::QueryError::InvalidArguments(why),
+            QueryError::Failed(why) => bindings::QueryError::Failed(why),
+        })
+    }
+}
+
+fn needs(metadata: bool, tags: bool) -> bindings::Needs {
+    let flag = |wanted, flag| if wanted { flag } else { bindings::Needs::empty() };
+    flag(metadata, bindings::Needs::METADATA) | flag(tags, bindings::Needs::TAGS)
+}

@@ -1,0 +1,108 @@
+//! The trait for upcasters: a function for each step from one (type, schema) to others.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Fault};
+
+/// Brings events of an old schema to a newer one.
+pub trait Upcaster: 'static {
+    /// The steps. Must always answer the same.
+    fn describe() -> Steps;
+}
+
+/// What a step does with an event.
+type Run = Box<dyn Fn(&Event<'_>, &mut Outputs) -> Result<(), Fault>>;
+
+/// The steps of an upcaster, built in `describe`.
+pub struct Steps {
+    pub name: &'static str,
+    pub(crate) steps: Vec<Step>,
+}
+
+pub(crate) struct Step {
+    pub from: (&'static str, u32),
+    pub to: Vec<(&'static str, u32)>,
+    pub run: Run,
+}
+
+impl Steps {
+    pub fn new(name: &'static str) -> Self {
+        Self { name, steps: Vec::new() }
+    }
+
+    /// The usual step: the same type, one schema to another, one event each.
+    pub fn step<Old, New>(
+        self,
+        kind: &'static str,
+        from: u32,
+        to: u32,
+        convert: impl Fn(Old) -> Result<New, String> + 'static,
+    ) -> Self
+    where
+        Old: for<'a> Deserialize<'a>,
+        New: Serialize,
+    {
+        self.step_to((kind, from), &[(kind, to)], move |event, outputs| {
+            let new = convert(event.data()?).map_err(|why| event.fault(why))?;
+            outputs.push(kind, to, &new)
+        })
+    }
+
+    /// A step that renames, splits or drops: it pushes any number of the declared outputs, or drops the event.
+    pub fn step_to(
+        mut self,
+        from: (&'static str, u32),
+        to: &[(&'static str, u32)],
+        run: impl Fn(&Event<'_>, &mut Outputs) -> Result<(), Fault> + 'static,
+    ) -> Self {
+        self.steps.push(Step { from, to: to.to_vec(), run: Box::new(run) });
+        self
+    }
+}
+
+/// What becomes of one event.
+pub struct Outputs {
+    to: Vec<(&'static str, u32)>,
+    /// Which of the declared outputs, and its data as JSON text.
+    pub(crate) pushed: Vec<(u32, Vec<u8>)>,
+    pub(crate) dropped: bool,
+}
+
+impl Outputs {
+    /// An event that stands where the old one stood.
+    ///
+    /// # Errors
+    /// The type is not among the declared outputs of this step, or the data does not encode.
+    pub fn push<T: Serialize>(&mut self, kind: &str, schema: u32, data: &T) -> Result<(), Fault> {
+        let declared = (0..).zip(&self.to).find(|(_, to)| **to == (kind, schema));
+        let Some((index, _)) = declared else {
+            return Err(Fault::new(format!("{kind} schema {schema} is not a declared output of this step")));
+        };
+        let json = serde_json::to_vec(data)
+            .map_err(|cause| Fault::new(format!("{kind} schema {schema} does not encode: {cause}")))?;
+        self.pushed.push((index, json));
+        Ok(())
+    }
+
+    /// Drops the event on purpose. An event that is neither pushed nor dropped is a fault.
+    pub fn drop_event(&mut self) {
+        self.dropped = true;
+    }
+}
+
+impl Step {
+    /// Runs this step on one event.
+    pub(crate) fn apply(&self, event: &Event<'_>) -> Result<Outputs, Fault> {
+        let mut outputs = Outputs { to: self.to.clone(), pushed: Vec::new(), dropped: false };
+        (self.run)(event, &mut outputs)
+            .map_err(|fault| Fault { position: fault.position.or(Some(event.position)), message: fault.message })?;
+        match (outputs.dropped, outputs.pushed.is_empty()) {
+            (false, true) => {
+                let (kind, schema) = self.from;
+                Err(event.fault(format!("the step for {kind} schema {schema} neither changed nor dropped the event")))
+            }
+            (true, false) => Err(event.fault("the event was both changed and dropped")),
+            _ => Ok(outputs),
+        }
+    }
+}
