@@ -1,0 +1,56 @@
+//! How delays are distributed, to the minute, with percentiles.
+
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Counts by minutes of delay. Written with its percentiles, which are worked out only then.
+#[derive(Default, Deserialize)]
+pub struct Delays {
+    minutes: BTreeMap<i64, u64>,
+}
+
+impl Delays {
+    pub fn add(&mut self, delay: i64) {
+        *self.minutes.entry(delay).or_default() += 1;
+    }
+
+    /// The smallest delay that at least `percent` of all are not above (nearest rank).
+    fn percentile(&self, percent: u64) -> Option<i64> {
+        let total: u64 = self.minutes.values().sum();
+        let rank = (total * percent).div_ceil(100).max(1);
+        let mut below = 0;
+        let reached = |(_, count): &(&i64, &u64)| {
+            below += **count;
+            below >= rank
+        };
+        self.minutes.iter().find(reached).map(|(delay, _)| *delay)
+    }
+}
+
+impl Serialize for Delays {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Delays", 4)?;
+        fields.serialize_field("p50", &self.percentile(50))?;
+        fields.serialize_field("p90", &self.percentile(90))?;
+        fields.serialize_field("p99", &self.percentile(99))?;
+        fields.serialize_field("minutes", &self.minutes)?;
+        fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_nearest_rank() {
+        let mut delays = Delays::default();
+        assert_eq!(delays.percentile(50), None);
+        for delay in 1..=10 {
+            delays.add(delay - 5);
+        }
+        assert_eq!((delays.percentile(50), delays.percentile(90), delays.percentile(99)), (Some(0), Some(4), Some(5)));
+    }
+}
