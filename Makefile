@@ -25,7 +25,7 @@ serve: build ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
 
 modules: setup ## Build every WebAssembly module into ${CARGO_TARGET_DIR:-target}/modules
-	@./.setup/modules hostile
+	@./.setup/modules departures ontime-v1 ontime-v2 hostile
 
 fmt: ## Format the code
 	cargo fmt --all

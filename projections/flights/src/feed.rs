@@ -1,0 +1,125 @@
+//! Appends events to a host over HTTP, in order, in large transactions.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::event::Event;
+use crate::history::History;
+
+/// Tries of a request that did not get through. Ids make it harmless to repeat one.
+const TRIES: u32 = 5;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error("no host answers at {url}: {cause}; start one with `kinora serve --data ./data`")]
+    Unreachable { url: String, cause: reqwest::Error },
+    #[error("the host refused the events ({status}): {answer}")]
+    Refused { status: StatusCode, answer: String },
+    #[error("the events cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Where to feed, and how much at a time.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Such as `http://127.0.0.1:7070`.
+    pub url: String,
+    /// Events of a request.
+    pub batch: usize,
+    /// Events altogether.
+    pub limit: usize,
+}
+
+/// What a feed did.
+#[derive(Clone, Copy, Debug)]
+pub struct Fed {
+    pub events: u64,
+    /// Events that the host had already.
+    pub duplicates: u64,
+    pub took: Duration,
+}
+
+#[derive(Serialize)]
+struct Transaction<'a> {
+    appends: Vec<Append<'a>>,
+}
+
+#[derive(Serialize)]
+struct Append<'a> {
+    stream: &'a str,
+    events: [&'a Event; 1],
+}
+
+impl<'a> Append<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self { stream: &event.stream, events: [event] }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Appended {
+    duplicate: bool,
+}
+
+impl Feed {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), batch: 5_000, limit: usize::MAX }
+    }
+
+    /// Appends the events of `history`; `progress` is told how many are done.
+    pub async fn run(&self, history: std::sync::Arc<History>, mut progress: impl FnMut(u64)) -> Result<Fed, FeedError> {
+        let started = Instant::now();
+        // The next request is put together while the one before is under way.
+        let (sender, mut bodies) = mpsc::channel::<Result<(u64, Vec<u8>), FeedError>>(2);
+        let (batch, limit) = (self.batch.max(1), self.limit);
+        tokio::task::spawn_blocking(move || {
+            let mut events = history.events().take(limit);
+            loop {
+                let events: Vec<Event> = events.by_ref().take(batch).collect();
+                let transaction = Transaction { appends: events.iter().map(Append::of).collect() };
+                let body = serde_json::to_vec(&transaction).map(|body| (events.len() as u64, body));
+                if events.is_empty() || sender.blocking_send(body.map_err(FeedError::from)).is_err() {
+                    return;
+                }
+            }
+        });
+        let client = Client::builder().no_proxy().build();
+        let client = client.map_err(|cause| FeedError::Unreachable { url: self.url.clone(), cause })?;
+        let mut fed = Fed { events: 0, duplicates: 0, took: Duration::ZERO };
+        while let Some(body) = bodies.recv().await {
+            let (count, body) = body?;
+            let appended = self.send(&client, body.into()).await?;
+            fed.events += count;
+            if appended.duplicate {
+                fed.duplicates += count;
+            }
+            progress(fed.events);
+        }
+        fed.took = started.elapsed();
+        Ok(fed)
+    }
+
+    async fn send(&self, client: &Client, body: reqwest::Body) -> Result<Appended, FeedError> {
+        let url = format!("{}/v1/transactions", self.url.trim_end_matches('/'));
+        let unreachable = |cause| FeedError::Unreachable { url: self.url.clone(), cause };
+        let bytes = body.as_bytes().unwrap_or_default().to_vec();
+        let mut pause = Duration::from_millis(100);
+        for last in (1..=TRIES).map(|tried| tried == TRIES) {
+            let request = client.post(&url).header("content-type", "application/json").body(bytes.clone());
+            match request.send().await {
+                Ok(response) if response.status().is_success() => return response.json().await.map_err(unreachable),
+                Ok(response) if last || response.status() != StatusCode::SERVICE_UNAVAILABLE => {
+                    let status = response.status();
+                    return Err(FeedError::Refused { status, answer: response.text().await.unwrap_or_default() });
+                }
+                Err(cause) if last => return Err(unreachable(cause)),
+                Ok(_) | Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause *= 2;
+        }
+        Err(FeedError::Refused { status: StatusCode::SERVICE_UNAVAILABLE, answer: "the host is busy".into() })
+    }
+}

@@ -1,0 +1,94 @@
+//! `flights feed` appends the flights of 2013 to a host; `flights print` writes them as lines of JSON.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use flights::{Feed, History};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// The flights of 2013 as a million events in the order in which they happened.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Append the events to a host. Doing it again changes nothing: the ids are the same.
+    Feed {
+        /// The host.
+        #[arg(long, env = "KINORA_URL", default_value = "http://127.0.0.1:7070")]
+        url: String,
+        /// Only the first events.
+        #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+        limit: usize,
+        /// Events of a request.
+        #[arg(long, default_value_t = 5_000)]
+        batch: usize,
+    },
+    /// Write the events to the standard output, a line of JSON each, with their streams.
+    Print {
+        /// Only the first events.
+        #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+        limit: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Feed { url, limit, batch } => feed(Feed { url, limit, batch }),
+        Command::Print { limit } => print(limit),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn feed(feed: Feed) -> anyhow::Result<()> {
+    let history = Arc::new(History::load()?);
+    let total = history.len().min(feed.limit) as u64;
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left")?);
+    let fed = tokio::runtime::Runtime::new()?.block_on(feed.run(history, |done| bar.set_position(done)))?;
+    bar.finish_and_clear();
+    let seconds = fed.took.as_secs_f64();
+    eprintln!(
+        "{} events in {seconds:.1} s ({:.0} a second), of which the host had {} already",
+        fed.events,
+        fed.events as f64 / seconds,
+        fed.duplicates
+    );
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Line {
+    stream: String,
+    #[serde(flatten)]
+    event: flights::Event,
+}
+
+fn print(limit: usize) -> anyhow::Result<()> {
+    let history = History::load()?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for event in history.events().take(limit) {
+        let line = serde_json::to_string(&Line { stream: event.stream.clone(), event })?;
+        match writeln!(out, "{line}") {
+            Err(cause) if cause.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
+    match out.flush() {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => Err(cause.into()),
+        _ => Ok(()),
+    }
+}
