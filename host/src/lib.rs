@@ -1,5 +1,6 @@
 //! Kinora: a projection engine for event-sourced systems. See `ARCHITECTURE.md` for the code map and the invariants.
 
+pub mod cli;
 pub mod event;
 pub mod files;
 pub mod http;

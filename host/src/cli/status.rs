@@ -1,0 +1,192 @@
+//! `kinora status`: where every version stands, once or while it changes.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Faulted;
+use super::answers::{ProjectionStatus, Projections, State, VersionStatus};
+use super::client::{Answer, Client};
+use super::output::{Output, duration, note, short_digest, table};
+
+/// How often the host is asked while somebody watches.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// How often a line is written where there is no terminal to draw on.
+const LINE: Duration = Duration::from_secs(2);
+
+/// Show where the versions of projections stand
+///
+/// Ends with 5 if the live or the newest version of the named projection stopped at a fault.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only this projection
+    name: Option<String>,
+    /// Keep watching, with progress bars, until you stop it
+    #[arg(short, long)]
+    watch: bool,
+}
+
+pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
+    let name = arguments.name.as_deref();
+    let (mut answer, mut projections) = ask(client, name).await?;
+    if arguments.watch && !output.is_json() {
+        let mut progress = Progress::new();
+        loop {
+            let versions: Vec<_> = projections.iter().flat_map(|projection| &projection.versions).cloned().collect();
+            progress.show(&versions);
+            tokio::select! {
+                () = tokio::time::sleep(WATCH) => {}
+                _ = tokio::signal::ctrl_c() => break,
+            }
+            (answer, projections) = ask(client, name).await?;
+        }
+        progress.end();
+    }
+    if output.is_json() {
+        output.json(answer.text())?;
+        if arguments.watch {
+            return watch_json(client, output, name).await;
+        }
+    } else {
+        print(output, &projections)?;
+    }
+    output.flush()?;
+    let asked_for = projections.iter().find(|_| name.is_some());
+    let faulted = asked_for.and_then(ProjectionStatus::faulted).cloned();
+    match faulted.and_then(|version| Some((version.projection, version.version, version.fault?))) {
+        Some((projection, version, fault)) => Err(Faulted { projection, version, fault }.into()),
+        None => Ok(()),
+    }
+}
+
+/// A document each time, until somebody stops it.
+async fn watch_json(client: &Client, output: &mut Output, name: Option<&str>) -> anyhow::Result<()> {
+    loop {
+        output.flush()?;
+        tokio::time::sleep(WATCH).await;
+        output.json(ask(client, name).await?.0.text())?;
+    }
+}
+
+async fn ask(client: &Client, name: Option<&str>) -> anyhow::Result<(Answer, Vec<ProjectionStatus>)> {
+    let answer = match name {
+        Some(name) => client.get(client.url(&["v1", "projections", name])?).await?,
+        None => client.get(client.url(&["v1", "projections"])?).await?,
+    };
+    let projections = match name {
+        Some(_) => vec![answer.parse()?],
+        None => answer.parse::<Projections>()?.projections,
+    };
+    Ok((answer, projections))
+}
+
+/// The versions of projections as a table; retired ones are history.
+fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Result<()> {
+    let header = ["projection", "version", "state", "position", "lag", "events/s", "left", "module"];
+    let mut found = table(&header, &[1, 3, 4, 5, 6]);
+    for projection in projections {
+        for version in projection.versions.iter().filter(|version| version.state != State::Retired) {
+            let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
+            let rate = version.events_per_second.filter(|rate| *rate > 0.0);
+            // A faulted version can be the one that answers.
+            let live =
+                if projection.live == Some(version.version) && version.state != State::Live { " (live)" } else { "" };
+            found.add_row([
+                projection.name.clone(),
+                version.version.to_string(),
+                format!("{}{live}", version.state),
+                number(version.checkpoint),
+                version.lag.to_string(),
+                rate.map_or_else(String::new, |rate| format!("{rate:.0}")),
+                version.eta_seconds.map_or_else(String::new, duration),
+                short_digest(&version.module).to_owned(),
+            ]);
+        }
+    }
+    if projections.is_empty() {
+        note("there is no projection yet: kinora deploy NAME --module FILE");
+        return Ok(());
+    }
+    output.table(&found)?;
+    for version in projections.iter().flat_map(|projection| &projection.versions) {
+        if let Some(fault) = &version.fault {
+            output.line(format_args!("\n{} version {} stopped:\n{fault}", version.projection, version.version))?;
+        }
+    }
+    Ok(())
+}
+
+/// Bars on a terminal, and a line now and then elsewhere.
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    drawn: Vec<(u64, String, ProgressBar)>,
+    last_line: Option<Instant>,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        let bars = std::io::stderr().is_terminal();
+        let bars = bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+        Self { bars, drawn: Vec::new(), last_line: None }
+    }
+
+    pub fn show(&mut self, versions: &[VersionStatus]) {
+        let versions = versions.iter().filter(|version| version.state != State::Retired);
+        match &self.bars {
+            Some(bars) => {
+                for version in versions {
+                    let known = self
+                        .drawn
+                        .iter()
+                        .find(|(number, name, _)| *number == version.version && *name == version.projection);
+                    let bar = match known {
+                        Some((_, _, bar)) => bar.clone(),
+                        None => {
+                            let bar = bars.add(ProgressBar::new(0).with_style(style()));
+                            self.drawn.push((version.version, version.projection.clone(), bar.clone()));
+                            bar
+                        }
+                    };
+                    bar.set_prefix(format!("{} {}", version.projection, version.version));
+                    bar.set_length(version.head.map_or(0, |head| head + 1));
+                    bar.set_position(version.applied);
+                    bar.set_message(describe(version));
+                }
+            }
+            None => {
+                if self.last_line.is_none_or(|last| last.elapsed() >= LINE) {
+                    self.last_line = Some(Instant::now());
+                    for version in versions {
+                        let of = version.head.map_or(0, |head| head + 1);
+                        let (name, number, applied) = (&version.projection, version.version, version.applied);
+                        note(format_args!("{name} {number}: {applied}/{of} {}", describe(version)));
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn end(&mut self) {
+        for (_, _, bar) in self.drawn.drain(..) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{prefix:16} {bar:32} {human_pos}/{human_len} {msg}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn describe(version: &VersionStatus) -> String {
+    let mut text = version.state.to_string();
+    if let Some(rate) = version.events_per_second.filter(|rate| *rate > 0.0) {
+        text.push_str(&format!(", {rate:.0} events/s"));
+    }
+    if let Some(seconds) = version.eta_seconds {
+        text.push_str(&format!(", {} left", duration(seconds)));
+    }
+    text
+}
