@@ -35,7 +35,7 @@ struct Utc {
     delay_minutes: i64,
 }
 
-struct Departures;
+pub struct Departures;
 
 impl Upcaster for Departures {
     fn describe() -> Steps {
