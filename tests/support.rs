@@ -49,8 +49,12 @@ pub struct Host {
 impl Host {
     /// Starts the program that was built beside the tests and waits until it serves.
     pub fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    pub fn start_at(data: &Path, address: &str) -> Self {
         let mut command = Self::command(data);
-        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--listen", address]);
         let mut process = command.stderr(Stdio::piped()).spawn().expect("`cargo build --release` first");
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
@@ -90,6 +94,11 @@ impl Host {
         let told = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
         assert!(told.success());
         assert!(self.process.wait().unwrap().success());
+    }
+
+    /// The same address, for a host that comes back.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub fn events_of(&self, stream: &str) -> String {
@@ -147,6 +156,10 @@ impl Api {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.client.get(self.at(path))).await
+    }
+
+    pub async fn get_with(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.send(self.client.get(self.at(path)).query(parameters)).await
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
