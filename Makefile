@@ -36,4 +36,4 @@ test: lint modules build ## Set up, and pass all tests
 	cargo test --release --locked --workspace
 
 bench: build modules ## Measure, each against its limit, and print medians and spread
-	@$(TARGET_DIR)/release/bench
+	cargo bench --profile release --locked --workspace --bench speed

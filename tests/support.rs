@@ -96,6 +96,13 @@ impl Host {
         assert!(self.process.wait().unwrap().success());
     }
 
+    /// The most memory that it has had, in MiB. Only Linux tells.
+    pub fn peak_memory(&self) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
+    }
+
     /// The same address, for a host that comes back.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
