@@ -1,0 +1,107 @@
+//! The command line against a real host: what it writes where, and how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use kinora_tests::Host;
+use serde_json::{Value, json};
+
+fn target() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Exit code, stdout and stderr of a command.
+fn kinora_with(url: &str, arguments: &[&str], stdin: &str) -> (i32, String, String) {
+    let mut command = Command::new(target().join("release/kinora"));
+    command.args(arguments).env("KINORA_URL", url);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn kinora(host: &Host, arguments: &[&str]) -> (i32, String, String) {
+    kinora_with(&host.url, arguments, "")
+}
+
+/// A command that works, and what it wrote to stdout.
+fn done(host: &Host, arguments: &[&str]) -> String {
+    let (code, stdout, stderr) = kinora(host, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {stdout}{stderr}");
+    stdout
+}
+
+#[test]
+fn a_rollout_from_the_first_event_to_the_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let module = target().join("modules/hostile.wasm");
+    let module = module.to_str().unwrap();
+
+    let events = "{\"type\":\"Count\",\"data\":{\"n\":1}}\n{\"type\":\"Count\",\"data\":{\"n\":2}}\n";
+    let (code, stdout, _) = kinora_with(&host.url, &["append", "a", "--expect", "no-stream"], events);
+    assert_eq!((code, stdout.as_str()), (0, "positions 0 to 1, a is at revision 1\n"));
+    let appended = done(&host, &["append", "b", "--type", "Count", "--data", r#"{"n":5}"#, "-o", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&appended).unwrap()["last_position"], 2);
+    assert_eq!(done(&host, &["tail", "--after", "1"]), "       2  b 0  Count/1  {\"n\":5}\n");
+
+    assert_eq!(done(&host, &["deploy", "counts", "--module", module, "--wait"]), "counts version 1: ready\n");
+    assert_eq!(done(&host, &["promote", "counts"]), "counts: version 1 live\n");
+    let listed = done(&host, &["query", "counts", "counts", "--order", "n.desc", "-o", "json"]);
+    let rows: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((rows.len(), &rows[0]), (2, &json!({"key": "b", "row": {"n": 5, "filler": ""}})));
+    assert!(done(&host, &["query", "counts", "counts", "a"]).contains("n       3"));
+    assert_eq!(done(&host, &["query", "counts", "--named", "total", "--arguments", "{}"]), "null\n");
+
+    done(&host, &["deploy", "counts", "--module", module, "--promote", "when-ready", "--wait"]);
+    assert!(
+        done(&host, &["diff", "counts", "--from", "1"])
+            .contains("counts            2           2      0        0        0          2")
+    );
+    assert_eq!(done(&host, &["rollback", "counts"]), "counts: version 1 live, version 2 standby\n");
+    assert_eq!(done(&host, &["pause", "counts", "2"]), "counts: version 1 live, version 2 paused\n");
+    done(&host, &["resume", "counts", "2"]);
+    assert_eq!(done(&host, &["retire", "counts", "2"]), "counts: version 1 live, version 2 retired\n");
+    assert!(done(&host, &["modules"]).contains("projector  hostile"));
+    assert!(done(&host, &["modules", "show", "-o", "json", &digest(&host)[..8]]).contains(r#""state":"ready""#));
+}
+
+fn digest(host: &Host) -> String {
+    let modules: Value = serde_json::from_str(&done(host, &["modules", "-o", "json"])).unwrap();
+    modules["modules"][0]["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_way_to_fail_has_a_code_and_words_that_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let module = target().join("modules/hostile.wasm");
+    let module = module.to_str().unwrap();
+    let file = dir.path().join("not.wasm");
+    std::fs::write(&file, "hello").unwrap();
+
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["query", "nobody", "rows", "x"], 3, "there is no projection nobody"),
+        (&["append", "a", "--type", "Count", "--data", "{}", "--expect", "7"], 3, "wrong-expected-revision"),
+        (&["deploy", "x", "--module", file.to_str().unwrap()], 3, "not WebAssembly"),
+        (&["deploy", "x", "--module", "/nowhere.wasm"], 1, "/nowhere.wasm cannot be read"),
+        (&["append", "a", "--type", "Count", "--data", "{"], 1, "--data is not JSON"),
+        (&["append", "a", "--type", "Count"], 2, "--data"),
+        (&["status", "--url", "http://127.0.0.1:1"], 4, "kinora serve --data"),
+        (&["status", "--url", "ftp://x"], 2, "only http"),
+    ];
+    for (arguments, code, words) in cases {
+        let (found, stdout, stderr) = kinora(&host, arguments);
+        assert_eq!((found, stdout.as_str()), (*code, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+    }
+    done(&host, &["append", "a", "--type", "Panic", "--data", "{}"]);
+    let (code, _, stderr) = kinora(&host, &["deploy", "counts", "--module", module, "--wait"]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("position: 0") && stderr.contains("as told"), "{stderr}");
+    assert_eq!(kinora(&host, &["status", "counts"]).0, 5);
+}
