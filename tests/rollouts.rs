@@ -65,6 +65,17 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
     let row = api.get("read-models/counts/counts/a").await;
     assert_eq!((row.version, row.body["n"].clone()), (Some(1), json!(8)), "the standby kept projecting");
 
+    let metrics = api.client.get(format!("{}/metrics", api.url)).send().await.unwrap().text().await.unwrap();
+    for line in [
+        "kinora_log_events 5",
+        r#"kinora_version_live{projection="counts",version="1"} 1"#,
+        r#"kinora_version_state{projection="counts",version="2",state="standby"} 1"#,
+        r#"kinora_http_requests_total{route="/v1/projections/{name}/rollback",method="POST",status="200"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert_eq!(api.client.get(format!("{}/readyz", api.url)).send().await.unwrap().status(), 200);
+
     let live = api.post("projections/counts/versions/1/retire", json!({})).await;
     assert_eq!((live.status, live.body["title"].as_str()), (409, Some("wrong state")));
     let retired = api.post("projections/counts/versions/2/retire", json!({})).await;
@@ -128,6 +139,7 @@ async fn an_event_that_cannot_be_handled_stops_its_version_with_all_before_it_co
             assert_eq!(status["checkpoint"], json!(2));
             let row = api.get("read-models/counts/counts/a").await;
             assert_eq!((row.version, row.body["n"].clone()), (Some(1), json!(7)), "{kind}: it still answers");
+            assert_eq!(api.client.get(format!("{}/readyz", api.url)).send().await.unwrap().status(), 503);
             // It starts from its checkpoint, and stops where it stopped.
             api.post("projections/counts/versions/1/resume", json!({})).await;
         }

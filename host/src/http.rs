@@ -3,6 +3,7 @@
 //! This module never touches RocksDB: it parses, calls the log and the projections, and formats.
 
 mod append;
+mod health;
 mod modules;
 mod problem;
 mod query;
@@ -33,6 +34,7 @@ const BODY_BYTES_PER_DATA_BYTE: usize = 2;
 struct Host {
     log: Log,
     projections: Arc<Projections>,
+    requests: health::Requests,
 }
 
 impl FromRef<Host> for Log {
@@ -54,6 +56,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let deploy = post(rollouts::deploy).layer(DefaultBodyLimit::max(module_bytes));
     let upload = get(modules::list).post(modules::upload).layer(DefaultBodyLimit::max(module_bytes));
+    let host = Host { log, projections, requests: health::Requests::default() };
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
@@ -76,10 +79,13 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
         .route("/v1/read-models/{name}/{table}/{*key}", get(query::row))
         .route("/v1/limits", get(limits))
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .with_state(Host { log, projections })
+        .layer(axum::middleware::from_fn_with_state(host.clone(), health::count))
+        .with_state(host)
 }
 
 async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {

@@ -195,7 +195,9 @@ impl Version {
         let this = Arc::clone(self);
         let thread = std::thread::Builder::new().name(format!("{}/{}", self.projection, self.number));
         let thread = thread.spawn(move || {
-            let run = std::panic::AssertUnwindSafe(|| runner.run(received, &runtime));
+            // What the guest logs says whose it is.
+            let span = tracing::info_span!("version", projection = this.projection, number = this.number);
+            let run = std::panic::AssertUnwindSafe(|| span.in_scope(|| runner.run(received, &runtime)));
             let end = std::panic::catch_unwind(run).unwrap_or_else(|_| {
                 let failure = Failure::new(Category::Storage, "the runner panicked; the host's output says where");
                 End::Faulted(Fault::new(&failure, None))

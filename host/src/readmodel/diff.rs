@@ -129,17 +129,37 @@ impl TableDiff {
 
     /// Counts the fields that differ. `false` if none does: the same values, written in another way.
     fn fields(&mut self, key: &str, old: &[u8], new: &[u8]) -> Result<bool, Error> {
-        let (Value::Object(old), Value::Object(new)) = (parse(&self.table, key, old)?, parse(&self.table, key, new)?)
-        else {
-            return Ok(true);
-        };
-        let gone = old.keys().filter(|field| !new.contains_key(*field));
-        let different = new.iter().filter(|(field, value)| old.get(*field) != Some(value)).map(|(field, _)| field);
-        let mut any = false;
-        for field in different.chain(gone) {
-            any = true;
-            *self.changed_fields.entry(field.clone()).or_default() += 1;
+        let (old, new) = (parse(&self.table, key, old)?, parse(&self.table, key, new)?);
+        let mut different = Vec::new();
+        differing(&old, &new, "", 0, &mut different);
+        let any = !different.is_empty();
+        for path in different {
+            *self.changed_fields.entry(path).or_default() += 1;
         }
         Ok(any)
+    }
+}
+
+/// How deep fields are told apart: what is nested deeper counts for the field that it is in.
+const FIELD_DEPTH: usize = 2;
+
+/// The paths of the fields that differ, came or went, nested ones with dots.
+fn differing(old: &Value, new: &Value, path: &str, depth: usize, found: &mut Vec<String>) {
+    if old == new {
+        return;
+    }
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return found.push(path.to_owned());
+    };
+    if depth == FIELD_DEPTH {
+        return found.push(path.to_owned());
+    }
+    let gone = old.keys().filter(|field| !new.contains_key(*field));
+    for field in new.keys().chain(gone) {
+        let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
+        match (old.get(field), new.get(field)) {
+            (Some(old), Some(new)) => differing(old, new, &path, depth + 1, found),
+            _ => found.push(path),
+        }
     }
 }

@@ -41,7 +41,7 @@ pub struct Limits {
     pub scan_bytes: usize,
     /// Bytes that an upcaster may return for one batch.
     pub upcast_bytes: usize,
-    /// Lines kept with a version of a projection; further ones are counted and dropped.
+    /// Lines that one instance may write to the host's output; further ones are dropped.
     pub log_lines: usize,
     /// Bytes of one such line, and of a fault's message; the rest is cut.
     pub message_bytes: usize,
