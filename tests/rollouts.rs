@@ -233,3 +233,52 @@ async fn wrong_requests_get_a_problem_that_says_what_to_do() {
     let status = api.get("projections/counts").await.body;
     assert_eq!(status["versions"].as_array().unwrap().len(), 1, "nothing was half done");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    count(&api, "a", &[1]).await;
+    let digest = api.upload(module("hostile")).await;
+    for version in [1, 2] {
+        api.deploy("counts", &digest, &[]).await;
+        api.until_state("counts", version, "ready").await;
+    }
+    api.post("projections/counts/versions/1/promote", json!({})).await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asking: Vec<_> = (0..4)
+        .map(|_| {
+            let (api, stop) = (api.clone(), std::sync::Arc::clone(&stop));
+            tokio::spawn(async move {
+                let (mut versions, mut position) = (Vec::new(), 0);
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let answer = api.get("read-models/counts/counts/a").await;
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    // Each event adds one, so the row says at which position it was.
+                    assert_eq!(answer.body["n"].as_u64(), answer.position.map(|position| position + 1), "{answer:?}");
+                    position = position.max(answer.position.unwrap());
+                    versions.push(answer.version.unwrap());
+                }
+                versions.dedup();
+                (versions, position)
+            })
+        })
+        .collect();
+    let mut live = 1;
+    for _ in 0..20 {
+        count(&api, "a", &[1]).await;
+        live = 3 - live;
+        let moved = api.post(&format!("projections/counts/versions/{live}/promote"), json!({})).await;
+        assert_eq!(moved.body["live"], json!(live));
+        let row = api.get("read-models/counts/counts/a").await;
+        assert_eq!(row.version, Some(live), "what was answered after the switch comes from after the switch");
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for client in asking {
+        let (versions, position) = client.await.unwrap();
+        assert_eq!(position, 20, "the last event was seen");
+        assert!(versions.len() > 3, "{versions:?}");
+    }
+}

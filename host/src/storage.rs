@@ -4,6 +4,8 @@
 //! A host has one database for the log and one for each projection version, because a database has one write
 //! queue and one stall controller: a heavy replay in the same database would hold up appends.
 
+use std::path::Path;
+
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager};
 
 /// Blocks of all databases, decompressed. Part of the promise that a host fits into 512 MiB.
@@ -20,6 +22,26 @@ const BACKGROUND_JOBS: i32 = 2;
 
 /// Bits of Bloom filter for each key: about 1 % false positives.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+/// Bytes of disk that stay free. A database that runs out of space in the middle of a write, a flush or a compaction is in
+/// trouble; one that stops before is not.
+pub const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The disk is as good as full.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "no space left: {available} bytes are free on the disk of the data folder, and {RESERVED_BYTES} are kept in reserve"
+)]
+pub struct NoSpace {
+    pub available: u64,
+}
+
+/// Says no before the disk does. Where the free space cannot be found out, the disk has the last word.
+pub fn ensure_space(dir: &Path) -> Result<(), NoSpace> {
+    let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
+    let available = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if available < RESERVED_BYTES { Err(NoSpace { available }) } else { Ok(()) }
+}
 
 /// The resources that the databases of one host share. Cheap to clone.
 #[derive(Clone)]

@@ -82,6 +82,8 @@ impl From<AppendError> for Problem {
             AppendError::Poisoned => {
                 Self::new(503, "log-poisoned", detail).hint("restart the host; look at its output for the cause")
             }
+            AppendError::NoSpace(_) => Self::new(507, "no-space", detail)
+                .hint("free some space; nothing acknowledged is lost, and appends go on by themselves"),
             AppendError::Failed(error) => error.into(),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::event::Position;
+use crate::storage::NoSpace;
 
 use super::decide::Rejection;
 
@@ -42,6 +43,9 @@ pub enum AppendError {
         "a write to the log has failed, so it takes no more until the host is restarted; nothing acknowledged is lost"
     )]
     Poisoned,
+    /// Nothing was written. The log goes on once there is space.
+    #[error(transparent)]
+    NoSpace(NoSpace),
     #[error("the append failed and was not acknowledged: {0}")]
     Failed(Error),
 }

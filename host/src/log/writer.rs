@@ -15,6 +15,8 @@ use uuid::Uuid;
 
 use crate::event::{Micros, NewEvent, Position, Progress, Revision, StreamName};
 
+use crate::storage::ensure_space;
+
 use super::decide::{AppendRequest, Appended, Decision, State, decide};
 use super::error::{AppendError, Error};
 use super::limits::Limits;
@@ -163,6 +165,15 @@ impl Writer {
                 Err(error) => Err(AppendError::Failed(error)),
             };
             answers.push((job.answer, answer));
+        }
+        if !overlay.events.is_empty()
+            && let Err(no_space) = ensure_space(self.db.path())
+        {
+            // What was decided on top of the others' events is void, too.
+            for (answer, _) in answers {
+                let _ = answer.send(Err(AppendError::NoSpace(no_space)));
+            }
+            return Ok(());
         }
         if !overlay.events.is_empty()
             && let Err(error) = self.write(first, overlay)

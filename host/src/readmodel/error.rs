@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::storage::NoSpace;
+
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,6 +13,8 @@ pub enum Error {
     Foreign { dir: PathBuf, what: String },
     #[error("the read model is damaged: {0}")]
     Corrupt(String),
+    #[error("{0}; free some space, then resume the version")]
+    NoSpace(#[from] NoSpace),
     #[error("the read model's storage failed: {0}")]
     Storage(#[from] rocksdb::Error),
     #[error("there is no table {table:?}; the tables are {}", known.join(", "))]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
 
 use crate::event::Progress;
-use crate::storage::Storage;
+use crate::storage::{Storage, ensure_space};
 
 use super::error::Error;
 use super::snapshot::Snapshot;
@@ -94,6 +94,7 @@ impl Store {
 
     /// Makes rows, their index entries and the checkpoint visible in one step.
     pub fn commit(&self, writes: &Writes, progress: Progress, durability: Durability) -> Result<(), Error> {
+        ensure_space(self.db.path())?;
         let mut batch = WriteBatch::default();
         for (table, rows) in writes.tables() {
             let spec = self.tables.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
