@@ -97,3 +97,17 @@ fn rocksdb_of(dir: &Path) -> rocksdb::DB {
     rocksdb::DB::open_cf(&rocksdb::Options::default(), dir, ["events", "streams", "heads", "types", "ids", "meta"])
         .unwrap()
 }
+
+#[test]
+fn a_log_that_has_lost_its_first_file_is_not_taken_for_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    std::fs::remove_file(dir.path().join("CURRENT")).unwrap();
+    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "log") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let error = Log::open(&Storage::default(), dir.path(), Limits::default()).err().unwrap().to_string();
+    assert!(error.contains("cannot be opened") && error.contains("backup"), "{error}");
+}

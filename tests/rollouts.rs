@@ -282,3 +282,37 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
         assert!(versions.len() > 3, "{versions:?}");
     }
 }
+
+#[tokio::test]
+async fn what_openapi_describes_is_there_and_what_the_readme_lists_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    let text = api.client.get(format!("{}/openapi.json", api.url)).send().await.unwrap().text().await.unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        let filled = path.replace("{version}", "1").replace(['{', '}'], "");
+        for method in operations.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = api.client.request(method, format!("{}{filled}", api.url)).send().await.unwrap();
+            let found: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
+            assert!(
+                !["unknown route", "wrong method"].contains(&found["title"].as_str().unwrap_or_default()),
+                "{path}: {found}"
+            );
+        }
+    }
+    let readme = include_str!("../README.md");
+    for path in ["/v1/transactions", "/v1/modules", "/v1/limits", "/healthz", "/readyz", "/metrics"] {
+        assert!(readme.contains(path) && paths.contains_key(path), "{path}");
+    }
+    for segment in ["promote", "pause", "resume", "retire"] {
+        assert!(paths.contains_key(&format!("/v1/projections/{{name}}/versions/{{version}}/{segment}")), "{segment}");
+    }
+    // Every reference leads somewhere.
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
+    }
+}

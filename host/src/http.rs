@@ -29,6 +29,9 @@ use problem::Problem;
 /// JSON takes more room than the data within it: names, ids, tags.
 const BODY_BYTES_PER_DATA_BYTE: usize = 2;
 
+/// The description of all routes; a test holds it against them.
+const OPENAPI: &str = include_str!("http/openapi.json");
+
 /// What the handlers work on.
 #[derive(Clone)]
 struct Host {
@@ -81,6 +84,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
@@ -119,10 +123,10 @@ fn raw(text: String) -> Result<Box<RawValue>, Problem> {
 
 async fn unknown_route(uri: Uri) -> Problem {
     Problem::new(404, "unknown-route", format!("there is nothing at {}", uri.path()))
-        .hint("the routes are listed in the README, under HTTP")
+        .hint("the routes are listed in the README, under HTTP, and described at /openapi.json")
 }
 
 async fn wrong_method(uri: Uri) -> Problem {
     Problem::new(405, "wrong-method", format!("{} does not take this method", uri.path()))
-        .hint("the routes are listed in the README, under HTTP")
+        .hint("the routes are listed in the README, under HTTP, and described at /openapi.json")
 }

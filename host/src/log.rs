@@ -49,7 +49,7 @@ impl Log {
     /// Opens the log in `dir`, or makes a new one there.
     pub fn open(storage: &Storage, dir: &Path, limits: Limits) -> Result<Self, Error> {
         let families = keys::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, storage.family_options()));
-        let mut options = storage.database_options();
+        let mut options = storage.database_options(dir);
         // A torn tail of the write-ahead log is what a crash leaves: nothing of it was acknowledged. Damage in the
         // middle is refused.
         options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);

@@ -50,6 +50,13 @@ pub struct Storage {
     write_buffers: WriteBufferManager,
 }
 
+/// Whether nothing in a folder says that a database has been there.
+fn is_new(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return true };
+    let is_data = |name: &str| name.starts_with("MANIFEST-") || name.ends_with(".sst") || name.ends_with(".log");
+    !entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_data))
+}
+
 impl Default for Storage {
     fn default() -> Self {
         Self {
@@ -60,10 +67,11 @@ impl Default for Storage {
 }
 
 impl Storage {
-    /// Options of a database: what holds for it as a whole.
-    pub fn database_options(&self) -> Options {
+    /// Options of the database in `dir`: what holds for it as a whole. It is only made where there is none: one that has
+    /// lost its first file must not be taken for a new one.
+    pub fn database_options(&self, dir: &Path) -> Options {
         let mut options = self.family_options();
-        options.create_if_missing(true);
+        options.create_if_missing(is_new(dir));
         options.create_missing_column_families(true);
         options.set_write_buffer_manager(&self.write_buffers);
         options.set_max_background_jobs(BACKGROUND_JOBS);

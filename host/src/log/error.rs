@@ -13,7 +13,7 @@ use super::decide::Rejection;
 pub enum Error {
     #[error("another process has the log at {} open: stop it, or choose another data folder", .0.display())]
     Locked(PathBuf),
-    #[error("the log at {} cannot be opened: {cause}", dir.display())]
+    #[error("the log at {} cannot be opened: {cause}; if it is damaged, restore it from a backup", dir.display())]
     Open { dir: PathBuf, cause: rocksdb::Error },
     #[error("the log at {} has format {found}, this program knows format {known}", dir.display())]
     Format { dir: PathBuf, found: String, known: u32 },

@@ -45,7 +45,9 @@ pub enum Error {
     Module(#[from] sandbox::Error),
     #[error(transparent)]
     ReadModel(#[from] readmodel::Error),
-    #[error("the catalog of projections at {path} failed: {cause}")]
+    #[error(
+        "the catalog of projections at {path} failed: {cause}; if it is damaged, restore it from a backup, or move it away and deploy anew"
+    )]
     Catalog { path: String, cause: String },
     #[error("a thread could not be run: {0}")]
     Thread(String),

@@ -7,7 +7,11 @@ use crate::storage::NoSpace;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    #[error("the read model at {} cannot be opened: {cause}", dir.display())]
+    #[error(
+        "the read model at {} cannot be opened: {cause}; if it is damaged, retire the version and deploy it anew: \
+         everything is in the log",
+        dir.display()
+    )]
     Open { dir: PathBuf, cause: rocksdb::Error },
     #[error("the read model at {} is not what its version says: {what}", dir.display())]
     Foreign { dir: PathBuf, what: String },

@@ -42,7 +42,7 @@ impl Store {
     pub fn open(storage: &Storage, dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
         let failed = |cause| Error::Open { dir: dir.to_owned(), cause };
         let default = ColumnFamilyDescriptor::new("default", storage.family_options());
-        let db = DB::open_cf_descriptors(&storage.database_options(), dir, [default]).map_err(failed)?;
+        let db = DB::open_cf_descriptors(&storage.database_options(dir), dir, [default]).map_err(failed)?;
         let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
         match db.get(keys::FORMAT)? {
             None => {
