@@ -164,7 +164,7 @@ impl Rows {
         Ok(self.cached(table, key)?.row.as_ref())
     }
 
-    /// Puts a row, whatever was there.
+    /// Puts a row, whatever was there: nothing is read for it.
     ///
     /// # Errors
     /// As [`Rows::entry`].
@@ -172,8 +172,7 @@ impl Rows {
     where
         T: Serialize + DeserializeOwned + 'static,
     {
-        *self.cached(table, key)? = Cached { row: Some(row), dirty: true };
-        Ok(())
+        self.replace(table, key, Some(row))
     }
 
     /// Deletes a row, if it is there.
@@ -184,8 +183,7 @@ impl Rows {
     where
         T: Serialize + DeserializeOwned + 'static,
     {
-        *self.cached(table, key)? = Cached { row: None, dirty: true };
-        Ok(())
+        self.replace(table, key, None)
     }
 
     /// Visits rows in the order of their keys, as they are now, until `visit` answers `false`.
@@ -227,7 +225,22 @@ impl Rows {
         declared.map(|(index, _)| index).ok_or_else(|| undeclared(name))
     }
 
-    fn cached<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut Cached<T>, Fault>
+    /// Sets a row without looking at what was there.
+    fn replace<T>(&mut self, table: Table<T>, key: &str, row: Option<T>) -> Result<(), Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let (_, cache, _) = self.cache(table)?;
+        let new = Cached { row, dirty: true };
+        match cache.entry_ref(key) {
+            EntryRef::Occupied(mut cached) => drop(cached.insert(new)),
+            EntryRef::Vacant(vacant) => drop(vacant.insert_entry_with_key(key.into(), new)),
+        }
+        Ok(())
+    }
+
+    /// The number and the cache of a table, and what is behind the cache.
+    fn cache<T>(&mut self, table: Table<T>) -> Result<(u32, &mut Cache<T>, &mut dyn Backend), Fault>
     where
         T: Serialize + DeserializeOwned + 'static,
     {
@@ -241,10 +254,19 @@ impl Rows {
         let Some(cache) = cache.as_any().downcast_mut::<Cache<T>>() else {
             return Err(Fault::new(format!("table {name:?} is used with rows of two types")));
         };
+        Ok((index, cache, &mut *self.backend))
+    }
+
+    fn cached<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut Cached<T>, Fault>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let name = table.name;
+        let (index, cache, backend) = self.cache(table)?;
         match cache.entry_ref(key) {
             EntryRef::Occupied(cached) => Ok(cached.into_mut()),
             EntryRef::Vacant(vacant) => {
-                let row = self.backend.get(index, key).map(|json| decode(name, key, &json)).transpose()?;
+                let row = backend.get(index, key).map(|json| decode(name, key, &json)).transpose()?;
                 Ok(vacant.insert_entry_with_key(key.into(), Cached { row, dirty: false }).into_mut())
             }
         }

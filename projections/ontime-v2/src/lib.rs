@@ -201,7 +201,11 @@ impl Projector for OnTime {
             rows.entry(AIRCRAFT, tailnum)?.count(what, &flight);
             let number = flight.flight.to_string();
             let key = self.key([tailnum, "/", flight.scheduled_at, "/", flight.carrier, &number]);
-            rows.entry(AIRCRAFT_FLIGHTS, key)?.count(what, &flight);
+            match what {
+                // The first event of a flight: there is nothing to read.
+                What::Scheduled => rows.put(AIRCRAFT_FLIGHTS, key, AircraftFlight::scheduled(&flight))?,
+                _ => rows.entry(AIRCRAFT_FLIGHTS, key)?.count(what, &flight),
+            }
         }
         Ok(())
     }
@@ -243,12 +247,13 @@ impl Aircraft {
 }
 
 impl AircraftFlight {
+    fn scheduled(flight: &Flight<'_>) -> Self {
+        Self { origin: flight.origin.to_owned(), dest: flight.dest.to_owned(), ..Self::default() }
+    }
+
     fn count(&mut self, what: What, flight: &Flight<'_>) {
         match what {
-            What::Scheduled => {
-                self.origin = flight.origin.to_owned();
-                self.dest = flight.dest.to_owned();
-            }
+            What::Scheduled => *self = Self::scheduled(flight),
             What::Departed => {
                 self.status = Status::Departed;
                 self.departed_at = flight.departed_at.map(str::to_owned);
