@@ -124,6 +124,30 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
     assert_eq!(text.matches("caught-up").count(), 1);
 }
 
+#[tokio::test]
+async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let client = Client::new();
+    let append = async |stream: &str, n| answer(client.post(host.events_of(stream)).json(&counted(n))).await;
+    for n in 0..4 {
+        append("s", n).await;
+        append("other", n).await;
+    }
+    let request = client.get(format!("{}?from=2", host.events_of("s"))).header("accept", "text/event-stream");
+    let mut body = request.send().await.unwrap().bytes_stream();
+    let mut text = String::new();
+    while text.matches("event: event").count() < 3 {
+        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+        if text.contains("caught-up") && text.matches("event: event").count() == 2 {
+            append("other", 4).await;
+            append("s", 4).await;
+        }
+    }
+    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["4", "6", "9"]);
+}
+
 #[test]
 fn a_host_that_cannot_start_says_why() {
     let dir = tempfile::tempdir().unwrap();

@@ -104,7 +104,7 @@ pub async fn stream(
     let parameters = parameters(query)?;
     let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
     if wants_events(&headers) {
-        return subscribe::subscribe(log, Some(stream), Position(0), &headers);
+        return subscribe_stream(log, stream, Revision(start), &headers).await;
     }
     let read = blocking(move || {
         let head = log.stream_head(&stream)?;
@@ -117,6 +117,23 @@ pub async fn stream(
     };
     let next = found.last().filter(|_| found.len() == limit).map(|event| event.revision.0);
     page(found, Some(head.0), uri.path(), next, direction, limit)
+}
+
+/// Follows a stream from a revision on; what the log has before it is not looked at.
+async fn subscribe_stream(
+    log: Log,
+    stream: StreamName,
+    from: Revision,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let (reader, name) = (log.clone(), stream.clone());
+    let start = blocking(move || {
+        // Taken first: an event that comes after it has a position that is not below it.
+        let head = reader.progress().next();
+        let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
+        Ok::<_, crate::log::Error>(first.first().map_or(head, |event| event.position))
+    });
+    subscribe::subscribe(log, Some((stream, from)), start.await?, headers)
 }
 
 fn page(

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::event::{Position, Progress, StreamName};
+use crate::event::{Position, Progress, Revision, StreamName};
 use crate::log::{self, Log, Recorded};
 
 use super::problem::Problem;
@@ -28,12 +28,10 @@ const STEP_EVENTS: u64 = 1_024;
 /// How often a quiet subscription shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-pub fn subscribe(
-    log: Log,
-    stream: Option<StreamName>,
-    from: Position,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
+/// The events of this stream only, from this revision on.
+type Selected = Option<(StreamName, Revision)>;
+
+pub fn subscribe(log: Log, stream: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
@@ -56,12 +54,7 @@ pub fn subscribe(
 }
 
 /// Sends until the client is gone or the host stops.
-async fn follow(
-    log: Log,
-    stream: Option<StreamName>,
-    from: Position,
-    client: &mpsc::Sender<Event>,
-) -> Result<(), Problem> {
+async fn follow(log: Log, stream: Selected, from: Position, client: &mpsc::Sender<Event>) -> Result<(), Problem> {
     let mut durable = log.watch();
     let mut next = from;
     let mut caught_up = false;
@@ -98,10 +91,17 @@ async fn follow(
     }
 }
 
-fn step(log: &Log, stream: Option<&StreamName>, from: Position, upto: Progress) -> Result<Vec<Recorded>, log::Error> {
+fn step(
+    log: &Log,
+    stream: Option<&(StreamName, Revision)>,
+    from: Position,
+    upto: Progress,
+) -> Result<Vec<Recorded>, log::Error> {
     let mut found = Vec::new();
     log.scan(from, upto, |position, record| {
-        if stream.is_none_or(|stream| stream.as_str() == record.stream) {
+        let wanted =
+            |(stream, from): &(StreamName, Revision)| stream.as_str() == record.stream && *from <= record.revision;
+        if stream.is_none_or(wanted) {
             found.push(record.to_owned(position));
         }
         ControlFlow::Continue(())
