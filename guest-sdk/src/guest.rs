@@ -54,16 +54,6 @@ fn report_panics() {
     });
 }
 
-fn column<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Texts {
-    let mut column = Texts { ends: Vec::new(), bytes: Vec::new() };
-    for text in texts {
-        column.bytes.extend_from_slice(text);
-        // The address space ends where a u32 does.
-        column.ends.push(column.bytes.len() as u32);
-    }
-    column
-}
-
 /// Event `index` of a batch; `None` if the batch is not what the contract says.
 fn event<'a>(batch: &'a Batch, index: usize, (kind, schema): (&'a str, u32)) -> Option<Event<'a>> {
     let utf8 = |column, index| std::str::from_utf8(text(column, index)?).ok();

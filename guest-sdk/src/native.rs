@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::event::{Event, Fault};
 use crate::manifest::Manifest;
-use crate::rows::{Backend, Rows, Stored, Written};
+use crate::rows::{Backend, Column, Rows, Stored};
 use crate::runtime::{Projector, QueryError};
 
 /// The rows of one table: JSON texts by key.
@@ -31,14 +31,16 @@ impl Backend for Memory {
         if reverse { rows.rev().take(limit as usize).collect() } else { rows.take(limit as usize).collect() }
     }
 
-    fn write(&mut self, table: u32, rows: Vec<Written>) {
+    fn write(&mut self, table: u32, keys: Column, values: Column) {
         let mut tables = self.0.borrow_mut();
         let Some(table) = tables.get_mut(table as usize) else { return };
-        for (key, row) in rows {
-            match row {
-                Some(row) => table.insert(key, row),
-                None => table.remove(&key),
-            };
+        for (key, row) in keys.texts().zip(values.texts()) {
+            let Ok(key) = std::str::from_utf8(key) else { continue };
+            if row.is_empty() {
+                table.remove(key);
+            } else {
+                table.insert(key.into(), row.to_vec());
+            }
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::event::Fault;
 /// Rows that a scan asks the host for at once.
 const PAGE_ROWS: u32 = 1_000;
 
+/// Bytes of rows that are handed over at once, about: more would only hold more memory.
+const WRITE_BYTES: usize = 1 << 20;
+
 /// Rows of a table that are kept decoded after a flush; beyond it the cache starts afresh.
 const CACHED_ROWS: usize = 50_000;
 
@@ -41,9 +44,35 @@ impl<T> Clone for Table<T> {
 
 impl<T> Copy for Table<T> {}
 
-/// A row to write: key, and JSON text or `None` to delete.
+/// Texts, one after the other; the contract's `texts`.
 #[doc(hidden)]
-pub type Written = (Box<str>, Option<Vec<u8>>);
+#[derive(Default)]
+pub struct Column {
+    pub ends: Vec<u32>,
+    pub bytes: Vec<u8>,
+}
+
+impl Column {
+    pub fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.end();
+    }
+
+    /// Ends a text that was written to `bytes`.
+    fn end(&mut self) {
+        // The address space of a guest ends where a u32 does.
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map_while(move |end| {
+            let text = self.bytes.get(start..*end as usize)?;
+            start = *end as usize;
+            Some(text)
+        })
+    }
+}
 
 /// A row as it is stored: key and JSON text.
 #[doc(hidden)]
@@ -88,8 +117,8 @@ pub trait Backend {
     fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>>;
     /// A page of rows, empty at the end.
     fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored>;
-    /// Keys in byte order.
-    fn write(&mut self, table: u32, rows: Vec<Written>);
+    /// Keys in byte order; an empty value deletes.
+    fn write(&mut self, table: u32, keys: Column, values: Column);
 }
 
 /// A row that was read or written since the cache was emptied; `row` is `None` where there is none.
@@ -103,7 +132,8 @@ type Cache<T> = HashMap<Box<str>, Cached<T>, FixedState>;
 
 trait AnyCache {
     fn as_any(&mut self) -> &mut dyn Any;
-    fn take_dirty(&mut self) -> Result<Vec<Written>, Fault>;
+    /// Hands over what has changed, in pieces.
+    fn flush(&mut self, write: &mut dyn FnMut(Column, Column)) -> Result<(), Fault>;
 }
 
 impl<T: Serialize + 'static> AnyCache for Cache<T> {
@@ -111,20 +141,29 @@ impl<T: Serialize + 'static> AnyCache for Cache<T> {
         self
     }
 
-    fn take_dirty(&mut self) -> Result<Vec<Written>, Fault> {
-        let mut rows = Vec::new();
-        for (key, cached) in self.iter_mut().filter(|(_, cached)| cached.dirty) {
+    fn flush(&mut self, write: &mut dyn FnMut(Column, Column)) -> Result<(), Fault> {
+        let mut dirty: Vec<_> = self.iter_mut().filter(|(_, cached)| cached.dirty).collect();
+        dirty.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let (mut keys, mut values) = (Column::default(), Column::default());
+        for (key, cached) in dirty {
             cached.dirty = false;
-            let encode = |row| {
-                serde_json::to_vec(row).map_err(|cause| Fault::new(format!("row {key:?} does not encode: {cause}")))
-            };
-            rows.push((key.clone(), cached.row.as_ref().map(encode).transpose()?));
+            keys.push(key.as_bytes());
+            if let Some(row) = &cached.row {
+                serde_json::to_writer(&mut values.bytes, row)
+                    .map_err(|cause| Fault::new(format!("row {key:?} does not encode: {cause}")))?;
+            }
+            values.end();
+            if values.bytes.len() >= WRITE_BYTES {
+                write(std::mem::take(&mut keys), std::mem::take(&mut values));
+            }
         }
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if !keys.ends.is_empty() {
+            write(keys, values);
+        }
         if self.len() > CACHED_ROWS {
             self.clear();
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
@@ -276,10 +315,7 @@ impl Rows {
     pub fn flush(&mut self) -> Result<(), Fault> {
         for (index, (_, cache)) in (0..).zip(&mut self.tables) {
             if let Some(cache) = cache {
-                let rows = cache.take_dirty()?;
-                if !rows.is_empty() {
-                    self.backend.write(index, rows);
-                }
+                cache.flush(&mut |keys, values| self.backend.write(index, keys, values))?;
             }
         }
         Ok(())

@@ -4,19 +4,19 @@ use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
 use crate::manifest::Manifest;
-use crate::rows::{Backend, Rows, Stored, Written};
+use crate::rows::{Backend, Column, Rows, Stored};
 use crate::runtime::{Projector, QueryError};
 
 use super::bindings::kinora::engine::rows;
-use super::bindings::{self, Batch};
-use super::{BROKEN_BATCH, CURRENT, NO_EVENT, column, event, report_panics, text};
+use super::bindings::{self, Batch, Texts};
+use super::{BROKEN_BATCH, CURRENT, NO_EVENT, event, report_panics, text};
 
 /// The rows that the host keeps.
 struct Host;
 
 impl Backend for Host {
     fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>> {
-        let found = rows::get_many(table, &column([key.as_bytes()].into_iter())).bytes;
+        let found = rows::get_many(table, &Texts { ends: vec![key.len() as u32], bytes: key.into() }).bytes;
         (!found.is_empty()).then_some(found)
     }
 
@@ -30,11 +30,13 @@ impl Backend for Host {
         (0..page.keys.ends.len()).map_while(row).collect()
     }
 
-    fn write(&mut self, table: u32, written: Vec<Written>) {
-        let keys = column(written.iter().map(|(key, _)| key.as_bytes()));
-        let values = column(written.iter().map(|(_, row)| row.as_deref().unwrap_or_default()));
-        rows::write(table, &keys, &values);
+    fn write(&mut self, table: u32, keys: Column, values: Column) {
+        rows::write(table, &texts(keys), &texts(values));
     }
+}
+
+fn texts(column: Column) -> Texts {
+    Texts { ends: column.ends, bytes: column.bytes }
 }
 
 pub fn describe<P: Projector>() -> bindings::Manifest {
