@@ -118,6 +118,24 @@ async fn a_module_is_compiled_once_and_loaded_after_a_restart_unless_somebody_ch
     assert!(matches!(changed.ready(digest), Err(Error::Unknown(_))));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_two_people_upload_at_once_is_compiled_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = open(dir.path(), 1, Limits::default());
+    let uploads: Vec<_> = (0..4)
+        .map(|_| {
+            let modules = Arc::clone(&modules);
+            tokio::spawn(async move { modules.upload(hostile()).await.unwrap().1 })
+        })
+        .collect();
+    let mut new = 0;
+    for upload in uploads {
+        new += usize::from(upload.await.unwrap());
+    }
+    assert_eq!(new, 1);
+    modules.settled(Digest::of(&hostile())).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_compiler_that_needs_too_much_memory_or_time_is_ended_and_the_module_refused() {
     for limits in [

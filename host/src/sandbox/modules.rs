@@ -156,8 +156,7 @@ impl Modules {
             std::fs::create_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
             write_durably(&dir.join("source.wasm"), &bytes)?;
             write_durably(&dir.join("component.wasm"), &component)?;
-            let status = this.start(digest, kind, bytes.len() as u64, component);
-            Ok((status, true))
+            Ok(this.start(digest, kind, bytes.len() as u64, component))
         })
         .await
     }
@@ -281,9 +280,17 @@ impl Modules {
         })
     }
 
-    fn start(self: &Arc<Self>, digest: Digest, kind: Kind, bytes: u64, component: Vec<u8>) -> Status {
+    /// Starts to compile, unless somebody else has done so since the caller looked. `true` if it did.
+    fn start(self: &Arc<Self>, digest: Digest, kind: Kind, bytes: u64, component: Vec<u8>) -> (Status, bool) {
         let status = Status { digest, kind, bytes, state: ModuleState::Compiling { since: Instant::now() } };
-        self.set(status.clone());
+        {
+            let mut entries = self.entries.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match entries.get(&digest) {
+                Some(known) if !matches!(known.state, ModuleState::Refused(_)) => return (known.clone(), false),
+                _ => drop(entries.insert(digest, status.clone())),
+            }
+        }
+        self.changes.send_modify(|count| *count += 1);
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let state = match this.make(digest, kind, bytes, component).await {
@@ -299,7 +306,7 @@ impl Modules {
             };
             this.set(Status { digest, kind, bytes, state });
         });
-        status
+        (status, true)
     }
 
     async fn make(
