@@ -4,6 +4,7 @@
 
 mod append;
 mod health;
+mod large;
 mod modules;
 mod problem;
 mod query;
@@ -88,6 +89,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(axum::middleware::from_fn_with_state(body_bytes.max(module_bytes), large::refuse))
         .layer(axum::middleware::from_fn_with_state(host.clone(), health::count))
         .with_state(host)
 }

@@ -34,7 +34,7 @@ impl Problem {
         self
     }
 
-    fn with(mut self, name: &str, value: Value) -> Self {
+    pub fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
         self
     }
