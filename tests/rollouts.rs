@@ -102,6 +102,8 @@ async fn everything_is_as_it_was_after_a_restart() {
 
     let host = Host::start(dir.path());
     let api = host.api();
+    let first = api.get("read-models/counts/counts/a").await;
+    assert_eq!((first.status, first.version), (200, Some(1)), "it answers from its first moment on: {first:?}");
     count(&api, "a", &[3]).await;
     api.until_state("counts", 1, "live").await;
     api.until_state("counts", 2, "paused").await;

@@ -221,6 +221,9 @@ impl From<projection::Error> for Problem {
                     .hint("try again, with a longer timeout, or without min_position for an older answer")
                     .with("position", json!(reached));
             }
+            Error::WrongState { state: projection::State::Validating, wanted: "queried", .. } => {
+                return Self::new(503, "starting", detail).hint("try again in a moment");
+            }
             Error::WrongState { state, .. } => {
                 return Self::new(409, "wrong-state", detail)
                     .hint("GET /v1/projections/{name} shows the state of each version; a version is promoted once it is ready")

@@ -88,17 +88,44 @@ impl Projections {
         Ok(projections)
     }
 
+    /// Starts what was running. Versions whose modules are there are open when this returns, so that a host answers
+    /// queries from its first moment on.
     fn resume_all(&self) {
-        let state = self.read();
-        for ((name, number), version) in &state.versions {
-            let Some(record) = record(&state.catalog, name, *number) else { continue };
+        let known: Vec<_> = {
+            let state = self.read();
+            let record = |(name, number): &(String, u32)| record(&state.catalog, name, *number).cloned();
+            state.versions.iter().filter_map(|(key, version)| Some((Arc::clone(version), record(key)?))).collect()
+        };
+        for (version, record) in known {
             if record.retired {
                 // A crash may have left it there.
                 version.remove();
-            } else {
-                self.prepare(Arc::clone(version), record.clone());
+                continue;
+            }
+            match self.ready_modules(&record) {
+                Some(modules) => {
+                    if let Err(failure) = self.start(&version, modules) {
+                        self.not_started(&version, &failure);
+                    }
+                }
+                None => self.prepare(version, record),
             }
         }
+    }
+
+    fn ready_modules(&self, record: &VersionRecord) -> Option<version::Modules> {
+        let ready = |digest: &Digest| self.modules.ready(*digest).ok();
+        let upcasters = record.upcasters.iter().map(ready).collect::<Option<_>>()?;
+        Some(version::Modules { projector: ready(&record.module)?, upcasters })
+    }
+
+    fn not_started(&self, version: &Version, failure: &Failure) {
+        let event = failure.position.and_then(|position| self.log.event(position).ok().flatten());
+        let event = event.and_then(|event| crate::event::EventType::new(&event.kind, event.schema).ok());
+        let fault = Fault::new(failure, event);
+        let (projection, number) = (version.projection.as_str(), version.number);
+        tracing::error!(projection, version = number, ?fault, "a version could not be started");
+        version.set_fault(Some(fault));
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Loaded> {
@@ -202,12 +229,7 @@ impl Projections {
                 }
             };
             if let Some(failure) = failed {
-                let event = failure.position.and_then(|position| this.log.event(position).ok().flatten());
-                let event = event.and_then(|event| crate::event::EventType::new(&event.kind, event.schema).ok());
-                let fault = Fault::new(&failure, event);
-                let (projection, number) = (version.projection.as_str(), version.number);
-                tracing::error!(projection, version = number, ?fault, "a version could not be started");
-                version.set_fault(Some(fault));
+                this.not_started(&version, &failure);
             }
             this.changed();
         });

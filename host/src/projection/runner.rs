@@ -122,7 +122,6 @@ impl Runner {
         }
         parts.gauges.set_phase(if parts.was_ready { Phase::CatchingUp } else { Phase::Replaying });
         parts.gauges.set_applied(committed);
-        parts.checkpoint.send_replace(committed);
         let now = Instant::now();
         Ok(Self {
             rows: VersionRows::new(Arc::clone(&parts.store), parts.commit_bytes),
@@ -141,12 +140,19 @@ impl Runner {
         })
     }
 
+    /// What the rows stand for.
+    pub fn committed(&self) -> Progress {
+        self.committed
+    }
+
     pub fn routes(&self) -> &Routes {
         &self.parts.routes
     }
 
     /// Runs until it is told to stop, or cannot go on.
     pub fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, runtime: &tokio::runtime::Handle) -> End {
+        // From here on the rows can be read.
+        self.parts.checkpoint.send_replace(self.committed);
         let end = match self.follow(&mut commands, runtime) {
             Ok(()) => End::Stopped,
             Err(Stop(failure, event)) => {

@@ -182,6 +182,7 @@ impl Version {
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
         self.set_fault(None);
         if paused {
+            self.checkpoint.send_replace(runner.committed());
             return Ok(());
         }
         let (commands, received) = mpsc::unbounded_channel();
