@@ -98,10 +98,13 @@ fn rocksdb_of(dir: &Path) -> rocksdb::DB {
         .unwrap()
 }
 
-#[test]
-fn a_log_that_has_lost_its_first_file_is_not_taken_for_a_new_one() {
+#[tokio::test]
+async fn a_log_that_has_lost_its_first_file_is_not_taken_for_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
+    filled(dir.path()).await;
+    // What was in the write-ahead log goes to a table file.
     drop(open(dir.path()));
+    newest(dir.path(), "sst");
     std::fs::remove_file(dir.path().join("CURRENT")).unwrap();
     for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "log") {
@@ -110,4 +113,11 @@ fn a_log_that_has_lost_its_first_file_is_not_taken_for_a_new_one() {
     }
     let error = Log::open(&Storage::default(), dir.path(), Limits::default()).err().unwrap().to_string();
     assert!(error.contains("cannot be opened") && error.contains("backup"), "{error}");
+}
+
+#[test]
+fn a_log_whose_making_was_cut_short_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("MANIFEST-000001"), "half").unwrap();
+    assert_eq!(open(dir.path()).progress(), Progress(0));
 }

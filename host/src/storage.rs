@@ -50,11 +50,15 @@ pub struct Storage {
     write_buffers: WriteBufferManager,
 }
 
-/// Whether nothing in a folder says that a database has been there.
+/// Whether no database has been in a folder, or only one whose making a crash cut short: that one has no data yet.
 fn is_new(dir: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(dir) else { return true };
-    let is_data = |name: &str| name.starts_with("MANIFEST-") || name.ends_with(".sst") || name.ends_with(".log");
-    !entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_data))
+    let holds_data = |entry: &std::fs::DirEntry| {
+        let (name, bytes) = (entry.file_name(), entry.metadata().map_or(0, |metadata| metadata.len()));
+        let is_log = |name: &str| name.ends_with(".log") && bytes > 0;
+        name.to_str().is_some_and(|name| name == "CURRENT" || name.ends_with(".sst") || is_log(name))
+    };
+    !entries.flatten().any(|entry| holds_data(&entry))
 }
 
 impl Default for Storage {
