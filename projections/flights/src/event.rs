@@ -1,5 +1,7 @@
 //! An event of a flight, ready to be appended.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -40,11 +42,11 @@ impl Event {
 /// The data of an event. Times are UTC unless the name says otherwise; a delay below zero is early.
 #[derive(Clone, Debug, Serialize)]
 pub struct Data {
-    pub carrier: String,
+    pub carrier: Arc<str>,
     pub flight: u32,
-    pub tailnum: Option<String>,
-    pub origin: String,
-    pub dest: String,
+    pub tailnum: Option<Arc<str>>,
+    pub origin: Arc<str>,
+    pub dest: Arc<str>,
     #[serde(flatten)]
     pub what: What,
 }
@@ -54,27 +56,27 @@ pub struct Data {
 pub enum What {
     Scheduled {
         scheduled_at: Timestamp,
-        distance_miles: u32,
+        distance_miles: u16,
     },
     /// Schema 1: local times.
     DepartedLocal {
         date: jiff::civil::Date,
         sched_dep_time: u16,
         dep_time: u16,
-        delay_minutes: i32,
+        delay_minutes: i16,
     },
     /// Schema 2.
     Departed {
         scheduled_at: Timestamp,
         departed_at: Timestamp,
-        delay_minutes: i32,
+        delay_minutes: i16,
     },
     /// A diverted flight has no delay.
     Arrived {
         scheduled_at: Timestamp,
         arrived_at: Timestamp,
-        delay_minutes: Option<i32>,
-        air_time_minutes: Option<u32>,
+        delay_minutes: Option<i16>,
+        air_time_minutes: Option<u16>,
     },
     Cancelled {
         scheduled_at: Timestamp,

@@ -13,11 +13,14 @@ use crate::history::History;
 const TRIES: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FeedError {
     #[error("no host answers at {url}: {cause}; start one with `kinora serve --data ./data`")]
     Unreachable { url: String, cause: reqwest::Error },
     #[error("the host refused the events ({status}): {answer}")]
     Refused { status: StatusCode, answer: String },
+    #[error("{url} answers, but not as a host does: {cause}; is the URL that of a host?")]
+    Answer { url: String, cause: reqwest::Error },
     #[error("the events cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -75,7 +78,7 @@ impl Feed {
         // The next request is put together while the one before is under way.
         let (sender, mut bodies) = mpsc::channel::<Result<(u64, Vec<u8>), FeedError>>(2);
         let (batch, limit) = (self.batch.max(1), self.limit);
-        tokio::task::spawn_blocking(move || {
+        let writer = tokio::task::spawn_blocking(move || {
             let mut events = history.events().take(limit);
             loop {
                 let events: Vec<Event> = events.by_ref().take(batch).collect();
@@ -91,26 +94,32 @@ impl Feed {
         let mut fed = Fed { events: 0, duplicates: 0, took: Duration::ZERO };
         while let Some(body) = bodies.recv().await {
             let (count, body) = body?;
-            let appended = self.send(&client, body.into()).await?;
+            let appended = self.send(&client, body).await?;
             fed.events += count;
             if appended.duplicate {
                 fed.duplicates += count;
             }
             progress(fed.events);
         }
+        // The bodies also end if their writer panics, and then the feed is not complete.
+        if let Err(panic) = writer.await.map_err(tokio::task::JoinError::try_into_panic)
+            && let Ok(panic) = panic
+        {
+            std::panic::resume_unwind(panic);
+        }
         fed.took = started.elapsed();
         Ok(fed)
     }
 
-    async fn send(&self, client: &Client, body: reqwest::Body) -> Result<Appended, FeedError> {
+    async fn send(&self, client: &Client, body: Vec<u8>) -> Result<Appended, FeedError> {
         let url = format!("{}/v1/transactions", self.url.trim_end_matches('/'));
         let unreachable = |cause| FeedError::Unreachable { url: self.url.clone(), cause };
-        let bytes = body.as_bytes().unwrap_or_default().to_vec();
+        let answer = |cause| FeedError::Answer { url: self.url.clone(), cause };
         let mut pause = Duration::from_millis(100);
         for last in (1..=TRIES).map(|tried| tried == TRIES) {
-            let request = client.post(&url).header("content-type", "application/json").body(bytes.clone());
+            let request = client.post(&url).header("content-type", "application/json").body(body.clone());
             match request.send().await {
-                Ok(response) if response.status().is_success() => return response.json().await.map_err(unreachable),
+                Ok(response) if response.status().is_success() => return response.json().await.map_err(answer),
                 Ok(response) if last || response.status() != StatusCode::SERVICE_UNAVAILABLE => {
                     let status = response.status();
                     return Err(FeedError::Refused { status, answer: response.text().await.unwrap_or_default() });

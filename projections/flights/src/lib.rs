@@ -7,7 +7,10 @@
 mod airports;
 mod event;
 mod feed;
+mod flight;
 mod history;
+mod names;
+mod row;
 
 pub use event::Event;
 pub use feed::{Fed, Feed, FeedError};

@@ -9,6 +9,9 @@ use flights::{Feed, History};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+/// Where there is no terminal to draw a bar on, progress is a line after so many events.
+const EVENTS_PER_LINE: u64 = 100_000;
+
 /// The flights of 2013 as a million events in the order in which they happened.
 #[derive(Parser)]
 #[command(version)]
@@ -56,10 +59,22 @@ fn main() -> ExitCode {
 fn feed(feed: Feed) -> anyhow::Result<()> {
     let history = Arc::new(History::load()?);
     let total = history.len().min(feed.limit) as u64;
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left")?);
-    let fed = tokio::runtime::Runtime::new()?.block_on(feed.run(history, |done| bar.set_position(done)))?;
-    bar.finish_and_clear();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let fed = if std::io::stderr().is_terminal() {
+        let bar = ProgressBar::new(total);
+        bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left")?);
+        let fed = runtime.block_on(feed.run(history, |done| bar.set_position(done)))?;
+        bar.finish_and_clear();
+        fed
+    } else {
+        let mut lines = 0;
+        runtime.block_on(feed.run(history, |done| {
+            if done / EVENTS_PER_LINE > lines {
+                lines = done / EVENTS_PER_LINE;
+                eprintln!("{done} of {total} events");
+            }
+        }))?
+    };
     let seconds = fed.took.as_secs_f64();
     eprintln!(
         "{} events in {seconds:.1} s ({:.0} a second), of which the host had {} already",
