@@ -167,3 +167,82 @@ fn a_host_that_cannot_start_says_why() {
     let taken = host.url.strip_prefix("http://").unwrap();
     assert!(complaint(&dir.path().join("other"), taken).contains("cannot listen on"));
 }
+
+#[tokio::test]
+async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let client = Client::new();
+    let transactions = format!("{}/v1/transactions", host.url);
+    let book = |user: &str, after: Option<u64>| {
+        json!({
+            "appends": [{"stream": user, "events": [{"type": "SeatTaken", "data": {}, "tags": ["seat:12A", "flight:UA 1"]}]}],
+            "condition": {"none_of": [{"types": ["SeatTaken"], "tags": ["seat:12A"]}], "after": after},
+            "claims": {"take": [{"scope": "seat", "value": "UA 1/12A", "owner": user}]},
+        })
+    };
+    let append = async |body: Value| answer(client.post(&transactions).json(&body)).await;
+    assert_eq!(append(book("ann", None)).await.0, 201);
+    let (status, problem) = append(book("bob", None)).await;
+    assert_eq!((status, &problem["matched_position"]), (412, &json!(0)), "{problem}");
+    assert_eq!(problem["claims"][0]["holder"], "ann");
+    let (status, problem) = append(book("bob", Some(0))).await;
+    assert_eq!((status, &problem["title"]), (409, &json!("claim failed")), "{problem}");
+
+    let claim = async |path: &str| answer(client.get(format!("{}/v1/claims/seat/{path}", host.url))).await;
+    let held = json!({"scope": "seat", "value": "UA 1/12A", "owner": "ann", "since": 0});
+    assert_eq!(claim("UA%201%2F12A").await, (200, held));
+    let (status, problem) = claim("UA%201%2F12B").await;
+    assert_eq!((status, &problem["title"]), (404, &json!("not claimed")));
+    let nothing = json!({"appends": [], "condition": {"none_of": []}});
+    assert_eq!(append(nothing).await.1["title"], "invalid condition");
+}
+
+#[tokio::test]
+async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let client = Client::new();
+    let append = async |stream: &str, kind: &str, tag: &str| {
+        let event = json!({"type": kind, "data": {}, "tags": [tag, "all, of them"]});
+        assert_eq!(answer(client.post(host.events_of(stream)).json(&event)).await.0, 201);
+    };
+    for (stream, kind, tag) in
+        [("a-1", "A", "x"), ("b-1", "B", "x"), ("a-2", "A", "y"), ("a-1", "A", "x"), ("b-1", "A", "x")]
+    {
+        append(stream, kind, tag).await;
+    }
+    let positions = async |query: &str| {
+        let (mut found, mut next) = (Vec::new(), Some(format!("/v1/events?limit=1&{query}")));
+        while let Some(path) = next {
+            let (status, page) = answer(client.get(format!("{}{path}", host.url))).await;
+            assert_eq!(status, 200, "{page}");
+            found.extend(page["events"].as_array().unwrap().iter().map(|event| event["position"].as_u64().unwrap()));
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        found
+    };
+    assert_eq!(positions("types=A&tags=x").await, [0, 3, 4]);
+    assert_eq!(positions("types=A,B&tags=x&direction=backwards").await, [4, 3, 1, 0]);
+    assert_eq!(positions("stream_prefix=a-&from=1").await, [2, 3]);
+    assert_eq!(positions("from_time=1970-01-01T00:00:00Z&tags=y").await, [2]);
+    assert_eq!(positions("from_time=2999-01-01T00:00:00Z").await, [0_u64; 0]);
+    let refused = answer(client.get(format!("{}?types=A", host.events_of("a-1")))).await;
+    assert_eq!((refused.0, &refused.1["title"]), (400, &json!("invalid parameter")));
+
+    let request = client.get(format!("{}/v1/events?types=A&tags=x", host.url)).header("accept", "text/event-stream");
+    let mut bytes = request.send().await.unwrap().bytes_stream();
+    let mut text = String::new();
+    let mut until = async |what: &str| {
+        while !text.contains(what) {
+            text.push_str(&String::from_utf8_lossy(&bytes.next().await.unwrap().unwrap()));
+        }
+        text.clone()
+    };
+    until("caught-up").await;
+    append("c-1", "B", "x").await;
+    append("c-1", "A", "x").await;
+    let text = until("id: 6").await;
+    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["0", "3", "4", "6"]);
+}

@@ -45,7 +45,7 @@ async fn a_rejection_names_every_failing_check_and_appends_nothing() {
         to("b", Exactly(Revision(4)), vec![event(3, 3), event(3, 3)]),
         to("c", Any, vec![event(1, 999)]),
     ];
-    let rejection = rejection(log.append(AppendRequest { appends }).await.unwrap_err());
+    let rejection = rejection(log.append(AppendRequest::from(appends)).await.unwrap_err());
     let wrong: Vec<_> = rejection.wrong_revisions.iter().map(|wrong| (wrong.stream.as_str(), wrong.current)).collect();
     assert_eq!(wrong, [("a", Some(Revision(0))), ("b", None)]);
     let taken = |id, position: Option<u64>| IdReused { id: Uuid::from_u128(id), position: position.map(Position) };
@@ -57,8 +57,11 @@ async fn a_rejection_names_every_failing_check_and_appends_nothing() {
 #[tokio::test]
 async fn a_retried_append_answers_as_the_first_did() {
     let dir = tempfile::tempdir().unwrap();
-    let transaction = || AppendRequest {
-        appends: vec![to("a", NoStream, vec![event(1, 1), event(2, 2)]), to("b", NoStream, vec![event(3, 3)])],
+    let transaction = || {
+        AppendRequest::from(vec![
+            to("a", NoStream, vec![event(1, 1), event(2, 2)]),
+            to("b", NoStream, vec![event(3, 3)]),
+        ])
     };
     let first = {
         let log = open(dir.path());

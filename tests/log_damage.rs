@@ -68,7 +68,7 @@ async fn another_format_is_refused_by_number() {
     db.put_cf(db.cf_handle("meta").unwrap(), b"format", 77_u32.to_be_bytes()).unwrap();
     drop(db);
     let Err(error) = Log::open(&Storage::default(), dir.path(), Limits::default()) else { panic!("it opened") };
-    assert!(error.to_string().contains("has format 77, this program knows format 1"), "{error}");
+    assert!(error.to_string().contains("has format 77, this program knows format 2"), "{error}");
 }
 
 #[tokio::test]
@@ -92,10 +92,26 @@ async fn a_record_that_was_changed_or_removed_is_named_by_its_position() {
     }
 }
 
+#[test]
+fn a_folder_of_the_format_before_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    let families = ["events", "streams", "heads", "types", "ids", "meta"];
+    let db = rocksdb::DB::open_cf(&options, dir.path(), families).unwrap();
+    db.put_cf(db.cf_handle("meta").unwrap(), "format", 1_u32.to_be_bytes()).unwrap();
+    drop(db);
+    let error = Log::open(&Storage::default(), dir.path(), Limits::default()).err().unwrap().to_string();
+    assert!(error.contains("has format 1, this program knows format 2"), "{error}");
+    let left = rocksdb::DB::list_cf(&rocksdb::Options::default(), dir.path()).unwrap();
+    assert_eq!(left.len(), families.len() + 1, "{left:?}");
+}
+
 /// The log's database without the log: the hand that damages it.
 fn rocksdb_of(dir: &Path) -> rocksdb::DB {
-    rocksdb::DB::open_cf(&rocksdb::Options::default(), dir, ["events", "streams", "heads", "types", "ids", "meta"])
-        .unwrap()
+    let options = rocksdb::Options::default();
+    rocksdb::DB::open_cf(&options, dir, rocksdb::DB::list_cf(&options, dir).unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ proptest! {
                 let appends = parts.iter().map(|(stream, expected, events)| {
                     to(STREAMS[*stream], *expected, events.iter().map(|(id, content)| event(*id, *content)).collect())
                 });
-                let answer = runtime.block_on(log.append(AppendRequest { appends: appends.collect() }));
+                let answer = runtime.block_on(log.append(AppendRequest::from(appends.collect::<Vec<_>>())));
                 let answer = match answer {
                     Ok(Appended { first, last, duplicate, .. }) => Some((first.0, last.0, duplicate)),
                     Err(AppendError::Rejected(_)) => None,

@@ -32,7 +32,7 @@ pub fn to(stream: &str, expected: ExpectedRevision, events: Vec<NewEvent>) -> St
 }
 
 pub fn request(stream: &str, expected: ExpectedRevision, events: Vec<NewEvent>) -> AppendRequest {
-    AppendRequest { appends: vec![to(stream, expected, events)] }
+    AppendRequest::from(vec![to(stream, expected, events)])
 }
 
 /// The whole log, in order.

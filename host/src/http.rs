@@ -3,6 +3,7 @@
 //! This module never touches RocksDB: it parses, calls the log and the projections, and formats.
 
 mod append;
+mod claims;
 mod health;
 mod large;
 mod modules;
@@ -64,6 +65,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
+        .route("/v1/claims/{scope}/{value}", get(claims::show))
         .route("/v1/events", get(read::all))
         .route("/v1/modules", upload)
         .route("/v1/modules/{digest}", get(modules::show).delete(modules::remove))

@@ -3,19 +3,24 @@
 //! One writer owns every append ([`writer`]); what it decides is a pure function ([`decide`]). Reads go straight to
 //! the database, and never beyond what is durable. This module knows nothing of projections.
 
+mod claims;
 mod decide;
 mod error;
 mod keys;
 mod limits;
+mod postings;
 mod reader;
 mod record;
+mod selection;
 mod writer;
 
-pub use decide::{AppendRequest, Appended, IdReused, Rejection, StreamAppend, WrongRevision};
+pub use claims::{Claim, ClaimKey, Claims, Held};
+pub use decide::{AppendRequest, Appended, ClaimFailed, Condition, IdReused, Rejection, StreamAppend, WrongRevision};
 pub use error::{AppendError, Error};
 pub use limits::Limits;
-pub use reader::TypeCount;
+pub use reader::{Filter, Selected, TypeCount};
 pub use record::{RecordRef, Recorded};
+pub use selection::{Item, Selection};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +33,7 @@ use crate::event::Progress;
 use crate::storage::Storage;
 
 /// The layout of this database. Another one is refused, never guessed at.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A handle to the log. Cheap to clone; the last one to go stops the writer and closes the database.
 #[derive(Clone)]
@@ -53,6 +58,7 @@ impl Log {
         // A torn tail of the write-ahead log is what a crash leaves: nothing of it was acknowledged. Damage in the
         // middle is refused.
         options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+        reader::refuse_other_families(&options, dir)?;
         let db = DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
             ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
             _ => Error::Open { dir: dir.to_owned(), cause },

@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Json;
 
-use crate::event::{ExpectedRevision, NewEvent, Revision};
+use crate::event::{ExpectedRevision, Revision};
 use crate::log::{AppendRequest, Log, StreamAppend};
 
 use super::problem::Problem;
-use super::wire::{self, AppendedOut, StreamAppendIn, TransactionIn};
+use super::wire::{self, AppendedOut, TransactionIn};
 
 pub async fn to_stream(
     State(log): State<Log>,
@@ -19,7 +19,7 @@ pub async fn to_stream(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<AppendedOut>), Problem> {
     let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events: wire::events(&body?)? };
-    let appended = log.append(AppendRequest { appends: vec![append] }).await?;
+    let appended = log.append(AppendRequest::from(vec![append])).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended))))
 }
 
@@ -28,15 +28,7 @@ pub async fn transaction(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<AppendedOut>), Problem> {
     let transaction: TransactionIn = serde_json::from_slice(&body?).map_err(|cause| wire::invalid_json(&cause))?;
-    let append = |append: StreamAppendIn| -> Result<_, Problem> {
-        Ok(StreamAppend {
-            stream: append.stream.parse()?,
-            expected: append.expected_revision.into(),
-            events: append.events.into_iter().map(NewEvent::try_from).collect::<Result<_, _>>()?,
-        })
-    };
-    let appends = transaction.appends.into_iter().map(append).collect::<Result<_, _>>()?;
-    let appended = log.append(AppendRequest { appends }).await?;
+    let appended = log.append(transaction.try_into()?).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended))))
 }
 

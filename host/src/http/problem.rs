@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::event::InvalidName;
+use crate::event::{InvalidName, StreamName};
 use crate::log::{self, AppendError, Rejection};
 use crate::projection;
 use crate::readmodel;
@@ -101,15 +101,34 @@ fn rejected(rejection: &Rejection, detail: String) -> Problem {
         .reused_ids
         .iter()
         .map(|reused| json!({ "id": reused.id, "position": reused.position.map(|position| position.0) }));
-    let (status, slug, hint) = if rejection.reused_ids.is_empty() {
-        (412, "wrong-expected-revision", "read the stream again, decide anew, and append with its current revision")
-    } else {
+    let claims = rejection.claims.iter().map(|failed| {
+        json!({
+            "scope": failed.claim.key.scope,
+            "value": failed.claim.key.value,
+            "owner": failed.claim.owner.as_str(),
+            "wanted": if failed.take { "take" } else { "release" },
+            "holder": failed.holder.as_ref().map(StreamName::as_str),
+        })
+    });
+    let (status, slug, hint) = if !rejection.reused_ids.is_empty() {
         (409, "id-reused", "give each new event an id of its own; retry a request with the same ids and content only")
+    } else if !rejection.wrong_revisions.is_empty() {
+        (412, "wrong-expected-revision", "read the stream again, decide anew, and append with its current revision")
+    } else if rejection.matched.is_some() {
+        (
+            412,
+            "condition-failed",
+            "read what the condition selects again, decide anew, and append with its last position",
+        )
+    } else {
+        (409, "claim-failed", "GET /v1/claims/{scope}/{value} shows who holds a claim; its owner can release it")
     };
     Problem::new(status, slug, detail)
         .hint(hint)
         .with("failures", json!(wrong.collect::<Vec<_>>()))
         .with("reused_ids", json!(reused.collect::<Vec<_>>()))
+        .with("matched_position", json!(rejection.matched.map(|position| position.0)))
+        .with("claims", json!(claims.collect::<Vec<_>>()))
 }
 
 impl From<log::Error> for Problem {

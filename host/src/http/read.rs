@@ -4,10 +4,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::{Direction, Position, Revision, StreamName};
-use crate::log::{Log, Recorded};
+use crate::event::{Direction, Micros, Position, Revision, StreamName};
+use crate::log::{Filter, Item, Log, Recorded, Selection};
 
 use super::problem::Problem;
 use super::subscribe;
@@ -30,6 +31,14 @@ pub struct Parameters {
     limit: Option<usize>,
     #[serde(default)]
     direction: DirectionIn,
+    /// Where to start: with the first event that was appended then or later.
+    from_time: Option<Timestamp>,
+    /// Separated by commas: events of any of them.
+    types: Option<String>,
+    /// Separated by commas: events that have all of them.
+    tags: Option<String>,
+    /// How the names of the streams begin.
+    stream_prefix: Option<String>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -59,6 +68,34 @@ impl Parameters {
         }
     }
 
+    fn filter(&self) -> Result<Option<Filter>, Problem> {
+        let named = |list: &'_ Option<String>| {
+            list.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (types, tags) = (named(&self.types), named(&self.tags));
+        let stream_prefix = self.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
+        if types.is_empty() && tags.is_empty() {
+            return Ok(stream_prefix.map(|prefix| Filter { selection: None, stream_prefix: Some(prefix) }));
+        }
+        let item = Item::new(types.iter().map(String::as_str), tags.iter().map(String::as_str))?;
+        Ok(Some(Filter { selection: Some(Selection { items: vec![item] }), stream_prefix }))
+    }
+
+    /// The parameters of a link to the page that begins at `from`.
+    fn following(&self, from: u64, limit: usize) -> String {
+        let mut link = form_urlencoded::Serializer::new(String::new());
+        link.append_pair("from", &from.to_string()).append_pair("limit", &limit.to_string());
+        for (name, value) in [("types", &self.types), ("tags", &self.tags), ("stream_prefix", &self.stream_prefix)] {
+            if let Some(value) = value {
+                link.append_pair(name, value);
+            }
+        }
+        if matches!(self.direction, DirectionIn::Backwards) {
+            link.append_pair("direction", "backwards");
+        }
+        link.finish()
+    }
+
     fn direction(&self) -> Direction {
         match self.direction {
             DirectionIn::Forwards => Direction::Forwards,
@@ -69,7 +106,7 @@ impl Parameters {
 
 fn invalid(detail: String) -> Problem {
     Problem::new(400, "invalid-parameter", detail)
-        .hint("parameters: from or after, limit, direction=forwards|backwards")
+        .hint("parameters: from, after or from_time, limit, direction=forwards|backwards, types, tags, stream_prefix")
 }
 
 fn parameters(query: Result<Query<Parameters>, QueryRejection>) -> Result<Parameters, Problem> {
@@ -84,8 +121,31 @@ pub async fn all(
 ) -> Result<Response, Problem> {
     let parameters = parameters(query)?;
     let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
+    let filter = parameters.filter()?;
+    let start = match (parameters.from_time, parameters.from, parameters.after) {
+        (None, ..) => start,
+        (Some(time), None, None) => {
+            let micros = Micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
+            let reader = log.clone();
+            blocking(move || reader.position_at(micros)).await?.0
+        }
+        _ => return Err(invalid("from_time does not go together with from or after".into())),
+    };
     if wants_events(&headers) {
-        return subscribe::subscribe(log, None, Position(start), &headers);
+        return subscribe::subscribe(
+            log,
+            subscribe::Selected::Filtered(filter.unwrap_or_default()),
+            Position(start),
+            &headers,
+        );
+    }
+    if let Some(filter) = filter {
+        let durable = log.progress();
+        let found = blocking(move || log.select(&filter, Position(start), durable, direction, limit)).await?;
+        let next = found.next.map(|next| format!("{}?{}", uri.path(), parameters.following(next.0, limit)));
+        let events = found.events.into_iter().map(EventOut::try_from).collect::<Result<_, _>>()?;
+        let head = durable.last().map(|position| position.0);
+        return Ok(Json(PageOut { events, head, next }).into_response());
     }
     let head = log.progress().last().map(|position| position.0);
     let found = blocking(move || log.read(Position(start), direction, limit)).await?;
@@ -103,6 +163,9 @@ pub async fn stream(
     let stream: StreamName = stream.parse()?;
     let parameters = parameters(query)?;
     let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
+    if parameters.filter()?.is_some() || parameters.from_time.is_some() {
+        return Err(invalid("a stream is read by revision, without from_time, types, tags or stream_prefix".into()));
+    }
     if wants_events(&headers) {
         return subscribe_stream(log, stream, Revision(start), &headers).await;
     }
@@ -133,7 +196,7 @@ async fn subscribe_stream(
         let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
         Ok::<_, crate::log::Error>(first.first().map_or(head, |event| event.position))
     });
-    subscribe::subscribe(log, Some((stream, from)), start.await?, headers)
+    subscribe::subscribe(log, subscribe::Selected::Stream(stream, from), start.await?, headers)
 }
 
 fn page(

@@ -13,9 +13,10 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::event::{Position, Progress, Revision, StreamName};
-use crate::log::{self, Log, Recorded};
+use crate::event::{Direction, Position, Progress, Revision, StreamName};
+use crate::log::{self, Filter, Log, Recorded};
 
+use super::blocking;
 use super::problem::Problem;
 use super::wire::EventOut;
 
@@ -28,10 +29,15 @@ const STEP_EVENTS: u64 = 1_024;
 /// How often a quiet subscription shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The events of this stream only, from this revision on.
-type Selected = Option<(StreamName, Revision)>;
+/// What a subscription is of.
+#[derive(Clone)]
+pub enum Selected {
+    /// The events of this stream, from this revision on.
+    Stream(StreamName, Revision),
+    Filtered(Filter),
+}
 
-pub fn subscribe(log: Log, stream: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
+pub fn subscribe(log: Log, selected: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
@@ -45,7 +51,7 @@ pub fn subscribe(log: Log, stream: Selected, from: Position, headers: &HeaderMap
     };
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     tokio::spawn(async move {
-        if let Err(problem) = follow(log, stream, from, &sender).await {
+        if let Err(problem) = follow(log, selected, from, &sender).await {
             tracing::error!(?problem, "a subscription ended");
         }
     });
@@ -54,17 +60,15 @@ pub fn subscribe(log: Log, stream: Selected, from: Position, headers: &HeaderMap
 }
 
 /// Sends until the client is gone or the host stops.
-async fn follow(log: Log, stream: Selected, from: Position, client: &mpsc::Sender<Event>) -> Result<(), Problem> {
+async fn follow(log: Log, selected: Selected, from: Position, client: &mpsc::Sender<Event>) -> Result<(), Problem> {
     let mut durable = log.watch();
     let mut next = from;
     let mut caught_up = false;
     loop {
         let progress = *durable.borrow_and_update();
         while progress.includes(next) {
-            let upto = Progress(progress.0.min(next.0.saturating_add(STEP_EVENTS)));
-            let (step_log, step_stream) = (log.clone(), stream.clone());
-            let read = tokio::task::spawn_blocking(move || step(&step_log, step_stream.as_ref(), next, upto));
-            let found = read.await.map_err(|cause| Problem::new(500, "internal", cause.to_string()))??;
+            let (step_log, step_selected) = (log.clone(), selected.clone());
+            let (found, upto) = blocking(move || step(&step_log, &step_selected, next, progress)).await?;
             for event in found {
                 let event = EventOut::try_from(event)?;
                 let json =
@@ -74,7 +78,7 @@ async fn follow(log: Log, stream: Selected, from: Position, client: &mpsc::Sende
                     return Ok(());
                 }
             }
-            next = upto.next();
+            next = upto;
         }
         if !caught_up {
             caught_up = true;
@@ -91,20 +95,30 @@ async fn follow(log: Log, stream: Selected, from: Position, client: &mpsc::Sende
     }
 }
 
+/// Some of the events from `from` on, and where to go on.
 fn step(
     log: &Log,
-    stream: Option<&(StreamName, Revision)>,
+    selected: &Selected,
     from: Position,
-    upto: Progress,
-) -> Result<Vec<Recorded>, log::Error> {
+    durable: Progress,
+) -> Result<(Vec<Recorded>, Position), log::Error> {
+    let upto = Progress(durable.0.min(from.0.saturating_add(STEP_EVENTS)));
     let mut found = Vec::new();
-    log.scan(from, upto, |position, record| {
-        let wanted =
-            |(stream, from): &(StreamName, Revision)| stream.as_str() == record.stream && *from <= record.revision;
-        if stream.is_none_or(wanted) {
-            found.push(record.to_owned(position));
+    match selected {
+        Selected::Filtered(filter) if filter.selection.is_some() || filter.stream_prefix.is_some() => {
+            let page = log.select(filter, from, durable, Direction::Forwards, WAITING_EVENTS)?;
+            return Ok((page.events, page.next.unwrap_or(durable.next())));
         }
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
+        Selected::Filtered(_) => log.scan(from, upto, |position, record| {
+            found.push(record.to_owned(position));
+            ControlFlow::Continue(())
+        })?,
+        Selected::Stream(stream, first) => log.scan(from, upto, |position, record| {
+            if stream.as_str() == record.stream && *first <= record.revision {
+                found.push(record.to_owned(position));
+            }
+            ControlFlow::Continue(())
+        })?,
+    }
+    Ok((found, upto.next()))
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::event::{EventType, ExpectedRevision, NewEvent, Revision};
-use crate::log::{Appended, Recorded};
+use crate::event::{EventType, ExpectedRevision, NewEvent, Position, Revision};
+use crate::log::{
+    AppendRequest, Appended, Claim, ClaimKey, Claims, Condition, Item, Recorded, Selection, StreamAppend,
+};
 
 use super::problem::Problem;
 
@@ -76,6 +78,88 @@ pub fn events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
 #[serde(deny_unknown_fields)]
 pub struct TransactionIn {
     pub appends: Vec<StreamAppendIn>,
+    pub condition: Option<ConditionIn>,
+    #[serde(default)]
+    pub claims: ClaimsIn,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionIn {
+    none_of: Vec<ItemIn>,
+    after: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemIn {
+    #[serde(default)]
+    types: Vec<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClaimsIn {
+    release: Vec<ClaimIn>,
+    take: Vec<ClaimIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimIn {
+    scope: String,
+    value: String,
+    owner: String,
+}
+
+impl TryFrom<TransactionIn> for AppendRequest {
+    type Error = Problem;
+
+    fn try_from(transaction: TransactionIn) -> Result<Self, Problem> {
+        let append = |append: StreamAppendIn| -> Result<_, Problem> {
+            Ok(StreamAppend {
+                stream: append.stream.parse()?,
+                expected: append.expected_revision.into(),
+                events: append.events.into_iter().map(NewEvent::try_from).collect::<Result<_, _>>()?,
+            })
+        };
+        Ok(Self {
+            appends: transaction.appends.into_iter().map(append).collect::<Result<_, _>>()?,
+            condition: transaction.condition.map(Condition::try_from).transpose()?,
+            claims: transaction.claims.try_into()?,
+        })
+    }
+}
+
+impl TryFrom<ConditionIn> for Condition {
+    type Error = Problem;
+
+    fn try_from(condition: ConditionIn) -> Result<Self, Problem> {
+        if condition.none_of.is_empty() {
+            return Err(Problem::new(400, "invalid-condition", "the condition's none_of is empty, so it says nothing")
+                .hint(r#"such as {"none_of": [{"types": ["SeatTaken"], "tags": ["seat:12A"]}], "after": 41}"#));
+        }
+        let item =
+            |item: &ItemIn| Item::new(item.types.iter().map(String::as_str), item.tags.iter().map(String::as_str));
+        let items = condition.none_of.iter().map(item).collect::<Result<_, _>>()?;
+        Ok(Self { selection: Selection { items }, after: condition.after.map(Position) })
+    }
+}
+
+impl TryFrom<ClaimsIn> for Claims {
+    type Error = Problem;
+
+    fn try_from(claims: ClaimsIn) -> Result<Self, Problem> {
+        let claim = |claim: ClaimIn| -> Result<_, Problem> {
+            Ok(Claim { key: ClaimKey::new(&claim.scope, &claim.value)?, owner: claim.owner.parse()? })
+        };
+        Ok(Self {
+            release: claims.release.into_iter().map(claim).collect::<Result<_, _>>()?,
+            take: claims.take.into_iter().map(claim).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -84,6 +168,8 @@ pub struct StreamAppendIn {
     pub stream: String,
     #[serde(default)]
     pub expected_revision: ExpectedIn,
+    /// None: the stream is only checked.
+    #[serde(default)]
     pub events: Vec<EventIn>,
 }
 

@@ -6,12 +6,31 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::claims::{Claim, ClaimKey, Claims};
+use super::selection::Selection;
 use crate::event::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
 
 /// Events for any number of streams, to be appended all or none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AppendRequest {
+    /// A stream without events is only checked.
     pub appends: Vec<StreamAppend>,
+    pub condition: Option<Condition>,
+    pub claims: Claims,
+}
+
+impl From<Vec<StreamAppend>> for AppendRequest {
+    fn from(appends: Vec<StreamAppend>) -> Self {
+        Self { appends, ..Self::default() }
+    }
+}
+
+/// Holds as long as none of these events stands after this position (`None`: anywhere). Whoever decided on what they had
+/// read up to there then appends on that ground, or not at all.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub selection: Selection,
+    pub after: Option<Position>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +55,19 @@ pub struct Appended {
 pub struct Rejection {
     pub wrong_revisions: Vec<WrongRevision>,
     pub reused_ids: Vec<IdReused>,
+    /// The first event that the condition says must not be there.
+    pub matched: Option<Position>,
+    pub claims: Vec<ClaimFailed>,
+}
+
+/// A claim that cannot be taken, since another holds it, or not be released, since its owner does not hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimFailed {
+    pub claim: Claim,
+    /// Whether it was to be taken, and not to be released.
+    pub take: bool,
+    /// `None`: nobody holds it.
+    pub holder: Option<StreamName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +98,15 @@ impl fmt::Display for Rejection {
                 None => format!("id {id} stands twice in the request"),
             });
         }
+        if let Some(position) = self.matched {
+            checks.push(format!("the condition does not hold: the event at position {position} matches it"));
+        }
+        for ClaimFailed { claim: Claim { key, owner }, take, holder } in &self.claims {
+            let ClaimKey { scope, value } = key;
+            let holder = holder.as_ref().map_or("nobody holds it".to_owned(), |holder| format!("{holder} holds it"));
+            let what = if *take { "taken" } else { "released" };
+            checks.push(format!("the claim {value:?} of {scope} cannot be {what} by {owner}: {holder}"));
+        }
         f.write_str(&checks.join("; "))
     }
 }
@@ -77,6 +118,11 @@ pub trait State {
     fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Self::Error>;
 
     fn position_of(&self, id: Uuid) -> Result<Option<Position>, Self::Error>;
+
+    /// The first event of the selection after a position.
+    fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Self::Error>;
+
+    fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Self::Error>;
 
     /// The revision of the event at `position`, if it says the same as `event` in `stream`.
     fn same(&self, position: Position, stream: &StreamName, event: &NewEvent) -> Result<Option<Revision>, Self::Error>;
@@ -118,6 +164,10 @@ pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, 
     rejection.reused_ids.extend(known.into_iter().map(|(_, _, at, id)| IdReused { id, position: Some(at) }));
 
     let revisions = number(state, request, &mut rejection)?;
+    if let Some(condition) = &request.condition {
+        rejection.matched = state.first_match(condition)?;
+    }
+    rejection.claims = check_claims(state, &request.claims)?;
     if rejection == Rejection::default() { Ok(Decision::Accept(revisions)) } else { Ok(Decision::Reject(rejection)) }
 }
 
@@ -135,6 +185,31 @@ fn as_the_first_time(request: &AppendRequest, known: &[(StreamName, Revision, Po
     };
     let streams = request.appends.iter().filter_map(last_in).collect();
     together.then_some(Appended { first, last, streams, duplicate: true })
+}
+
+/// Releases first, then takes, each on top of those before it.
+fn check_claims<S: State>(state: &S, claims: &Claims) -> Result<Vec<ClaimFailed>, S::Error> {
+    let mut failed = Vec::new();
+    let mut changed: HashMap<&ClaimKey, Option<StreamName>> = HashMap::new();
+    let steps = claims.release.iter().map(|claim| (claim, false)).chain(claims.take.iter().map(|claim| (claim, true)));
+    for (claim, take) in steps {
+        let holder = match changed.get(&claim.key) {
+            Some(holder) => holder.clone(),
+            None => state.holder(&claim.key)?,
+        };
+        // Who holds a claim may take it again.
+        let may = if take {
+            holder.is_none() || holder.as_ref() == Some(&claim.owner)
+        } else {
+            holder.as_ref() == Some(&claim.owner)
+        };
+        if may {
+            changed.insert(&claim.key, take.then(|| claim.owner.clone()));
+        } else {
+            failed.push(ClaimFailed { claim: claim.clone(), take, holder });
+        }
+    }
+    Ok(failed)
 }
 
 /// Checks the expected revisions and numbers the events.

@@ -6,21 +6,29 @@
 //! | `streams` | stream, NUL, revision, u64 big-endian | position, u64 big-endian                |
 //! | `heads`   | stream                                | revision, u64 big-endian                |
 //! | `types`   | type, NUL, schema, u32 big-endian     | count, first position, u64 big-endian   |
+//! | `by_type` | type, NUL, position, u64 big-endian   | positions from there on (see `postings`) |
+//! | `by_tag`  | tag, NUL, position, u64 big-endian    | positions from there on (see `postings`) |
 //! | `ids`     | event id, 16 bytes                    | position, u64 big-endian                |
+//! | `claims`  | scope, NUL, value                     | position, u64 big-endian, owner stream  |
 //! | `meta`    | `format`                              | format version, u32 big-endian          |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
 
 use crate::event::{Position, Revision};
 
+use super::claims::ClaimKey;
+
 pub const EVENTS: &str = "events";
 pub const STREAMS: &str = "streams";
 pub const HEADS: &str = "heads";
 pub const TYPES: &str = "types";
+pub const BY_TYPE: &str = "by_type";
+pub const BY_TAG: &str = "by_tag";
 pub const IDS: &str = "ids";
+pub const CLAIMS: &str = "claims";
 pub const META: &str = "meta";
 
-pub const FAMILIES: [&str; 6] = [EVENTS, STREAMS, HEADS, TYPES, IDS, META];
+pub const FAMILIES: [&str; 9] = [EVENTS, STREAMS, HEADS, TYPES, BY_TYPE, BY_TAG, IDS, CLAIMS, META];
 
 pub const FORMAT_KEY: &[u8] = b"format";
 
@@ -36,11 +44,24 @@ pub fn event_type(name: &str, schema: u32) -> Vec<u8> {
     named(name, &schema.to_be_bytes())
 }
 
-fn named(name: &str, number: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(name.len() + 1 + number.len());
+pub fn posting(name: &str, position: u64) -> Vec<u8> {
+    named(name, &position.to_be_bytes())
+}
+
+/// The first position of a chunk of postings, if it belongs to this name.
+pub fn posted_under(key: &[u8], name: &str) -> Option<u64> {
+    number(key.strip_prefix(name.as_bytes())?.strip_prefix(b"\0")?)
+}
+
+pub fn claim(key: &ClaimKey) -> Vec<u8> {
+    named(&key.scope, key.value.as_bytes())
+}
+
+fn named(name: &str, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len() + 1 + rest.len());
     key.extend_from_slice(name.as_bytes());
     key.push(0);
-    key.extend_from_slice(number);
+    key.extend_from_slice(rest);
     key
 }
 

@@ -11,6 +11,10 @@ pub struct Limits {
     pub event_tags: usize,
     /// Events of one request: they are decided and written as one unit.
     pub request_events: usize,
+    /// Claims that one request takes and releases.
+    pub request_claims: usize,
+    /// Items of a condition, and types and tags of each: each is a list to search.
+    pub condition_terms: usize,
     /// Bytes of data and metadata of one request.
     pub request_bytes: usize,
     /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting.
@@ -25,6 +29,8 @@ impl Default for Limits {
             event_bytes: 1 << 20,
             event_tags: 32,
             request_events: 10_000,
+            request_claims: 1_000,
+            condition_terms: 100,
             request_bytes: 16 << 20,
             queued_requests: 4_096,
             commit_events: 10_000,
@@ -56,6 +62,14 @@ impl Limits {
         }
         if events > self.request_events {
             return refuse("events of a request", events, self.request_events);
+        }
+        if request.claims.len() > self.request_claims {
+            return refuse("claims of a request", request.claims.len(), self.request_claims);
+        }
+        let items = request.condition.iter().flat_map(|condition| &condition.selection.items);
+        let terms = items.map(|item| 1 + item.types.len() + item.tags.len()).sum();
+        if terms > self.condition_terms {
+            return refuse("items, types and tags of a condition", terms, self.condition_terms);
         }
         if bytes > self.request_bytes {
             return refuse("bytes of a request", bytes, self.request_bytes);

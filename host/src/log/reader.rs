@@ -3,13 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rocksdb::{ColumnFamily, DB, Direction as Toward, IteratorMode, ReadOptions};
+use rocksdb::{ColumnFamily, DB, Direction as Toward, IteratorMode, Options, ReadOptions};
 use uuid::Uuid;
 
-use crate::event::{Direction, Position, Progress, Revision, StreamName};
+use crate::event::{Direction, Micros, Position, Progress, Revision, StreamName};
 
+use super::claims::{self, ClaimKey, Held};
 use super::error::Error;
+use super::postings::Matches;
 use super::record::{RecordRef, Recorded};
+use super::selection::Selection;
 use super::{FORMAT, Log, keys, record};
 
 /// Bytes that a long scan reads ahead of itself.
@@ -17,6 +20,25 @@ const READAHEAD_BYTES: usize = 2 << 20;
 
 /// Events from which on a scan is a long one: it reads ahead, and leaves the cache to others.
 const LONG_SCAN_EVENTS: u64 = 10_000;
+
+/// Events that a search looks at in vain before it answers with what it has.
+const LOOKED_AT_EVENTS: usize = 10_000;
+
+/// Which events to read.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub selection: Option<Selection>,
+    /// How the name of the stream begins.
+    pub stream_prefix: Option<String>,
+}
+
+/// What a search has found.
+#[derive(Debug)]
+pub struct Selected {
+    pub events: Vec<Recorded>,
+    /// Where to go on; `None` at the end of what was to be searched.
+    pub next: Option<Position>,
+}
 
 /// How often a type occurs in the log, with one schema, and where first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +110,73 @@ impl Log {
             }
         }
         Ok(found)
+    }
+
+    /// At most `limit` events that a filter lets through, from `from` on, before `upto` if forwards.
+    ///
+    /// Types and tags are found by posting lists. How a stream's name begins is seen by looking at the events; so a
+    /// search may end early, with `next` to go on from.
+    pub fn select(
+        &self,
+        filter: &Filter,
+        from: Position,
+        upto: Progress,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Selected, Error> {
+        let end = upto.min(self.progress());
+        let mut selected = Selected { events: Vec::new(), next: None };
+        let Some(last) = end.last() else { return Ok(selected) };
+        let db = &self.inner.db;
+        let everything = Selection { items: vec![Default::default()] };
+        let mut matches = Matches::new(db, filter.selection.as_ref().unwrap_or(&everything), direction)?;
+        let mut at = match direction {
+            Direction::Forwards => Some(from.0),
+            Direction::Backwards => Some(from.min(last).0),
+        };
+        let mut in_vain = 0;
+        while let Some(asked) = at {
+            if selected.events.len() == limit || in_vain == LOOKED_AT_EVENTS {
+                selected.next = end.includes(Position(asked)).then_some(Position(asked));
+                break;
+            }
+            let Some(position) = matches.find(asked)?.map(Position).filter(|position| end.includes(*position)) else {
+                break;
+            };
+            let wanted = |stream: &str| filter.stream_prefix.as_ref().is_none_or(|prefix| stream.starts_with(prefix));
+            let read = |event: RecordRef<'_>| wanted(event.stream).then(|| event.to_owned(position));
+            let missing = || Error::Corrupt { position, what: "an index says that there is an event".into() };
+            match record(db, position, read)?.ok_or_else(missing)? {
+                Some(event) => selected.events.push(event),
+                None => in_vain += 1,
+            }
+            at = match direction {
+                Direction::Forwards => position.0.checked_add(1),
+                Direction::Backwards => position.0.checked_sub(1),
+            };
+        }
+        Ok(selected)
+    }
+
+    /// The first event that was appended at `time` or later, or where the next one will stand.
+    pub fn position_at(&self, time: Micros) -> Result<Position, Error> {
+        // Time never goes back in a log, so halving finds it.
+        let (mut low, mut high) = (0, self.progress().0);
+        while low < high {
+            let position = Position(low + (high - low) / 2);
+            let missing = || Error::Corrupt { position, what: "there is no event".into() };
+            if record(&self.inner.db, position, |event| event.time)?.ok_or_else(missing)? < time {
+                low = position.0 + 1;
+            } else {
+                high = position.0;
+            }
+        }
+        Ok(Position(low))
+    }
+
+    /// Who holds a claim, or `None` if it is free.
+    pub fn claim(&self, claim: &ClaimKey) -> Result<Option<Held>, Error> {
+        holder(&self.inner.db, claim)
     }
 
     /// At most `limit` events of a stream from revision `from` on, towards its end or its beginning.
@@ -165,6 +254,14 @@ pub fn position_of(db: &DB, id: Uuid) -> Result<Option<Position>, Error> {
     number(db, keys::IDS, id.as_bytes()).map(|position| position.map(Position))
 }
 
+pub fn holder(db: &DB, claim: &ClaimKey) -> Result<Option<Held>, Error> {
+    let key = keys::claim(claim);
+    match db.get_pinned_cf(family(db, keys::CLAIMS)?, &key)? {
+        Some(value) => claims::decode(&value).map(Some).ok_or_else(|| bad_key(keys::CLAIMS, &key)),
+        None => Ok(None),
+    }
+}
+
 fn number(db: &DB, name: &'static str, key: &[u8]) -> Result<Option<u64>, Error> {
     match db.get_pinned_cf(family(db, name)?, key)? {
         Some(value) => keys::number(&value).map(Some).ok_or_else(|| bad_key(name, key)),
@@ -196,9 +293,29 @@ pub fn check_format(db: &DB, dir: &Path) -> Result<(), Error> {
     if found == FORMAT.to_be_bytes() {
         return Ok(());
     }
-    let found = match <[u8; 4]>::try_from(found.as_slice()) {
+    Err(other_format(dir, &found))
+}
+
+/// Refuses a database of another format before anything in it is changed: other formats have other families, and opening it
+/// would make ours.
+pub fn refuse_other_families(options: &Options, dir: &Path) -> Result<(), Error> {
+    // Whether it can be read at all is seen when it is opened.
+    let Ok(families) = DB::list_cf(options, dir) else { return Ok(()) };
+    let ours = |name: &String| name == "default" || keys::FAMILIES.contains(&name.as_str());
+    if families.len() == keys::FAMILIES.len() + 1 && families.iter().all(ours) {
+        return Ok(());
+    }
+    let Ok(db) = DB::open_cf_for_read_only(options, dir, [keys::META], false) else { return Ok(()) };
+    match db.get_cf(family(&db, keys::META)?, keys::FORMAT_KEY)? {
+        Some(found) if found != FORMAT.to_be_bytes() => Err(other_format(dir, &found)),
+        _ => Ok(()),
+    }
+}
+
+fn other_format(dir: &Path, found: &[u8]) -> Error {
+    let found = match <[u8; 4]>::try_from(found) {
         Ok(number) => u32::from_be_bytes(number).to_string(),
-        Err(_) => hex::encode(&found),
+        Err(_) => hex::encode(found),
     };
-    Err(Error::Format { dir: dir.to_owned(), found, known: FORMAT })
+    Error::Format { dir: dir.to_owned(), found, known: FORMAT }
 }

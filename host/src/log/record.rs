@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::event::{Micros, NewEvent, Position, Revision, StreamName};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +21,7 @@ struct Body<'a> {
     data: &'a str,
     metadata: Option<&'a str>,
     tags: &'a str,
+    claims: &'a str,
 }
 
 /// An event as it stands in the log, borrowed from the block that it was read from.
@@ -38,6 +39,8 @@ pub struct RecordRef<'a> {
     pub metadata: Option<&'a str>,
     /// Separated by line feeds.
     pub tags: &'a str,
+    /// What the append took and released, if this is its first event (see `claims`).
+    pub claims: &'a str,
 }
 
 /// An event as it stands in the log.
@@ -119,6 +122,7 @@ pub fn encode(
     revision: Revision,
     time: Micros,
     event: &NewEvent,
+    claims: &str,
 ) -> Result<Vec<u8>, postcard::Error> {
     let body = Body {
         stream,
@@ -130,6 +134,7 @@ pub fn encode(
         data: event.data.get(),
         metadata: event.metadata.as_ref().map(|json| json.get()),
         tags: &tags(event),
+        claims,
     };
     let mut bytes = Vec::with_capacity(event.data.get().len() + 160);
     bytes.push(VERSION);
@@ -158,6 +163,7 @@ pub fn decode(position: Position, bytes: &[u8]) -> Result<RecordRef<'_>, Damage>
         data: body.data,
         metadata: body.metadata,
         tags: body.tags,
+        claims: body.claims,
     })
 }
 
@@ -178,14 +184,15 @@ mod tests {
     }
 
     fn bytes() -> Vec<u8> {
-        encode(Position(3), "s", Revision(5), Micros(300), &event()).unwrap()
+        encode(Position(3), "s", Revision(5), Micros(300), &event(), "+\ts\tv\to").unwrap()
     }
 
-    /// Format 1, for ever: version, stream, revision, time, id, type, schema, data, metadata, tags, checksum.
-    const GOLDEN: &str = "0101730 5ac02 00000000000000000000000000000007 0154 02 077b2261223a317d 00 05783a310a79";
+    /// Format 2, for ever: version, stream, revision, time, id, type, schema, data, metadata, tags, claims, checksum.
+    const GOLDEN: &str =
+        "0201730 5ac02 00000000000000000000000000000007 0154 02 077b2261223a317d 00 05783a310a79 072b097309760 96f";
 
     #[test]
-    fn a_record_of_format_1_is_these_bytes() {
+    fn a_record_of_format_2_is_these_bytes() {
         let golden = hex::decode(GOLDEN.replace(' ', "")).unwrap();
         let bytes = bytes();
         assert_eq!(hex::encode(&bytes[..bytes.len() - CHECKSUM_BYTES]), hex::encode(golden));

@@ -13,13 +13,15 @@ use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::event::{Micros, NewEvent, Position, Progress, Revision, StreamName};
-
+use crate::event::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 use crate::storage::ensure_space;
 
-use super::decide::{AppendRequest, Appended, Decision, State, decide};
+use super::claims::{self, ClaimKey, Claims, Held};
+use super::decide::{AppendRequest, Appended, Condition, Decision, State, decide};
 use super::error::{AppendError, Error};
 use super::limits::Limits;
+use super::postings::{self, Matches};
+use super::selection::Item;
 use super::{keys, reader, record};
 
 pub struct Job {
@@ -79,6 +81,13 @@ struct Overlay {
     ids: HashMap<Uuid, Position>,
     /// The accepted events, from the first position of the commit on.
     events: Vec<(StreamName, Revision, NewEvent)>,
+    /// Who holds a claim now, and since when.
+    holders: HashMap<ClaimKey, Option<Held>>,
+    /// The claims of each accepted request that has some, by the position of its first event.
+    claims: HashMap<Position, Claims>,
+    /// At which positions of the commit a type or a tag stands.
+    by_type: HashMap<String, Vec<u64>>,
+    by_tag: HashMap<Tag, Vec<u64>>,
 }
 
 struct View<'a> {
@@ -102,6 +111,26 @@ impl State for View<'_> {
             Some(position) => Ok(Some(*position)),
             None => reader::position_of(self.db, id),
         }
+    }
+
+    fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Error> {
+        let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
+        if from < self.first.0 {
+            let found = Matches::new(self.db, &condition.selection, Direction::Forwards)?.find(from)?;
+            if let Some(found) = found.filter(|found| *found < self.first.0) {
+                return Ok(Some(Position(found)));
+            }
+        }
+        let items = condition.selection.items.iter();
+        Ok(items.filter_map(|item| self.overlay.first_match(item, self.first, from)).min())
+    }
+
+    fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Error> {
+        let held = match self.overlay.holders.get(claim) {
+            Some(held) => held.clone(),
+            None => reader::holder(self.db, claim)?,
+        };
+        Ok(held.map(|held| held.owner))
     }
 
     fn same(&self, position: Position, stream: &StreamName, event: &NewEvent) -> Result<Option<Revision>, Error> {
@@ -199,12 +228,33 @@ impl Writer {
         let mut batch = WriteBatch::default();
         let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::new();
         for ((stream, revision, event), position) in overlay.events.iter().zip((first.0..).map(Position)) {
-            let bytes = record::encode(position, stream.as_str(), *revision, time, event)
+            let claims = overlay.claims.get(&position).map(Claims::to_text).unwrap_or_default();
+            let bytes = record::encode(position, stream.as_str(), *revision, time, event, &claims)
                 .map_err(|cause| Error::Corrupt { position, what: cause.to_string() })?;
             batch.put_cf(events, keys::event(position), bytes);
             batch.put_cf(streams, keys::stream(stream.as_str(), *revision), keys::event(position));
             batch.put_cf(ids, event.id.as_bytes(), keys::event(position));
             counts.entry((&event.kind.name, event.kind.schema)).or_insert((0, position)).0 += 1;
+        }
+        let chunk = |positions: &[u64]| {
+            let corrupt = |cause: postcard::Error| Error::Corrupt { position: first, what: cause.to_string() };
+            Ok::<_, Error>((*positions.first().unwrap_or(&first.0), postings::encode(positions).map_err(corrupt)?))
+        };
+        let (by_type, by_tag) = (reader::family(db, keys::BY_TYPE)?, reader::family(db, keys::BY_TAG)?);
+        for (name, positions) in &overlay.by_type {
+            let (from, value) = chunk(positions)?;
+            batch.put_cf(by_type, keys::posting(name, from), value);
+        }
+        for (tag, positions) in &overlay.by_tag {
+            let (from, value) = chunk(positions)?;
+            batch.put_cf(by_tag, keys::posting(tag.as_str(), from), value);
+        }
+        let claims = reader::family(db, keys::CLAIMS)?;
+        for (key, held) in &overlay.holders {
+            match held {
+                Some(held) => batch.put_cf(claims, keys::claim(key), claims::encode(held)),
+                None => batch.delete_cf(claims, keys::claim(key)),
+            }
         }
         for (stream, revision) in &overlay.heads {
             batch.put_cf(heads, stream.as_str(), revision.0.to_be_bytes());
@@ -228,11 +278,23 @@ impl Writer {
 impl Overlay {
     fn accept(&mut self, first: Position, request: AppendRequest, revisions: Vec<Revision>) -> Appended {
         let start = Position(first.0 + self.events.len() as u64);
+        if !request.claims.is_empty() {
+            for claim in &request.claims.release {
+                self.holders.insert(claim.key.clone(), None);
+            }
+            for claim in &request.claims.take {
+                let held = Held { owner: claim.owner.clone(), since: start };
+                self.holders.insert(claim.key.clone(), Some(held));
+            }
+            self.claims.insert(start, request.claims);
+        }
         let mut revisions = revisions.into_iter();
         let mut streams = Vec::with_capacity(request.appends.len());
         for append in request.appends {
             for (event, revision) in append.events.into_iter().zip(revisions.by_ref()) {
-                self.ids.insert(event.id, Position(first.0 + self.events.len() as u64));
+                let position = first.0 + self.events.len() as u64;
+                self.ids.insert(event.id, Position(position));
+                self.post(position, &event);
                 self.heads.insert(append.stream.clone(), revision);
                 self.events.push((append.stream.clone(), revision, event));
             }
@@ -242,6 +304,40 @@ impl Overlay {
         }
         let last = Position((first.0 + self.events.len() as u64).saturating_sub(1));
         Appended { first: start, last, streams, duplicate: false }
+    }
+}
+
+impl Overlay {
+    fn post(&mut self, position: u64, event: &NewEvent) {
+        match self.by_type.get_mut(&event.kind.name) {
+            Some(positions) => positions.push(position),
+            None => drop(self.by_type.insert(event.kind.name.clone(), vec![position])),
+        }
+        for tag in &event.tags {
+            match self.by_tag.get_mut(tag) {
+                // A tag may stand twice on an event.
+                Some(positions) if positions.last() == Some(&position) => {}
+                Some(positions) => positions.push(position),
+                None => drop(self.by_tag.insert(tag.clone(), vec![position])),
+            }
+        }
+    }
+
+    fn first_match(&self, item: &Item, first: Position, from: u64) -> Option<Position> {
+        let matches = |position: &u64| {
+            let index = usize::try_from(position.checked_sub(first.0)?).ok()?;
+            let (_, _, event) = self.events.get(index)?;
+            (*position >= from && item.matches(event)).then_some(Position(*position))
+        };
+        // Whatever matches has the first tag, so only that list is looked through.
+        if let Some(tag) = item.tags.first() {
+            return self.by_tag.get(tag)?.iter().find_map(matches);
+        }
+        if item.types.is_empty() {
+            return (first.0..first.0 + self.events.len() as u64).find_map(|position| matches(&position));
+        }
+        let lists = item.types.iter().filter_map(|name| self.by_type.get(name));
+        lists.filter_map(|positions| positions.iter().find_map(matches)).min()
     }
 }
 

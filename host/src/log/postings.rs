@@ -1,0 +1,211 @@
+//! Posting lists: at which positions the events of a type, or with a tag, stand.
+//!
+//! A list is cut into chunks, one for each commit that added to it: the key is the name and the first position, the value
+//! is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an entry for
+//! an event, and a search skips whole chunks.
+
+use rocksdb::{DB, DBRawIterator};
+
+use crate::event::Direction;
+
+use super::error::Error;
+use super::selection::{Item, Selection};
+use super::{keys, reader};
+
+/// The value of a chunk with these positions, which go upwards.
+pub fn encode(positions: &[u64]) -> Result<Vec<u8>, postcard::Error> {
+    let distances = positions.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?));
+    postcard::to_allocvec(&distances.collect::<Vec<u64>>())
+}
+
+/// The positions of a chunk that begins at `first`, or `None` if these bytes are no chunk.
+pub fn decode(first: u64, value: &[u8]) -> Option<Vec<u64>> {
+    let (distances, rest) = postcard::take_from_bytes::<Vec<u64>>(value).ok()?;
+    let mut positions = Vec::with_capacity(distances.len() + 1);
+    let mut at = first;
+    positions.push(at);
+    for distance in distances {
+        at = at.checked_add(distance).filter(|next| *next > at)?;
+        positions.push(at);
+    }
+    rest.is_empty().then_some(positions)
+}
+
+/// One list, searched in one direction.
+struct List<'a> {
+    rows: DBRawIterator<'a>,
+    family: &'static str,
+    name: String,
+    direction: Direction,
+    /// The chunk that `rows` stands on.
+    chunk: Vec<u64>,
+    /// The last question and its answer: all that lies between them has the same answer.
+    known: Option<(u64, Option<u64>)>,
+}
+
+impl<'a> List<'a> {
+    fn new(db: &'a DB, family: &'static str, name: &str, direction: Direction) -> Result<Self, Error> {
+        let rows = db.raw_iterator_cf(reader::family(db, family)?);
+        Ok(Self { rows, family, name: name.to_owned(), direction, chunk: Vec::new(), known: None })
+    }
+
+    fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
+        let between = |asked: u64, answer: Option<u64>| match self.direction {
+            Direction::Forwards => asked <= at && answer.is_none_or(|answer| at <= answer),
+            Direction::Backwards => at <= asked && answer.is_none_or(|answer| answer <= at),
+        };
+        if let Some((asked, answer)) = self.known
+            && between(asked, answer)
+        {
+            return Ok(answer);
+        }
+        let answer = match self.direction {
+            Direction::Forwards => self.from(at)?,
+            Direction::Backwards => self.upto(at)?,
+        };
+        self.known = Some((at, answer));
+        Ok(answer)
+    }
+
+    fn from(&mut self, at: u64) -> Result<Option<u64>, Error> {
+        if !self.covers(at) {
+            // Mostly the next chunk has it.
+            if !self.chunk.is_empty() && self.rows.valid() && self.chunk.last().is_some_and(|last| *last < at) {
+                self.rows.next();
+                self.load()?;
+            }
+            if !self.covers(at) {
+                self.rows.seek_for_prev(keys::posting(&self.name, at));
+                self.load()?;
+                if self.chunk.last().is_none_or(|last| *last < at) {
+                    self.rows.seek(keys::posting(&self.name, at));
+                    self.load()?;
+                }
+            }
+        }
+        Ok(self.chunk.get(self.chunk.partition_point(|position| *position < at)).copied())
+    }
+
+    fn upto(&mut self, at: u64) -> Result<Option<u64>, Error> {
+        if !self.covers(at) {
+            self.rows.seek_for_prev(keys::posting(&self.name, at));
+            self.load()?;
+        }
+        let before = self.chunk.partition_point(|position| *position <= at);
+        Ok(before.checked_sub(1).and_then(|last| self.chunk.get(last)).copied())
+    }
+
+    fn covers(&self, at: u64) -> bool {
+        self.chunk.first().is_some_and(|first| *first <= at) && self.chunk.last().is_some_and(|last| at <= *last)
+    }
+
+    /// Takes up the chunk that `rows` stands on, or none if it belongs to another list.
+    fn load(&mut self) -> Result<(), Error> {
+        self.chunk.clear();
+        let Some((key, value)) = self.rows.item() else { return Ok(self.rows.status()?) };
+        if let Some(first) = keys::posted_under(key, &self.name) {
+            self.chunk = decode(first, value).ok_or_else(|| reader::bad_key(self.family, key))?;
+        }
+        Ok(())
+    }
+}
+
+/// A search for events, in one direction.
+pub struct Matches<'a> {
+    direction: Direction,
+    node: Node<'a>,
+}
+
+enum Node<'a> {
+    Every,
+    List(Box<List<'a>>),
+    Any(Vec<Node<'a>>),
+    All(Vec<Node<'a>>),
+}
+
+impl<'a> Matches<'a> {
+    pub fn new(db: &'a DB, selection: &Selection, direction: Direction) -> Result<Self, Error> {
+        let items = selection.items.iter().map(|item| node(db, item, direction));
+        Ok(Self { direction, node: Node::Any(items.collect::<Result<_, _>>()?) })
+    }
+
+    /// The first position from `at` on, in the direction of the search, that matches.
+    pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
+        self.node.find(at, self.direction)
+    }
+}
+
+fn node<'a>(db: &'a DB, item: &Item, direction: Direction) -> Result<Node<'a>, Error> {
+    let list = |family, name: &str| Ok::<_, Error>(Node::List(Box::new(List::new(db, family, name, direction)?)));
+    let types = item.types.iter().map(|name| list(keys::BY_TYPE, name)).collect::<Result<Vec<_>, _>>()?;
+    // The tags first: they are rarer.
+    let mut all = item.tags.iter().map(|tag| list(keys::BY_TAG, tag.as_str())).collect::<Result<Vec<_>, _>>()?;
+    if !types.is_empty() {
+        all.push(Node::Any(types));
+    }
+    Ok(if all.is_empty() { Node::Every } else { Node::All(all) })
+}
+
+impl Node<'_> {
+    fn find(&mut self, at: u64, direction: Direction) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Every => Ok(Some(at)),
+            Self::List(list) => list.find(at),
+            Self::Any(nodes) => {
+                let mut nearest = None;
+                for node in nodes {
+                    if let Some(found) = node.find(at, direction)? {
+                        nearest = Some(match (nearest, direction) {
+                            (None, _) => found,
+                            (Some(other), Direction::Forwards) => found.min(other),
+                            (Some(other), Direction::Backwards) => found.max(other),
+                        });
+                    }
+                }
+                Ok(nearest)
+            }
+            Self::All(nodes) => {
+                // Each list moves the search on to its own next position, until all agree on one.
+                let mut at = at;
+                loop {
+                    let mut next = at;
+                    for node in nodes.iter_mut() {
+                        match node.find(next, direction)? {
+                            Some(found) => next = found,
+                            None => return Ok(None),
+                        }
+                    }
+                    if next == at {
+                        return Ok(Some(at));
+                    }
+                    at = next;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_survives_the_round_trip_and_is_small() {
+        for positions in [vec![7], vec![7, 8, 300, u64::MAX]] {
+            assert_eq!(decode(7, &encode(&positions).unwrap()), Some(positions));
+        }
+        assert_eq!(encode(&[9_000_000]).unwrap(), [0]);
+        assert_eq!(encode(&[9_000_000, 9_000_001, 9_000_005]).unwrap(), [2, 1, 4]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_chunk_are_refused() {
+        for (what, value) in
+            [("empty", &[][..]), ("cut", &[2, 1]), ("too long", &[1, 1, 1]), ("standing still", &[1, 0])]
+        {
+            assert_eq!(decode(7, value), None, "{what}");
+        }
+        assert_eq!(decode(u64::MAX, &[1, 1]), None);
+    }
+}
