@@ -5,6 +5,7 @@ mod append;
 mod client;
 mod deploy;
 mod diff;
+mod log;
 mod modules;
 mod output;
 mod query;
@@ -46,6 +47,7 @@ pub enum Command {
     Append(append::Arguments),
     Tail(tail::Arguments),
     Modules(modules::Arguments),
+    Log(log::Arguments),
 }
 
 /// What went wrong, for scripts. 2 is a wrong command line.
@@ -104,6 +106,8 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
+            // It needs no host.
+            Command::Log(arguments) => log::run(&mut output, arguments),
         }
     })?;
     output.flush()

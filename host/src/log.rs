@@ -12,15 +12,17 @@ mod postings;
 mod reader;
 mod record;
 mod selection;
+mod verify;
 mod writer;
 
 pub use claims::{Claim, ClaimKey, Claims, Held};
 pub use decide::{AppendRequest, Appended, ClaimFailed, Condition, IdReused, Rejection, StreamAppend, WrongRevision};
 pub use error::{AppendError, Error};
 pub use limits::Limits;
-pub use reader::{Filter, Selected, TypeCount};
+pub use reader::{Filter, Selected, Stats, TypeCount};
 pub use record::{RecordRef, Recorded};
 pub use selection::{Item, Selection};
+pub use verify::{Fault, Report};
 
 use std::path::Path;
 use std::sync::Arc;

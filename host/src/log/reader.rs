@@ -40,6 +40,16 @@ pub struct Selected {
     pub next: Option<Position>,
 }
 
+#[derive(Debug)]
+pub struct Stats {
+    pub events: u64,
+    /// About so many: RocksDB estimates it.
+    pub streams: u64,
+    /// Bytes of the table files, without what is still in the write-ahead log only.
+    pub bytes: u64,
+    pub types: Vec<TypeCount>,
+}
+
 /// How often a type occurs in the log, with one schema, and where first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeCount {
@@ -219,6 +229,19 @@ impl Log {
     /// The revision of a stream's last event, or `None` if there is no such stream.
     pub fn stream_head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
         head(&self.inner.db, stream)
+    }
+
+    /// What the log holds, in figures.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let db = &self.inner.db;
+        let property = |name, of| Ok::<_, Error>(db.property_int_value_cf(family(db, of)?, name)?.unwrap_or(0));
+        let size = |of: &'static str| property("rocksdb.total-sst-files-size", of);
+        Ok(Stats {
+            events: self.progress().0,
+            streams: property("rocksdb.estimate-num-keys", keys::HEADS)?,
+            bytes: keys::FAMILIES.into_iter().map(size).sum::<Result<_, _>>()?,
+            types: self.types()?,
+        })
     }
 
     /// Which event types the log holds, ordered by name and schema.

@@ -1,0 +1,122 @@
+//! Each kind of damage to a log, done by hand, is found by `kinora log verify` and named.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+
+use kinora::event::ExpectedRevision::Any;
+use kinora::log::{AppendRequest, Claim, ClaimKey, Claims};
+use kinora_tests::{Host, event, open, to};
+use rocksdb::{ColumnFamily, DB, Options};
+
+/// Ten events in two streams, as one append of four with a claim and six of one.
+async fn filled(dir: &Path) {
+    let log = open(dir);
+    let claim = |value| Claim { key: ClaimKey::new("seat", value).unwrap(), owner: "a".parse().unwrap() };
+    let claims = Claims { take: vec![claim("1"), claim("2")], ..Claims::default() };
+    let first = vec![to("a", Any, (0..4).map(|n| event(n + 1, 7)).collect())];
+    log.append(AppendRequest { claims, ..first.into() }).await.unwrap();
+    for n in 4..10 {
+        log.append(vec![to("ab", Any, vec![event(n + 1, n as u64)])].into()).await.unwrap();
+    }
+    let claims = Claims { release: vec![claim("2")], ..Claims::default() };
+    log.append(AppendRequest { claims, ..vec![to("a", Any, vec![event(11, 7)])].into() }).await.unwrap();
+}
+
+fn named(dir: &Path) -> Vec<(&'static str, String)> {
+    let report = open(dir).verify(|_| {}).unwrap();
+    assert_eq!(report.faults, report.named.len() as u64);
+    report.named.into_iter().map(|fault| (fault.family, fault.what)).collect()
+}
+
+fn number(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+fn keyed(name: &str, last: u64) -> Vec<u8> {
+    [name.as_bytes(), b"\0", &number(last)].concat()
+}
+
+type Damage = fn(&DB, &ColumnFamily);
+
+#[tokio::test]
+async fn each_damage_is_named_where_it_is() {
+    let cases: [(&str, Damage, &str); 15] = [
+        ("events", |db, f| db.delete_cf(f, number(3)).unwrap(), "there are no events at positions 3 to 3"),
+        ("events", |db, f| db.put_cf(f, number(3), b"x").unwrap(), "damaged at position 3: the record is too short"),
+        (
+            "streams",
+            |db, f| db.delete_cf(f, keyed("a", 1)).unwrap(),
+            "a revision 1 is missing for the event at position 1",
+        ),
+        (
+            "streams",
+            |db, f| db.put_cf(f, keyed("a", 1), number(5)).unwrap(),
+            "names position 5, whose event is another",
+        ),
+        (
+            "streams",
+            |db, f| db.put_cf(f, keyed("b", 0), number(5)).unwrap(),
+            "names position 5, whose event is another",
+        ),
+        ("heads", |db, f| db.put_cf(f, "a", number(9)).unwrap(), "the head of stream a is 9, its last event has 4"),
+        ("heads", |db, f| db.delete_cf(f, "ab").unwrap(), "stream ab has no head"),
+        ("heads", |db, f| db.put_cf(f, "aa", number(0)).unwrap(), "stream aa has a head, but no events"),
+        ("ids", |db, f| db.delete_cf(f, 3_u128.to_be_bytes()).unwrap(), "is missing for the event at position 2"),
+        ("types", |db, f| db.delete_cf(f, b"Counted\0\0\0\0\x01").unwrap(), "there are 11 events from position 0 on"),
+        ("by_type", |db, f| db.delete_cf(f, keyed("Counted", 0)).unwrap(), "missing for the event at position 3"),
+        (
+            "by_tag",
+            |db, f| db.put_cf(f, keyed("n:7", 0), [1, 1]).unwrap(),
+            "n:7 is missing for the event at position 3",
+        ),
+        ("by_tag", |db, f| db.put_cf(f, keyed("n:8", 1), [0]).unwrap(), "n:8 names position 1, whose event is another"),
+        ("claims", |db, f| db.delete_cf(f, b"seat\x001").unwrap(), "seat 1: a should hold it, but nobody does"),
+        ("claims", |db, f| db.put_cf(f, b"seat\x002", b"\0\0\0\0\0\0\0\0b").unwrap(), "seat 2: nobody should hold it"),
+    ];
+    let sound = tempfile::tempdir().unwrap();
+    filled(sound.path()).await;
+    assert_eq!(named(sound.path()), []);
+    for (family, damage, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path()).await;
+        let options = Options::default();
+        let db = DB::open_cf(&options, dir.path(), DB::list_cf(&options, dir.path()).unwrap()).unwrap();
+        damage(&db, db.cf_handle(family).unwrap());
+        drop(db);
+        let named = named(dir.path());
+        let found = named.iter().any(|(where_, what)| *where_ == family && what.contains(expected));
+        assert!(found, "{family}: {expected:?} is not among {named:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_commands_show_the_log_and_its_faults_and_leave_a_running_host_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(&dir.path().join("log")).await;
+    let run = |command: &str| {
+        let mut kinora = std::process::Command::new(Host::command(dir.path()).get_program());
+        let output = kinora.args(["log", command, "--data"]).arg(dir.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, _) = run("verify");
+    assert!(code == 0 && said.starts_with("11 events in 2 streams, 1 claims: 0 faults"), "{code} {said}");
+    let (code, said, _) = run("stats");
+    assert!(code == 0 && said.starts_with("11 events") && said.contains("11  Counted schema 1"), "{code} {said}");
+
+    let options = Options::default();
+    let log = dir.path().join("log");
+    let db = DB::open_cf(&options, &log, DB::list_cf(&options, &log).unwrap()).unwrap();
+    db.delete_cf(db.cf_handle("heads").unwrap(), "ab").unwrap();
+    drop(db);
+    let (code, said, error) = run("verify");
+    assert!(code == 1 && said.starts_with("heads: stream ab has no head\n"), "{code} {said}");
+    assert!(error.contains("1 faults") && error.contains("backup"), "{error}");
+
+    let host = tempfile::tempdir().unwrap();
+    let running = Host::start(host.path());
+    let mut kinora = std::process::Command::new(Host::command(host.path()).get_program());
+    let output = kinora.args(["log", "verify", "--data"]).arg(host.path()).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process has the log"), "{output:?}");
+    drop(running);
+}
