@@ -26,7 +26,10 @@ async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_resta
     let (status, body) = answer(client.post(host.events_of("a")).json(&json!([counted(0), counted(1)]))).await;
     assert_eq!(
         (status, body),
-        (201, json!({"first_position": 0, "last_position": 1, "revision": 1, "duplicate": false}))
+        (
+            201,
+            json!({"first_position": 0, "last_position": 1, "revision": 1, "duplicate": false, "durability": "sync"})
+        )
     );
     let transaction = json!({"appends": [
         {"stream": "a", "expected_revision": 1, "events": [counted(2)]},

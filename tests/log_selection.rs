@@ -7,19 +7,24 @@ use futures::future::join_all;
 use kinora::event::ExpectedRevision::{Any, NoStream};
 use kinora::event::{Direction, EventType, NewEvent, Position, Progress};
 use kinora::log::{
-    AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection,
+    AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection, Span,
+    Streams,
 };
 use kinora_tests::{event, open, to};
 use proptest::prelude::*;
 
-const TYPES: [&str; 3] = ["A", "AB", "B"];
+/// The last one is not asked for.
+const TYPES: [&str; 4] = ["A", "AB", "B", "Filler"];
+const ASKED_FOR: usize = 3;
+
+const FILLER_EVENTS: u64 = 600;
 const TAGS: [&str; 4] = ["x", "x:1", "x:2", "y"];
 const STREAMS: [&str; 3] = ["car-1", "car-10", "cat-1"];
 
-/// Stream, type and tags, as indexes.
+/// Stream, and type and tags as indexes.
 #[derive(Clone, Debug)]
 struct Known {
-    stream: usize,
+    stream: String,
     kind: usize,
     tags: HashSet<usize>,
 }
@@ -49,15 +54,15 @@ fn some(of: usize, most: usize) -> impl Strategy<Value = HashSet<usize>> {
 }
 
 fn known() -> impl Strategy<Value = Known> {
-    (0..STREAMS.len(), 0..TYPES.len(), some(TAGS.len(), 3)).prop_map(|(stream, kind, tags)| Known {
-        stream,
+    (0..STREAMS.len(), 0..ASKED_FOR, some(TAGS.len(), 3)).prop_map(|(stream, kind, tags)| Known {
+        stream: STREAMS[stream].to_owned(),
         kind,
         tags,
     })
 }
 
 fn items() -> impl Strategy<Value = Items> {
-    prop::collection::vec((some(TYPES.len(), 2), some(TAGS.len(), 2)), 1..3)
+    prop::collection::vec((some(ASKED_FOR, 2), some(TAGS.len(), 2)), 1..3)
 }
 
 /// Events, and the condition to append them on: items, and how far before the end it looks.
@@ -90,19 +95,24 @@ proptest! {
     #[test]
     fn conditions_and_filtered_reads_do_what_the_model_does(
         groups in groups(),
-        filters in prop::collection::vec((prop::option::of(items()), 0..5_usize, 0..70_u64, any::<bool>(), 1..9_usize), 24),
+        filters in prop::collection::vec((prop::option::of(items()), 0..9_usize, 0..680_u64, any::<bool>(), 1..9_usize), 24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let log = open(dir.path());
-        let (mut model, mut id) = (Vec::<Known>::new(), 0);
+        // So many events and streams that a search goes by the lists.
+        let filler = |n: u64| Known { stream: format!("car-x{}", n % 200), kind: ASKED_FOR, tags: HashSet::new() };
+        let mut model: Vec<Known> = (0..FILLER_EVENTS).map(filler).collect();
+        let appends = model.iter().zip(1..).map(|(known, id)| to(&known.stream, Any, vec![known.to_event(id)]));
+        runtime.block_on(log.append(appends.collect::<Vec<_>>().into())).unwrap();
+        let mut id = u128::from(FILLER_EVENTS);
         for group in groups {
             // The requests of a group are queued at once, so that they are decided on top of each other.
             let base = model.len() as u64;
             let requests = group.iter().map(|(events, condition)| {
                 let appends = events.iter().map(|known| {
                     id += 1;
-                    to(STREAMS[known.stream], Any, vec![known.to_event(id)])
+                    to(&known.stream, Any, vec![known.to_event(id)])
                 });
                 let condition = condition.as_ref().map(|(items, back)| Condition {
                     selection: selection(items),
@@ -128,11 +138,15 @@ proptest! {
             }
         }
         for (items, prefix, from, forwards, limit) in filters {
-            let prefix = [None, Some("c"), Some("car-1"), Some("cat"), Some("dog")][prefix];
+            let (prefix, one) = [
+                (None, None), (Some("c"), None), (Some("car-"), None), (Some("car-1"), None), (Some("cat"), None),
+                (Some("car-x1"), None), (Some("dog"), None), (None, Some("car-1")), (None, Some("car-x7")),
+            ][prefix];
             let wanted = |at: &u64| {
                 let known = &model[*at as usize];
                 items.as_ref().is_none_or(|items| known.matches(items))
-                    && prefix.is_none_or(|prefix| STREAMS[known.stream].starts_with(prefix))
+                    && prefix.is_none_or(|prefix| known.stream.starts_with(prefix))
+                    && one.is_none_or(|one| known.stream == one)
             };
             let end = model.len() as u64;
             let expected: Vec<u64> = if forwards {
@@ -140,11 +154,16 @@ proptest! {
             } else {
                 (0..end.min(from + 1)).rev().filter(wanted).collect()
             };
-            let filter = Filter { selection: items.as_ref().map(selection), stream_prefix: prefix.map(str::to_owned) };
+            let streams = match (prefix, one) {
+                (Some(prefix), _) => Streams::Prefix(prefix.to_owned()),
+                (None, Some(one)) => Streams::One(one.parse().unwrap()),
+                (None, None) => Streams::All,
+            };
+            let filter = Filter { streams, selection: items.as_ref().map(selection) };
             let direction = if forwards { Direction::Forwards } else { Direction::Backwards };
             let (mut found, mut next) = (Vec::new(), Some(Position(from)));
             while let Some(at) = next {
-                let page = log.select(&filter, at, Progress(u64::MAX), direction, limit).unwrap();
+                let page = log.select(&filter, Span { from: at, upto: Progress(u64::MAX), direction, limit }).unwrap();
                 prop_assert!(page.events.len() <= limit);
                 found.extend(page.events.iter().map(|event| event.position.0));
                 next = page.next;
@@ -209,7 +228,7 @@ async fn of_those_that_race_for_the_same_just_one_wins() {
     for round in 0..20_u128 {
         let id = |client: u128| round * 1_000 + client;
         let tag = format!("seat:{round}");
-        let booking = Known { stream: 0, kind: 0, tags: HashSet::new() };
+        let booking = Known { stream: STREAMS[0].to_owned(), kind: 0, tags: HashSet::new() };
         let on_condition = |client| {
             let event = NewEvent { tags: vec![tag.parse().unwrap()], ..booking.to_event(id(client)) };
             let selection = Selection { items: vec![Item::new(["A"], [&*tag]).unwrap()] };
@@ -237,6 +256,7 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
         appends: vec![to("s", NoStream, vec![]), to("t", Any, vec![event(2, 0)])],
         condition: Some(Condition { selection: Selection { items: vec![Item::default()] }, after: None }),
         claims: Claims { release: vec![claim("12B", "ann")], take: vec![claim("12A", "bob")] },
+        key: None,
     };
     let rejection = rejection(log.append(request()).await.unwrap_err());
     assert_eq!(rejection.wrong_revisions.len(), 1);

@@ -1,6 +1,9 @@
 //! What several tests need: a log in a folder of its own, and events to put there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/bench.rs"]
+pub mod bench;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -55,6 +58,11 @@ impl Host {
     pub fn start_at(data: &Path, address: &str) -> Self {
         let mut command = Self::command(data);
         command.args(["--listen", address]);
+        Self::start_command(command)
+    }
+
+    /// Starts what [`Self::command`] made, with more arguments.
+    pub fn start_command(mut command: Command) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().expect("`cargo build --release` first");
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
@@ -70,10 +78,13 @@ impl Host {
         Self { process, url: format!("http://{address}") }
     }
 
+    /// The program that was built beside the tests.
+    pub fn program() -> PathBuf {
+        std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("kinora")
+    }
+
     pub fn command(data: &Path) -> Command {
-        let here = std::env::current_exe().unwrap();
-        let program = here.ancestors().nth(2).unwrap().join("kinora");
-        let mut command = Command::new(program);
+        let mut command = Command::new(Self::program());
         command.arg("serve").arg("--data").arg(data);
         command
     }
@@ -146,7 +157,7 @@ pub struct Answer {
 }
 
 impl Api {
-    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let number = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().parse().unwrap());
         let (status, version, position) =

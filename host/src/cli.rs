@@ -2,12 +2,14 @@
 
 mod answers;
 mod append;
+mod backup;
 mod client;
 mod deploy;
 mod diff;
 mod log;
 mod modules;
 mod output;
+mod progress;
 mod query;
 mod rollout;
 mod status;
@@ -47,7 +49,15 @@ pub enum Command {
     Append(append::Arguments),
     Tail(tail::Arguments),
     Modules(modules::Arguments),
+    Backup(backup::Arguments),
     Log(log::Arguments),
+}
+
+/// The decoders of the command line's files, for fuzzing.
+pub mod fuzz {
+    pub fn line(bytes: &[u8]) {
+        super::log::fuzz_line(bytes);
+    }
 }
 
 /// What went wrong, for scripts. 2 is a wrong command line.
@@ -106,8 +116,8 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
-            // It needs no host.
-            Command::Log(arguments) => log::run(&mut output, arguments),
+            Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
+            Command::Log(arguments) => log::run(&client, &mut output, arguments).await,
         }
     })?;
     output.flush()

@@ -3,14 +3,22 @@
 //! This module never touches RocksDB: it parses, calls the log and the projections, and formats.
 
 mod append;
+mod backups;
+mod caller;
 mod claims;
+mod cloudevents;
+mod encode;
+pub mod fuzz;
 mod health;
 mod large;
 mod modules;
+mod ndjson;
+mod page;
 mod problem;
 mod query;
 mod read;
 mod rollouts;
+mod stats;
 mod subscribe;
 mod wire;
 
@@ -23,6 +31,7 @@ use axum::response::Json;
 use axum::routing::{get, post};
 use serde_json::value::RawValue;
 
+use crate::backup::Backups;
 use crate::log::Log;
 use crate::projection::{Projections, QueryLimits};
 
@@ -39,6 +48,8 @@ const OPENAPI: &str = include_str!("http/openapi.json");
 struct Host {
     log: Log,
     projections: Arc<Projections>,
+    /// `None`: this host makes none.
+    backups: Option<Arc<Backups>>,
     requests: health::Requests,
 }
 
@@ -55,18 +66,20 @@ impl FromRef<Host> for Arc<Projections> {
 }
 
 /// All routes.
-pub fn router(log: Log, projections: Arc<Projections>) -> Router {
+pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backups>>) -> Router {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let deploy = post(rollouts::deploy).layer(DefaultBodyLimit::max(module_bytes));
     let upload = get(modules::list).post(modules::upload).layer(DefaultBodyLimit::max(module_bytes));
-    let host = Host { log, projections, requests: health::Requests::default() };
+    let host = Host { log, projections, backups, requests: health::Requests::default() };
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
         .route("/v1/claims/{scope}/{value}", get(claims::show))
         .route("/v1/events", get(read::all))
+        .route("/v1/log", get(stats::show))
+        .route("/v1/backups", get(backups::list).post(backups::create))
         .route("/v1/modules", upload)
         .route("/v1/modules/{digest}", get(modules::show).delete(modules::remove))
         .route("/v1/projections", get(rollouts::list))
@@ -91,7 +104,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(axum::middleware::from_fn_with_state(body_bytes.max(module_bytes), large::refuse))
+        .layer(axum::middleware::from_fn_with_state(large::Bodies::new(body_bytes.max(module_bytes)), large::bound))
         .layer(axum::middleware::from_fn_with_state(host.clone(), health::count))
         .with_state(host)
 }
@@ -99,6 +112,7 @@ pub fn router(log: Log, projections: Arc<Projections>) -> Router {
 async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {
     Json(serde_json::json!({
         "log": host.log.limits(),
+        "bodies": {"bytes_at_once": large::BODIES_BYTES},
         "sandbox": &**host.projections.modules().limits(),
         "queries": QueryLimits::default(),
     }))

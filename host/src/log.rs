@@ -1,90 +1,121 @@
 //! The log: an append-only sequence of events in a RocksDB of its own, the only truth of a host.
 //!
-//! One writer owns every append ([`writer`]); what it decides is a pure function ([`decide`]). Reads go straight to
+//! There is one writer ([`writer`]); what it decides is a pure function ([`decide`]). Reads go straight to
 //! the database, and never beyond what is durable. This module knows nothing of projections.
 
+mod backup;
 mod claims;
 mod decide;
 mod error;
+pub mod fuzz;
 mod keys;
 mod limits;
+mod pending;
 mod postings;
+mod queue;
 mod reader;
 mod record;
+mod requests;
 mod selection;
+mod streams;
 mod verify;
 mod writer;
 
+pub use backup::{Backup, Backups};
 pub use claims::{Claim, ClaimKey, Claims, Held};
-pub use decide::{AppendRequest, Appended, ClaimFailed, Condition, IdReused, Rejection, StreamAppend, WrongRevision};
+pub use decide::{
+    AppendRequest, Appended, ClaimFailed, Condition, IdReused, IdempotencyKey, Rejection, StreamAppend, WrongRevision,
+};
 pub use error::{AppendError, Error};
 pub use limits::Limits;
-pub use reader::{Filter, Selected, Stats, TypeCount};
+pub use queue::Client;
+pub use reader::{Selected, Span, Stats, TypeCount};
 pub use record::{RecordRef, Recorded};
-pub use selection::{Item, Selection};
+pub use selection::{Filter, Item, Selection, Streams};
 pub use verify::{Fault, Report};
+pub use writer::Durability;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, ErrorKind};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
+use uuid::Uuid;
 
-use crate::event::Progress;
+use crate::event::{Micros, Progress};
 use crate::storage::Storage;
 
-/// The layout of this database. Another one is refused, never guessed at.
-const FORMAT: u32 = 2;
+use writer::Appender;
 
-/// A handle to the log. Cheap to clone; the last one to go stops the writer and closes the database.
+/// The layout of this database. Another one is refused, never guessed at.
+const FORMAT: u32 = 3;
+
+/// How a log is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub limits: Limits,
+    pub durability: Durability,
+    /// How long a request is known by its idempotency key.
+    pub keep_requests: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let keep_requests = Duration::from_secs(24 * 60 * 60);
+        Self { limits: Limits::default(), durability: Durability::Sync, keep_requests }
+    }
+}
+
+impl From<Limits> for Options {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+}
+
+/// A handle to the log. Cheap to clone; the last one to go closes the database.
 #[derive(Clone)]
 pub struct Log {
     inner: Arc<Inner>,
 }
 
 struct Inner {
+    id: Uuid,
     db: Arc<DB>,
-    limits: Limits,
+    options: Options,
     progress: watch::Receiver<Progress>,
-    /// `None` only while the log closes.
-    queue: Option<mpsc::Sender<writer::Job>>,
-    writer: Option<JoinHandle<()>>,
+    appender: Arc<Appender>,
 }
 
 impl Log {
     /// Opens the log in `dir`, or makes a new one there.
-    pub fn open(storage: &Storage, dir: &Path, limits: Limits) -> Result<Self, Error> {
-        let families = keys::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, storage.family_options()));
-        let mut options = storage.database_options(dir);
-        // A torn tail of the write-ahead log is what a crash leaves: nothing of it was acknowledged. Damage in the
-        // middle is refused.
-        options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
-        reader::refuse_other_families(&options, dir)?;
-        let db = DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
-            ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
-            _ => Error::Open { dir: dir.to_owned(), cause },
-        })?;
-        let db = Arc::new(db);
+    pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
+        let options = options.into();
+        let db = Arc::new(open_database(storage, dir, options.keep_requests)?);
         reader::check_format(&db, dir)?;
-        let state = writer::Recovered::read(&db)?;
-        let (publish, progress) = watch::channel(state.progress);
-        let (queue, jobs) = mpsc::channel(limits.queued_requests);
-        let thread = writer::spawn(Arc::clone(&db), state, limits.clone(), jobs, publish)?;
-        Ok(Self { inner: Arc::new(Inner { db, limits, progress, queue: Some(queue), writer: Some(thread) }) })
+        let id = reader::id(&db)?;
+        let appender =
+            Appender::open(Arc::clone(&db), options.limits.clone(), options.durability, options.keep_requests)?;
+        if let Durability::Interval(milliseconds) = options.durability {
+            writer::sync_at_intervals(&appender, Duration::from_millis(milliseconds.max(1)))?;
+        }
+        Ok(Self { inner: Arc::new(Inner { id, db, options, progress: appender.watch(), appender }) })
     }
 
-    /// Appends the events of a request, all or none, and answers once they are durable.
+    /// Appends the events of a request, all or none, and answers once they are as durable as the log's options say.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
-        self.inner.limits.check(&request)?;
-        let (answer, answered) = oneshot::channel();
-        let queue = self.inner.queue.as_ref().ok_or(AppendError::Poisoned)?;
-        queue.try_send(writer::Job { request, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AppendError::Busy { queued: self.inner.limits.queued_requests },
-            mpsc::error::TrySendError::Closed(_) => AppendError::Poisoned,
-        })?;
-        // The writer answers every job that it takes; only a writer that died drops one.
-        answered.await.unwrap_or(Err(AppendError::Poisoned))
+        self.append_for(Client::HOST, request).await
+    }
+
+    /// Appends for a client, who takes turns with the others.
+    pub async fn append_for(&self, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+        self.inner.options.limits.check(&request)?;
+        self.inner.appender.append(client, request).await
+    }
+
+    /// Takes over events of another log, with their times, all or none: those that follow what is here.
+    pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
+        self.inner.appender.import(requests)
     }
 
     /// What is durable.
@@ -97,16 +128,59 @@ impl Log {
         self.inner.progress.clone()
     }
 
+    /// Waits until all that is written now is durable.
+    pub async fn settled(&self) {
+        let written = self.inner.appender.written();
+        let mut progress = self.watch();
+        let _ = progress.wait_for(|progress| *progress >= written).await;
+    }
+
     pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+        &self.inner.options.limits
+    }
+
+    pub fn durability(&self) -> Durability {
+        self.inner.options.durability
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// What tells this log from all others. Copies and backups have the same.
+    pub fn id(&self) -> Uuid {
+        self.inner.id
     }
 }
 
+fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
+    let families = keys::FAMILIES.map(|name| {
+        let mut options = storage.family_options();
+        if name == keys::REQUESTS {
+            options.set_compaction_filter("expired", requests::drop_expired(keep_requests));
+        }
+        ColumnFamilyDescriptor::new(name, options)
+    });
+    let mut options = storage.database_options(dir);
+    // A torn tail of the write-ahead log is what a crash leaves: nothing of it was acknowledged. Damage in the
+    // middle is refused.
+    options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+    reader::refuse_other_families(&options, dir)?;
+    DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
+        ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
+        _ => Error::Open { dir: dir.to_owned(), cause },
+    })
+}
+
 impl Drop for Inner {
+    /// Closes the log in this thread: whoever opens it again right away finds it closed.
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        if let Err(error) = self.appender.sync() {
+            tracing::error!(%error, "the last appends may not be on the disk");
+        }
+        // Another thread may still be on its way out of a commit that it has answered.
+        while Arc::strong_count(&self.appender) > 1 {
+            std::thread::yield_now();
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use kinora::cli;
+use kinora::log::{self, Durability};
 use kinora::sandbox;
 use kinora::serve::{Options, serve};
 
@@ -32,6 +34,16 @@ enum Command {
         /// The address to listen on; port 0 takes a free one, which the log line `serving` names
         #[arg(long, default_value = "127.0.0.1:7070")]
         listen: SocketAddr,
+        /// When an append is acknowledged: `sync` (once it is on the disk), or `interval:MILLISECONDS` (once it is written;
+        /// the disk has it after so long, and nobody reads it before)
+        #[arg(long, default_value = "sync", value_parser = durability)]
+        durability: Durability,
+        /// How long a request is known by its idempotency key, in hours
+        #[arg(long, default_value_t = 24, value_name = "HOURS")]
+        keep_requests: u64,
+        /// The folder for backups; without it, none are made
+        #[arg(long)]
+        backups: Option<PathBuf>,
     },
     #[command(flatten)]
     Client(cli::Command),
@@ -45,9 +57,24 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen } => run(Options { data, listen }),
+        Command::Serve { data, listen, durability, keep_requests, backups } => {
+            let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
+            let log = log::Options { durability, keep_requests, ..log::Options::default() };
+            run(Options { data, listen, log, backups })
+        }
         Command::Client(command) => cli::run(arguments.global, command),
     }
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    if text == "sync" {
+        return Ok(Durability::Sync);
+    }
+    let milliseconds =
+        text.strip_prefix("interval:").and_then(|number| number.parse().ok()).filter(|number| *number > 0);
+    milliseconds
+        .map(Durability::Interval)
+        .ok_or_else(|| "sync, or interval:MILLISECONDS, such as interval:50".to_owned())
 }
 
 fn run(options: Options) -> ExitCode {

@@ -27,3 +27,10 @@ pub use instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAcce
 pub use limits::Limits;
 pub use manifest::{Manifest, NamedQuery, Needs, ProjectorManifest, Step, UpcasterManifest};
 pub use modules::{Module, ModuleState, Modules, Status};
+
+/// The check of an upload, for fuzzing.
+pub mod fuzz {
+    pub fn module(bytes: &[u8]) {
+        let _ = super::component::componentize(bytes, &super::Limits::default());
+    }
+}

@@ -11,9 +11,10 @@ use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::backup::Backups;
 use crate::files;
 use crate::http;
-use crate::log::{self, Limits, Log};
+use crate::log::{self, Log};
 use crate::projection::{self, Projections};
 use crate::sandbox::{self, Modules};
 use crate::storage::Storage;
@@ -26,6 +27,9 @@ pub struct Options {
     /// The folder that holds everything; made if it is not there.
     pub data: PathBuf,
     pub listen: SocketAddr,
+    pub log: log::Options,
+    /// Where backups go; `None`: none are made.
+    pub backups: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,13 +62,17 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let listener =
         TcpListener::bind(options.listen).await.map_err(|cause| Error::Listen { address: options.listen, cause })?;
     let storage = Storage::default();
-    let log = Log::open(&storage, &folder, Limits::default())?;
+    let log = Log::open(&storage, &folder, options.log)?;
     let projections = projections(&options.data, log.clone(), storage)?;
+    let backups = options.backups.map(|dir| Arc::new(Backups::new(dir, options.data.clone(), log.clone())));
     let address = listener.local_addr().map_err(Error::Server)?;
     tracing::info!(%address, data = %options.data.display(), events = log.progress().0, "serving");
     let stop = CancellationToken::new();
-    let server = axum::serve(listener, http::router(log, Arc::clone(&projections)))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = axum::serve(
+        listener,
+        http::router(log, Arc::clone(&projections), backups).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = server.into_future();
     tokio::pin!(server);
     tokio::select! {

@@ -8,84 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use comfy_table::{CellAlignment, Table, presets};
 use flights::{Feed, History};
 use kinora_sdk::native::{Input, Runner};
+use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Host, module};
 use serde_json::json;
 
-/// Rounds, unless ROUNDS says otherwise.
-const ROUNDS: usize = 3;
-
 /// How long requests are made for one figure.
 const SPAN: Duration = Duration::from_secs(2);
-
-/// Steal above which a round does not count, and how often one is taken again.
-const MAX_STEAL: f64 = 0.10;
-const RETRIES: usize = 3;
-
-/// What was measured, in the order of the table: name, unit, values.
-#[derive(Default)]
-struct Figures(Vec<(&'static str, &'static str, Vec<f64>)>);
-
-impl Figures {
-    fn add(&mut self, name: &'static str, unit: &'static str, value: f64) {
-        match self.0.iter_mut().find(|(known, ..)| *known == name) {
-            Some((_, _, values)) => values.push(value),
-            None => self.0.push((name, unit, vec![value])),
-        }
-    }
-
-    fn extend(&mut self, other: Self) {
-        for (name, unit, values) in other.0 {
-            values.into_iter().for_each(|value| self.add(name, unit, value));
-        }
-    }
-
-    fn last(&self, name: &str) -> f64 {
-        *self.0.iter().find(|(known, ..)| *known == name).unwrap().2.last().unwrap()
-    }
-
-    fn ratio(&mut self, name: &'static str, of: &str, to: &str) {
-        self.add(name, "ratio", self.last(of) / self.last(to));
-    }
-
-    fn print(&self) {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["", "median", "from", "to", "unit"]);
-        for column in table.column_iter_mut().skip(1).take(3) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        for (name, unit, values) in &self.0 {
-            let mut values = values.clone();
-            values.sort_by(f64::total_cmp);
-            let show = |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-            let median = values[values.len() / 2];
-            table.add_row([
-                (*name).to_owned(),
-                show(median),
-                show(values[0]),
-                show(*values.last().unwrap()),
-                (*unit).to_owned(),
-            ]);
-        }
-        table.lines().for_each(|line| println!("{}", line.trim_end()));
-    }
-}
-
-/// Time of all cores that went to others, and all time, since the start of the machine. Only Linux tells.
-fn stolen() -> (f64, f64) {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let times: Vec<f64> = stat
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|time| time.parse().ok())
-        .collect();
-    (times.get(7).copied().unwrap_or_default(), times.iter().take(8).sum::<f64>().max(1.0))
-}
 
 #[tokio::main]
 async fn main() {
@@ -93,28 +23,9 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
     let history = Arc::new(History::load().unwrap());
     let inputs = prepare(&history);
-    let mut figures = Figures::default();
-    let mut retries = 0;
-    let mut round = 0;
-    while round < rounds {
-        let before = stolen();
-        let found = measure(&history, &inputs).await;
-        let after = stolen();
-        let steal = (after.0 - before.0) / (after.1 - before.1).max(1.0);
-        eprintln!("round {}: {:.1} % of the machine's time went to others", round + 1, steal * 100.0);
-        if steal > MAX_STEAL && retries < RETRIES {
-            retries += 1;
-            continue;
-        }
-        figures.extend(found);
-        figures.add("steal", "%", steal * 100.0);
-        round += 1;
-    }
-    println!("{rounds} rounds on {} cores\n", std::thread::available_parallelism().unwrap());
-    figures.print();
+    rounds(async || measure(&history, &inputs).await).await;
 }
 
 async fn measure(history: &Arc<History>, inputs: &[Prepared]) -> Figures {

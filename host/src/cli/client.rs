@@ -205,9 +205,24 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        Self::read(url, response)
-            .await
-            .and_then(|answer| Err(Error::Failed(Box::new(Problem::read(StatusCode::OK, &answer.body)))))
+        Err(Self::not_a_stream(url, response).await)
+    }
+
+    /// Opens an answer that is read piece by piece.
+    pub async fn stream(&self, url: Url, accept: &'static str) -> Result<Response, Error> {
+        let response = self.http.get(url.clone()).header(ACCEPT, accept).send().await;
+        let response = response.map_err(|cause| Error::from_request(&url, &cause))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(Self::not_a_stream(url, response).await)
+    }
+
+    async fn not_a_stream(url: Url, response: Response) -> Error {
+        match Self::read(url, response).await {
+            Ok(answer) => Error::Failed(Box::new(Problem::read(StatusCode::OK, &answer.body))),
+            Err(error) => error,
+        }
     }
 
     async fn answer(

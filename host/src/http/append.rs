@@ -5,31 +5,46 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Json;
+use sha2::{Digest, Sha256};
 
 use crate::event::{ExpectedRevision, Revision};
-use crate::log::{AppendRequest, Log, StreamAppend};
+use crate::log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 
+use super::cloudevents;
 use super::problem::Problem;
 use super::wire::{self, AppendedOut, TransactionIn};
 
+type Answer = Result<(StatusCode, Json<AppendedOut>), Problem>;
+
 pub async fn to_stream(
     State(log): State<Log>,
+    client: Client,
     Path(stream): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<AppendedOut>), Problem> {
-    let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events: wire::events(&body?)? };
-    let appended = log.append(AppendRequest::from(vec![append])).await?;
-    Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended))))
+) -> Answer {
+    let body = body?;
+    let events = match cloudevents::mode(&headers) {
+        Some(mode) => cloudevents::events(mode, &headers, &body)?,
+        None => wire::events(&body)?,
+    };
+    let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events };
+    let key = idempotency_key(&headers, &stream, &body)?;
+    let appended = log.append_for(client, AppendRequest { key, ..vec![append].into() }).await?;
+    Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended, log.durability()))))
 }
 
 pub async fn transaction(
     State(log): State<Log>,
+    client: Client,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<AppendedOut>), Problem> {
-    let transaction: TransactionIn = serde_json::from_slice(&body?).map_err(|cause| wire::invalid_json(&cause))?;
-    let appended = log.append(transaction.try_into()?).await?;
-    Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended))))
+) -> Answer {
+    let body = body?;
+    let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
+    let key = idempotency_key(&headers, "", &body)?;
+    let appended = log.append_for(client, AppendRequest { key, ..transaction.try_into()? }).await?;
+    Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended, log.durability()))))
 }
 
 /// `If-None-Match: *` no stream, `If-Match: *` exists, `If-Match: "3"` at revision 3, neither: any.
@@ -48,4 +63,32 @@ fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
         }
         _ => Err(invalid("If-None-Match")),
     }
+}
+
+/// The `Idempotency-Key` of a request, with the hash of all that says what is asked for.
+fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let invalid = || {
+        Problem::new(400, "invalid-header", "the header Idempotency-Key cannot be read")
+            .hint("send a text that is new for each request, such as a UUID, and the same again for a retry")
+    };
+    let key = key.to_str().ok().map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()).ok_or_else(invalid)?;
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    part(stream.as_bytes());
+    part(body);
+    let says_something = |name: &str| {
+        [header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE].iter().any(|known| known == name)
+            || name.starts_with("ce-")
+    };
+    let mut said: Vec<_> = headers.iter().filter(|(name, _)| says_something(name.as_str())).collect();
+    said.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in said {
+        part(name.as_str().as_bytes());
+        part(value.as_bytes());
+    }
+    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: hash.finalize().into() }))
 }

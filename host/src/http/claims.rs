@@ -14,7 +14,11 @@ pub async fn show(
     Path((scope, value)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let key = ClaimKey::new(&scope, &value)?;
-    match blocking(move || log.claim(&key)).await? {
+    let reader = log.clone();
+    let held = blocking(move || reader.claim(&key)).await?;
+    // Whether it is held may follow from an append that is not durable yet.
+    log.settled().await;
+    match held {
         Some(held) => {
             Ok(Json(json!({"scope": scope, "value": value, "owner": held.owner.as_str(), "since": held.since.0})))
         }

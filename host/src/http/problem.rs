@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::backup;
 use crate::event::{InvalidName, StreamName};
 use crate::log::{self, AppendError, Rejection};
 use crate::projection;
@@ -79,6 +80,8 @@ impl From<AppendError> for Problem {
                 .with("limit", json!(limit))
                 .with("actual", json!(actual)),
             AppendError::Busy { .. } => Self::new(503, "busy", detail).hint("try again a little later"),
+            AppendError::ClientBusy { .. } => Self::new(429, "too-many-requests", detail)
+                .hint("wait for answers before sending more; a client is an address, and the name in the header Kinora-Client if it sends one"),
             AppendError::Poisoned => {
                 Self::new(503, "log-poisoned", detail).hint("restart the host; look at its output for the cause")
             }
@@ -110,7 +113,13 @@ fn rejected(rejection: &Rejection, detail: String) -> Problem {
             "holder": failed.holder.as_ref().map(StreamName::as_str),
         })
     });
-    let (status, slug, hint) = if !rejection.reused_ids.is_empty() {
+    let (status, slug, hint) = if rejection.key_reused.is_some() {
+        (
+            422,
+            "idempotency-key-reused",
+            "give each new request a key of its own; retry a request with the same key and content only",
+        )
+    } else if !rejection.reused_ids.is_empty() {
         (409, "id-reused", "give each new event an id of its own; retry a request with the same ids and content only")
     } else if !rejection.wrong_revisions.is_empty() {
         (412, "wrong-expected-revision", "read the stream again, decide anew, and append with its current revision")
@@ -129,6 +138,7 @@ fn rejected(rejection: &Rejection, detail: String) -> Problem {
         .with("reused_ids", json!(reused.collect::<Vec<_>>()))
         .with("matched_position", json!(rejection.matched.map(|position| position.0)))
         .with("claims", json!(claims.collect::<Vec<_>>()))
+        .with("key_reused_position", json!(rejection.key_reused.map(|position| position.0)))
 }
 
 impl From<log::Error> for Problem {
@@ -137,6 +147,14 @@ impl From<log::Error> for Problem {
         tracing::error!(%error, "the log failed");
         Self::new(500, "log-failed", "the log could not be read or written")
             .hint("nothing acknowledged is lost; the host's output names the cause")
+    }
+}
+
+impl From<backup::Error> for Problem {
+    fn from(error: backup::Error) -> Self {
+        tracing::error!(%error, "a backup failed");
+        Self::new(500, "backup-failed", error.to_string())
+            .hint("see whether the folder for backups can be written and has space; the log is not affected")
     }
 }
 

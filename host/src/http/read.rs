@@ -3,17 +3,16 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::event::{Direction, Micros, Position, Revision, StreamName};
-use crate::log::{Filter, Item, Log, Recorded, Selection};
+use crate::log::{self, Filter, Item, Log, Selection, Span, Streams};
 
+use super::page::Page;
 use super::problem::Problem;
-use super::subscribe;
-use super::wire::{EventOut, PageOut};
-use super::{blocking, wants_events};
+use super::{blocking, ndjson, subscribe, wants_events};
 
 /// Events of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 100;
@@ -68,17 +67,25 @@ impl Parameters {
         }
     }
 
-    fn filter(&self) -> Result<Option<Filter>, Problem> {
+    fn filter(&self) -> Result<Filter, Problem> {
         let named = |list: &'_ Option<String>| {
             list.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect::<Vec<_>>()
         };
         let (types, tags) = (named(&self.types), named(&self.tags));
-        let stream_prefix = self.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
+        let prefix = self.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
+        let streams = prefix.map_or(Streams::All, Streams::Prefix);
         if types.is_empty() && tags.is_empty() {
-            return Ok(stream_prefix.map(|prefix| Filter { selection: None, stream_prefix: Some(prefix) }));
+            return Ok(Filter { streams, selection: None });
         }
         let item = Item::new(types.iter().map(String::as_str), tags.iter().map(String::as_str))?;
-        Ok(Some(Filter { selection: Some(Selection { items: vec![item] }), stream_prefix }))
+        Ok(Filter { streams, selection: Some(Selection { items: vec![item] }) })
+    }
+
+    fn time(&self) -> Result<Option<Micros>, Problem> {
+        if self.from_time.is_some() && (self.from.is_some() || self.after.is_some()) {
+            return Err(invalid("from_time does not go together with from or after".into()));
+        }
+        Ok(self.from_time.map(|time| Micros(u64::try_from(time.as_microsecond()).unwrap_or(0))))
     }
 
     /// The parameters of a link to the page that begins at `from`.
@@ -120,37 +127,31 @@ pub async fn all(
     query: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let parameters = parameters(query)?;
-    let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
-    let filter = parameters.filter()?;
-    let start = match (parameters.from_time, parameters.from, parameters.after) {
-        (None, ..) => start,
-        (Some(time), None, None) => {
-            let micros = Micros(u64::try_from(time.as_microsecond()).unwrap_or(0));
+    let (direction, filter) = (parameters.direction(), parameters.filter()?);
+    let start = Position(match parameters.time()? {
+        None => parameters.start()?,
+        Some(time) => {
             let reader = log.clone();
-            blocking(move || reader.position_at(micros)).await?.0
+            blocking(move || reader.position_at(time)).await?.0
         }
-        _ => return Err(invalid("from_time does not go together with from or after".into())),
-    };
+    });
     if wants_events(&headers) {
-        return subscribe::subscribe(
-            log,
-            subscribe::Selected::Filtered(filter.unwrap_or_default()),
-            Position(start),
-            &headers,
-        );
+        return subscribe::subscribe(log, subscribe::Selected::of(filter), start, &headers);
     }
-    if let Some(filter) = filter {
-        let durable = log.progress();
-        let found = blocking(move || log.select(&filter, Position(start), durable, direction, limit)).await?;
-        let next = found.next.map(|next| format!("{}?{}", uri.path(), parameters.following(next.0, limit)));
-        let events = found.events.into_iter().map(EventOut::try_from).collect::<Result<_, _>>()?;
-        let head = durable.last().map(|position| position.0);
-        return Ok(Json(PageOut { events, head, next }).into_response());
+    if ndjson::is_wanted(&headers) {
+        return Ok(ndjson::answer(log, filter, start, direction, parameters.limit));
     }
-    let head = log.progress().last().map(|position| position.0);
-    let found = blocking(move || log.read(Position(start), direction, limit)).await?;
-    let next = found.last().filter(|_| found.len() == limit).map(|event| event.position.0);
-    page(found, head, uri.path(), next, direction, limit)
+    let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
+    let span = Span { from: start, upto: durable, direction, limit };
+    let found = blocking(move || {
+        let mut page = Page::default();
+        let next = log.visit(&filter, span, |position, record| page.add(position, &record))?;
+        Ok::<_, log::Error>((page, next))
+    });
+    let (page, next) = found.await?;
+    let next = next.map(|next| format!("{}?{}", uri.path(), parameters.following(next.0, limit)));
+    let fixed = durable.includes(start);
+    page.answer(id, &headers, durable.last().map(|position| position.0), next, direction, fixed)
 }
 
 pub async fn stream(
@@ -162,24 +163,37 @@ pub async fn stream(
 ) -> Result<Response, Problem> {
     let stream: StreamName = stream.parse()?;
     let parameters = parameters(query)?;
-    let (start, limit, direction) = (parameters.start()?, parameters.limit()?, parameters.direction());
-    if parameters.filter()?.is_some() || parameters.from_time.is_some() {
-        return Err(invalid("a stream is read by revision, without from_time, types, tags or stream_prefix".into()));
+    let (limit, direction) = (parameters.limit()?, parameters.direction());
+    if !parameters.filter()?.is_open() {
+        return Err(invalid("a stream is read whole, without types, tags or stream_prefix".into()));
     }
-    if wants_events(&headers) {
-        return subscribe_stream(log, stream, Revision(start), &headers).await;
-    }
-    let read = blocking(move || {
-        let head = log.stream_head(&stream)?;
-        log.read_stream(&stream, Revision(start), direction, limit).map(|found| (stream, head, found))
+    let start = Revision(match parameters.time()? {
+        None => parameters.start()?,
+        Some(time) => {
+            let (reader, name) = (log.clone(), stream.clone());
+            blocking(move || reader.revision_at(&name, reader.position_at(time)?)).await?.0
+        }
     });
-    let (stream, head, found) = read.await?;
+    if wants_events(&headers) {
+        return subscribe_stream(log, stream, start, &headers).await;
+    }
+    let id = log.id();
+    let read = blocking(move || {
+        let (head, mut page) = (log.stream_head(&stream)?, Page::default());
+        log.visit_stream(&stream, start, direction, limit, |position, record| page.add(position, &record))?;
+        Ok::<_, log::Error>((stream, head, page))
+    });
+    let (stream, head, page) = read.await?;
     let Some(head) = head else {
         return Err(Problem::new(404, "unknown-stream", format!("there is no stream {stream}"))
             .hint("a stream begins with its first event"));
     };
-    let next = found.last().filter(|_| found.len() == limit).map(|event| event.revision.0);
-    page(found, Some(head.0), uri.path(), next, direction, limit)
+    let next = (page.count == limit).then_some(page.last_revision).and_then(|last| match direction {
+        Direction::Forwards => (last < head.0).then_some(last + 1),
+        Direction::Backwards => last.checked_sub(1),
+    });
+    let next = next.map(|next| format!("{}?{}", uri.path(), parameters.following(next, limit)));
+    page.answer(id, &headers, Some(head.0), next, direction, start <= head)
 }
 
 /// Follows a stream from a revision on; what the log has before it is not looked at.
@@ -194,28 +208,7 @@ async fn subscribe_stream(
         // Taken first: an event that comes after it has a position that is not below it.
         let head = reader.progress().next();
         let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
-        Ok::<_, crate::log::Error>(first.first().map_or(head, |event| event.position))
+        Ok::<_, log::Error>(first.first().map_or(head, |event| event.position))
     });
-    subscribe::subscribe(log, subscribe::Selected::Stream(stream, from), start.await?, headers)
-}
-
-fn page(
-    found: Vec<Recorded>,
-    head: Option<u64>,
-    path: &str,
-    last: Option<u64>,
-    direction: Direction,
-    limit: usize,
-) -> Result<Response, Problem> {
-    let next = match direction {
-        Direction::Forwards => last.filter(|last| head.is_some_and(|head| *last < head)).map(|last| last + 1),
-        Direction::Backwards => last.and_then(|last| last.checked_sub(1)),
-    };
-    let way = match direction {
-        Direction::Forwards => "",
-        Direction::Backwards => "&direction=backwards",
-    };
-    let next = next.map(|next| format!("{path}?from={next}&limit={limit}{way}"));
-    let events = found.into_iter().map(EventOut::try_from).collect::<Result<_, _>>()?;
-    Ok(Json(PageOut { events, head, next }).into_response())
+    subscribe::subscribe(log, subscribe::Selected::of_stream(stream, from), start.await?, headers)
 }

@@ -1,13 +1,12 @@
 //! Events and answers as JSON, and their way to and from the words of the log.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::event::{EventType, ExpectedRevision, NewEvent, Position, Revision};
 use crate::log::{
-    AppendRequest, Appended, Claim, ClaimKey, Claims, Condition, Item, Recorded, Selection, StreamAppend,
+    AppendRequest, Appended, Claim, ClaimKey, Claims, Condition, Durability, Item, Selection, StreamAppend,
 };
 
 use super::problem::Problem;
@@ -50,7 +49,7 @@ impl TryFrom<EventIn> for NewEvent {
 }
 
 /// Within JSON text a raw line break can only be white space between tokens, and it would break a line-based format.
-fn on_one_line(json: Box<RawValue>) -> Result<Box<RawValue>, Problem> {
+pub fn on_one_line(json: Box<RawValue>) -> Result<Box<RawValue>, Problem> {
     if !json.get().contains(['\n', '\r']) {
         return Ok(json);
     }
@@ -129,6 +128,7 @@ impl TryFrom<TransactionIn> for AppendRequest {
             appends: transaction.appends.into_iter().map(append).collect::<Result<_, _>>()?,
             condition: transaction.condition.map(Condition::try_from).transpose()?,
             claims: transaction.claims.try_into()?,
+            key: None,
         })
     }
 }
@@ -205,6 +205,8 @@ pub struct AppendedOut {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamRevision>,
     pub duplicate: bool,
+    /// `sync`: it is on the disk; an interval: it will be after so many milliseconds at most.
+    pub durability: Durability,
 }
 
 #[derive(Serialize)]
@@ -214,12 +216,12 @@ pub struct StreamRevision {
 }
 
 impl AppendedOut {
-    pub fn to_one_stream(appended: &Appended) -> Self {
+    pub fn to_one_stream(appended: &Appended, durability: Durability) -> Self {
         let revision = appended.streams.first().map(|stream| stream.1.0);
-        Self { revision, streams: Vec::new(), ..Self::transaction(appended) }
+        Self { revision, streams: Vec::new(), ..Self::transaction(appended, durability) }
     }
 
-    pub fn transaction(appended: &Appended) -> Self {
+    pub fn transaction(appended: &Appended, durability: Durability) -> Self {
         let stream = |(stream, revision): &(crate::event::StreamName, Revision)| StreamRevision {
             stream: stream.to_string(),
             revision: revision.0,
@@ -230,53 +232,7 @@ impl AppendedOut {
             revision: None,
             streams: appended.streams.iter().map(stream).collect(),
             duplicate: appended.duplicate,
+            durability,
         }
     }
-}
-
-#[derive(Serialize)]
-pub struct EventOut {
-    pub position: u64,
-    pub stream: String,
-    pub revision: u64,
-    pub time: Timestamp,
-    pub id: Uuid,
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub schema: u32,
-    pub data: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-}
-
-impl TryFrom<Recorded> for EventOut {
-    type Error = Problem;
-
-    fn try_from(event: Recorded) -> Result<Self, Problem> {
-        // It was JSON when it was appended, and its checksum has held since.
-        let json =
-            |text| RawValue::from_string(text).map_err(|cause| Problem::new(500, "log-failed", cause.to_string()));
-        Ok(Self {
-            position: event.position.0,
-            revision: event.revision.0,
-            time: event.timestamp(),
-            id: event.id,
-            schema: event.schema,
-            stream: event.stream,
-            kind: event.kind,
-            data: json(event.data)?,
-            metadata: event.metadata.map(json).transpose()?,
-            tags: event.tags,
-        })
-    }
-}
-
-#[derive(Serialize)]
-pub struct PageOut {
-    pub events: Vec<EventOut>,
-    /// The last durable position, or the last revision of the stream.
-    pub head: Option<u64>,
-    pub next: Option<String>,
 }

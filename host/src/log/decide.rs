@@ -7,6 +7,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::claims::{Claim, ClaimKey, Claims};
+use super::requests::Answered;
 use super::selection::Selection;
 use crate::event::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
 
@@ -17,6 +18,23 @@ pub struct AppendRequest {
     pub appends: Vec<StreamAppend>,
     pub condition: Option<Condition>,
     pub claims: Claims,
+    pub key: Option<IdempotencyKey>,
+}
+
+impl AppendRequest {
+    /// Bytes of data and metadata.
+    pub fn bytes(&self) -> usize {
+        let events = self.appends.iter().flat_map(|append| &append.events);
+        events.map(|event| event.data.get().len() + event.metadata.as_ref().map_or(0, |json| json.get().len())).sum()
+    }
+}
+
+/// What the client calls this request, so that it is known again if it is sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    pub key: String,
+    /// SHA-256 of what was sent: the same key must not come with other content.
+    pub fingerprint: [u8; 32],
 }
 
 impl From<Vec<StreamAppend>> for AppendRequest {
@@ -45,7 +63,7 @@ pub struct StreamAppend {
 pub struct Appended {
     pub first: Position,
     pub last: Position,
-    /// The revision of the last event of this request in each stream, in the order of the request.
+    /// The revision of the last event of this request in each stream that has events of it, in the order of the request.
     pub streams: Vec<(StreamName, Revision)>,
     pub duplicate: bool,
 }
@@ -58,6 +76,8 @@ pub struct Rejection {
     /// The first event that the condition says must not be there.
     pub matched: Option<Position>,
     pub claims: Vec<ClaimFailed>,
+    /// The first event of another request that was sent with the same idempotency key.
+    pub key_reused: Option<Position>,
 }
 
 /// A claim that cannot be taken, since another holds it, or not be released, since its owner does not hold it.
@@ -98,6 +118,11 @@ impl fmt::Display for Rejection {
                 None => format!("id {id} stands twice in the request"),
             });
         }
+        if let Some(position) = self.key_reused {
+            checks.push(format!(
+                "the idempotency key belongs to another request, whose first event is at position {position}"
+            ));
+        }
         if let Some(position) = self.matched {
             checks.push(format!("the condition does not hold: the event at position {position} matches it"));
         }
@@ -122,6 +147,9 @@ pub trait State {
     /// The first event of the selection after a position.
     fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Self::Error>;
 
+    /// What a request with this key was answered, if it is still known.
+    fn answered(&self, key: &str) -> Result<Option<Answered>, Self::Error>;
+
     fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Self::Error>;
 
     /// The revision of the event at `position`, if it says the same as `event` in `stream`.
@@ -139,6 +167,14 @@ pub enum Decision {
 
 pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, S::Error> {
     let mut rejection = Rejection::default();
+    if let Some(key) = &request.key
+        && let Some(answered) = state.answered(&key.key)?
+    {
+        if answered.fingerprint == key.fingerprint {
+            return Ok(Decision::Duplicate(answered.appended));
+        }
+        rejection.key_reused = Some(answered.appended.first);
+    }
     let mut known = Vec::new();
     let mut seen = HashSet::new();
     let mut fresh = 0;
@@ -179,11 +215,13 @@ fn events(request: &AppendRequest) -> impl Iterator<Item = (&StreamAppend, &NewE
 fn as_the_first_time(request: &AppendRequest, known: &[(StreamName, Revision, Position, Uuid)]) -> Option<Appended> {
     let (first, last) = (known.first()?.2, known.last()?.2);
     let together = known.iter().zip(first.0..).all(|(event, position)| event.2.0 == position);
-    let last_in = |append: &StreamAppend| {
-        let last = known.iter().rfind(|event| event.0 == append.stream)?;
-        Some((append.stream.clone(), last.1))
-    };
-    let streams = request.appends.iter().filter_map(last_in).collect();
+    let mut streams: Vec<(StreamName, Revision)> = Vec::new();
+    for append in request.appends.iter().filter(|append| !append.events.is_empty()) {
+        let last = known.iter().rfind(|event| event.0 == append.stream);
+        if let Some(last) = last.filter(|last| streams.iter().all(|stream| stream.0 != last.0)) {
+            streams.push((last.0.clone(), last.1));
+        }
+    }
     together.then_some(Appended { first, last, streams, duplicate: true })
 }
 

@@ -23,8 +23,12 @@ pub enum Error {
     CorruptIndex { family: &'static str, what: String },
     #[error("the log cannot be read or written: {0}")]
     Storage(#[from] rocksdb::Error),
-    #[error("the log's writer cannot be started: {0}")]
+    #[error("the log's thread cannot be started: {0}")]
     Thread(String),
+    #[error("event {position} cannot be taken over: {why}")]
+    Import { position: Position, why: String },
+    #[error("the backup: {0}")]
+    Backup(String),
 }
 
 /// An append was not made.
@@ -39,6 +43,8 @@ pub enum AppendError {
     TooLarge { what: &'static str, actual: usize, limit: usize },
     #[error("{queued} requests are waiting already: try again")]
     Busy { queued: usize },
+    #[error("{queued} requests of this client are waiting already: try again, or send more events in one request")]
+    ClientBusy { queued: usize },
     #[error(
         "a write to the log has failed, so it takes no more until the host is restarted; nothing acknowledged is lost"
     )]

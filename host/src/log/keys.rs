@@ -8,9 +8,12 @@
 //! | `types`   | type, NUL, schema, u32 big-endian     | count, first position, u64 big-endian   |
 //! | `by_type` | type, NUL, position, u64 big-endian   | positions from there on (see `postings`) |
 //! | `by_tag`  | tag, NUL, position, u64 big-endian    | positions from there on (see `postings`) |
+//! | `by_category` | category of the stream, NUL, position | positions from there on (see `postings`) |
 //! | `ids`     | event id, 16 bytes                    | position, u64 big-endian                |
 //! | `claims`  | scope, NUL, value                     | position, u64 big-endian, owner stream  |
+//! | `requests` | the client's key                     | what it was answered (see `requests`)   |
 //! | `meta`    | `format`                              | format version, u32 big-endian          |
+//! | `meta`    | `id`                                  | a UUID that is this log's own, 16 bytes |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
 
@@ -24,13 +27,22 @@ pub const HEADS: &str = "heads";
 pub const TYPES: &str = "types";
 pub const BY_TYPE: &str = "by_type";
 pub const BY_TAG: &str = "by_tag";
+pub const BY_CATEGORY: &str = "by_category";
 pub const IDS: &str = "ids";
 pub const CLAIMS: &str = "claims";
+pub const REQUESTS: &str = "requests";
 pub const META: &str = "meta";
 
-pub const FAMILIES: [&str; 9] = [EVENTS, STREAMS, HEADS, TYPES, BY_TYPE, BY_TAG, IDS, CLAIMS, META];
+pub const FAMILIES: [&str; 11] =
+    [EVENTS, STREAMS, HEADS, TYPES, BY_TYPE, BY_TAG, BY_CATEGORY, IDS, CLAIMS, REQUESTS, META];
 
 pub const FORMAT_KEY: &[u8] = b"format";
+pub const ID_KEY: &[u8] = b"id";
+
+/// The category of a stream: its name up to the first hyphen, that included, or all of it if there is none.
+pub fn category(stream: &str) -> &str {
+    stream.split_inclusive('-').next().unwrap_or(stream)
+}
 
 pub fn event(position: Position) -> [u8; 8] {
     position.0.to_be_bytes()

@@ -1,9 +1,12 @@
-//! What one append may bring.
+//! What one append may bring, and what may wait.
+
+use serde::{Deserialize, Serialize};
 
 use super::decide::AppendRequest;
 use super::error::AppendError;
 
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of an event's data and metadata, each. An event is a fact, not a file.
     pub event_bytes: usize,
@@ -19,6 +22,12 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting.
     pub queued_requests: usize,
+    /// Those of them that one client may have waiting, so that there is room for others.
+    pub client_requests: usize,
+    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken.
+    pub queued_bytes: usize,
+    /// Bytes of an idempotency key.
+    pub key_bytes: usize,
     /// Events of one group commit: enough to make a sync cheap, few enough to keep the others' wait short.
     pub commit_events: usize,
 }
@@ -33,6 +42,9 @@ impl Default for Limits {
             condition_terms: 100,
             request_bytes: 16 << 20,
             queued_requests: 4_096,
+            client_requests: 1_024,
+            queued_bytes: 64 << 20,
+            key_bytes: 256,
             commit_events: 10_000,
         }
     }
@@ -42,7 +54,7 @@ impl Limits {
     /// Refuses what is over a limit, before it is queued.
     pub fn check(&self, request: &AppendRequest) -> Result<(), AppendError> {
         let refuse = |what, actual, limit| Err(AppendError::TooLarge { what, actual, limit });
-        let (mut events, mut bytes) = (0, 0);
+        let mut events = 0;
         for event in request.appends.iter().flat_map(|append| &append.events) {
             let data = event.data.get().len();
             let metadata = event.metadata.as_ref().map_or(0, |json| json.get().len());
@@ -55,7 +67,6 @@ impl Limits {
                 return refuse("tags of an event", event.tags.len(), self.event_tags);
             }
             events += 1;
-            bytes += data + metadata;
         }
         if events == 0 {
             return Err(AppendError::Empty);
@@ -71,8 +82,11 @@ impl Limits {
         if terms > self.condition_terms {
             return refuse("items, types and tags of a condition", terms, self.condition_terms);
         }
-        if bytes > self.request_bytes {
-            return refuse("bytes of a request", bytes, self.request_bytes);
+        if let Some(key) = request.key.as_ref().filter(|key| key.key.len() > self.key_bytes) {
+            return refuse("bytes of an idempotency key", key.key.len(), self.key_bytes);
+        }
+        if request.bytes() > self.request_bytes {
+            return refuse("bytes of a request", request.bytes(), self.request_bytes);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Posting lists: at which positions the events of a type, or with a tag, stand.
+//! Posting lists: at which positions the events of a type, with a tag, or of a category of streams stand.
 //!
 //! A list is cut into chunks, one for each commit that added to it: the key is the name and the first position, the value
 //! is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an entry for
@@ -9,7 +9,8 @@ use rocksdb::{DB, DBRawIterator};
 use crate::event::Direction;
 
 use super::error::Error;
-use super::selection::{Item, Selection};
+use super::selection::{Filter, Item, Streams};
+use super::streams::{self, StreamList};
 use super::{keys, reader};
 
 /// The value of a chunk with these positions, which go upwards.
@@ -119,19 +120,44 @@ pub struct Matches<'a> {
 enum Node<'a> {
     Every,
     List(Box<List<'a>>),
+    Stream(Box<StreamList<'a>>),
     Any(Vec<Node<'a>>),
     All(Vec<Node<'a>>),
 }
 
 impl<'a> Matches<'a> {
-    pub fn new(db: &'a DB, selection: &Selection, direction: Direction) -> Result<Self, Error> {
-        let items = selection.items.iter().map(|item| node(db, item, direction));
-        Ok(Self { direction, node: Node::Any(items.collect::<Result<_, _>>()?) })
+    pub fn new(db: &'a DB, filter: &Filter, direction: Direction) -> Result<Self, Error> {
+        // The streams first: they are rarer.
+        let mut all = Vec::new();
+        all.extend(stream_node(db, &filter.streams, direction)?);
+        if let Some(selection) = &filter.selection {
+            let items = selection.items.iter().map(|item| node(db, item, direction));
+            all.push(Node::Any(items.collect::<Result<_, _>>()?));
+        }
+        Ok(Self { direction, node: if all.is_empty() { Node::Every } else { Node::All(all) } })
     }
 
-    /// The first position from `at` on, in the direction of the search, that matches.
+    /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it may be one of
+    /// their category only.
     pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
         self.node.find(at, self.direction)
+    }
+}
+
+/// `None`: every event, or so many streams that no list is better than the log itself.
+fn stream_node<'a>(db: &'a DB, streams: &Streams, direction: Direction) -> Result<Option<Node<'a>>, Error> {
+    let one = |stream| Ok::<_, Error>(Node::Stream(Box::new(StreamList::new(db, stream, direction)?)));
+    match streams {
+        Streams::All => Ok(None),
+        Streams::One(stream) => one(stream.clone()).map(Some),
+        Streams::Prefix(prefix) => {
+            if let Some(few) = streams::few_with_prefix(db, prefix)? {
+                return Ok(Some(Node::Any(few.into_iter().map(one).collect::<Result<_, _>>()?)));
+            }
+            let Some(categories) = streams::few_categories(db, prefix)? else { return Ok(None) };
+            let list = |name: String| Ok(Node::List(Box::new(List::new(db, keys::BY_CATEGORY, &name, direction)?)));
+            Ok(Some(Node::Any(categories.into_iter().map(list).collect::<Result<_, Error>>()?)))
+        }
     }
 }
 
@@ -151,6 +177,7 @@ impl Node<'_> {
         match self {
             Self::Every => Ok(Some(at)),
             Self::List(list) => list.find(at),
+            Self::Stream(list) => list.find(at),
             Self::Any(nodes) => {
                 let mut nearest = None;
                 for node in nodes {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rocksdb::{ColumnFamily, DB, Direction as Toward, IteratorMode, Options, ReadOptions};
+use rocksdb::{ColumnFamily, DB, DBRawIterator, Direction as Toward, IteratorMode, Options, ReadOptions};
 use uuid::Uuid;
 
 use crate::event::{Direction, Micros, Position, Progress, Revision, StreamName};
@@ -12,7 +12,9 @@ use super::claims::{self, ClaimKey, Held};
 use super::error::Error;
 use super::postings::Matches;
 use super::record::{RecordRef, Recorded};
-use super::selection::Selection;
+use super::requests::Answered;
+use super::selection::Filter;
+use super::streams::StreamList;
 use super::{FORMAT, Log, keys, record};
 
 /// Bytes that a long scan reads ahead of itself.
@@ -21,15 +23,24 @@ const READAHEAD_BYTES: usize = 2 << 20;
 /// Events from which on a scan is a long one: it reads ahead, and leaves the cache to others.
 const LONG_SCAN_EVENTS: u64 = 10_000;
 
+/// Events from one to the next up to which steps are cheaper than a search.
+const NEAR_EVENTS: u64 = 8;
+
+/// Events up to which a search looks at each of them.
+const SHORT_SPAN_EVENTS: u64 = 512;
+
 /// Events that a search looks at in vain before it answers with what it has.
 const LOOKED_AT_EVENTS: usize = 10_000;
 
-/// Which events to read.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub selection: Option<Selection>,
-    /// How the name of the stream begins.
-    pub stream_prefix: Option<String>,
+/// Where a search begins and ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub from: Position,
+    /// Nothing from there on, whatever the direction.
+    pub upto: Progress,
+    pub direction: Direction,
+    /// Events to find at most.
+    pub limit: usize,
 }
 
 /// What a search has found.
@@ -80,19 +91,10 @@ impl Log {
         let db = &self.inner.db;
         let mut rows = db.raw_iterator_cf_opt(family(db, keys::EVENTS)?, options);
         rows.seek(keys::event(from));
-        let mut position = from;
-        while upto.includes(position) {
-            let Some((key, bytes)) = rows.item() else {
-                rows.status()?;
-                return Err(Error::Corrupt { position, what: "there is no event".into() });
-            };
-            if key != keys::event(position) {
-                return Err(Error::Corrupt { position, what: "there is no event, but later ones exist".into() });
-            }
-            if visit(position, decode(position, bytes)?).is_break() {
+        for position in (from.0..upto.0).map(Position) {
+            if visit(position, item(&rows, position)?).is_break() {
                 return Ok(());
             }
-            position = Position(position.0 + 1);
             rows.next();
         }
         Ok(())
@@ -100,72 +102,57 @@ impl Log {
 
     /// At most `limit` events from `from` on, towards the end or the beginning.
     pub fn read(&self, from: Position, direction: Direction, limit: usize) -> Result<Vec<Recorded>, Error> {
-        let mut found = Vec::new();
-        match direction {
-            Direction::Forwards => {
-                let upto = Progress(from.0.saturating_add(limit as u64));
-                self.scan(from, upto, |position, record| {
-                    found.push(record.to_owned(position));
-                    ControlFlow::Continue(())
-                })?;
-            }
-            Direction::Backwards => {
-                let Some(last) = self.progress().last() else { return Ok(found) };
-                let mut next = Some(from.min(last).0);
-                while let Some(position) = next.filter(|_| found.len() < limit).map(Position) {
-                    let missing = || Error::Corrupt { position, what: "there is no event".into() };
-                    found.push(self.event(position)?.ok_or_else(missing)?);
-                    next = position.0.checked_sub(1);
-                }
-            }
-        }
-        Ok(found)
+        let span = Span { from, upto: Progress(u64::MAX), direction, limit };
+        self.select(&Filter::default(), span).map(|selected| selected.events)
     }
 
-    /// At most `limit` events that a filter lets through, from `from` on, before `upto` if forwards.
+    /// The events that a filter lets through.
+    pub fn select(&self, filter: &Filter, span: Span) -> Result<Selected, Error> {
+        let mut events = Vec::new();
+        let next = self.visit(filter, span, |position, record| events.push(record.to_owned(position)))?;
+        Ok(Selected { events, next })
+    }
+
+    /// Visits the events that a filter lets through, and says where to go on, or `None` at the end of the span.
     ///
-    /// Types and tags are found by posting lists. How a stream's name begins is seen by looking at the events; so a
-    /// search may end early, with `next` to go on from.
-    pub fn select(
+    /// Types, tags and streams are found by their lists. Only among very many streams of a prefix, those of their category are
+    /// looked at one by one; a search that looks in vain for long ends early, with a place to go on from.
+    pub fn visit(
         &self,
         filter: &Filter,
-        from: Position,
-        upto: Progress,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Selected, Error> {
-        let end = upto.min(self.progress());
-        let mut selected = Selected { events: Vec::new(), next: None };
-        let Some(last) = end.last() else { return Ok(selected) };
+        span: Span,
+        mut visit: impl FnMut(Position, RecordRef<'_>),
+    ) -> Result<Option<Position>, Error> {
+        let end = span.upto.min(self.progress());
+        let Some(last) = end.last() else { return Ok(None) };
+        let forwards = span.direction == Direction::Forwards;
+        let mut at = if forwards { Some(span.from.0) } else { Some(span.from.min(last).0) };
         let db = &self.inner.db;
-        let everything = Selection { items: vec![Default::default()] };
-        let mut matches = Matches::new(db, filter.selection.as_ref().unwrap_or(&everything), direction)?;
-        let mut at = match direction {
-            Direction::Forwards => Some(from.0),
-            Direction::Backwards => Some(from.min(last).0),
-        };
-        let mut in_vain = 0;
+        // A look at each of a few events is cheaper than the lists.
+        let short = forwards && end.0.saturating_sub(span.from.0) <= SHORT_SPAN_EVENTS;
+        let every = Filter::default();
+        let mut matches = Matches::new(db, if short { &every } else { filter }, span.direction)?;
+        let mut rows = db.raw_iterator_cf(family(db, keys::EVENTS)?);
+        let (mut found, mut in_vain, mut before) = (0, 0, None);
         while let Some(asked) = at {
-            if selected.events.len() == limit || in_vain == LOOKED_AT_EVENTS {
-                selected.next = end.includes(Position(asked)).then_some(Position(asked));
-                break;
+            if found == span.limit || in_vain == LOOKED_AT_EVENTS {
+                return Ok(end.includes(Position(asked)).then_some(Position(asked)));
             }
             let Some(position) = matches.find(asked)?.map(Position).filter(|position| end.includes(*position)) else {
-                break;
+                return Ok(None);
             };
-            let wanted = |stream: &str| filter.stream_prefix.as_ref().is_none_or(|prefix| stream.starts_with(prefix));
-            let read = |event: RecordRef<'_>| wanted(event.stream).then(|| event.to_owned(position));
-            let missing = || Error::Corrupt { position, what: "an index says that there is an event".into() };
-            match record(db, position, read)?.ok_or_else(missing)? {
-                Some(event) => selected.events.push(event),
-                None => in_vain += 1,
+            go_to(&mut rows, before, position);
+            before = Some(position);
+            let record = item(&rows, position)?;
+            if filter.selects(&record) {
+                visit(position, record);
+                found += 1;
+            } else {
+                in_vain += 1;
             }
-            at = match direction {
-                Direction::Forwards => position.0.checked_add(1),
-                Direction::Backwards => position.0.checked_sub(1),
-            };
+            at = if forwards { position.0.checked_add(1) } else { position.0.checked_sub(1) };
         }
-        Ok(selected)
+        Ok(None)
     }
 
     /// The first event that was appended at `time` or later, or where the next one will stand.
@@ -197,6 +184,20 @@ impl Log {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Recorded>, Error> {
+        let mut found = Vec::new();
+        self.visit_stream(stream, from, direction, limit, |position, record| found.push(record.to_owned(position)))?;
+        Ok(found)
+    }
+
+    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    pub fn visit_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+        mut visit: impl FnMut(Position, RecordRef<'_>),
+    ) -> Result<(), Error> {
         let durable = self.progress();
         let db = &self.inner.db;
         let start = keys::stream(stream.as_str(), from);
@@ -204,19 +205,32 @@ impl Log {
             Direction::Forwards => Toward::Forward,
             Direction::Backwards => Toward::Reverse,
         };
-        let mut found = Vec::new();
+        let mut left = limit;
+        let mut rows = db.raw_iterator_cf(family(db, keys::EVENTS)?);
+        let mut before = None;
         for entry in db.iterator_cf(family(db, keys::STREAMS)?, IteratorMode::From(&start, toward)) {
             let (key, value) = entry?;
-            if found.len() == limit || keys::revision_of(&key, stream.as_str()).is_none() {
+            if left == 0 || keys::revision_of(&key, stream.as_str()).is_none() {
                 break;
             }
             let position = Position(keys::number(&value).ok_or_else(|| bad_key(keys::STREAMS, &key))?);
             if durable.includes(position) {
-                let missing = || Error::Corrupt { position, what: format!("stream {stream} has an event here") };
-                found.push(self.event(position)?.ok_or_else(missing)?);
+                go_to(&mut rows, before, position);
+                before = Some(position);
+                visit(position, item(&rows, position)?);
+                left -= 1;
             }
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// The first revision of a stream whose event stands at `position` or later, or where the next one will stand.
+    pub fn revision_at(&self, stream: &StreamName, position: Position) -> Result<Revision, Error> {
+        let db = &self.inner.db;
+        match StreamList::new(db, stream.clone(), Direction::Forwards)?.find(position.0)? {
+            Some(found) => Ok(record(db, Position(found), |event| event.revision)?.unwrap_or(Revision(0))),
+            None => Ok(head(db, stream)?.map_or(Revision(0), |head| Revision(head.0 + 1))),
+        }
     }
 
     pub fn event(&self, position: Position) -> Result<Option<Recorded>, Error> {
@@ -226,9 +240,20 @@ impl Log {
         record(&self.inner.db, position, |record| record.to_owned(position))
     }
 
-    /// The revision of a stream's last event, or `None` if there is no such stream.
+    /// The revision of a stream's last durable event, or `None` if there is no such stream.
     pub fn stream_head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
-        head(&self.inner.db, stream)
+        let (db, durable) = (&self.inner.db, self.progress());
+        let mut head = head(db, stream)?;
+        // Only where syncs are put off, the last events may not be durable yet.
+        while let Some(Revision(revision)) = head {
+            let key = keys::stream(stream.as_str(), Revision(revision));
+            let position = number(db, keys::STREAMS, &key)?.ok_or_else(|| bad_key(keys::STREAMS, &key))?;
+            if durable.includes(Position(position)) {
+                break;
+            }
+            head = revision.checked_sub(1).map(Revision);
+        }
+        Ok(head)
     }
 
     /// What the log holds, in figures.
@@ -269,6 +294,34 @@ pub fn record<T>(db: &DB, position: Position, read: impl FnOnce(RecordRef<'_>) -
     }
 }
 
+/// Moves to the record at `position`: by steps from the one before, if that is near.
+fn go_to(rows: &mut DBRawIterator<'_>, before: Option<Position>, position: Position) {
+    match before.map(|before| position.0.wrapping_sub(before.0)) {
+        Some(distance @ 1..=NEAR_EVENTS) => (0..distance).for_each(|_| rows.next()),
+        Some(u64::MAX) => rows.prev(),
+        _ => rows.seek(keys::event(position)),
+    }
+}
+
+/// The record at `position`, which is where `rows` should stand.
+fn item<'a>(rows: &'a DBRawIterator<'_>, position: Position) -> Result<RecordRef<'a>, Error> {
+    let Some((key, bytes)) = rows.item() else {
+        rows.status()?;
+        return Err(Error::Corrupt { position, what: "there is no event".into() });
+    };
+    if key != keys::event(position) {
+        return Err(Error::Corrupt { position, what: "there is no event, but later ones exist".into() });
+    }
+    decode(position, bytes)
+}
+
+pub fn answered(db: &DB, key: &str) -> Result<Option<Answered>, Error> {
+    match db.get_pinned_cf(family(db, keys::REQUESTS)?, key)? {
+        Some(value) => Answered::decode(&value).map(Some).ok_or_else(|| bad_key(keys::REQUESTS, key.as_bytes())),
+        None => Ok(None),
+    }
+}
+
 pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Revision>, Error> {
     number(db, keys::HEADS, stream.as_str().as_bytes()).map(|head| head.map(Revision))
 }
@@ -304,6 +357,19 @@ pub fn types(db: &DB) -> Result<Vec<TypeCount>, Error> {
         types.push(TypeCount { kind: name.to_owned(), schema, count, first: Position(first) });
     }
     Ok(types)
+}
+
+/// What tells this log from all others.
+pub fn id(db: &DB) -> Result<Uuid, Error> {
+    let meta = family(db, keys::META)?;
+    match db.get_cf(meta, keys::ID_KEY)? {
+        Some(id) => Uuid::from_slice(&id).map_err(|_| bad_key(keys::META, keys::ID_KEY)),
+        None => {
+            let id = Uuid::new_v4();
+            db.put_cf(meta, keys::ID_KEY, id.as_bytes())?;
+            Ok(id)
+        }
+    }
 }
 
 /// Refuses a database of another format, and marks a new one with ours.

@@ -58,14 +58,12 @@ pub struct Recorded {
     pub tags: Vec<String>,
 }
 
-impl Recorded {
+impl RecordRef<'_> {
     /// When the event was appended.
     pub fn timestamp(&self) -> Timestamp {
         i64::try_from(self.time.0).ok().and_then(|us| Timestamp::from_microsecond(us).ok()).unwrap_or(Timestamp::MAX)
     }
-}
 
-impl RecordRef<'_> {
     pub fn to_owned(&self, position: Position) -> Recorded {
         Recorded {
             position,
@@ -141,6 +139,13 @@ pub fn encode(
     let mut bytes = postcard::to_extend(&body, bytes)?;
     bytes.extend_from_slice(&checksum(position, &bytes));
     Ok(bytes)
+}
+
+/// A record with this body, whatever it is: what a fuzzer makes of bytes.
+pub fn signed(position: Position, body: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[VERSION], body].concat();
+    bytes.extend_from_slice(&checksum(position, &bytes));
+    bytes
 }
 
 pub fn decode(position: Position, bytes: &[u8]) -> Result<RecordRef<'_>, Damage> {

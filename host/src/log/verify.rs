@@ -56,7 +56,7 @@ impl Sum {
 }
 
 /// The indexes that have entries for each event: (key or name, position).
-const INDEXES: [&str; 4] = [keys::STREAMS, keys::IDS, keys::BY_TYPE, keys::BY_TAG];
+const INDEXES: [&str; 5] = [keys::STREAMS, keys::IDS, keys::BY_TYPE, keys::BY_CATEGORY, keys::BY_TAG];
 
 /// What the records say.
 #[derive(Default)]
@@ -94,6 +94,7 @@ fn entries(index: &'static str, event: &RecordRef<'_>, mut each: impl FnMut(&[u8
         keys::STREAMS => each(&keys::stream(event.stream, event.revision)),
         keys::IDS => each(event.id.as_bytes()),
         keys::BY_TYPE => each(event.kind.as_bytes()),
+        keys::BY_CATEGORY => each(keys::category(event.stream).as_bytes()),
         _ => {
             let mut tags: Vec<_> = event.tags.split('\n').filter(|tag| !tag.is_empty()).collect();
             tags.sort_unstable();

@@ -1,193 +1,197 @@
-//! The one writer: takes requests from a queue, decides them in order, writes what was accepted with one sync, then
+//! The one writer: takes requests from the queue, decides them in order, writes what was accepted with one sync, then
 //! publishes and answers (group commit).
+//!
+//! There is one writer and it has no thread of its own: whoever finds it free after queueing a request does a commit,
+//! for all that wait by then. So a lone append costs no change of threads, and while one commit waits for the disk, the
+//! next one gathers.
 //!
 //! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
 //! poisoned until it is opened again, which reads what is really there.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
-use tokio::sync::{mpsc, oneshot, watch};
-use uuid::Uuid;
+use rocksdb::{DB, IteratorMode, WriteOptions};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{oneshot, watch};
 
-use crate::event::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
+use crate::event::{Micros, Position, Progress};
 use crate::storage::ensure_space;
 
-use super::claims::{self, ClaimKey, Claims, Held};
-use super::decide::{AppendRequest, Appended, Condition, Decision, State, decide};
+use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
 use super::limits::Limits;
-use super::postings::{self, Matches};
-use super::selection::Item;
-use super::{keys, reader, record};
+use super::pending::{Pending, Types, View};
+use super::queue::{Client, Job, Queue};
+use super::{keys, reader};
 
-pub struct Job {
-    pub request: AppendRequest,
-    pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+/// When an append is acknowledged. Either way nobody reads an event that is not synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Once it is on the disk.
+    #[default]
+    Sync,
+    /// Once it is written; the disk has it after so many milliseconds. A crash of the machine (not of the host alone) may lose
+    /// what was acknowledged since.
+    Interval(u64),
 }
 
-/// What the writer has to know of the log when it starts.
-pub struct Recovered {
-    pub progress: Progress,
+/// What the writer has to know of the log.
+struct Writer {
+    /// What is written. Ahead of what is published only if syncs are put off.
+    written: Progress,
     /// The time of the last event: time never goes back, whatever the clock does.
     last_time: Micros,
-    types: HashMap<(String, u32), (u64, Position)>,
+    types: Types,
 }
 
-impl Recovered {
-    pub fn read(db: &DB) -> Result<Self, Error> {
-        let mut recovered = Self { progress: Progress(0), last_time: Micros(0), types: HashMap::new() };
+impl Writer {
+    fn read(db: &DB) -> Result<Self, Error> {
+        let mut writer = Self { written: Progress(0), last_time: Micros(0), types: Types::new() };
         if let Some(last) = db.iterator_cf(reader::family(db, keys::EVENTS)?, IteratorMode::End).next() {
             let (key, bytes) = last?;
             let position = Position(keys::number(&key).ok_or_else(|| reader::bad_key(keys::EVENTS, &key))?);
-            recovered.last_time = reader::decode(position, &bytes)?.time;
-            recovered.progress = Progress::through(position);
+            writer.last_time = reader::decode(position, &bytes)?.time;
+            writer.written = Progress::through(position);
         }
         for count in reader::types(db)? {
-            recovered.types.insert((count.kind, count.schema), (count.count, count.first));
+            writer.types.insert((count.kind, count.schema), (count.count, count.first));
         }
-        Ok(recovered)
+        Ok(writer)
     }
 }
 
-pub fn spawn(
+/// The writer and its queue, shared by all who append.
+pub struct Appender {
     db: Arc<DB>,
-    state: Recovered,
     limits: Limits,
-    jobs: mpsc::Receiver<Job>,
-    publish: watch::Sender<Progress>,
-) -> Result<JoinHandle<()>, Error> {
-    let mut writer = Writer { db, state, limits, publish };
-    std::thread::Builder::new()
-        .name("log-writer".into())
-        .spawn(move || writer.run(jobs))
-        .map_err(|cause| Error::Thread(cause.to_string()))
-}
-
-struct Writer {
-    db: Arc<DB>,
-    state: Recovered,
-    limits: Limits,
+    durability: Durability,
+    /// How long answered requests are kept.
+    kept: Micros,
+    queue: Queue,
+    writer: Mutex<Writer>,
+    /// A copy of `Writer::written` for those that do not hold the writer.
+    written: AtomicU64,
+    poisoned: AtomicBool,
     publish: watch::Sender<Progress>,
 }
 
-/// What the requests of one commit have changed so far, on top of the database.
-#[derive(Default)]
-struct Overlay {
-    heads: HashMap<StreamName, Revision>,
-    ids: HashMap<Uuid, Position>,
-    /// The accepted events, from the first position of the commit on.
-    events: Vec<(StreamName, Revision, NewEvent)>,
-    /// Who holds a claim now, and since when.
-    holders: HashMap<ClaimKey, Option<Held>>,
-    /// The claims of each accepted request that has some, by the position of its first event.
-    claims: HashMap<Position, Claims>,
-    /// At which positions of the commit a type or a tag stands.
-    by_type: HashMap<String, Vec<u64>>,
-    by_tag: HashMap<Tag, Vec<u64>>,
-}
+/// Whoever has queued a request sees to it that it is committed, even if they do not wait for it.
+struct Turn<'a>(&'a Arc<Appender>);
 
-struct View<'a> {
-    db: &'a DB,
-    overlay: &'a Overlay,
-    first: Position,
-}
-
-impl State for View<'_> {
-    type Error = Error;
-
-    fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
-        match self.overlay.heads.get(stream) {
-            Some(revision) => Ok(Some(*revision)),
-            None => reader::head(self.db, stream),
-        }
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lead();
     }
-
-    fn position_of(&self, id: Uuid) -> Result<Option<Position>, Error> {
-        match self.overlay.ids.get(&id) {
-            Some(position) => Ok(Some(*position)),
-            None => reader::position_of(self.db, id),
-        }
-    }
-
-    fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Error> {
-        let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
-        if from < self.first.0 {
-            let found = Matches::new(self.db, &condition.selection, Direction::Forwards)?.find(from)?;
-            if let Some(found) = found.filter(|found| *found < self.first.0) {
-                return Ok(Some(Position(found)));
-            }
-        }
-        let items = condition.selection.items.iter();
-        Ok(items.filter_map(|item| self.overlay.first_match(item, self.first, from)).min())
-    }
-
-    fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Error> {
-        let held = match self.overlay.holders.get(claim) {
-            Some(held) => held.clone(),
-            None => reader::holder(self.db, claim)?,
-        };
-        Ok(held.map(|held| held.owner))
-    }
-
-    fn same(&self, position: Position, stream: &StreamName, event: &NewEvent) -> Result<Option<Revision>, Error> {
-        if let Some(index) = position.0.checked_sub(self.first.0) {
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
-            let known = self.overlay.events.get(index);
-            return Ok(known.filter(|known| known.0 == *stream && says_the_same(&known.2, event)).map(|known| known.1));
-        }
-        reader::record(self.db, position, |record| record.says_the_same(stream, event).then_some(record.revision))
-            .map(Option::flatten)
-    }
-}
-
-fn says_the_same(known: &NewEvent, event: &NewEvent) -> bool {
-    let metadata = |event: &NewEvent| event.metadata.as_ref().map(|json| json.get().to_owned());
-    known.kind == event.kind
-        && known.data.get() == event.data.get()
-        && metadata(known) == metadata(event)
-        && known.tags == event.tags
 }
 
 type Answer = (oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>);
 
-impl Writer {
-    fn run(&mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut group = vec![first];
-            let mut events = 0;
-            while events < self.limits.commit_events
-                && let Ok(job) = jobs.try_recv()
+impl Appender {
+    pub fn open(db: Arc<DB>, limits: Limits, durability: Durability, kept: Duration) -> Result<Arc<Self>, Error> {
+        let writer = Writer::read(&db)?;
+        let (publish, _) = watch::channel(writer.written);
+        Ok(Arc::new(Self {
+            db,
+            queue: Queue::new(&limits),
+            limits,
+            durability,
+            kept: Micros(u64::try_from(kept.as_micros()).unwrap_or(u64::MAX)),
+            written: AtomicU64::new(writer.written.0),
+            writer: Mutex::new(writer),
+            poisoned: AtomicBool::new(false),
+            publish,
+        }))
+    }
+
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.publish.subscribe()
+    }
+
+    /// What is durable.
+    pub fn progress(&self) -> Progress {
+        *self.publish.borrow()
+    }
+
+    /// What is written, and durable before long.
+    pub fn written(&self) -> Progress {
+        Progress(self.written.load(Ordering::Acquire))
+    }
+
+    pub async fn append(self: &Arc<Self>, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(client, Job { request, answer })?;
+        let turn = Turn(self);
+        // Those that are ready to be queued as well go into the same commit.
+        tokio::task::yield_now().await;
+        drop(turn);
+        // Every job that is taken is answered; only a writer that died drops one.
+        answered.await.unwrap_or(Err(AppendError::Poisoned))
+    }
+
+    /// Does a commit, unless another does one: it will see what is queued now, since it looks once more after it has let go.
+    fn lead(self: &Arc<Self>) {
+        loop {
             {
-                events += job.request.appends.iter().map(|append| append.events.len()).sum::<usize>();
-                group.push(job);
+                let mut writer = match self.writer.try_lock() {
+                    Ok(writer) => writer,
+                    Err(TryLockError::WouldBlock) => return,
+                    // A panic poisoned the log as well; whoever asks is told so.
+                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                };
+                self.step(&mut writer);
             }
-            match catch_unwind(AssertUnwindSafe(|| self.commit(group))) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "the log is poisoned: a write failed; restart the host");
-                    return;
-                }
-                Err(_) => {
-                    tracing::error!("the log is poisoned: its writer panicked; restart the host");
-                    return;
-                }
+            if self.queue.is_empty() {
+                return;
+            }
+            // Others go on, so that nobody serves all the others before they hear of their own append. Where there is but one
+            // thread, that may be the one that waits for us.
+            if let Ok(runtime) = Handle::try_current()
+                && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+            {
+                let appender = Arc::downgrade(self);
+                runtime.spawn(async move { appender.upgrade().iter().for_each(Self::lead) });
+                return;
             }
         }
     }
 
+    /// One commit, or none if the log is poisoned.
+    fn step(&self, writer: &mut Writer) {
+        if self.poisoned.load(Ordering::Acquire) {
+            return self.queue.clear();
+        }
+        let group = self.queue.take(self.limits.commit_events);
+        if group.is_empty() {
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.commit(writer, group))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.poison(&error.to_string()),
+            Err(_) => self.poison("the writer panicked"),
+        }
+    }
+
+    fn poison(&self, cause: &str) {
+        tracing::error!(cause, "the log is poisoned: a write failed; restart the host");
+        self.poisoned.store(true, Ordering::Release);
+        self.queue.clear();
+    }
+
     /// Decides, writes, publishes, answers: in this order, so that nobody hears of what is not durable.
-    fn commit(&mut self, group: Vec<Job>) -> Result<(), Error> {
-        let first = self.state.progress.next();
-        let mut overlay = Overlay::default();
+    fn commit(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
+        let now = now().max(writer.last_time);
+        let mut pending = Pending::new(writer.written.next());
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         for job in group {
-            let view = View { db: &self.db, overlay: &overlay, first };
+            let view = View { db: &self.db, pending: &pending, now, kept: self.kept };
             let answer = match decide(&view, &job.request) {
-                Ok(Decision::Accept(revisions)) => Ok(overlay.accept(first, job.request, revisions)),
+                Ok(Decision::Accept(revisions)) => Ok(pending.accept(job.request, revisions, now)),
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
                 Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
                 // The request could not be checked. Nothing of it is written, and the others go on.
@@ -195,150 +199,92 @@ impl Writer {
             };
             answers.push((job.answer, answer));
         }
-        if !overlay.events.is_empty()
-            && let Err(no_space) = ensure_space(self.db.path())
-        {
-            // What was decided on top of the others' events is void, too.
-            for (answer, _) in answers {
-                let _ = answer.send(Err(AppendError::NoSpace(no_space)));
+        let mut failed = Ok(());
+        if !pending.is_empty() {
+            if let Err(no_space) = ensure_space(self.db.path()) {
+                // What was decided on top of the others' events is void, too.
+                answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::NoSpace(no_space)));
+            } else if let Err(error) = self.write(writer, &pending, now) {
+                answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::Failed(error.clone())));
+                failed = Err(error);
             }
-            return Ok(());
-        }
-        if !overlay.events.is_empty()
-            && let Err(error) = self.write(first, overlay)
-        {
-            for (answer, _) in answers {
-                let _ = answer.send(Err(AppendError::Failed(error.clone())));
-            }
-            return Err(error);
         }
         for (answer, result) in answers {
             // Whoever no longer waits finds the answer by trying again: ids make that harmless.
             let _ = answer.send(result);
         }
-        Ok(())
+        failed
     }
 
-    fn write(&mut self, first: Position, overlay: Overlay) -> Result<(), Error> {
-        let time = now().max(self.state.last_time);
-        let db = &self.db;
-        let (events, streams) = (reader::family(db, keys::EVENTS)?, reader::family(db, keys::STREAMS)?);
-        let (heads, ids) = (reader::family(db, keys::HEADS)?, reader::family(db, keys::IDS)?);
-        let types = reader::family(db, keys::TYPES)?;
-        let mut batch = WriteBatch::default();
-        let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::new();
-        for ((stream, revision, event), position) in overlay.events.iter().zip((first.0..).map(Position)) {
-            let claims = overlay.claims.get(&position).map(Claims::to_text).unwrap_or_default();
-            let bytes = record::encode(position, stream.as_str(), *revision, time, event, &claims)
-                .map_err(|cause| Error::Corrupt { position, what: cause.to_string() })?;
-            batch.put_cf(events, keys::event(position), bytes);
-            batch.put_cf(streams, keys::stream(stream.as_str(), *revision), keys::event(position));
-            batch.put_cf(ids, event.id.as_bytes(), keys::event(position));
-            counts.entry((&event.kind.name, event.kind.schema)).or_insert((0, position)).0 += 1;
-        }
-        let chunk = |positions: &[u64]| {
-            let corrupt = |cause: postcard::Error| Error::Corrupt { position: first, what: cause.to_string() };
-            Ok::<_, Error>((*positions.first().unwrap_or(&first.0), postings::encode(positions).map_err(corrupt)?))
-        };
-        let (by_type, by_tag) = (reader::family(db, keys::BY_TYPE)?, reader::family(db, keys::BY_TAG)?);
-        for (name, positions) in &overlay.by_type {
-            let (from, value) = chunk(positions)?;
-            batch.put_cf(by_type, keys::posting(name, from), value);
-        }
-        for (tag, positions) in &overlay.by_tag {
-            let (from, value) = chunk(positions)?;
-            batch.put_cf(by_tag, keys::posting(tag.as_str(), from), value);
-        }
-        let claims = reader::family(db, keys::CLAIMS)?;
-        for (key, held) in &overlay.holders {
-            match held {
-                Some(held) => batch.put_cf(claims, keys::claim(key), claims::encode(held)),
-                None => batch.delete_cf(claims, keys::claim(key)),
-            }
-        }
-        for (stream, revision) in &overlay.heads {
-            batch.put_cf(heads, stream.as_str(), revision.0.to_be_bytes());
-        }
-        for ((name, schema), (count, position)) in counts {
-            let total = self.state.types.entry((name.to_owned(), schema)).or_insert((0, position));
-            total.0 += count;
-            let value = [total.0.to_be_bytes(), keys::event(total.1)].concat();
-            batch.put_cf(types, keys::event_type(name, schema), value);
-        }
+    fn write(&self, writer: &mut Writer, pending: &Pending, time: Micros) -> Result<(), Error> {
+        let batch = pending.write(&self.db, &mut writer.types)?;
         let mut options = WriteOptions::default();
-        options.set_sync(true);
+        options.set_sync(self.durability == Durability::Sync);
         self.db.write_opt(batch, &options)?;
-        self.state.last_time = time;
-        self.state.progress = Progress(first.0 + overlay.events.len() as u64);
-        self.publish.send_replace(self.state.progress);
+        writer.last_time = time;
+        writer.written = Progress(pending.next().0);
+        self.written.store(writer.written.0, Ordering::Release);
+        if self.durability == Durability::Sync {
+            self.publish.send_replace(writer.written);
+        }
+        Ok(())
+    }
+
+    /// Takes over events of another log, with their times: requests of which each is accepted, or none is.
+    pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = Pending::new(writer.written.next());
+        let mut last = writer.last_time;
+        for (request, time) in requests {
+            let view = View { db: &self.db, pending: &pending, now: time, kept: self.kept };
+            let refuse = |why: String| Error::Import { position: pending.next(), why };
+            if time < last {
+                return Err(refuse("it is older than the event before it".to_owned()));
+            }
+            match decide(&view, &request)? {
+                Decision::Accept(revisions) => drop(pending.accept(request, revisions, time)),
+                Decision::Duplicate(appended) => {
+                    return Err(refuse(format!("it is there already, at position {}", appended.first)));
+                }
+                Decision::Reject(rejection) => return Err(refuse(rejection.to_string())),
+            }
+            last = time;
+        }
+        ensure_space(self.db.path())
+            .map_err(|full| Error::Import { position: writer.written.next(), why: full.to_string() })?;
+        self.write(&mut writer, &pending, last)?;
+        Ok(writer.written)
+    }
+
+    /// Brings what is written to the disk, and publishes it.
+    pub fn sync(&self) -> Result<(), Error> {
+        let written = self.written();
+        if self.progress() < written {
+            self.db.flush_wal(true)?;
+            self.publish.send_if_modified(|progress| {
+                let further = *progress < written;
+                *progress = written.max(*progress);
+                further
+            });
+        }
         Ok(())
     }
 }
 
-impl Overlay {
-    fn accept(&mut self, first: Position, request: AppendRequest, revisions: Vec<Revision>) -> Appended {
-        let start = Position(first.0 + self.events.len() as u64);
-        if !request.claims.is_empty() {
-            for claim in &request.claims.release {
-                self.holders.insert(claim.key.clone(), None);
-            }
-            for claim in &request.claims.take {
-                let held = Held { owner: claim.owner.clone(), since: start };
-                self.holders.insert(claim.key.clone(), Some(held));
-            }
-            self.claims.insert(start, request.claims);
-        }
-        let mut revisions = revisions.into_iter();
-        let mut streams = Vec::with_capacity(request.appends.len());
-        for append in request.appends {
-            for (event, revision) in append.events.into_iter().zip(revisions.by_ref()) {
-                let position = first.0 + self.events.len() as u64;
-                self.ids.insert(event.id, Position(position));
-                self.post(position, &event);
-                self.heads.insert(append.stream.clone(), revision);
-                self.events.push((append.stream.clone(), revision, event));
-            }
-            if let Some(revision) = self.heads.get(&append.stream) {
-                streams.push((append.stream, *revision));
+/// Syncs at an interval for as long as there is somebody who could append.
+pub fn sync_at_intervals(appender: &Arc<Appender>, interval: Duration) -> Result<JoinHandle<()>, Error> {
+    let appender: Weak<Appender> = Arc::downgrade(appender);
+    let run = move || {
+        loop {
+            std::thread::park_timeout(interval);
+            let Some(appender) = appender.upgrade() else { return };
+            if let Err(error) = appender.sync() {
+                return appender.poison(&error.to_string());
             }
         }
-        let last = Position((first.0 + self.events.len() as u64).saturating_sub(1));
-        Appended { first: start, last, streams, duplicate: false }
-    }
-}
-
-impl Overlay {
-    fn post(&mut self, position: u64, event: &NewEvent) {
-        match self.by_type.get_mut(&event.kind.name) {
-            Some(positions) => positions.push(position),
-            None => drop(self.by_type.insert(event.kind.name.clone(), vec![position])),
-        }
-        for tag in &event.tags {
-            match self.by_tag.get_mut(tag) {
-                // A tag may stand twice on an event.
-                Some(positions) if positions.last() == Some(&position) => {}
-                Some(positions) => positions.push(position),
-                None => drop(self.by_tag.insert(tag.clone(), vec![position])),
-            }
-        }
-    }
-
-    fn first_match(&self, item: &Item, first: Position, from: u64) -> Option<Position> {
-        let matches = |position: &u64| {
-            let index = usize::try_from(position.checked_sub(first.0)?).ok()?;
-            let (_, _, event) = self.events.get(index)?;
-            (*position >= from && item.matches(event)).then_some(Position(*position))
-        };
-        // Whatever matches has the first tag, so only that list is looked through.
-        if let Some(tag) = item.tags.first() {
-            return self.by_tag.get(tag)?.iter().find_map(matches);
-        }
-        if item.types.is_empty() {
-            return (first.0..first.0 + self.events.len() as u64).find_map(|position| matches(&position));
-        }
-        let lists = item.types.iter().filter_map(|name| self.by_type.get(name));
-        lists.filter_map(|positions| positions.iter().find_map(matches)).min()
-    }
+    };
+    let thread = std::thread::Builder::new().name("log-sync".into()).spawn(run);
+    thread.map_err(|cause| Error::Thread(cause.to_string()))
 }
 
 fn now() -> Micros {

@@ -1,0 +1,85 @@
+//! `kinora backup`: makes, lists and restores backups.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::Client;
+use super::output::Output;
+use crate::backup;
+
+/// Make a backup of a running host, list backups, or restore one
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a backup, into the folder that the host was started with (--backups)
+    Create {
+        /// How many backups to keep: older ones are deleted
+        #[arg(long)]
+        keep: Option<usize>,
+    },
+    /// List the backups of a host
+    List,
+    /// Make a data folder of a backup; no host is needed
+    Restore {
+        /// The folder with the backups
+        #[arg(long)]
+        from: PathBuf,
+        /// The new data folder
+        #[arg(long)]
+        data: PathBuf,
+        /// The number of the backup; the newest one, if none is named
+        #[arg(long)]
+        number: Option<u32>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Backup {
+    number: u32,
+    time: String,
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    backups: Vec<Backup>,
+}
+
+pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Create { keep } => {
+            let answer = client.post_json(client.url(&["v1", "backups"])?, &json!({"keep": keep})).await?;
+            if output.is_json() {
+                return output.json(answer.text());
+            }
+            show(output, &answer.parse()?)
+        }
+        Command::List => {
+            let answer = client.get(client.url(&["v1", "backups"])?).await?;
+            if output.is_json() {
+                return output.json(answer.text());
+            }
+            answer.parse::<Listed>()?.backups.iter().try_for_each(|backup| show(output, backup))
+        }
+        Command::Restore { from, data, number } => {
+            let (backup, progress) = backup::restore(&from, number, &data)?;
+            if output.is_json() {
+                return output.line(json!({"number": backup.number, "events": progress.0}));
+            }
+            let (number, events, data) = (backup.number, progress.0, data.display());
+            output.line(format_args!("backup {number} is restored: {events} events; kinora serve --data {data}"))
+        }
+    }
+}
+
+fn show(output: &mut Output, Backup { number, time, bytes }: &Backup) -> anyhow::Result<()> {
+    output.line(format_args!("backup {number}  {time}  {bytes} bytes"))
+}

@@ -1,0 +1,38 @@
+//! The decoders of the log, for fuzzing.
+
+use crate::event::Position;
+
+use super::claims::{self, Claims};
+use super::requests::Answered;
+use super::{postings, record};
+
+/// With a checksum that holds, so that what is behind it is reached.
+pub fn record(body: &[u8]) {
+    let _ = record::decode(Position(3), &record::signed(Position(3), body));
+    let _ = record::decode(Position(3), body);
+}
+
+pub fn postings(bytes: &[u8]) {
+    if let Some(positions) = postings::decode(7, bytes) {
+        assert!(positions.is_sorted() && positions.first() == Some(&7), "{positions:?}");
+        assert_eq!(postings::encode(&positions).ok().and_then(|bytes| postings::decode(7, &bytes)), Some(positions));
+    }
+}
+
+pub fn claims(bytes: &[u8]) {
+    if let Some(claims) = std::str::from_utf8(bytes).ok().and_then(Claims::from_text) {
+        assert_eq!(Claims::from_text(&claims.to_text()), Some(claims));
+    }
+}
+
+pub fn held(bytes: &[u8]) {
+    if let Some(held) = claims::decode(bytes) {
+        assert_eq!(claims::encode(&held), bytes);
+    }
+}
+
+pub fn request(bytes: &[u8]) {
+    if let Some(answered) = Answered::decode(bytes) {
+        assert_eq!(answered.encode().ok().and_then(|bytes| Answered::decode(&bytes)), Some(answered));
+    }
+}

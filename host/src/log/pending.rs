@@ -1,0 +1,295 @@
+//! What the requests of one commit change, on top of the database: each request is decided against the log with all
+//! that was accepted before it in the same commit.
+
+use std::collections::HashMap;
+
+use rocksdb::{DB, WriteBatch};
+use uuid::Uuid;
+
+use crate::event::{Direction, Micros, NewEvent, Position, Revision, StreamName, Tag};
+
+use super::claims::{self, ClaimKey, Claims, Held};
+use super::decide::{AppendRequest, Appended, Condition, State};
+use super::error::Error;
+use super::postings::{self, Matches};
+use super::requests::Answered;
+use super::selection::{Filter, Item};
+use super::{keys, reader, record};
+
+/// How often each (type, schema) occurs in the log, and where first.
+pub type Types = HashMap<(String, u32), (u64, Position)>;
+
+struct Accepted {
+    stream: StreamName,
+    revision: Revision,
+    time: Micros,
+    event: NewEvent,
+}
+
+/// The changes of a commit whose first event will stand at `first`.
+pub struct Pending {
+    first: Position,
+    events: Vec<Accepted>,
+    heads: HashMap<StreamName, Revision>,
+    ids: HashMap<Uuid, Position>,
+    /// Who holds a claim now, and since when.
+    holders: HashMap<ClaimKey, Option<Held>>,
+    /// The claims of each accepted request that has some, by the position of its first event.
+    claims: HashMap<Position, Claims>,
+    answered: HashMap<String, Answered>,
+    /// At which positions of the commit a type, a tag or a category stands.
+    by_type: HashMap<String, Vec<u64>>,
+    by_tag: HashMap<Tag, Vec<u64>>,
+    by_category: HashMap<String, Vec<u64>>,
+}
+
+impl Pending {
+    pub fn new(first: Position) -> Self {
+        Self {
+            first,
+            events: Vec::new(),
+            heads: HashMap::new(),
+            ids: HashMap::new(),
+            holders: HashMap::new(),
+            claims: HashMap::new(),
+            answered: HashMap::new(),
+            by_type: HashMap::new(),
+            by_tag: HashMap::new(),
+            by_category: HashMap::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The position of the next event.
+    pub fn next(&self) -> Position {
+        Position(self.first.0 + self.events.len() as u64)
+    }
+
+    /// Takes up a request that was accepted at `time`, with the revisions that its events were given.
+    pub fn accept(&mut self, request: AppendRequest, revisions: Vec<Revision>, time: Micros) -> Appended {
+        let start = self.next();
+        if !request.claims.is_empty() {
+            for claim in &request.claims.release {
+                self.holders.insert(claim.key.clone(), None);
+            }
+            for claim in &request.claims.take {
+                let held = Held { owner: claim.owner.clone(), since: start };
+                self.holders.insert(claim.key.clone(), Some(held));
+            }
+            self.claims.insert(start, request.claims);
+        }
+        let mut revisions = revisions.into_iter();
+        let mut streams: Vec<(StreamName, Revision)> = Vec::with_capacity(request.appends.len());
+        for append in request.appends {
+            let mut last = None;
+            for (event, revision) in append.events.into_iter().zip(revisions.by_ref()) {
+                let position = self.next();
+                self.ids.insert(event.id, position);
+                self.post(position.0, &append.stream, &event);
+                self.events.push(Accepted { stream: append.stream.clone(), revision, time, event });
+                last = Some(revision);
+            }
+            let Some(revision) = last else { continue };
+            self.heads.insert(append.stream.clone(), revision);
+            match streams.iter_mut().find(|(stream, _)| *stream == append.stream) {
+                Some(known) => known.1 = revision,
+                None => streams.push((append.stream, revision)),
+            }
+        }
+        let last = Position(self.next().0.saturating_sub(1));
+        let appended = Appended { first: start, last, streams, duplicate: false };
+        if let Some(key) = request.key {
+            let again = Appended { duplicate: true, ..appended.clone() };
+            self.answered.insert(key.key, Answered { fingerprint: key.fingerprint, time, appended: again });
+        }
+        appended
+    }
+
+    fn post(&mut self, position: u64, stream: &StreamName, event: &NewEvent) {
+        let category = keys::category(stream.as_str());
+        for (lists, name) in [(&mut self.by_type, event.kind.name.as_str()), (&mut self.by_category, category)] {
+            match lists.get_mut(name) {
+                Some(positions) => positions.push(position),
+                None => drop(lists.insert(name.to_owned(), vec![position])),
+            }
+        }
+        for tag in &event.tags {
+            match self.by_tag.get_mut(tag) {
+                // A tag may stand twice on an event.
+                Some(positions) if positions.last() == Some(&position) => {}
+                Some(positions) => positions.push(position),
+                None => drop(self.by_tag.insert(tag.clone(), vec![position])),
+            }
+        }
+    }
+
+    /// All of it as one batch. `types` is brought up to date, too.
+    pub fn write(&self, db: &DB, types: &mut Types) -> Result<WriteBatch, Error> {
+        let mut batch = WriteBatch::default();
+        self.write_events(db, &mut batch)?;
+        self.write_postings(db, &mut batch)?;
+        self.write_claims(db, &mut batch)?;
+        let heads = reader::family(db, keys::HEADS)?;
+        for (stream, revision) in &self.heads {
+            batch.put_cf(heads, stream.as_str(), revision.0.to_be_bytes());
+        }
+        let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::new();
+        for (accepted, position) in self.events.iter().zip(self.first.0..) {
+            let kind = &accepted.event.kind;
+            counts.entry((&kind.name, kind.schema)).or_insert((0, Position(position))).0 += 1;
+        }
+        let family = reader::family(db, keys::TYPES)?;
+        for ((name, schema), (count, position)) in counts {
+            let total = types.entry((name.to_owned(), schema)).or_insert((0, position));
+            total.0 += count;
+            let value = [total.0.to_be_bytes(), keys::event(total.1)].concat();
+            batch.put_cf(family, keys::event_type(name, schema), value);
+        }
+        Ok(batch)
+    }
+
+    fn write_events(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
+        let (events, streams) = (reader::family(db, keys::EVENTS)?, reader::family(db, keys::STREAMS)?);
+        let ids = reader::family(db, keys::IDS)?;
+        for (accepted, position) in self.events.iter().zip((self.first.0..).map(Position)) {
+            let Accepted { stream, revision, time, event } = accepted;
+            let claims = self.claims.get(&position).map(Claims::to_text).unwrap_or_default();
+            let bytes = record::encode(position, stream.as_str(), *revision, *time, event, &claims)
+                .map_err(|cause| Error::Corrupt { position, what: cause.to_string() })?;
+            batch.put_cf(events, keys::event(position), bytes);
+            batch.put_cf(streams, keys::stream(stream.as_str(), *revision), keys::event(position));
+            batch.put_cf(ids, event.id.as_bytes(), keys::event(position));
+        }
+        Ok(())
+    }
+
+    fn write_postings(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
+        let kinds = self.by_type.iter().map(|(name, positions)| (keys::BY_TYPE, name.as_str(), positions));
+        let categories = self.by_category.iter().map(|(name, positions)| (keys::BY_CATEGORY, name.as_str(), positions));
+        let tags = self.by_tag.iter().map(|(tag, positions)| (keys::BY_TAG, tag.as_str(), positions));
+        for (family, name, positions) in kinds.chain(categories).chain(tags) {
+            let Some(from) = positions.first() else { continue };
+            let chunk = postings::encode(positions)
+                .map_err(|cause| Error::Corrupt { position: self.first, what: cause.to_string() })?;
+            batch.put_cf(reader::family(db, family)?, keys::posting(name, *from), chunk);
+        }
+        Ok(())
+    }
+
+    fn write_claims(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
+        let claims = reader::family(db, keys::CLAIMS)?;
+        for (key, held) in &self.holders {
+            match held {
+                Some(held) => batch.put_cf(claims, keys::claim(key), claims::encode(held)),
+                None => batch.delete_cf(claims, keys::claim(key)),
+            }
+        }
+        let requests = reader::family(db, keys::REQUESTS)?;
+        for (key, answered) in &self.answered {
+            let value = answered
+                .encode()
+                .map_err(|cause| Error::CorruptIndex { family: keys::REQUESTS, what: cause.to_string() })?;
+            batch.put_cf(requests, key, value);
+        }
+        Ok(())
+    }
+
+    /// Whether an event of this commit stands at `position`.
+    fn event(&self, position: Position) -> Option<&Accepted> {
+        self.events.get(usize::try_from(position.0.checked_sub(self.first.0)?).ok()?)
+    }
+
+    fn first_match(&self, item: &Item, from: u64) -> Option<Position> {
+        let matches = |position: &u64| {
+            let event = &self.event(Position(*position))?.event;
+            (*position >= from && item.matches(event)).then_some(Position(*position))
+        };
+        // Whatever matches has the first tag, so only that list is looked through.
+        if let Some(tag) = item.tags.first() {
+            return self.by_tag.get(tag)?.iter().find_map(matches);
+        }
+        if item.types.is_empty() {
+            return (self.first.0..self.next().0).find_map(|position| matches(&position));
+        }
+        let lists = item.types.iter().filter_map(|name| self.by_type.get(name));
+        lists.filter_map(|positions| positions.iter().find_map(matches)).min()
+    }
+}
+
+/// The log with what is pending: what the next request is decided on.
+pub struct View<'a> {
+    pub db: &'a DB,
+    pub pending: &'a Pending,
+    /// The time of the commit, and how long answered requests are kept.
+    pub now: Micros,
+    pub kept: Micros,
+}
+
+impl State for View<'_> {
+    type Error = Error;
+
+    fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
+        match self.pending.heads.get(stream) {
+            Some(revision) => Ok(Some(*revision)),
+            None => reader::head(self.db, stream),
+        }
+    }
+
+    fn position_of(&self, id: Uuid) -> Result<Option<Position>, Error> {
+        match self.pending.ids.get(&id) {
+            Some(position) => Ok(Some(*position)),
+            None => reader::position_of(self.db, id),
+        }
+    }
+
+    fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Error> {
+        let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
+        let pending = self.pending;
+        if from < pending.first.0 {
+            let filter = Filter::from(condition.selection.clone());
+            let found = Matches::new(self.db, &filter, Direction::Forwards)?.find(from)?;
+            if let Some(found) = found.filter(|found| *found < pending.first.0) {
+                return Ok(Some(Position(found)));
+            }
+        }
+        let items = condition.selection.items.iter();
+        Ok(items.filter_map(|item| pending.first_match(item, from)).min())
+    }
+
+    fn answered(&self, key: &str) -> Result<Option<Answered>, Error> {
+        let answered = match self.pending.answered.get(key) {
+            Some(answered) => Some(answered.clone()),
+            None => reader::answered(self.db, key)?,
+        };
+        Ok(answered.filter(|answered| !answered.expired(self.now, self.kept)))
+    }
+
+    fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Error> {
+        let held = match self.pending.holders.get(claim) {
+            Some(held) => held.clone(),
+            None => reader::holder(self.db, claim)?,
+        };
+        Ok(held.map(|held| held.owner))
+    }
+
+    fn same(&self, position: Position, stream: &StreamName, event: &NewEvent) -> Result<Option<Revision>, Error> {
+        if position >= self.pending.first {
+            let known = self.pending.event(position);
+            let known = known.filter(|known| known.stream == *stream && says_the_same(&known.event, event));
+            return Ok(known.map(|known| known.revision));
+        }
+        reader::record(self.db, position, |record| record.says_the_same(stream, event).then_some(record.revision))
+            .map(Option::flatten)
+    }
+}
+
+fn says_the_same(known: &NewEvent, event: &NewEvent) -> bool {
+    let metadata = |event: &NewEvent| event.metadata.as_ref().map(|json| json.get().to_owned());
+    known.kind == event.kind
+        && known.data.get() == event.data.get()
+        && metadata(known) == metadata(event)
+        && known.tags == event.tags
+}

@@ -1,0 +1,60 @@
+/* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files fail for
+   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync", or "short" (half of what is to be
+   written is, and then nothing more). */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static int told(const char *what, int fd) {
+  const char *order = getenv("KINORA_TEST_FAULT");
+  char text[16] = {0}, link[64], path[4096];
+  if (!order) return 0;
+  int file = open(order, O_RDONLY);
+  if (file < 0) return 0;
+  ssize_t length = pread(file, text, sizeof text - 1, 0);
+  close(file);
+  if (length <= 0 || strncmp(text, what, strlen(what)) != 0) return 0;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  length = readlink(link, path, sizeof path - 1);
+  if (length <= 0) return 0;
+  path[length] = 0;
+  return strstr(path, "/log/") != NULL;
+}
+
+static int fail(void) {
+  errno = EIO;
+  return -1;
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+  static ssize_t (*real)(int, const void *, size_t);
+  if (!real) real = dlsym(RTLD_NEXT, "write");
+  if (told("write", fd)) return fail();
+  if (told("short", fd)) return count > 64 ? real(fd, bytes, count / 2) : fail();
+  return real(fd, bytes, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+  static ssize_t (*real)(int, const void *, size_t, off_t);
+  if (!real) real = dlsym(RTLD_NEXT, "pwrite");
+  if (told("write", fd) || told("short", fd)) return fail();
+  return real(fd, bytes, count, at);
+}
+
+int fsync(int fd) {
+  static int (*real)(int);
+  if (!real) real = dlsym(RTLD_NEXT, "fsync");
+  return told("sync", fd) ? fail() : real(fd);
+}
+
+int fdatasync(int fd) {
+  static int (*real)(int);
+  if (!real) real = dlsym(RTLD_NEXT, "fdatasync");
+  return told("sync", fd) ? fail() : real(fd);
+}

@@ -1,0 +1,72 @@
+//! A disk whose writes or syncs fail under a running host: what was acknowledged stays, what was not is there whole or not at
+//! all, the log takes nothing more until the host is restarted, and says so.
+//!
+//! It takes a C compiler and a loader that knows LD_PRELOAD, so it runs on Linux.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kinora_tests::{Api, Host};
+use serde_json::json;
+
+/// Builds the library that stands between the host and the disk.
+fn failing_disk(dir: &Path) -> PathBuf {
+    let library = dir.join("disk.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/disk.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
+    assert!(built.unwrap().success(), "cc builds {source}");
+    library
+}
+
+async fn append(api: &Api, n: u64) -> (u16, String) {
+    let event = |part: u64| json!({"type": "Counted", "data": {"n": n, "part": part, "filler": "x".repeat(200)}});
+    let answer = api.post("streams/s/events", json!([event(0), event(1)])).await;
+    (answer.status, answer.body["title"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The numbers of the requests in the log, each of which must have both its events.
+async fn requests(api: &Api) -> Vec<u64> {
+    let page = api.get("events?limit=1000").await.body;
+    let events = page["events"].as_array().unwrap().clone();
+    assert!(events.iter().enumerate().all(|(at, event)| event["position"] == json!(at)));
+    let parts = events.chunks(2).map(|pair| {
+        assert!(pair.len() == 2 && pair[0]["data"]["n"] == pair[1]["data"]["n"], "by halves: {pair:?}");
+        pair[0]["data"]["n"].as_u64().unwrap()
+    });
+    parts.collect()
+}
+
+#[tokio::test]
+async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = failing_disk(dir.path());
+    for fault in ["sync", "write", "short"] {
+        let (data, order) = (dir.path().join(fault), dir.path().join("order"));
+        let mut command = Host::command(&data);
+        command.env("LD_PRELOAD", &library).env("KINORA_TEST_FAULT", &order).args(["--listen", "127.0.0.1:0"]);
+        let host = Host::start_command(command);
+        let api = host.api();
+        for n in 0..5 {
+            assert_eq!(append(&api, n).await.0, 201);
+        }
+        std::fs::write(&order, fault).unwrap();
+        assert_eq!(append(&api, 5).await, (500, "log failed".to_owned()), "{fault}");
+        std::fs::remove_file(&order).unwrap();
+        assert_eq!(append(&api, 6).await, (503, "log poisoned".to_owned()), "{fault}: though the disk is well again");
+        assert_eq!(requests(&api).await, [0, 1, 2, 3, 4], "{fault}: what is durable can be read, and nothing else");
+        host.kill();
+
+        let host = Host::start(&data);
+        let api = host.api();
+        let found = requests(&api).await;
+        assert!(found == [0, 1, 2, 3, 4] || found == [0, 1, 2, 3, 4, 5], "{fault}: {found:?}");
+        assert_eq!(append(&api, 7).await.0, 201, "{fault}");
+        assert_eq!(requests(&api).await.last(), Some(&7));
+        host.stop();
+        let verified = Command::new(Host::program()).args(["log", "verify", "--data"]).arg(&data).output().unwrap();
+        assert!(verified.status.success(), "{fault}: {}", String::from_utf8_lossy(&verified.stdout));
+    }
+}

@@ -1,0 +1,77 @@
+//! A log of today's format, kept as it was written: whatever changes, it must be read as it was meant, or refused by its number.
+//!
+//! `GOLDEN=write cargo test --release --workspace --test log_golden` makes the data anew, for a new format.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+
+use kinora::event::ExpectedRevision::Any;
+use kinora::event::{EventType, Micros, NewEvent, Position};
+use kinora::log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
+use kinora_tests::{event, everything, open, to};
+
+const EVENTS: u64 = 40;
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-3")
+}
+
+fn claim(value: &str) -> Claim {
+    Claim { key: ClaimKey::new("seat", value).unwrap(), owner: "user-1".parse().unwrap() }
+}
+
+/// What the log holds: each event a request of its own, of which the third and the last have claims.
+fn requests() -> impl Iterator<Item = (AppendRequest, Micros)> {
+    (0..EVENTS).map(|n| {
+        let kind = EventType::new(if n % 4 == 0 { "Fourth" } else { "Counted" }, 1 + u32::from(n > 20)).unwrap();
+        let metadata = (n % 2 == 0).then(|| serde_json::from_str(r#"{"by":"é"}"#).unwrap());
+        let event = NewEvent { kind, metadata, ..event(u128::from(n) + 1, n % 5) };
+        let claims = match n {
+            2 => Claims { take: vec![claim("12A"), claim("12B")], ..Claims::default() },
+            39 => Claims { release: vec![claim("12A")], ..Claims::default() },
+            _ => Claims::default(),
+        };
+        let key = (n == 5).then(|| IdempotencyKey { key: "order-5".to_owned(), fingerprint: [5; 32] });
+        let appends = vec![to(["car-1", "car-2", "zoo"][n as usize % 3], Any, vec![event])];
+        (AppendRequest { claims, key, ..appends.into() }, Micros(1_700_000_000_000_000 + n))
+    })
+}
+
+#[tokio::test]
+async fn a_log_of_this_format_is_read_as_it_was_written() {
+    if std::env::var("GOLDEN").is_ok_and(|what| what == "write") {
+        std::fs::create_dir_all(data()).unwrap();
+        let log = open(&data());
+        // Half of it in table files, and half of it in the write-ahead log.
+        let mut requests = requests();
+        log.import(requests.by_ref().take(20).collect()).unwrap();
+        drop(log);
+        open(&data()).import(requests.collect()).unwrap();
+        for name in ["LOCK", "LOG"] {
+            std::fs::remove_file(data().join(name)).unwrap();
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(data()).unwrap().flatten() {
+        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let log = open(dir.path());
+    let fresh = tempfile::tempdir().unwrap();
+    let expected = open(fresh.path());
+    expected.import(requests().collect()).unwrap();
+    assert_eq!(everything(&log), everything(&expected));
+    let report = log.verify(|_| {}).unwrap();
+    assert_eq!((report.events, report.streams, report.claims, report.faults), (EVENTS, 3, 1, 0), "{:?}", report.named);
+    assert_eq!(log.claim(&claim("12B").key).unwrap().unwrap().since, Position(2));
+    assert_eq!(log.claim(&claim("12A").key).unwrap(), None);
+    let filter = Filter::from(Selection { items: vec![Item::new(["Fourth"], ["n:2"]).unwrap()] });
+    let span = Span {
+        from: Position(u64::MAX),
+        upto: log.progress(),
+        direction: kinora::event::Direction::Backwards,
+        limit: 10,
+    };
+    let found: Vec<_> = log.select(&filter, span).unwrap().events.iter().map(|event| event.position.0).collect();
+    assert_eq!(found, [32, 12]);
+    assert_eq!(log.append(requests().next().unwrap().0).await.unwrap().first, Position(0), "ids are known for ever");
+}
