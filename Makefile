@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -8,7 +8,7 @@ MODULES := departures ontime-v1 ontime-v2 hostile renaming
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing, or say what is
 	@./.setup/setup
@@ -37,3 +37,13 @@ test: lint modules build ## Set up, and pass all tests
 
 bench: build modules ## Measure, each against its limit, and print medians and spread
 	cargo bench --profile release --locked --workspace --bench speed
+
+bench-log: build ## Measure the log against the disk, the HTTP server, UmaDB and PostgreSQL (LARGE=10000000: also a log of so many events)
+	./.setup/peers
+	cargo bench --profile release --locked --workspace --bench log
+
+crash: build ## Kill a host under load, CRASHES times (1000), and look for what is missing
+	CRASHES=$${CRASHES:-1000} cargo test --release --locked --workspace --test crash -- --nocapture
+
+fuzz: setup ## Fuzz the decoder FUZZ names, guided by coverage, for FUZZ_SECONDS (60)
+	./.setup/fuzz

@@ -191,7 +191,7 @@ pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, 
         }
     }
     if fresh == 0
-        && rejection.reused_ids.is_empty()
+        && rejection == Rejection::default()
         && let Some(appended) = as_the_first_time(request, &known)
     {
         return Ok(Decision::Duplicate(appended));
