@@ -24,7 +24,7 @@ pub struct Limits {
     pub queued_requests: usize,
     /// Those of them that one client may have waiting, so that there is room for others.
     pub client_requests: usize,
-    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken.
+    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken; of one client, half of that.
     pub queued_bytes: usize,
     /// Bytes of an idempotency key.
     pub key_bytes: usize,

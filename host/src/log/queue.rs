@@ -29,9 +29,16 @@ impl Job {
     }
 }
 
+/// What one client has waiting.
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+}
+
 #[derive(Default)]
 struct Waiting {
-    clients: HashMap<Client, VecDeque<Job>>,
+    clients: HashMap<Client, Line>,
     /// The clients that have something waiting, each once.
     turns: VecDeque<Client>,
     requests: usize,
@@ -63,15 +70,17 @@ impl Queue {
         }
         let Waiting { clients, turns, requests, bytes } = &mut *waiting;
         let line = clients.entry(client).or_default();
-        if line.len() >= self.client_requests {
-            return Err(AppendError::ClientBusy { queued: line.len() });
+        // Half of the room is for the others.
+        if line.jobs.len() >= self.client_requests || line.bytes >= self.bytes.div_ceil(2) {
+            return Err(AppendError::ClientBusy { queued: line.jobs.len() });
         }
-        if line.is_empty() {
+        if line.jobs.is_empty() {
             turns.push_back(client);
         }
         *requests += 1;
         *bytes += job.request.bytes();
-        line.push_back(job);
+        line.bytes += job.request.bytes();
+        line.jobs.push_back(job);
         Ok(())
     }
 
@@ -84,8 +93,9 @@ impl Queue {
             && let Some(client) = waiting.turns.pop_front()
         {
             let Some(line) = waiting.clients.get_mut(&client) else { continue };
-            let job = line.pop_front();
-            if line.is_empty() {
+            let job = line.jobs.pop_front();
+            line.bytes -= job.as_ref().map_or(0, |job| job.request.bytes());
+            if line.jobs.is_empty() {
                 waiting.clients.remove(&client);
             } else {
                 waiting.turns.push_back(client);
@@ -168,9 +178,12 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
-        let queue = Queue::new(&Limits { queued_bytes: 5, ..Limits::default() });
+        // Each has 3 bytes.
+        let queue = Queue::new(&Limits { queued_bytes: 8, ..Limits::default() });
         queue.push(Client(1), job("a")).unwrap();
+        queue.push(Client(1), job("a")).unwrap();
+        assert!(matches!(queue.push(Client(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
         queue.push(Client(2), job("b")).unwrap();
-        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 2 })));
+        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 3 })));
     }
 }
