@@ -10,7 +10,10 @@ use crate::event::Event;
 use crate::history::History;
 
 /// Tries of a request that did not get through. Ids make it harmless to repeat one.
-const TRIES: u32 = 5;
+const TRIES: u32 = 10;
+
+/// Between two tries. A host that restarts is there again in this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -127,7 +130,7 @@ impl Feed {
                 Err(cause) if last => return Err(unreachable(cause)),
                 Ok(_) | Err(_) => tokio::time::sleep(pause).await,
             }
-            pause *= 2;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Err(FeedError::Refused { status: StatusCode::SERVICE_UNAVAILABLE, answer: "the host is busy".into() })
     }
