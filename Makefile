@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-MODULES := departures ontime-v1 ontime-v2 hostile renaming
+MODULES := departures ontime-v1 ontime-v2 hostile members renaming
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets

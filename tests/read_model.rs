@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kinora::event::Progress;
-use kinora::readmodel::{Durability, Filter, IndexSpec, KeyRange, ListQuery, Order, Store, TableSpec, Writes, diff};
+use kinora::readmodel::{
+    Durability, Error, Explanation, IndexSpec, KeyRange, ListQuery, Order, Store, TableSpec, Writes, condition, diff,
+};
 use kinora::storage::Storage;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,9 +17,13 @@ fn tables() -> Vec<TableSpec> {
     let index = |name: &str, paths: &[&str]| IndexSpec {
         name: name.into(),
         paths: paths.iter().map(|path| (*path).into()).collect(),
+        unique: false,
     };
-    let indexes = vec![index("by_n", &["n"]), index("by_group", &["group", "deep.n"])];
-    vec![TableSpec { name: "rows".into(), key: "key".into(), indexes }]
+    let indexes =
+        vec![index("by_n", &["n"]), index("by_group", &["group", "-deep.n"]), index("by_tag", &["tags[]", "n"])];
+    let table =
+        |name: &str, key: &str, indexes| TableSpec { name: name.into(), key: key.into(), indexes, history: None };
+    vec![table("rows", "key", indexes), table("parts", "day/route", Vec::new())]
 }
 
 fn open(dir: &Path) -> Store {
@@ -35,8 +41,9 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn row() -> impl Strategy<Value = Option<Value>> {
-    let row =
-        (value(), value(), value()).prop_map(|(n, group, deep)| json!({"n": n, "group": group, "deep": {"n": deep}}));
+    let tags = prop::option::of(prop::collection::vec("[ab]", 0..3));
+    let row = (value(), value(), value(), tags)
+        .prop_map(|(n, group, deep, tags)| json!({"n": n, "group": group, "deep": {"n": deep}, "tags": tags}));
     prop_oneof![1 => Just(None), 4 => row.prop_map(Some)]
 }
 
@@ -51,39 +58,134 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![4 => rows.prop_map(Step::Commit), 1 => Just(Step::Restart)]
 }
 
-/// Filters and an order that one index can serve.
-fn query() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
-    let operator = prop_oneof![Just("eq"), Just("gt"), Just("gte"), Just("lt"), Just("lte"), Just("neq")];
-    let text = prop_oneof![Just("1"), Just("-2"), Just("0.0"), Just("a"), Just("\"1\""), Just("null"), Just("true")];
-    let filter = move |field: &'static str| {
-        (operator.clone(), text.clone()).prop_map(move |(op, text)| format!("{field}={op}.{text}"))
-    };
-    let order = |fields: &'static str| {
-        prop_oneof![Just(String::new()), Just(format!("{fields}.asc")), Just(format!("{fields}.desc"))]
-    };
-    let wrap = |order: String| if order.is_empty() { Vec::new() } else { vec![order] };
-    prop_oneof![
-        (filter("n"), order("n")).prop_map(move |(filter, order)| (vec![filter], wrap(order))),
-        order("key").prop_map(move |order| (vec!["key=gte.b".into(), "key=lt.d".into()], wrap(order))),
-        (filter("deep.n"), order("deep.n"))
-            .prop_map(move |(filter, order)| (vec!["group=eq.a".into(), filter], wrap(order))),
-        order("group").prop_map(move |order| (Vec::new(), wrap(order))),
-        Just((vec!["key=like.a*".into()], Vec::new())),
-    ]
+/// A condition, apart from the code under test.
+#[derive(Clone, Debug)]
+enum Asked {
+    Test { field: &'static str, negated: bool, operator: &'static str, text: &'static str },
+    Tag { negated: bool, tags: Vec<String> },
+    Group { joined_by: &'static str, negated: bool, inner: Vec<Asked> },
 }
 
-fn parse(filters: &[String], order: &[String], limit: usize) -> ListQuery {
-    let filter = |text: &String| {
-        let (field, rest) = text.split_once('=').unwrap();
-        Filter::parse(field, rest).unwrap()
-    };
-    ListQuery {
-        table: "rows".into(),
-        filters: filters.iter().map(filter).collect(),
-        order: order.iter().flat_map(|order| Order::parse(order).unwrap()).collect(),
-        limit,
-        cursor: None,
+fn asked() -> impl Strategy<Value = Asked> {
+    let operator = prop_oneof![Just("eq"), Just("gt"), Just("gte"), Just("lt"), Just("lte"), Just("neq"), Just("in")];
+    let text = prop_oneof![Just("1"), Just("-2"), Just("0.0"), Just("a"), Just("\"1\""), Just("true"), Just("1.5")];
+    let field = prop_oneof![Just("n"), Just("group"), Just("deep.n")];
+    let test = (field.clone(), any::<bool>(), operator, text)
+        .prop_map(|(field, negated, operator, text)| Asked::Test { field, negated, operator, text });
+    let key = (any::<bool>(), prop_oneof![Just("eq"), Just("gte"), Just("lt"), Just("like")], "[a-d]{1,2}").prop_map(
+        |(negated, operator, text)| {
+            let text: &'static str = Box::leak(text.into_boxed_str());
+            Asked::Test { field: "key", negated, operator, text }
+        },
+    );
+    let null = (field, any::<bool>()).prop_map(|(field, negated)| Asked::Test {
+        field,
+        negated,
+        operator: "is",
+        text: "null",
+    });
+    let tag =
+        (any::<bool>(), prop::collection::vec("[ab]", 1..3)).prop_map(|(negated, tags)| Asked::Tag { negated, tags });
+    let leaf = prop_oneof![4 => test, 1 => key, 1 => null, 1 => tag];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        (prop_oneof![Just("and"), Just("or")], any::<bool>(), prop::collection::vec(inner, 1..4))
+            .prop_map(|(joined_by, negated, inner)| Asked::Group { joined_by, negated, inner })
+    })
+}
+
+impl Asked {
+    /// As a parameter: name and value.
+    fn parameter(&self) -> (String, String) {
+        let not = |negated: &bool| if *negated { "not." } else { "" };
+        match self {
+            Self::Test { field, negated, operator, text } => {
+                let text = match *operator {
+                    "in" => format!("({text},b)"),
+                    "like" => format!("{text}*"),
+                    _ => (*text).to_owned(),
+                };
+                ((*field).to_owned(), format!("{}{operator}.{text}", not(negated)))
+            }
+            Self::Tag { negated, tags } => ("tags".to_owned(), format!("{}cs.{{{}}}", not(negated), tags.join(","))),
+            Self::Group { joined_by, negated, inner } => {
+                let inner: Vec<_> = inner.iter().map(Self::term).collect();
+                (format!("{}{joined_by}", not(negated)), format!("({})", inner.join(",")))
+            }
+        }
     }
+
+    fn term(&self) -> String {
+        let (name, value) = self.parameter();
+        if matches!(self, Self::Group { .. }) { format!("{name}{value}") } else { format!("{name}.{value}") }
+    }
+
+    /// As SQL has it: unknown where null is compared.
+    fn holds(&self, key: &str, row: &Value) -> Option<bool> {
+        match self {
+            Self::Test { field, negated, operator, text } => {
+                let key = Value::from(key);
+                let found = at(&key, row, field);
+                let parsed = serde_json::from_str(text).ok().filter(|_| *field != "key");
+                let wanted: Value = parsed.unwrap_or_else(|| Value::from(*text));
+                let (a, b) = (rank(found), rank(&wanted));
+                let same_kind = a.0 == b.0 || (a.0.min(b.0) == 1 && a.0.max(b.0) == 1);
+                let order = a.1.total_cmp(&(b.1 + 0.0)).then(a.2.cmp(&b.2));
+                let equal = same_kind && order.is_eq();
+                let holds = match *operator {
+                    "is" => Some(found.is_null()),
+                    _ if found.is_null() => None,
+                    "eq" => Some(equal),
+                    "neq" => Some(!equal),
+                    "in" => Some(equal || found == "b"),
+                    "like" => Some(found.as_str().unwrap().starts_with(*text)),
+                    _ if !same_kind => None,
+                    "gt" => Some(order.is_gt()),
+                    "gte" => Some(order.is_ge()),
+                    "lt" => Some(order.is_lt()),
+                    _ => Some(order.is_le()),
+                };
+                holds.map(|holds| holds != *negated)
+            }
+            Self::Tag { negated, tags } => {
+                let found = row["tags"].as_array()?;
+                let holds = tags.iter().all(|tag| found.iter().any(|found| found == tag));
+                Some(holds != *negated)
+            }
+            Self::Group { joined_by, negated, inner } => {
+                let inner: Vec<_> = inner.iter().map(|inner| inner.holds(key, row)).collect();
+                let (stops, goes) = if *joined_by == "and" { (false, true) } else { (true, false) };
+                let holds = if inner.contains(&Some(stops)) {
+                    Some(stops)
+                } else if inner.contains(&None) {
+                    None
+                } else {
+                    Some(goes)
+                };
+                holds.map(|holds| holds != *negated)
+            }
+        }
+    }
+}
+
+type Wanted = (Vec<Asked>, Vec<(&'static str, bool)>);
+
+fn query() -> impl Strategy<Value = Wanted> {
+    let field = prop_oneof![Just("n"), Just("group"), Just("deep.n"), Just("key")];
+    (prop::collection::vec(asked(), 0..3), prop::collection::vec((field, any::<bool>()), 0..4))
+}
+
+fn parse((asked, order): &Wanted, limit: usize) -> ListQuery {
+    let mut query = ListQuery { table: "rows".into(), limit, ..ListQuery::default() };
+    for asked in asked {
+        let (name, value) = asked.parameter();
+        query.filter.and(condition(&name, &value).unwrap());
+    }
+    let order: Vec<_> =
+        order.iter().map(|(field, down)| if *down { format!("-{field}") } else { (*field).into() }).collect();
+    if !order.is_empty() {
+        query.order = Order::parse(&order.join(",")).unwrap();
+    }
+    query
 }
 
 /// All rows of a query, page by page.
@@ -105,7 +207,7 @@ fn rank(value: &Value) -> (u8, f64, String) {
     match value {
         Value::Null => (0, 0.0, String::new()),
         Value::Bool(flag) => (1, f64::from(u8::from(*flag)), String::new()),
-        Value::Number(number) => (2, number.as_f64().unwrap(), String::new()),
+        Value::Number(number) => (2, number.as_f64().unwrap() + 0.0, String::new()),
         Value::String(text) => (3, 0.0, text.clone()),
         _ => unreachable!(),
     }
@@ -119,32 +221,24 @@ fn at<'a>(key: &'a Value, row: &'a Value, path: &str) -> &'a Value {
     }
 }
 
-fn expected(model: &BTreeMap<String, Value>, query: &ListQuery) -> Vec<(String, Value)> {
+/// What an order compares of a row.
+fn places(order: &[(&'static str, bool)], key: &str, row: &Value) -> Vec<(u8, f64, String)> {
+    let key = Value::from(key);
+    order.iter().map(|(field, _)| rank(at(&key, row, field))).collect()
+}
+
+/// All rows that a query has, in its order; those that it does not tell apart by key.
+fn expected(model: &BTreeMap<String, Value>, (asked, order): &Wanted) -> Vec<(String, Value)> {
     let mut rows: Vec<(String, Value)> = model.clone().into_iter().collect();
-    rows.retain(|(key, row)| {
-        let key = Value::from(key.clone());
-        query.filters.iter().all(|filter| filter.accepts(at(&key, row, &filter.field)))
-    });
-    if let Some(order) = query.order.first() {
-        // An index goes on with its other fields, and ends with the key.
-        let paths: &[&str] = match order.field.as_str() {
-            "group" => &["group", "deep.n", "key"],
-            "key" => &["key"],
-            "n" => &["n", "key"],
-            _ => &["deep.n", "key"],
-        };
-        rows.sort_by(|(a, left), (b, right)| {
-            let (a, b) = (Value::from(a.clone()), Value::from(b.clone()));
-            let compare = |path: &&str| {
-                let (x, y) = (rank(at(&a, left, path)), rank(at(&b, right, path)));
-                x.0.cmp(&y.0).then(x.1.total_cmp(&(y.1 + 0.0))).then(x.2.cmp(&y.2))
-            };
-            paths.iter().map(compare).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    rows.retain(|(key, row)| asked.iter().all(|asked| asked.holds(key, row) == Some(true)));
+    rows.sort_by(|(a, left), (b, right)| {
+        let both = places(order, a, left).into_iter().zip(places(order, b, right)).zip(order);
+        let mut compared = both.map(|((x, y), (_, descending))| {
+            let order = x.0.cmp(&y.0).then(x.1.total_cmp(&y.1)).then(x.2.cmp(&y.2));
+            if *descending { order.reverse() } else { order }
         });
-        if order.descending {
-            rows.reverse();
-        }
-    }
+        compared.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    });
     rows
 }
 
@@ -154,7 +248,7 @@ proptest! {
     #[test]
     fn lists_are_what_a_model_says(
         steps in prop::collection::vec(step(), 1..8),
-        queries in prop::collection::vec((query(), 1_usize..4), 6),
+        queries in prop::collection::vec((query(), 1_usize..4), 12),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
@@ -181,16 +275,54 @@ proptest! {
             }
             prop_assert_eq!(store.checkpoint().unwrap(), Progress(progress));
         }
-        for ((filters, order), limit) in queries {
-            let query = parse(&filters, &order, limit);
+        for (wanted, limit) in queries {
+            let query = parse(&wanted, limit);
             let mut found = list(&store, &query);
-            let mut expected = expected(&model, &query);
-            if query.order.is_empty() {
-                // Nobody asked for an order, so whatever index served it gave its own.
-                found.sort_by(|a, b| a.0.cmp(&b.0));
-                expected.sort_by(|a, b| a.0.cmp(&b.0));
-            }
-            prop_assert_eq!(found, expected, "{:?} {:?}", filters, order);
+            let mut expected = expected(&model, &wanted);
+            let order = |rows: &[(String, Value)]| -> Vec<_> {
+                rows.iter().map(|(key, row)| places(&wanted.1, key, row)).collect()
+            };
+            prop_assert_eq!(order(&found), order(&expected), "{:?} {:?}", &query, &expected);
+            prop_assert_eq!(store.snapshot().unwrap().count(&query).unwrap(), expected.len() as u64);
+            // What the order does not tell apart may come in either.
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            expected.sort_by(|a, b| a.0.cmp(&b.0));
+            prop_assert_eq!(found, expected, "{:?}", &query);
+        }
+    }
+
+    #[test]
+    fn pages_lose_and_repeat_nothing_that_stays_while_other_rows_change(
+        rows in prop::collection::btree_map("[a-d]{1,3}", (0_i64..4, 0_i64..4), 1..24),
+        changes in prop::collection::vec(("[a-d]{1,3}", prop::option::of((0_i64..4, 0_i64..4))), 0..24),
+        order in prop_oneof![Just("n"), Just("-n"), Just("group,-deep.n"), Just("deep.n,key"), Just("key"), Just("-key")],
+        limit in 1_usize..4,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let json = |(n, group): (i64, i64)| json!({"n": n, "group": group, "deep": {"n": n * group}}).to_string();
+        let mut progress = 0;
+        let mut commit = |rows: Vec<(String, Option<(i64, i64)>)>| {
+            let mut writes = Writes::default();
+            rows.into_iter().for_each(|(key, row)| writes.set(0, &key, row.map(|row| json(row).into_bytes()).as_deref()));
+            progress += 1;
+            store.commit(&writes, Progress(progress), Durability::Logged).unwrap();
+        };
+        commit(rows.iter().map(|(key, row)| (key.clone(), Some(*row))).collect());
+        let mut query = ListQuery { table: "rows".into(), limit, order: Order::parse(order).unwrap(), ..ListQuery::default() };
+        let mut changes = changes.into_iter();
+        let (mut found, mut changed) = (Vec::new(), std::collections::BTreeSet::new());
+        loop {
+            let page = store.snapshot().unwrap().list(&query).unwrap();
+            found.extend(page.rows.into_iter().map(|row| row.key));
+            let Some(next) = page.next else { break };
+            query.cursor = Some(next);
+            let now: Vec<_> = changes.by_ref().take(2).collect();
+            changed.extend(now.iter().map(|(key, _)| key.clone()));
+            commit(now);
+        }
+        for key in rows.keys().filter(|key| !changed.contains(*key)) {
+            prop_assert_eq!(found.iter().filter(|found| *found == key).count(), 1, "{} in {:?}", key, &found);
         }
     }
 
@@ -274,4 +406,119 @@ fn a_read_model_of_other_tables_is_refused() {
     others[0].name = "others".into();
     let error = Store::open(&Storage::default(), dir.path(), &others).err().unwrap();
     assert!(error.to_string().contains("its tables are others"), "{error}");
+}
+
+/// A store with these rows in its first table.
+fn filled(dir: &Path, tables: &[TableSpec], rows: impl IntoIterator<Item = (String, Value)>) -> Store {
+    let store = Store::open(&Storage::default(), dir, tables).unwrap();
+    let mut writes = Writes::default();
+    rows.into_iter().for_each(|(key, row)| writes.set(0, &key, Some(row.to_string().as_bytes())));
+    store.commit(&writes, Progress(1), Durability::Logged).unwrap();
+    store
+}
+
+fn table(key: &str, indexes: &[(&str, &[&str], bool)]) -> Vec<TableSpec> {
+    let index = |(name, paths, unique): &(&str, &[&str], bool)| IndexSpec {
+        name: (*name).into(),
+        paths: paths.iter().map(|path| (*path).into()).collect(),
+        unique: *unique,
+    };
+    let indexes = indexes.iter().map(index).collect();
+    vec![TableSpec { name: "rows".into(), key: key.into(), indexes, history: None }]
+}
+
+fn explained(store: &Store, filters: &[(&str, &str)], order: &str) -> Explanation {
+    let mut query = ListQuery { table: "rows".into(), limit: 10, ..ListQuery::default() };
+    filters.iter().for_each(|(field, text)| query.filter.and(condition(field, text).unwrap()));
+    if !order.is_empty() {
+        query.order = Order::parse(order).unwrap();
+    }
+    let mut explanation = Explanation::default();
+    let _ = store.snapshot().unwrap().list_explained(&query, &mut explanation);
+    explanation
+}
+
+#[test]
+fn the_best_index_is_read_and_a_large_scan_is_refused_with_the_index_that_would_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = table("key", &[("by_a", &["a"], false), ("by_a_b", &["a", "-b"], false), ("by_c", &["c"], false)]);
+    let row = |n: i64| (format!("{n:05}"), json!({"a": n % 10, "b": n, "c": n % 5_000, "d": n % 7}));
+    let store = filled(dir.path(), &tables, (0..30_000).map(row));
+    let used = |filters: &[(&str, &str)], order: &str| {
+        let explanation = explained(&store, filters, order);
+        assert_eq!(explanation.refused, None);
+        (explanation.index.unwrap_or_default(), explanation.sorts, explanation.entries_visited)
+    };
+    assert_eq!(used(&[("a", "eq.3")], "b.desc"), ("by_a_b".into(), false, 10));
+    assert_eq!(used(&[("a", "eq.3")], "b"), ("by_a_b".into(), false, 10));
+    assert_eq!(used(&[("a", "eq.3"), ("b", "gt.20000")], ""), ("by_a_b".into(), false, 10));
+    assert_eq!(used(&[("a", "eq.3"), ("c", "eq.3")], ""), ("by_c".into(), false, 6));
+    assert_eq!(used(&[("c", "in.(1,2,3)")], "b"), ("by_c".into(), true, 18), "few rows are sorted");
+    assert_eq!(used(&[("key", "like.0001*")], "key.desc"), (String::new(), false, 10));
+
+    let refused = explained(&store, &[("d", "eq.3")], "b.desc");
+    assert_eq!(refused.helpful_index, Some(vec!["d".into(), "-b".into()]));
+    assert!(refused.refused.unwrap().contains("an index on [d, -b] would serve it"));
+    let mut query = ListQuery { table: "rows".into(), limit: 10, ..ListQuery::default() };
+    query.filter.and(condition("d", "eq.9").unwrap());
+    let error = store.snapshot().unwrap().list(&query).unwrap_err();
+    assert!(matches!(error, Error::BeyondBudget { .. }), "{error}");
+    query.scan = true;
+    assert_eq!(store.snapshot().unwrap().list(&query).unwrap().rows.len(), 0);
+}
+
+#[test]
+fn parts_of_a_key_are_filtered_like_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    let days = ["2013", "2013-01", "2013-01-01", "2013-01-02", "2013.5", "2014"];
+    let routes = ["EWR", "EWR-IAH", "a%2Fb"];
+    let rows = days.iter().flat_map(|day| routes.map(|route| (format!("{day}/{route}"), json!({"n": 1}))));
+    let store = filled(dir.path(), &table("day/route", &[]), rows);
+    let keys = |filters: &[(&str, &str)]| {
+        let mut query = ListQuery { table: "rows".into(), limit: 100, ..ListQuery::default() };
+        filters.iter().for_each(|(field, text)| query.filter.and(condition(field, text).unwrap()));
+        let mut explanation = Explanation::default();
+        let rows = store.snapshot().unwrap().list_explained(&query, &mut explanation).unwrap().rows;
+        (rows.into_iter().map(|row| row.key).collect::<Vec<_>>(), explanation.entries_visited)
+    };
+    for day in days {
+        assert_eq!(keys(&[("key.day", &format!("eq.{day}"))]).0, routes.map(|route| format!("{day}/{route}")), "{day}");
+        for (operator, holds) in [("gte", (|a, b| a >= b) as fn(&str, &str) -> bool), ("lt", |a, b| a < b)] {
+            let mut expected: Vec<_> = days
+                .iter()
+                .filter(|d| holds(d, day))
+                .flat_map(|d| routes.map(|route| format!("{d}/{route}")))
+                .collect();
+            expected.sort();
+            assert_eq!(keys(&[("key.day", &format!("{operator}.{day}"))]).0, expected, "{operator} {day}");
+        }
+    }
+    assert_eq!(keys(&[("key.route", "eq.a/b"), ("key.day", "eq.2014")]), (vec!["2014/a%2Fb".into()], 1));
+    let mut query = ListQuery { table: "rows".into(), limit: 1, ..ListQuery::default() };
+    query.filter.and(condition("key.month", "eq.1").unwrap());
+    let error = store.snapshot().unwrap().list(&query).unwrap_err().to_string();
+    assert!(error.contains("their parts are day, route"), "{error}");
+}
+
+#[test]
+fn what_is_unique_stays_so_and_a_row_can_pass_its_value_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = table("key", &[("by_mail", &["mail"], true)]);
+    let mail = |mail: &str| json!({"mail": mail});
+    let store =
+        filled(dir.path(), &tables, [("a".into(), mail("x")), ("b".into(), json!({})), ("c".into(), json!({}))]);
+    let commit = |rows: &[(&str, Option<Value>)]| {
+        let mut writes = Writes::default();
+        for (key, row) in rows {
+            writes.set(0, key, row.as_ref().map(|row| row.to_string().into_bytes()).as_deref());
+        }
+        store.commit(&writes, Progress(2), Durability::Logged)
+    };
+    let error = commit(&[("b", Some(mail("x")))]).unwrap_err().to_string();
+    assert!(error.contains("\"b\"") && error.contains("\"a\"") && error.contains("by_mail"), "{error}");
+    assert!(commit(&[("b", Some(mail("y"))), ("c", Some(mail("y")))]).is_err());
+    assert_eq!(store.get_many(0, &["b"]).unwrap(), [Some(b"{}".to_vec())], "nothing of it was committed");
+    commit(&[("a", Some(mail("z"))), ("b", Some(mail("x")))]).unwrap();
+    commit(&[("a", Some(mail("z")))]).unwrap();
+    commit(&[("b", None), ("c", Some(mail("x")))]).unwrap();
 }

@@ -43,8 +43,8 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
 
     let listed = api.get("read-models/counts/counts?order=n.desc&n=gt.7").await;
     assert_eq!(listed.body, json!({"rows": [{"key": "b", "row": {"n": 10, "filler": ""}}], "next": null}));
-    let refused = api.get("read-models/counts/counts?filler=eq.x").await;
-    assert_eq!((refused.status, refused.body["indexes"].clone()), (400, json!(["by_n(n)"])));
+    let refused = api.get("read-models/counts/counts?filler=near.x").await;
+    assert_eq!((refused.status, refused.body["title"].as_str()), (400, Some("invalid filter")));
     let total = api.get("read-models/counts/queries/loop").await;
     assert_eq!((total.status, total.body["title"].as_str()), (500, Some("query stopped")));
 
@@ -200,8 +200,8 @@ async fn wrong_requests_get_a_problem_that_says_what_to_do() {
         ("read-models/counts/counts/a?colour=blue", 400, "invalid parameter"),
         ("read-models/counts/counts?n=5", 400, "invalid filter"),
         ("read-models/counts/counts?n=near.5", 400, "invalid filter"),
-        ("read-models/counts/counts?order=filler", 400, "no index"),
-        ("read-models/counts/counts?order=n.desc,key.asc", 400, "invalid order"),
+        ("read-models/counts/counts?order=filler[]", 400, "invalid order"),
+        ("read-models/counts/counts?order=n.desc,,key.asc", 400, "invalid order"),
         ("read-models/counts/counts?limit=0", 400, "invalid parameter"),
         ("read-models/counts/counts?cursor=00", 400, "invalid cursor"),
         ("read-models/counts/queries/nothing", 404, "unknown query"),

@@ -87,6 +87,7 @@
 //! ```
 
 mod event;
+mod figures;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
@@ -98,8 +99,9 @@ pub mod testing;
 mod upcast;
 
 pub use event::{Event, Fault};
-pub use manifest::{Manifest, TableEntry};
-pub use rows::{Rows, Scan, Table};
+pub use figures::{Distinct, Histogram, Quantiles, Summary};
+pub use manifest::{IndexEntry, Manifest, QueryEntry, TableEntry};
+pub use rows::{Rows, Scan, Table, composite_key};
 pub use runtime::{Projector, QueryError};
 pub use upcast::{Outputs, Steps, Upcaster};
 

@@ -9,17 +9,35 @@ pub struct Manifest {
     pub handles: Vec<(&'static str, u32)>,
     pub ignores: Vec<&'static str>,
     pub tables: Vec<TableEntry>,
-    pub queries: Vec<(&'static str, &'static str)>,
+    pub queries: Vec<QueryEntry>,
     pub needs_metadata: bool,
     pub needs_tags: bool,
 }
 
-/// A table as it was declared: its name, what its key stands for, its indexes (name, paths).
+/// A table as it was declared: its name, what its key stands for, its indexes.
 #[derive(Clone, Debug)]
 pub struct TableEntry {
     pub name: &'static str,
     pub key: &'static str,
-    pub indexes: Vec<(&'static str, &'static [&'static str])>,
+    pub indexes: Vec<IndexEntry>,
+    pub history: Option<u64>,
+}
+
+/// An index as it was declared.
+#[derive(Clone, Debug)]
+pub struct IndexEntry {
+    pub name: &'static str,
+    pub paths: &'static [&'static str],
+    pub unique: bool,
+}
+
+/// A named query as it was declared.
+#[derive(Clone, Debug)]
+pub struct QueryEntry {
+    pub name: &'static str,
+    pub description: &'static str,
+    pub arguments: Option<&'static str>,
+    pub answer: Option<&'static str>,
 }
 
 impl Manifest {
@@ -39,16 +57,37 @@ impl Manifest {
         self
     }
 
-    /// Declares a table. `key` says what a key stands for.
+    /// Declares a table. `key` says what a key stands for; the parts of a composite one are separated by slashes
+    /// (`date/route`), and [`composite_key`](crate::composite_key) puts such keys together.
     pub fn table<T>(mut self, table: Table<T>, key: &'static str) -> Self {
-        self.tables.push(TableEntry { name: table.name(), key, indexes: Vec::new() });
+        self.tables.push(TableEntry { name: table.name(), key, indexes: Vec::new(), history: None });
         self
     }
 
-    /// Declares a secondary index of a table that has been declared: rows ordered by the fields at these paths.
-    pub fn index<T>(mut self, table: Table<T>, name: &'static str, paths: &'static [&'static str]) -> Self {
+    /// Declares a secondary index of a table that has been declared: rows ordered by the fields at these paths. `delay.mean`
+    /// is a nested field, `-flights` has greater values first, `tags[]` an entry for each element of an array.
+    pub fn index<T>(self, table: Table<T>, name: &'static str, paths: &'static [&'static str]) -> Self {
+        self.indexed(table, IndexEntry { name, paths, unique: false })
+    }
+
+    /// As [`Manifest::index`], but no two rows may have the same values there, unless one of them is null: an event after
+    /// which they do stops this version. Each event is committed alone then, which costs speed.
+    pub fn unique<T>(self, table: Table<T>, name: &'static str, paths: &'static [&'static str]) -> Self {
+        self.indexed(table, IndexEntry { name, paths, unique: true })
+    }
+
+    fn indexed<T>(mut self, table: Table<T>, index: IndexEntry) -> Self {
         if let Some(entry) = self.tables.iter_mut().find(|entry| entry.name == table.name()) {
-            entry.indexes.push((name, paths));
+            entry.indexes.push(index);
+        }
+        self
+    }
+
+    /// Keeps what rows of a table were after each of the last so many events, 0 for all: they can be asked for
+    /// `at_position` and `at_time`. Each event is committed alone then, which costs speed.
+    pub fn history<T>(mut self, table: Table<T>, events: u64) -> Self {
+        if let Some(entry) = self.tables.iter_mut().find(|entry| entry.name == table.name()) {
+            entry.history = Some(events);
         }
         self
     }
@@ -67,7 +106,19 @@ impl Manifest {
 
     /// Declares a query that the projector answers itself.
     pub fn query(mut self, name: &'static str, description: &'static str) -> Self {
-        self.queries.push((name, description));
+        self.queries.push(QueryEntry { name, description, arguments: None, answer: None });
+        self
+    }
+
+    /// As [`Manifest::query`], with JSON Schemas that the host holds arguments and answers against.
+    pub fn query_with(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        arguments: &'static str,
+        answer: &'static str,
+    ) -> Self {
+        self.queries.push(QueryEntry { name, description, arguments: Some(arguments), answer: Some(answer) });
         self
     }
 }

@@ -44,6 +44,24 @@ impl<T> Clone for Table<T> {
 
 impl<T> Copy for Table<T> {}
 
+/// A key of several parts, such as a date and a route. A slash within a part becomes `%2F`, a percent sign `%25`.
+pub fn composite_key<const N: usize>(parts: [&str; N]) -> String {
+    let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    for (number, part) in parts.into_iter().enumerate() {
+        if number > 0 {
+            key.push('/');
+        }
+        for character in part.chars() {
+            match character {
+                '/' => key.push_str("%2F"),
+                '%' => key.push_str("%25"),
+                other => key.push(other),
+            }
+        }
+    }
+    key
+}
+
 /// Texts, one after the other; the contract's `texts`.
 #[doc(hidden)]
 #[derive(Default)]
@@ -329,4 +347,14 @@ fn undeclared(table: &str) -> Fault {
 fn decode<T: DeserializeOwned>(table: &str, key: &str, json: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(json)
         .map_err(|cause| Fault::new(format!("row {key:?} of table {table:?} does not decode: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::composite_key;
+
+    #[test]
+    fn parts_stay_apart() {
+        assert_eq!(composite_key(["a/b", "100%", "c"]), "a%2Fb/100%25/c");
+    }
 }

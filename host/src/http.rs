@@ -34,6 +34,7 @@ use serde_json::value::RawValue;
 use crate::backup::Backups;
 use crate::log::Log;
 use crate::projection::{Projections, QueryLimits};
+use crate::readmodel::Budget;
 
 use problem::Problem;
 
@@ -115,6 +116,7 @@ async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {
         "bodies": {"bytes_at_once": large::BODIES_BYTES},
         "sandbox": &**host.projections.modules().limits(),
         "queries": QueryLimits::default(),
+        "budget": Budget::default(),
     }))
 }
 

@@ -12,6 +12,7 @@ mod rollout;
 mod routes;
 mod rows;
 mod runner;
+mod schemas;
 mod status;
 mod upcasting;
 mod version;

@@ -48,14 +48,20 @@ pub fn describe<P: Projector>() -> bindings::Manifest {
         indexes: table
             .indexes
             .into_iter()
-            .map(|(name, paths)| bindings::Index {
-                name: name.into(),
-                paths: paths.iter().map(|path| (*path).into()).collect(),
+            .map(|index| bindings::Index {
+                name: index.name.into(),
+                paths: index.paths.iter().map(|path| (*path).into()).collect(),
+                unique: index.unique,
             })
             .collect(),
+        history: table.history,
     };
-    let query =
-        |(name, description): (&str, &str)| bindings::NamedQuery { name: name.into(), description: description.into() };
+    let query = |query: crate::manifest::QueryEntry| bindings::NamedQuery {
+        name: query.name.into(),
+        description: query.description.into(),
+        arguments: query.arguments.map(Into::into),
+        answer: query.answer.map(Into::into),
+    };
     let handles = manifest.handles.iter();
     bindings::Manifest {
         name: manifest.name.into(),

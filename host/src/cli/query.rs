@@ -17,12 +17,19 @@ pub struct Arguments {
     table: Option<String>,
     /// The key of a row; without one, a list
     key: Option<String>,
-    /// Rows of a list: field=operator.value, with eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.text*
+    /// Rows of a list: field=operator.value, with eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.te*t, ilike.te*t,
+    /// cs.{a,b}, each also after not.; or or=(a.eq.1,b.gt.2)
     #[arg(long = "filter", value_name = "FILTER", value_parser = filter)]
     filters: Vec<(String, String)>,
-    /// The order of a list: the fields of an index, such as flights.desc
+    /// The order of a list: fields, such as flights.desc,origin
     #[arg(long)]
     order: Option<String>,
+    /// Some fields of each row, such as flights,arrival_delays.p90
+    #[arg(long)]
+    select: Option<String>,
+    /// Read more than the budget of a query, for want of an index
+    #[arg(long)]
+    scan: bool,
     /// Rows of a list
     #[arg(long)]
     limit: Option<usize>,
@@ -30,7 +37,7 @@ pub struct Arguments {
     #[arg(long)]
     all: bool,
     /// A query that the projector answers itself
-    #[arg(long, value_name = "QUERY", conflicts_with_all = ["table", "filters", "order", "limit", "all"])]
+    #[arg(long, value_name = "QUERY", conflicts_with_all = ["table", "filters", "order", "select", "scan", "limit", "all"])]
     named: Option<String>,
     /// Its arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "named")]
@@ -47,7 +54,8 @@ pub struct Arguments {
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').filter(|(field, rest)| !field.is_empty() && rest.contains('.'));
+    let parts =
+        text.split_once('=').filter(|(field, rest)| !field.is_empty() && (rest.contains('.') || rest.starts_with('(')));
     let (field, rest) = parts.ok_or("a filter looks like flights=gte.100")?;
     Ok((field.to_owned(), rest.to_owned()))
 }
@@ -77,6 +85,8 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     }
     parameters.extend(arguments.filters.iter().map(|(field, rest)| (field.as_str(), rest.clone())));
     parameters.extend(arguments.order.clone().map(|order| ("order", order)));
+    parameters.extend(arguments.select.clone().map(|select| ("select", select)));
+    parameters.extend(arguments.scan.then(|| ("scan", "true".to_owned())));
     parameters.extend(arguments.limit.map(|limit| ("limit", limit.to_string())));
     list(client, output, with_parameters(client.url(&segments)?, parameters), arguments.all).await
 }

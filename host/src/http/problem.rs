@@ -226,13 +226,26 @@ impl From<readmodel::Error> for Problem {
             Error::UnknownTable { known, .. } => {
                 Self::new(404, "unknown-table", detail).hint("GET /v1/read-models/{name} describes them").with("tables", json!(known))
             }
-            Error::NoIndex { available, .. } => Self::new(400, "no-index", detail)
-                .hint("filter and order by the fields of one index, in its order, or by key; or declare another index in a new version")
-                .with("indexes", json!(available)),
-            Error::InvalidFilter { .. } => {
-                Self::new(400, "invalid-filter", detail).hint("such as flights=gte.100, origin=eq.EWR, key=like.EWR-*")
+            Error::BeyondBudget { helpful, .. } => Self::new(400, "beyond-budget", detail)
+                .hint("declare such an index in a new version, narrow the filter, or say scan=true if it is worth the time")
+                .with("helpful_index", json!(helpful)),
+            Error::UnknownPart { .. } => Self::new(400, "unknown-key-part", detail)
+                .hint("GET /v1/read-models/{name} says what the keys of each table stand for"),
+            Error::InvalidFigure { .. } => Self::new(400, "invalid-aggregate", detail).hint(
+                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with a name before it if you like: late:percentile(delay,90)",
+            ),
+            Error::TooManyGroups { .. } => Self::new(400, "too-many-groups", detail)
+                .hint("narrow the filter, or group by fields with fewer values"),
+            Error::TooManyRows { .. } => {
+                Self::new(400, "too-many-rows", detail).hint("narrow the filter, or follow the first rows of an order with limit")
             }
-            Error::InvalidOrder { .. } => Self::new(400, "invalid-order", detail).hint("such as order=flights.desc"),
+            Error::InvalidSelect { .. } => {
+                Self::new(400, "invalid-select", detail).hint("such as select=flights,delay.mean,worst:delay.max")
+            }
+            Error::InvalidFilter { .. } => {
+                Self::new(400, "invalid-filter", detail).hint("such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)")
+            }
+            Error::InvalidOrder { .. } => Self::new(400, "invalid-order", detail).hint("such as order=flights.desc,origin"),
             Error::InvalidCursor(_) => {
                 Self::new(400, "invalid-cursor", detail).hint("follow `next` as it is, or begin again without a cursor")
             }

@@ -1,26 +1,29 @@
 //! `/v1/read-models`: rows by key, lists by index, named queries. Each answer says which version gave it, and from
 //! which position.
 
+mod follow;
+mod format;
+mod list;
+mod statistics;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{OriginalUri, Path, Query, State};
-use axum::http::{HeaderValue, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde::Serialize;
 
 use crate::event::Position;
 use crate::projection::{Answer, Projections};
-use crate::readmodel::{Filter, ListQuery, Order, Row, TableSpec};
+use crate::readmodel::TableSpec;
 use crate::sandbox::{Module, NamedQuery};
 
 use super::blocking;
 use super::problem::Problem;
 
-/// Rows of a page, unless the client says otherwise, and at most.
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 1_000;
+pub use list::list;
 
 /// How long a query waits for `min_position`, unless the client says otherwise, and at most.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,8 +75,10 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
 }
 
 fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-parameter", detail)
-        .hint("parameters: version, min_position, timeout; for lists also field=operator.value, order, limit, cursor")
+    Problem::new(400, "invalid-parameter", detail).hint(
+        "parameters: version, min_position, timeout; for lists also field=operator.value, and, or, select, order, \
+         limit, cursor, scan, explain, format",
+    )
 }
 
 /// Says where an answer comes from.
@@ -83,7 +88,25 @@ fn from(answer: &Answer, mut response: Response) -> Response {
     if let Some(position) = answer.snapshot.checkpoint().last() {
         headers.insert("kinora-position", HeaderValue::from(position.0));
     }
+    if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {
+        headers.insert(header::ETAG, tag);
+    }
     response
+}
+
+/// The same version at the same position gives the same answer, so these two are what an answer is known by.
+fn entity_tag(answer: &Answer) -> String {
+    format!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0)
+}
+
+/// The answer to a client that has it already.
+fn unchanged(answer: &Answer, headers: &HeaderMap) -> Option<Response> {
+    let known = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+    let tag = entity_tag(answer);
+    let plain = tag.trim_start_matches("W/");
+    let same =
+        known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == plain);
+    same.then(|| from(answer, StatusCode::NOT_MODIFIED.into_response()))
 }
 
 fn json(text: impl Into<axum::body::Body>) -> Response {
@@ -126,11 +149,15 @@ pub async fn model(
 pub async fn row(
     State(projections): State<Arc<Projections>>,
     Path((name, table, key)): Path<(String, String, String)>,
+    headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     only_common(&rest)?;
     let answer = common.answer(&projections, &name).await?;
+    if let Some(unchanged) = unchanged(&answer, &headers) {
+        return Ok(unchanged);
+    }
     // One row: mostly from memory, so it is not worth a change of threads.
     let response = match answer.snapshot.get(&table, &key)? {
         Some(row) => json(row),
@@ -141,67 +168,11 @@ pub async fn row(
     Ok(from(&answer, response))
 }
 
-/// Rows by index or key: filters, order, limit, cursor.
-pub async fn list(
-    State(projections): State<Arc<Projections>>,
-    Path((name, table)): Path<(String, String)>,
-    OriginalUri(uri): OriginalUri,
-    pairs: Pairs,
-) -> Result<Response, Problem> {
-    let (common, rest) = Common::take(pairs)?;
-    let mut query = ListQuery { table, limit: DEFAULT_LIMIT, ..ListQuery::default() };
-    for (name, value) in &rest {
-        match name.as_str() {
-            "limit" => query.limit = number(name, value)?,
-            "cursor" => query.cursor = Some(value.clone()),
-            "order" => query.order = Order::parse(value)?,
-            field => query.filters.push(Filter::parse(field, value)?),
-        }
-    }
-    if !(1..=MAX_LIMIT).contains(&query.limit) {
-        return Err(invalid(format!("limit {} is not from 1 to {MAX_LIMIT}", query.limit)));
-    }
-    let answer = common.answer(&projections, &name).await?;
-    let snapshot = Arc::clone(&answer.snapshot);
-    let page = blocking(move || snapshot.list(&query).map_err(crate::projection::Error::from)).await?;
-    let next = page.next.map(|cursor| next_url(uri.path(), &common, &rest, &cursor));
-    Ok(from(&answer, json(rows_json(&page.rows, next.as_deref())?)))
-}
-
-/// `{"rows": [{"key", "row"}], "next"}`. Rows go in as they are: they were checked when they were written.
-fn rows_json(rows: &[Row], next: Option<&str>) -> Result<String, Problem> {
-    let quoted = |text: &str| {
-        serde_json::to_string(text).map_err(|cause| Problem::new(500, "internal", format!("a key is damaged: {cause}")))
-    };
-    let mut body =
-        String::with_capacity(rows.iter().map(|row| row.json.len() + row.key.len() + 32).sum::<usize>() + 64);
-    body.push_str(r#"{"rows":["#);
-    for (index, row) in rows.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        body.extend([comma, r#"{"key":"#, &quoted(&row.key)?, r#","row":"#, &row.json, "}"]);
-    }
-    let next = next.map_or_else(|| Ok("null".to_owned()), quoted)?;
-    body.extend([r#"],"next":"#, &next, "}"]);
-    Ok(body)
-}
-
-/// The same list, from behind its last row on. A pinned version stays, a position that was waited for is reached.
-fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str) -> String {
-    let mut parameters = form_urlencoded::Serializer::new(String::new());
-    if let Some(version) = common.version {
-        parameters.append_pair("version", &version.to_string());
-    }
-    for (name, value) in rest.iter().filter(|(name, _)| name != "cursor") {
-        parameters.append_pair(name, value);
-    }
-    parameters.append_pair("cursor", cursor);
-    format!("{path}?{}", parameters.finish())
-}
-
 /// A query that the projector answers itself.
 pub async fn named(
     State(projections): State<Arc<Projections>>,
     Path((name, query)): Path<(String, String)>,
+    headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
@@ -228,6 +199,9 @@ pub async fn named(
             .hint(r#"such as ?arguments={"limit":10}, percent-encoded"#));
     }
     let answer = common.answer(&projections, &name).await?;
+    if let Some(unchanged) = unchanged(&answer, &headers) {
+        return Ok(unchanged);
+    }
     let text = projections.named(&answer, &query, arguments).await?;
     Ok(from(&answer, json(text)))
 }

@@ -86,6 +86,8 @@ impl Projections {
             let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
             return Err(Error::UnknownQuery { name, query: query.to_owned(), known });
         }
+        let schemas = answer.version.schemas();
+        schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
         let limit = QueryLimits::default().named_waiting;
         let admitted = Arc::clone(&self.queries.admitted).try_acquire_owned();
         let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit })?;
@@ -97,14 +99,17 @@ impl Projections {
             let _turn = turn;
             let Module::Projector { pre, .. } = &*module else { return Err(Error::Thread("not a projector".into())) };
             let mut projector = pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
-            projector.query(&query, &arguments).map_err(|failure| match failure {
+            let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),
                 QueryFailure::TooLarge { actual, limit } => Error::QueryFailed(format!(
                     "its answer has {actual} bytes, the limit query_answer_bytes is {limit}"
                 )),
                 QueryFailure::Guest(failure) => Error::QueryStopped(failure),
-            })
+            })?;
+            let unfit = |why| Error::QueryFailed(format!("its answer is not what it declares: {why}"));
+            schemas.check_answer(&query, &answer).map_err(unfit)?;
+            Ok(answer)
         });
         asked.await.map_err(|cause| Error::Thread(cause.to_string()))?
     }

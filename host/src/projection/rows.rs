@@ -10,13 +10,26 @@ use crate::sandbox::{Category, Failure, Range, RowAccess};
 pub struct VersionRows {
     store: Arc<Store>,
     pending: Arc<Mutex<Writes>>,
+    /// The names of the parts of composite keys, by table.
+    parts: Arc<[Vec<String>]>,
     /// Bytes that may wait for a commit.
     max_bytes: usize,
 }
 
 impl VersionRows {
     pub fn new(store: Arc<Store>, max_bytes: usize) -> Self {
-        Self { store, pending: Arc::default(), max_bytes }
+        let parts = store.tables().iter().map(|table| table.parts().map(str::to_owned).collect()).collect();
+        Self { store, pending: Arc::default(), parts, max_bytes }
+    }
+
+    fn check_parts(&self, table: u16, key: &str) -> Result<(), Failure> {
+        let Some(parts) = self.parts.get(usize::from(table)).filter(|parts| !parts.is_empty()) else { return Ok(()) };
+        let found = key.split('/');
+        if found.clone().count() == parts.len() && found.clone().all(|part| !part.is_empty()) {
+            return Ok(());
+        }
+        let message = format!("key {key:?} is not of the parts that describe() declares: {}", parts.join("/"));
+        Err(Failure::new(Category::Rule, message))
     }
 
     /// The lock is never contended: the guest runs on the runner's thread.
@@ -69,6 +82,7 @@ impl RowAccess for VersionRows {
 
     fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
         let table = ordinal(table, self.store.tables().len())?;
+        self.check_parts(table, key)?;
         let mut pending = self.pending();
         pending.set(table, key, value);
         if pending.bytes() > self.max_bytes {

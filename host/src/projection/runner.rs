@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::{EventType, Progress};
 use crate::log::Log;
-use crate::readmodel::{Durability, Snapshot, Store};
+use crate::readmodel::{self, Durability, Snapshot, Store};
 use crate::sandbox::{Category, Failure, Needs, Projector, ProjectorPre};
 
 use super::gauges::{Gauges, Phase};
@@ -224,6 +224,7 @@ impl Runner {
     fn advance(&mut self, head: Progress) -> Result<(), Stop> {
         let replaying = self.parts.gauges.phase() == Phase::Replaying;
         let head = if replaying && self.applied < self.history { head.min(self.history) } else { head };
+        let stepwise = self.parts.store.is_stepwise();
         let (upto, limit) = match self.careful {
             Some((from, _)) if self.applied < from => (head.min(from), WINDOW_EVENTS),
             Some((_, until)) if self.applied < until => {
@@ -232,7 +233,7 @@ impl Runner {
             }
             _ => {
                 self.careful = None;
-                (head, WINDOW_EVENTS)
+                (head, if stepwise { 1 } else { WINDOW_EVENTS })
             }
         };
         let from = self.applied;
@@ -243,7 +244,7 @@ impl Runner {
             Ok(()) => {
                 self.applied = self.window.next;
                 self.measure();
-                if alone || self.is_time(head) { self.flush() } else { Ok(()) }
+                if alone || stepwise || self.is_time(head) { self.flush() } else { Ok(()) }
             }
             failed => failed,
         };
@@ -340,7 +341,11 @@ impl Runner {
             Phase::CatchingUp | Phase::Ready => Durability::Logged,
         };
         let mut pending = self.rows.pending();
-        self.parts.store.commit(&pending, self.applied, durability).map_err(Failure::storage)?;
+        self.parts.store.commit(&pending, self.applied, durability).map_err(|cause| match cause {
+            // The projector wrote what it said that it never would.
+            readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
+            cause => Failure::storage(cause),
+        })?;
         pending.clear();
         drop(pending);
         self.committed = self.applied;

@@ -1,5 +1,6 @@
 //! One version of a projection: its modules, its read model, and the thread that feeds it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -17,6 +18,7 @@ use super::error::Error;
 use super::gauges::{Gauges, Phase};
 use super::routes::Routes;
 use super::runner::{Command, End, Hold, Parts, Runner};
+use super::schemas::Schemas;
 use super::status::Fault;
 use super::upcasting::Chain;
 
@@ -60,6 +62,7 @@ pub struct Version {
 struct Content {
     projector: Arc<Module>,
     store: Arc<Store>,
+    schemas: Arc<Schemas>,
 }
 
 /// What a version tells its projection.
@@ -120,8 +123,23 @@ impl Version {
         self.content().map(|content| content.projector)
     }
 
+    /// What its named queries take and answer.
+    pub fn schemas(&self) -> Arc<Schemas> {
+        self.content().map(|content| content.schemas).unwrap_or_default()
+    }
+
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         Ok(self.content().map(|content| content.store.snapshot()).transpose()?)
+    }
+
+    /// What queries see, as it changes.
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.checkpoint.subscribe()
+    }
+
+    /// The keys of a table that were written after this; `None` if nobody remembers.
+    pub fn changed_since(&self, table: u16, progress: Progress) -> Option<BTreeSet<String>> {
+        self.content()?.store.changed_since(table, progress)
     }
 
     /// Waits until queries see a position.
@@ -150,6 +168,7 @@ impl Version {
         let Module::Projector { manifest, pre, .. } = &*modules.projector else {
             return Err(Failure::new(Category::Upcast, "the module is not a projector"));
         };
+        let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
         let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
         let store = match self.content() {
             Some(content) => content.store,
@@ -178,7 +197,7 @@ impl Version {
         if !was_ready {
             preflight(log, &runner)?;
         }
-        let content = Content { projector: Arc::clone(&modules.projector), store };
+        let content = Content { projector: Arc::clone(&modules.projector), store, schemas: Arc::new(schemas) };
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
         self.set_fault(None);
         if paused {

@@ -23,17 +23,39 @@ pub enum Error {
     Storage(#[from] rocksdb::Error),
     #[error("there is no table {table:?}; the tables are {}", known.join(", "))]
     UnknownTable { table: String, known: Vec<String> },
-    #[error("{what} cannot be served by one index of table {table:?}")]
-    NoIndex {
+    #[error("the keys of table {table:?} have no part {part:?}; {}", parts(known))]
+    UnknownPart { table: String, part: String, known: Vec<String> },
+    #[error(
+        "{what} of table {table:?} would read more than {entries} entries{}",
+        helpful.as_ref().map(|paths| format!("; an index on [{}] would serve it", paths.join(", "))).unwrap_or_default()
+    )]
+    BeyondBudget {
         table: String,
         what: String,
-        /// Each as `name(path, path)`.
-        available: Vec<String>,
+        entries: usize,
+        /// The paths of an index that would serve it.
+        helpful: Option<Vec<String>>,
     },
+    #[error(
+        "row {key:?} of table {table:?} has the same values as row {other:?} in the index {index:?}, which is unique"
+    )]
+    NotUnique { table: String, index: String, key: String, other: String },
     #[error("the filter {filter:?} is not valid: {why}")]
     InvalidFilter { filter: String, why: String },
     #[error("the order {order:?} is not valid: {why}")]
     InvalidOrder { order: String, why: String },
+    #[error("the selection {select:?} is not valid: {why}")]
+    InvalidSelect { select: String, why: String },
+    #[error("{figure:?} is not a figure")]
+    InvalidFigure { figure: String },
+    #[error("{fields} has more than {limit} values, which is more than a summary has")]
+    TooManyGroups { fields: String, limit: usize },
+    #[error("the query has more than {limit} rows, which is more than can be followed")]
+    TooManyRows { limit: usize },
     #[error("the cursor is not one of this query: {0}")]
     InvalidCursor(&'static str),
+}
+
+fn parts(known: &[String]) -> String {
+    if known.is_empty() { "they are not composite".to_owned() } else { format!("their parts are {}", known.join(", ")) }
 }

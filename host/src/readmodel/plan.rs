@@ -1,252 +1,356 @@
-//! How a list of rows is read: which index (or the keys themselves) serves its filters and its order.
+//! How a query finds its rows: by their keys or by an index, which ranges of it, in which direction, and what then has to
+//! be asked of the rows themselves.
 
-use std::fmt::Write;
-
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use std::ops::Range;
 
 use super::error::Error;
-use super::filter::{Filter, Operator};
-use super::{IndexSpec, TableSpec, keys, order, view};
+use super::filter::{Condition, Operator};
+use super::index::columns;
+use super::list::Order;
+use super::reader::escape_part;
+use super::spans::{Place, Spans, key_parts, spans};
+use super::view::{self, View};
+use super::{TableSpec, keys, order};
 
-/// Which rows of a table, in which order.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    pub table: String,
-    pub filters: Vec<Filter>,
-    pub order: Vec<Order>,
-    /// Rows of a page, at least 1.
-    pub limit: usize,
-    /// The `next` of the page before.
-    pub cursor: Option<String>,
+/// Ranges of one plan. Lists of values that give more are read as one range around them.
+const MAX_RANGES: usize = 200;
+
+/// Entries that are looked at to find out how many a candidate would read.
+const PROBED_ENTRIES: usize = 500;
+
+/// A way to read a table, worked out for one query.
+pub struct Plan<'a> {
+    /// The number of the index; `None` for the rows themselves.
+    pub index: Option<u16>,
+    places: Vec<Place>,
+    prefix: Vec<u8>,
+    /// In order, without overlaps.
+    pub ranges: Vec<Range<Vec<u8>>>,
+    pub reverse: bool,
+    /// Whether rows come in the order that the query wants.
+    pub ordered: bool,
+    /// What an entry does not tell.
+    pub residual: Vec<&'a Condition>,
+    /// How many places are bound to single values, and whether the next one is bound to a range.
+    narrow: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// The path of a field, or [`Filter::KEY`].
-    pub field: String,
-    pub descending: bool,
+/// What a plan is worked out for.
+pub struct Wanted<'a> {
+    pub ordinal: u16,
+    pub table: &'a TableSpec,
+    pub filter: &'a Condition,
+    pub order: &'a [Order],
 }
 
-impl Order {
-    /// Reads `flights.desc,origin` or `-flights`.
-    pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
-        let term = |term: &str| {
-            let (field, descending) = match (term.strip_prefix('-'), term.strip_suffix(".desc")) {
-                (Some(field), _) | (None, Some(field)) => (field, true),
-                (None, None) => (term.strip_suffix(".asc").unwrap_or(term), false),
-            };
-            Self { field: field.to_owned(), descending }
+impl<'a> Wanted<'a> {
+    /// The best plan.
+    pub fn best(&self, view: View<'_>) -> Result<Plan<'a>, Error> {
+        let mut plans: Vec<Plan<'a>> = self.candidates().collect();
+        let most = |plans: &[Plan<'_>], ordered: bool| {
+            plans.iter().filter(|plan| plan.ordered || !ordered).map(|plan| plan.narrow).max()
         };
-        let terms: Vec<_> = text.split(',').map(term).collect();
-        let invalid = |why: &str| Err(Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() });
-        match terms.first() {
-            _ if terms.iter().any(|term| term.field.is_empty()) => {
-                invalid("it takes fields, such as order=flights.desc")
-            }
-            Some(first) if terms.iter().any(|term| term.descending != first.descending) => {
-                invalid("an index is read forwards or backwards: all fields ascend, or all descend")
-            }
-            _ => Ok(terms),
+        let narrowest = most(&plans, false).unwrap_or(0);
+        let narrowest_ordered = most(&plans, true);
+        // Reading in order spares a sort, and ends with the page; a few rows are sorted sooner than many are passed over.
+        let few = narrowest_ordered.is_some_and(|ordered| ordered < narrowest) && {
+            let mut sizes = plans.iter().filter(|plan| plan.narrow == narrowest).map(|plan| plan.probe(view));
+            sizes.try_fold(false, |few, size| Ok::<_, Error>(few || size? < PROBED_ENTRIES))?
+        };
+        match narrowest_ordered.filter(|_| !few) {
+            Some(narrow) => plans.retain(|plan| plan.ordered && plan.narrow == narrow),
+            None => plans.retain(|plan| plan.narrow == narrowest),
         }
+        if plans.len() > 1 && narrowest > 0 {
+            let sizes = plans.iter().map(|plan| plan.probe(view)).collect::<Result<Vec<_>, _>>()?;
+            let mut sized: Vec<_> = sizes.into_iter().zip(plans).collect();
+            sized.sort_by_key(|(size, plan)| (*size, plan.residual.len()));
+            plans = sized.into_iter().map(|(_, plan)| plan).collect();
+        }
+        plans.into_iter().next().ok_or_else(|| Error::Corrupt(format!("table {:?} cannot be read", self.table.name)))
+    }
+
+    /// The plan by this index, or by key.
+    pub fn by(&self, index: Option<u16>) -> Option<Plan<'a>> {
+        let plans = self.candidates().filter(|plan| plan.index == index && plan.ordered);
+        plans.max_by_key(|plan| plan.narrow)
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = Plan<'a>> {
+        let by_key = self.plan(None, keys::rows(self.ordinal), vec![Place::Key]);
+        let parts = key_parts(self.table);
+        let by_parts = (!parts.is_empty()).then(|| self.plan(None, keys::rows(self.ordinal), parts)).flatten();
+        let by_index = (0..).zip(&self.table.indexes).filter_map(|(number, index)| {
+            let fields = columns(index).into_iter().map(Place::Field);
+            let places = fields.chain(std::iter::once(Place::Key)).collect();
+            self.plan(Some(number), keys::index(self.ordinal, number), places)
+        });
+        by_key.into_iter().chain(by_parts).chain(by_index)
+    }
+
+    /// `None` if this index cannot serve the query.
+    fn plan(&self, index: Option<u16>, prefix: Vec<u8>, places: Vec<Place>) -> Option<Plan<'a>> {
+        let conjuncts = self.filter.conjuncts();
+        let mut ranges = Ranges { starts: vec![prefix.clone()], ends: None };
+        let (mut fixed, mut narrow, mut met) = (Vec::new(), 0, vec![false; conjuncts.len()]);
+        for place in &places {
+            let is_array = matches!(place, Place::Field(column) if column.array.is_some());
+            let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, place)).collect();
+            let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, place));
+            let single = all.as_ref().is_some_and(|all| matches!(all.spans.as_slice(), [span] if span.point));
+            if is_array && (!single || ranges.ends.is_some()) {
+                return None;
+            }
+            fixed.push(single && ranges.ends.is_none());
+            let Some(all) = all.filter(|_| ranges.ends.is_none()) else {
+                ranges.close();
+                continue;
+            };
+            let points = all.spans.iter().all(|span| span.point);
+            narrow += if points { 2 } else { 1 };
+            let fits = ranges.add(place, &all);
+            // Where only one of several elements is looked up, or parts of keys are narrowed generously, rows are asked, too.
+            let tells = match place {
+                Place::Field(_) => !is_array || said.iter().flatten().count() == 1,
+                Place::Part { .. } => points,
+                Place::Key => true,
+            };
+            for (met, said) in met.iter_mut().zip(&said) {
+                *met |= fits && tells && said.as_ref().is_some_and(|said| said.exact);
+            }
+            if !points {
+                ranges.close();
+            }
+        }
+        let (ordered, reverse) = self.serves(&places, &fixed);
+        let residual = conjuncts.iter().zip(&met).filter(|(_, met)| !**met).map(|(condition, _)| condition).collect();
+        Some(Plan { index, places, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
+    }
+
+    /// Whether entries stand in the order that is wanted, and whether backwards.
+    fn serves(&self, places: &[Place], fixed: &[bool]) -> (bool, bool) {
+        let fixed_place =
+            |field: &str| places.iter().zip(fixed).any(|(place, fixed)| *fixed && place.is_ordered_by(field));
+        let mut free = places.iter().zip(fixed).filter(|(_, fixed)| !**fixed).map(|(place, _)| place);
+        let mut reverse = None;
+        for wanted in self.order.iter().filter(|wanted| !fixed_place(&wanted.field)) {
+            let Some(place) = free.next() else { return (true, reverse.unwrap_or(false)) };
+            if !place.is_ordered_by(&wanted.field) {
+                return (false, false);
+            }
+            let backwards = wanted.descending != matches!(place, Place::Field(column) if column.descending);
+            if *reverse.get_or_insert(backwards) != backwards {
+                return (false, false);
+            }
+            if matches!(place, Place::Key) {
+                break;
+            }
+        }
+        (true, reverse.unwrap_or(false))
     }
 }
 
-pub struct Plan<'a> {
-    table: &'a TableSpec,
-    /// The number of values before the key in an entry; `None` for the rows themselves.
-    pub index: Option<usize>,
-    pub filters: &'a [Filter],
-    /// The first key, and the first one after the last.
-    pub lower: Vec<u8>,
-    pub upper: Vec<u8>,
-    pub reverse: bool,
-    /// The entry where the page before ended.
-    pub after: Option<Vec<u8>>,
-    prefix: Vec<u8>,
-    fingerprint: [u8; 8],
+/// The ranges of entries, place by place.
+struct Ranges {
+    /// What the entries begin with, as far as all places are bound to single values.
+    starts: Vec<Vec<u8>>,
+    /// Once a place is not.
+    ends: Option<Vec<Range<Vec<u8>>>>,
 }
 
-/// One way to read a table: an index, or its keys.
-struct Candidate<'a> {
-    index: Option<(u16, &'a IndexSpec)>,
-    paths: Vec<&'a str>,
-    /// How many leading paths are bound to one value each.
-    bound: usize,
-    /// How many filters narrow what is read.
-    served: usize,
-}
-
-impl<'a> Plan<'a> {
-    pub fn new(ordinal: u16, table: &'a TableSpec, query: &'a ListQuery) -> Result<Self, Error> {
-        let indexes = (0..).zip(&table.indexes).map(|(number, index)| Some((number, index)));
-        let mut best: Option<Candidate<'a>> = None;
-        for index in std::iter::once(None).chain(indexes) {
-            let better = |candidate: &Candidate| best.as_ref().is_none_or(|best| candidate.served > best.served);
-            if let Some(candidate) = Candidate::new(index, query).filter(better) {
-                best = Some(candidate);
+impl Ranges {
+    /// Narrows to these values of the next place. `false` if that would be too many ranges, so that it only narrows.
+    fn add(&mut self, place: &Place, values: &Spans) -> bool {
+        let last = matches!(place, Place::Key | Place::Part { last: true, .. });
+        let points = values.spans.iter().all(|span| span.point);
+        let fits = self.starts.len() * values.spans.len() <= MAX_RANGES;
+        let mut ranges = Vec::new();
+        for start in &self.starts {
+            let all = values.spans.iter().map(|span| placed(place, &span.lower, &span.upper, span.point));
+            let mut all: Vec<_> = all.map(|range| joined(start, &range)).collect();
+            // Greater values stand first in a descending field.
+            all.sort_by(|a, b| a.start.cmp(&b.start));
+            match (fits, all.first(), all.last()) {
+                (false, Some(first), Some(last)) => ranges.push(first.start.clone()..last.end.clone()),
+                _ => ranges.extend(all),
             }
         }
-        let candidate = best.ok_or_else(|| no_index(table, query))?;
-        let prefix = match candidate.index {
-            None => keys::rows(ordinal),
-            Some((number, _)) => keys::index(ordinal, number),
-        };
-        let (lower, upper) = candidate.range(&prefix, &query.filters);
-        let mut plan = Self {
-            table,
-            index: candidate.index.map(|(_, index)| index.paths.len()),
-            filters: &query.filters,
-            lower,
-            upper,
-            reverse: query.order.first().is_some_and(|order| order.descending),
-            after: None,
-            fingerprint: fingerprint(table, &candidate, query),
-            prefix,
-        };
-        plan.after = query.cursor.as_deref().map(|cursor| plan.resume(cursor)).transpose()?;
-        Ok(plan)
+        if points && !last && fits {
+            self.starts = ranges.into_iter().map(|range| range.start).collect();
+        } else {
+            self.ends = Some(ranges);
+        }
+        fits
+    }
+
+    /// The next places are not narrowed.
+    fn close(&mut self) {
+        if self.ends.is_none() {
+            self.ends = Some(self.starts.iter().map(|start| start.clone()..keys::after(start)).collect());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Range<Vec<u8>>> {
+        self.close();
+        let mut ranges = self.ends.unwrap_or_default();
+        ranges.sort_by(|a, b| a.start.cmp(&b.start));
+        // Parts of keys are narrowed generously: what overlaps becomes one.
+        let mut merged: Vec<Range<Vec<u8>>> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.start < last.end => last.end = range.end.max(std::mem::take(&mut last.end)),
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
+}
+
+fn joined(start: &[u8], range: &Range<Vec<u8>>) -> Range<Vec<u8>> {
+    [start, &range.start].concat()..[start, &range.end].concat()
+}
+
+/// Where values from `lower` to `upper` stand at a place.
+fn placed(place: &Place, lower: &[u8], upper: &[u8], point: bool) -> Range<Vec<u8>> {
+    match place {
+        Place::Field(column) if column.descending => {
+            let inverted = |bytes: &[u8]| keys::after(&bytes.iter().map(|byte| !byte).collect::<Vec<_>>());
+            if point {
+                // A point is all that begins with one encoding, so its start has to be just that.
+                let start: Vec<u8> = lower.iter().map(|byte| !byte).collect();
+                let end = keys::after(&start);
+                return start..end;
+            }
+            inverted(upper)..inverted(lower)
+        }
+        Place::Part { last: false, .. } => {
+            let text = |bytes: &[u8]| escape_part(&String::from_utf8_lossy(bytes)).into_bytes();
+            if point {
+                let start = [text(lower).as_slice(), b"/"].concat();
+                let end = keys::after(&start);
+                return start..end;
+            }
+            // Escaping changes the order: only bounds without what it escapes are bounds of keys.
+            let plain = |bytes: &[u8]| !bytes.iter().any(|byte| matches!(byte, b'%' | b'/' | 0xff));
+            let start = if plain(lower) { lower.to_vec() } else { Vec::new() };
+            let end = if plain(upper) { part_end(upper) } else { vec![0xff] };
+            start..end
+        }
+        Place::Part { last: true, .. } if point => {
+            let start = escape_part(&String::from_utf8_lossy(lower)).into_bytes();
+            let end = [start.as_slice(), &[0]].concat();
+            start..end
+        }
+        Place::Part { last: true, .. } => Vec::new()..vec![0xff],
+        Place::Field(_) | Place::Key => lower.to_vec()..upper.to_vec(),
+    }
+}
+
+/// After all keys whose part is not above `upper`. A shorter part that `upper` begins with is below it, but with the slash
+/// that ends it, it can stand behind it: `p/` comes after `p-q/`.
+fn part_end(upper: &[u8]) -> Vec<u8> {
+    let behind = |length: &usize| upper.get(*length).is_some_and(|next| *next <= b'/');
+    let shortest = (0..upper.len()).find(behind).unwrap_or(upper.len());
+    [upper.get(..shortest).unwrap_or_default(), b"0"].concat()
+}
+
+impl Plan<'_> {
+    /// How many entries it would read, up to [`PROBED_ENTRIES`].
+    fn probe(&self, view: View<'_>) -> Result<usize, Error> {
+        let mut found = 0;
+        for range in &self.ranges {
+            let mut entries = view.iterate(&range.start, &range.end, false);
+            while found < PROBED_ENTRIES && entries.current().is_some() {
+                found += 1;
+                entries.advance();
+            }
+            entries.end()?;
+        }
+        Ok(found)
     }
 
     /// The row's key that an entry stands for.
-    pub fn row_key(&self, entry: &[u8]) -> Result<String, Error> {
-        let Some(values) = self.index else { return view::row_key(entry).map(str::to_owned) };
-        let damaged = || Error::Corrupt(format!("an index entry of table {:?} makes no sense", self.table.name));
+    pub fn row_key<'e>(&self, entry: &'e [u8]) -> Result<&'e str, Error> {
+        if self.index.is_none() {
+            return view::row_key(entry);
+        }
+        let damaged = || Error::Corrupt(format!("the index entry {} makes no sense", hex::encode(entry)));
         let mut rest = entry.get(keys::INDEX_PREFIX_BYTES..).ok_or_else(damaged)?;
-        for _ in 0..values {
-            rest = order::length(rest).and_then(|length| rest.get(length..)).ok_or_else(damaged)?;
-        }
-        std::str::from_utf8(rest).map(str::to_owned).map_err(|_| damaged())
-    }
-
-    pub fn accepts(&self, key: &str, row: &Value) -> bool {
-        let mut filters = self.filters.iter();
-        filters.all(|filter| match filter.field.as_str() {
-            Filter::KEY => filter.accepts(&Value::String(key.to_owned())),
-            path => filter.accepts(order::at(row, path)),
-        })
-    }
-
-    /// An opaque text that leads back to behind this entry.
-    pub fn cursor(&self, entry: &[u8]) -> String {
-        let rest = entry.get(self.prefix.len()..).unwrap_or_default();
-        hex::encode([&self.fingerprint, rest].concat())
-    }
-
-    fn resume(&self, cursor: &str) -> Result<Vec<u8>, Error> {
-        let bytes = hex::decode(cursor).map_err(|_| Error::InvalidCursor("it is damaged"))?;
-        let (fingerprint, rest) = bytes.split_at_checked(8).ok_or(Error::InvalidCursor("it is damaged"))?;
-        if fingerprint != self.fingerprint {
-            return Err(Error::InvalidCursor("its filters, order or table were others"));
-        }
-        Ok([&self.prefix, rest].concat())
-    }
-}
-
-/// What has to be the same for a cursor to make sense, whatever the version of the projection.
-fn fingerprint(table: &TableSpec, candidate: &Candidate<'_>, query: &ListQuery) -> [u8; 8] {
-    let paths = candidate.index.map(|(_, index)| &index.paths);
-    let text = format!("{:?} {paths:?} {:?} {:?}", table.name, query.filters, query.order);
-    let digest = Sha256::digest(text.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(digest.get(..8).unwrap_or(&[0; 8]));
-    first
-}
-
-impl<'a> Candidate<'a> {
-    /// `None` if it cannot serve this query.
-    fn new(index: Option<(u16, &'a IndexSpec)>, query: &ListQuery) -> Option<Self> {
-        let mut paths: Vec<&str> = match index {
-            None => Vec::new(),
-            Some((_, index)) => index.paths.iter().map(String::as_str).collect(),
-        };
-        // Whatever the index, its entries stand by key in the end.
-        paths.push(Filter::KEY);
-        if !query.filters.iter().all(|filter| paths.contains(&filter.field.as_str())) {
-            return None;
-        }
-        let is_bound = |path: &&&str| {
-            query.filters.iter().any(|filter| filter.field == **path && matches!(filter.operator, Operator::Equal(_)))
-        };
-        let bound = paths.iter().take_while(is_bound).count();
-        let next =
-            paths.get(bound).map_or(0, |path| query.filters.iter().filter(|filter| filter.field == *path).count());
-        // What is bound to one value can stand anywhere in an order.
-        let (fixed, free) = paths.split_at_checked(bound)?;
-        let mut wanted = query.order.iter().map(|order| order.field.as_str()).filter(|field| !fixed.contains(field));
-        let mut free = free.iter();
-        if !wanted.all(|field| free.next() == Some(&field)) {
-            return None;
-        }
-        let served = bound + next;
-        let useless = served == 0 && !query.filters.is_empty();
-        (!useless).then_some(Self { index, paths, bound, served })
-    }
-
-    /// The entries that can match. Bounds are wide where an encoding is short of its value: rows are looked at anyway.
-    fn range(&self, prefix: &[u8], filters: &[Filter]) -> (Vec<u8>, Vec<u8>) {
-        let encode = |path: &str, value: &Value| {
-            let mut bytes = Vec::new();
-            match value {
-                // The key stands last, and as it is.
-                Value::String(key) if path == Filter::KEY => bytes.extend_from_slice(key.as_bytes()),
-                _ => order::encode(value, &mut bytes),
+        for place in &self.places {
+            if let Place::Field(column) = place {
+                let length = order::length(rest, column.descending).ok_or_else(damaged)?;
+                rest = rest.get(length..).ok_or_else(damaged)?;
             }
-            bytes
+        }
+        std::str::from_utf8(rest).map_err(|_| damaged())
+    }
+
+    /// What distinguishes an entry from the others of this index.
+    pub fn within<'e>(&self, entry: &'e [u8]) -> &'e [u8] {
+        entry.get(self.prefix.len()..).unwrap_or_default()
+    }
+
+    /// Goes on behind an entry of the page before.
+    pub fn resume(&mut self, within: &[u8]) {
+        let last = [self.prefix.as_slice(), within].concat();
+        if self.reverse {
+            self.ranges.retain(|range| range.start < last);
+            if let Some(range) = self.ranges.last_mut() {
+                range.end = last.min(std::mem::take(&mut range.end));
+            }
+        } else {
+            let behind = [last.as_slice(), &[0]].concat();
+            self.ranges.retain(|range| range.end > behind);
+            if let Some(range) = self.ranges.first_mut() {
+                range.start = behind.max(std::mem::take(&mut range.start));
+            }
+        }
+    }
+}
+
+/// The index that would serve a query, as it is declared: fields that are one value first, then the order, or a range.
+pub fn helpful(wanted: &Wanted<'_>) -> Option<Vec<String>> {
+    let (mut bound, mut ranges) = (Vec::new(), Vec::new());
+    for condition in wanted.filter.conjuncts() {
+        let Condition::Test(test) = condition else { continue };
+        let path = match &test.operator {
+            _ if test.negated || test.field == super::KEY || test.field.starts_with("key.") => continue,
+            Operator::Equal(_) | Operator::Is(_) => &mut bound,
+            Operator::Contains(value) if value.is_array() => {
+                bound.push(format!("{}[]", test.field));
+                continue;
+            }
+            Operator::In(_) if !test.field.contains("[]") => &mut bound,
+            Operator::Like(pattern) if pattern.prefix().0.is_empty() => continue,
+            Operator::Contains(_) => continue,
+            _ if test.field.contains("[]") => continue,
+            _ => &mut ranges,
         };
-        let mut fixed = prefix.to_vec();
-        for path in self.paths.iter().take(self.bound) {
-            let equal = filters.iter().find_map(|filter| match &filter.operator {
-                Operator::Equal(value) if filter.field == *path => Some(value),
-                _ => None,
-            });
-            fixed.extend_from_slice(&equal.map(|value| encode(path, value)).unwrap_or_default());
-        }
-        let mut lower = fixed.clone();
-        let mut upper = keys::after(&fixed);
-        if self.bound == self.paths.len() {
-            // One row: the key itself is the bound.
-            upper = [fixed.as_slice(), &[0]].concat();
-        }
-        let Some(path) = self.paths.get(self.bound) else { return (lower, upper) };
-        let from = |value: &Value| [fixed.as_slice(), &encode(path, value)].concat();
-        let to = |value: &Value| keys::after(&from(value));
-        for filter in filters.iter().filter(|filter| filter.field == *path) {
-            let (start, end) = match &filter.operator {
-                Operator::Greater(value) | Operator::GreaterOrEqual(value) => (Some(from(value)), None),
-                Operator::Less(value) | Operator::LessOrEqual(value) => (None, Some(to(value))),
-                Operator::In(values) => (values.iter().map(from).min(), values.iter().map(to).max()),
-                Operator::StartsWith(start) if *path == Filter::KEY => {
-                    let start = [fixed.as_slice(), start.as_bytes()].concat();
-                    (Some(start.clone()), Some(keys::after(&start)))
-                }
-                Operator::StartsWith(start) => (Some(text_start(from(&Value::String(start.clone())))), None),
-                Operator::Equal(_) | Operator::NotEqual(_) => (None, None),
-            };
-            lower = start.map_or_else(|| lower.clone(), |start| lower.clone().max(start));
-            upper = end.map_or_else(|| upper.clone(), |end| upper.clone().min(end));
-        }
-        (lower, upper)
+        path.push(test.field.clone());
     }
+    let sign = |order: &Order| if order.descending { format!("-{}", order.field) } else { order.field.clone() };
+    let by_order: Vec<String> = wanted.order.iter().filter(|order| order.field != super::KEY).map(sign).collect();
+    let rest = if by_order.is_empty() { ranges.into_iter().take(1).collect() } else { by_order };
+    let mut paths: Vec<String> = Vec::new();
+    for path in bound.into_iter().chain(rest) {
+        if !paths.iter().any(|known| known.trim_start_matches('-') == path.trim_start_matches('-')) {
+            paths.push(path);
+        }
+    }
+    (!paths.is_empty()).then_some(paths)
 }
 
-/// An encoded text without its end: what all texts that begin so begin with.
-fn text_start(mut encoded: Vec<u8>) -> Vec<u8> {
-    encoded.truncate(encoded.len().saturating_sub(2));
-    encoded
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn no_index(table: &TableSpec, query: &ListQuery) -> Error {
-    let mut what = String::new();
-    let fields: Vec<_> = query.filters.iter().map(|filter| filter.field.as_str()).collect();
-    if !fields.is_empty() {
-        let _ = write!(what, "a filter on {}", fields.join(" and "));
+    #[test]
+    fn a_part_below_a_bound_stands_before_its_end() {
+        let parts = ["2013", "2013-05", "2013-05-01", "a", "a-b", "a.c", "ab", "b", "a b"];
+        for upper in parts {
+            for part in parts.iter().filter(|part| **part <= upper) {
+                assert!(format!("{part}/x").as_bytes() < part_end(upper.as_bytes()).as_slice(), "{part} <= {upper}");
+            }
+        }
     }
-    if !query.order.is_empty() {
-        let and = if what.is_empty() { "" } else { " with " };
-        let order: Vec<_> = query.order.iter().map(|order| order.field.as_str()).collect();
-        let _ = write!(what, "{and}an order by {}", order.join(", "));
-    }
-    let available = table.indexes.iter().map(|index| format!("{}({})", index.name, index.paths.join(", "))).collect();
-    Error::NoIndex { table: table.name.clone(), what, available }
 }

@@ -9,13 +9,8 @@ use sha2::{Digest as _, Sha256};
 use crate::event::Progress;
 
 use super::error::Error;
-use super::plan::{ListQuery, Plan};
-use super::store::parse;
 use super::view::{Entries, View};
 use super::{KeyRange, TableSpec, Writes, keys};
-
-/// Entries that one page looks at: a filter that matches few of them ends the page early, with a cursor.
-const VISITED_ENTRIES: usize = 20_000;
 
 type Pinned<'a> = rocksdb::Snapshot<'a>;
 
@@ -32,21 +27,6 @@ pub struct Snapshot {
     cell: Cell,
     tables: Arc<[TableSpec]>,
     checkpoint: Progress,
-}
-
-/// A row: its key, and the JSON text that the projector wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub key: String,
-    pub json: String,
-}
-
-/// Some rows of a list. May be empty although more follow.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Page {
-    pub rows: Vec<Row>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<String>,
 }
 
 impl Snapshot {
@@ -93,45 +73,6 @@ impl Snapshot {
         self.view().scan(table, range, limit, max_bytes, &Writes::default())
     }
 
-    /// Rows by an index or by key, a page of them.
-    pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        let (ordinal, table) = self.table(&query.table)?;
-        let plan = Plan::new(ordinal, table, query)?;
-        let view = self.view();
-        let mut entries = view.iterate(&plan.lower, &plan.upper, plan.reverse);
-        if let Some(after) = &plan.after {
-            entries.beyond(after);
-        }
-        let mut page = Page { rows: Vec::new(), next: None };
-        let mut visited = 0;
-        let mut last = Vec::new();
-        while let Some((entry, value)) = entries.current() {
-            if page.rows.len() == query.limit || visited == VISITED_ENTRIES {
-                page.next = Some(plan.cursor(&last));
-                return Ok(page);
-            }
-            visited += 1;
-            let key = plan.row_key(entry)?;
-            let json = match plan.index {
-                None => value.to_vec(),
-                Some(_) => view.get_many(ordinal, &[&key])?.pop().flatten().ok_or_else(|| {
-                    Error::Corrupt(format!(
-                        "an index of table {:?} names row {key:?}, which does not exist",
-                        table.name
-                    ))
-                })?,
-            };
-            last.clear();
-            last.extend_from_slice(entry);
-            if plan.filters.is_empty() || plan.accepts(&key, &parse(&table.name, &key, &json)?) {
-                page.rows.push(Row { json: text(&table.name, &key, json)?, key });
-            }
-            entries.advance();
-        }
-        entries.end()?;
-        Ok(page)
-    }
-
     /// All rows of a table in the order of their keys (which stand after [`keys::ROW_PREFIX_BYTES`]).
     pub(super) fn rows(&self, table: u16) -> Entries<'_> {
         let prefix = keys::rows(table);
@@ -158,11 +99,7 @@ impl Snapshot {
         Ok(digest.finalize().into())
     }
 
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         View::new(self.cell.borrow_owner(), Some(self.cell.borrow_dependent()))
     }
-}
-
-fn text(table: &str, key: &str, row: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} of table {table:?} is not UTF-8")))
 }

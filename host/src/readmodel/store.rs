@@ -1,21 +1,25 @@
 //! The writing side of a read model: rows, index entries and the checkpoint, in one commit.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
 
 use crate::event::Progress;
 use crate::storage::{Storage, ensure_space};
 
+use super::changes::Changes;
 use super::error::Error;
+use super::index::Indexes;
 use super::snapshot::Snapshot;
+use super::unique::Unique;
 use super::view::View;
 use super::writes::Write;
-use super::{KeyRange, TableSpec, Writes, keys, order};
+use super::{KeyRange, TableSpec, Writes, keys};
 
 /// The layout of this database. Another one is refused, never guessed at.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Rows whose old index entries are looked up at once.
 const LOOKUP_ROWS: usize = 1_000;
@@ -35,6 +39,8 @@ pub enum Durability {
 pub struct Store {
     db: Arc<DB>,
     tables: Arc<[TableSpec]>,
+    indexes: Vec<Indexes>,
+    changes: Mutex<Changes>,
 }
 
 impl Store {
@@ -63,7 +69,15 @@ impl Store {
             }
             Some(_) => {}
         }
-        Ok(Self { db: Arc::new(db), tables: tables.into() })
+        let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
+        let changes = Mutex::new(Changes::new(View::new(&db, None).checkpoint()?));
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes })
+    }
+
+    /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
+    /// in batches.
+    pub fn is_stepwise(&self) -> bool {
+        self.indexes.iter().any(Indexes::has_unique)
     }
 
     pub fn tables(&self) -> &Arc<[TableSpec]> {
@@ -97,12 +111,14 @@ impl Store {
         ensure_space(self.db.path())?;
         let mut batch = WriteBatch::default();
         for (table, rows) in writes.tables() {
-            let spec = self.tables.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
-            if !spec.indexes.is_empty() {
+            let indexes = self.indexes.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
+            if !indexes.is_empty() {
                 let rows: Vec<_> = rows.iter().map(|(key, row)| (&**key, row)).collect();
+                let mut unique = Unique::default();
                 for rows in rows.chunks(LOOKUP_ROWS) {
-                    self.index(&mut batch, table, spec, rows)?;
+                    self.index(&mut batch, indexes, rows, &mut unique)?;
                 }
+                unique.check(self.view(), indexes.name())?;
             }
             for (key, row) in rows {
                 match row {
@@ -112,31 +128,51 @@ impl Store {
             }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
+        self.remember(writes, progress, durability);
         let mut options = WriteOptions::default();
         options.disable_wal(durability == Durability::UntilFlushed);
         Ok(self.db.write_opt(batch, &options)?)
+    }
+
+    /// Before the commit can be seen, so that whoever sees it finds what it changed.
+    fn remember(&self, writes: &Writes, progress: Progress, durability: Durability) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        match durability {
+            Durability::UntilFlushed => changes.forget(progress),
+            Durability::Logged => changes.add(progress, writes),
+        }
+    }
+
+    /// The keys of a table that commits after this one wrote; `None` if that is too long ago to be remembered.
+    pub fn changed_since(&self, table: u16, progress: Progress) -> Option<BTreeSet<String>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).since(table, progress)
     }
 
     /// Brings the index entries of rows from what they were to what they will be.
     fn index(
         &self,
         batch: &mut WriteBatch,
-        table: u16,
-        spec: &TableSpec,
+        indexes: &Indexes,
         rows: &[(&str, &Write)],
+        unique: &mut Unique,
     ) -> Result<(), Error> {
         let names: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
-        let old = self.get_many(table, &names)?;
+        let old = self.get_many(indexes.table(), &names)?;
         for ((key, new), old) in rows.iter().zip(old) {
-            let mut outdated = entries(table, spec, key, old.as_deref())?;
-            for entry in entries(table, spec, key, new.as_deref())? {
+            let mut outdated = indexes.entries(key, old.as_deref())?.all;
+            let entries = indexes.entries(key, new.as_deref())?;
+            unique.take(key, entries.unique);
+            for entry in entries.all {
                 match outdated.iter().position(|old| *old == entry) {
                     Some(kept) => drop(outdated.swap_remove(kept)),
                     None => batch.put(entry, b""),
                 }
             }
             for entry in outdated {
-                batch.delete(entry);
+                batch.delete(&entry);
+                if indexes.has_unique() {
+                    unique.release(entry);
+                }
             }
         }
         Ok(())
@@ -159,21 +195,6 @@ impl Store {
 
 pub fn unknown_ordinal(table: u16) -> Error {
     Error::Corrupt(format!("table number {table} does not exist"))
-}
-
-/// The index entries of a row.
-fn entries(table: u16, spec: &TableSpec, key: &str, row: Option<&[u8]>) -> Result<Vec<Vec<u8>>, Error> {
-    let Some(row) = row else { return Ok(Vec::new()) };
-    let row = parse(&spec.name, key, row)?;
-    let entry = |(ordinal, index): (u16, &super::IndexSpec)| {
-        let mut bytes = keys::index(table, ordinal);
-        for path in &index.paths {
-            order::encode(order::at(&row, path), &mut bytes);
-        }
-        bytes.extend_from_slice(key.as_bytes());
-        bytes
-    };
-    Ok((0..).zip(&spec.indexes).map(entry).collect())
 }
 
 pub fn parse(table: &str, key: &str, row: &[u8]) -> Result<serde_json::Value, Error> {

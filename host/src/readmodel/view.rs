@@ -137,18 +137,6 @@ impl Entries<'_> {
         if self.reverse { self.iterator.prev() } else { self.iterator.next() }
     }
 
-    /// Goes to what comes after this key, in the direction of this iterator.
-    pub fn beyond(&mut self, key: &[u8]) {
-        if self.reverse {
-            self.iterator.seek_for_prev(key)
-        } else {
-            self.iterator.seek(key)
-        }
-        if self.iterator.key() == Some(key) {
-            self.advance();
-        }
-    }
-
     /// Whether the end was the end, and not trouble.
     pub fn end(&self) -> Result<(), Error> {
         Ok(self.iterator.status()?)

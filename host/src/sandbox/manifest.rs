@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::event::EventType;
-use crate::readmodel::{IndexSpec, TableSpec};
+use crate::readmodel::{Column, IndexSpec, TableSpec};
 
 use super::bindings::projector::kinora::engine::types as wit;
 use super::bindings::{projector, upcaster};
@@ -57,6 +57,12 @@ pub struct ProjectorManifest {
 pub struct NamedQuery {
     pub name: String,
     pub description: String,
+    /// A JSON Schema of its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<serde_json::Value>,
+    /// A JSON Schema of its answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<serde_json::Value>,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -193,29 +199,46 @@ impl Checker<'_> {
         }
         self.text("key description", &table.key)?;
         self.count("indexes", table.indexes.len())?;
-        let mut indexes = Vec::new();
-        for index in table.indexes {
-            self.name("index", &index.name)?;
-            let valid =
-                |path: &String| !path.is_empty() && path.len() <= TEXT_BYTES && path.split('.').all(|f| !f.is_empty());
-            if index.paths.is_empty()
-                || index.paths.len() > self.limits.manifest_entries
-                || !index.paths.iter().all(valid)
-            {
-                return Err(Error::Manifest(format!(
-                    "index {:?} of table {:?} has no valid paths",
-                    index.name, table.name
-                )));
-            }
-            indexes.push(IndexSpec { name: index.name, paths: index.paths });
-        }
+        let indexes = table.indexes.into_iter().map(|index| self.index(&table.name, index));
+        let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
         distinct(&format!("index of table {:?}", table.name), indexes.iter().map(|index| index.name.clone()))?;
-        Ok(TableSpec { name: table.name, key: table.key, indexes })
+        let spec = TableSpec { name: table.name, key: table.key, indexes, history: table.history };
+        distinct(&format!("key part of table {:?}", spec.name), spec.parts().map(str::to_owned))?;
+        Ok(spec)
+    }
+
+    fn index(&self, table: &str, index: projector::Index) -> Result<IndexSpec, Error> {
+        self.name("index", &index.name)?;
+        let invalid =
+            |why: &str| Err(Error::Manifest(format!("index {:?} of table {table:?} is not valid: {why}", index.name)));
+        if index.paths.is_empty() || index.paths.len() > self.limits.manifest_entries {
+            return invalid("it has no paths, or too many");
+        }
+        if index.paths.iter().any(|path| path.len() > TEXT_BYTES) {
+            return invalid("a path is too long");
+        }
+        if let Some(why) = index.paths.iter().find_map(|path| Column::problem(path)) {
+            return invalid(why);
+        }
+        let columns: Vec<_> = index.paths.iter().map(|path| Column::new(path)).collect();
+        if columns.iter().filter(|column| column.array.is_some()).count() > 1 {
+            return invalid("one of its paths may lead through an array, not several");
+        }
+        distinct(&format!("path of index {:?}", index.name), columns.into_iter().map(|column| column.path))?;
+        Ok(IndexSpec { name: index.name, paths: index.paths, unique: index.unique })
     }
 
     fn query(&self, query: projector::NamedQuery) -> Result<NamedQuery, Error> {
         self.name("query", &query.name)?;
         self.text("description", &query.description)?;
-        Ok(NamedQuery { name: query.name, description: query.description })
+        let schema = |what: &str, text: Option<String>| {
+            let Some(text) = text else { return Ok(None) };
+            self.text(what, &text)?;
+            let invalid = |cause| Error::Manifest(format!("{what} of query {:?} is not JSON: {cause}", query.name));
+            serde_json::from_str(&text).map(Some).map_err(invalid)
+        };
+        let arguments = schema("argument schema", query.arguments)?;
+        let answer = schema("answer schema", query.answer)?;
+        Ok(NamedQuery { name: query.name, description: query.description, arguments, answer })
     }
 }

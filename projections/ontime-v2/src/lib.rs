@@ -168,9 +168,9 @@ impl Projector for OnTime {
             .index(ROUTES, "by_mean_arrival_delay", &["mean_arrival_delay"])
             .table(AIRCRAFT, "tail number")
             .index(AIRCRAFT, "by_flights", &["flights"])
-            .table(AIRCRAFT_FLIGHTS, "tail number/scheduled departure (UTC)/carrier and flight")
-            .table(ROUTE_DAYS, "date (UTC)/origin-destination")
-            .query("worst-routes", worst_routes::DESCRIPTION)
+            .table(AIRCRAFT_FLIGHTS, "tailnum/scheduled_at/flight")
+            .table(ROUTE_DAYS, "date/route")
+            .query_with("worst-routes", worst_routes::DESCRIPTION, worst_routes::ARGUMENTS, worst_routes::ANSWER)
     }
 
     fn apply(&mut self, event: &Event<'_>, rows: &mut Rows) -> Result<(), Fault> {

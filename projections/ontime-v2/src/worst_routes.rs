@@ -10,6 +10,26 @@ use crate::{ROUTE_DAYS, RouteDay, ratio};
 pub const DESCRIPTION: &str = "Routes by mean arrival delay between two dates (UTC), the worst first. \
     Arguments: from (included) and to (not included), such as 2013-01-01; limit (10); min_flights (1).";
 
+/// What it takes, as a JSON Schema: the host refuses anything else, and says why.
+pub const ARGUMENTS: &str = r#"{
+    "type": "object",
+    "required": ["from", "to"],
+    "properties": {
+        "from": {"type": "string", "minLength": 10, "maxLength": 10},
+        "to": {"type": "string", "minLength": 10, "maxLength": 10},
+        "limit": {"type": "integer", "minimum": 0},
+        "min_flights": {"type": "integer", "minimum": 0}
+    },
+    "additionalProperties": false
+}"#;
+
+/// What it answers.
+pub const ANSWER: &str = r#"{
+    "type": "object",
+    "required": ["from", "to", "routes"],
+    "properties": {"routes": {"type": "array", "items": {"type": "object", "required": ["route", "flights", "cancelled"]}}}
+}"#;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {

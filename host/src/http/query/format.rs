@@ -1,0 +1,185 @@
+//! Rows as JSON, as lines of JSON, or as CSV.
+
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::value::RawValue;
+
+use crate::http::problem::Problem;
+use crate::readmodel::{Page, Row, Selection, fields};
+
+use super::invalid;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    /// A row each line.
+    Lines,
+    Csv,
+}
+
+const LINES: &str = "application/x-ndjson";
+const CSV: &str = "text/csv";
+
+impl Format {
+    pub fn accepted(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        let format = kinds.find_map(|kind| match kind {
+            LINES | "application/jsonl" => Some(Self::Lines),
+            CSV => Some(Self::Csv),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        });
+        format.unwrap_or(Self::Json)
+    }
+
+    pub fn named(name: &str) -> Result<Self, Problem> {
+        match name {
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Lines),
+            "csv" => Ok(Self::Csv),
+            _ => Err(invalid(format!("format={name} is none of json, ndjson and csv"))),
+        }
+    }
+}
+
+pub fn page(
+    format: Format,
+    page: Page,
+    select: Option<&Selection>,
+    next: Option<&str>,
+    total: Option<u64>,
+) -> Result<Response, Problem> {
+    let mut rows = page.rows;
+    if let Some(select) = select {
+        for row in &mut rows {
+            row.json = select.apply(&row.json).map_err(damaged)?;
+        }
+    }
+    let (kind, body) = match format {
+        Format::Json => ("application/json", json(&rows, next, total)?.into_bytes()),
+        Format::Lines => (LINES, lines(&rows)?.into_bytes()),
+        Format::Csv => (CSV, csv(&rows)?),
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+fn damaged(cause: impl std::fmt::Display) -> Problem {
+    Problem::new(500, "internal", format!("a row is damaged: {cause}"))
+}
+
+fn quoted(text: &str) -> Result<String, Problem> {
+    serde_json::to_string(text).map_err(damaged)
+}
+
+/// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
+pub fn push_row(row: &Row, body: &mut String) -> Result<(), Problem> {
+    body.extend([r#"{"key":"#, &quoted(&row.key)?, r#","row":"#, &row.json, "}"]);
+    Ok(())
+}
+
+fn capacity(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.json.len() + row.key.len() + 32).sum::<usize>() + 64
+}
+
+/// `{"rows": [{"key", "row"}], "next", "count"}`.
+fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<String, Problem> {
+    let mut body = String::with_capacity(capacity(rows));
+    body.push_str(r#"{"rows":["#);
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        push_row(row, &mut body)?;
+    }
+    let next = next.map_or_else(|| Ok("null".to_owned()), quoted)?;
+    body.extend([r#"],"next":"#, &next]);
+    if let Some(total) = total {
+        body.extend([r#","count":"#, &total.to_string()]);
+    }
+    body.push('}');
+    Ok(body)
+}
+
+fn lines(rows: &[Row]) -> Result<String, Problem> {
+    let mut body = String::with_capacity(capacity(rows));
+    for row in rows {
+        push_row(row, &mut body)?;
+        body.push('\n');
+    }
+    Ok(body)
+}
+
+/// The key, and a column for each field that a row of the page has, nested ones with dots. Arrays stay JSON.
+fn csv(rows: &[Row]) -> Result<Vec<u8>, Problem> {
+    let mut columns: Vec<String> = Vec::new();
+    let mut table = Vec::new();
+    for row in rows {
+        let mut cells = Vec::new();
+        flatten("", &row.json, &mut cells)?;
+        for (name, _) in &cells {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+        table.push((&row.key, cells));
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(std::iter::once("key").chain(columns.iter().map(String::as_str))).map_err(damaged)?;
+    for (key, cells) in table {
+        let cell = |column: &String| cells.iter().find(|(name, _)| name == column).map_or("", |(_, cell)| cell);
+        writer.write_record(std::iter::once(key.as_str()).chain(columns.iter().map(cell))).map_err(damaged)?;
+    }
+    writer.into_inner().map_err(damaged)
+}
+
+fn flatten(path: &str, json: &str, cells: &mut Vec<(String, String)>) -> Result<(), Problem> {
+    for (name, value) in fields(json).map_err(damaged)?.unwrap_or_default() {
+        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        if value.get().starts_with('{') {
+            flatten(&path, value.get(), cells)?;
+        } else {
+            cells.push((path, cell(value)?));
+        }
+    }
+    Ok(())
+}
+
+/// A text without its quotes, nothing for null, and JSON otherwise.
+fn cell(value: &RawValue) -> Result<String, Problem> {
+    match value.get() {
+        "null" => Ok(String::new()),
+        text if text.starts_with('"') => serde_json::from_str(text).map_err(damaged),
+        other => Ok(other.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn row(key: &str, json: &str) -> Row {
+        Row { key: key.into(), json: json.into() }
+    }
+
+    #[test]
+    fn a_table_of_csv_has_all_fields_of_its_rows() {
+        let rows = [
+            row("a", r#"{"n": 1, "delay": {"mean": 1.5, "by": [1, 2]}, "s": "x, \"y\""}"#),
+            row("b,c", r#"{"new": true, "n": null}"#),
+        ];
+        let text = String::from_utf8(csv(&rows).unwrap()).unwrap();
+        let expected = "key,n,delay.mean,delay.by,s,new\na,1,1.5,\"[1, 2]\",\"x, \"\"y\"\"\",\n\"b,c\",,,,,true\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_first_kind_that_is_known_is_taken() {
+        let accepted =
+            |accept: &'static str| Format::accepted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));
+        assert_eq!(accepted("text/html, text/csv;q=0.9"), Format::Csv);
+        assert_eq!(accepted("application/x-ndjson"), Format::Lines);
+        assert_eq!(accepted("*/*"), Format::Json);
+    }
+}

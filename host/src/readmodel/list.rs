@@ -1,0 +1,371 @@
+//! Lists of rows: a page of those that pass a filter, in an order.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::Error;
+use super::filter::{Condition, KEY};
+use super::plan::{Plan, Wanted, helpful};
+use super::reader::Reader;
+use super::snapshot::Snapshot;
+use super::walk::{Found, Walk};
+use super::{TableSpec, order};
+
+/// How much a query may read.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Budget {
+    /// Entries that a page looks at, unless the client asks for a scan: some hundredths of a second.
+    pub list_entries: usize,
+    /// Rows that a count or statistics look at, unless the client asks for a scan: some tenths of a second.
+    pub total_entries: usize,
+    /// Entries that any query looks at when a scan was asked for: some seconds. A list goes on from there.
+    pub scan_entries: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { list_entries: 20_000, total_entries: 200_000, scan_entries: 5_000_000 }
+    }
+}
+
+/// Rows that are read and asked at once.
+const BATCH_ROWS: usize = 128;
+
+/// Which rows of a table, in which order.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    pub table: String,
+    pub filter: Condition,
+    pub order: Vec<Order>,
+    /// Rows of a page, at least 1.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+    /// Whether it may read more than it should.
+    pub scan: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The path of a field, or [`KEY`].
+    pub field: String,
+    pub descending: bool,
+}
+
+impl Order {
+    /// Reads `flights.desc,origin` or `-flights`.
+    pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
+        let term = |term: &str| {
+            let (field, descending) = match (term.strip_prefix('-'), term.strip_suffix(".desc")) {
+                (Some(field), _) | (None, Some(field)) => (field, true),
+                (None, None) => (term.strip_suffix(".asc").unwrap_or(term), false),
+            };
+            let invalid = |why: &str| Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() };
+            match field {
+                "" => Err(invalid("it takes fields, such as order=flights.desc,origin")),
+                field if field.contains("[]") => Err(invalid("an array has no place in an order")),
+                _ => Ok(Self { field: field.to_owned(), descending }),
+            }
+        };
+        text.split(',').map(term).collect()
+    }
+}
+
+/// A row: its key, and the JSON text that the projector wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub key: String,
+    pub json: String,
+}
+
+/// Some rows of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<Row>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// How a query was, or would be, answered.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Explanation {
+    /// The index that is read; none for the rows themselves, by key.
+    pub index: Option<String>,
+    /// What that index is ordered by.
+    pub paths: Vec<String>,
+    /// How many ranges of it.
+    pub ranges: usize,
+    pub backwards: bool,
+    /// Whether the rows themselves are asked, as the index alone does not tell.
+    pub filters_rows: bool,
+    /// Whether rows are collected and sorted, as they do not come in the order that is wanted.
+    pub sorts: bool,
+    /// Entries that were looked at for this page, and rows that it has.
+    pub entries_visited: usize,
+    pub rows: usize,
+    pub budget_entries: usize,
+    /// Why there is no answer, if there is none.
+    pub refused: Option<String>,
+    /// The paths of an index that would serve this query, if it is not served by one alone.
+    pub helpful_index: Option<Vec<String>>,
+}
+
+/// Where a page ended.
+enum Cursor {
+    /// Behind this entry of an index, or of the rows.
+    Entry { index: [u8; 4], within: Vec<u8> },
+    /// Behind the row with these values.
+    Sorted(Vec<u8>),
+}
+
+const ENTRY: u8 = 1;
+const SORTED: u8 = 2;
+
+impl ListQuery {
+    fn budget(&self) -> usize {
+        let budget = Budget::default();
+        if self.scan { budget.scan_entries } else { budget.list_entries }
+    }
+
+    /// What has to be the same for a cursor to make sense, whatever the version of the projection.
+    fn fingerprint(&self) -> [u8; 8] {
+        digest(&format!("{:?} {:?} {:?}", self.table, self.filter, self.order))
+    }
+
+    fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let damaged = || Error::InvalidCursor("it is damaged");
+        let bytes = hex::decode(cursor).map_err(|_| damaged())?;
+        let (fingerprint, rest) = bytes.split_first_chunk::<8>().ok_or_else(damaged)?;
+        if *fingerprint != self.fingerprint() {
+            return Err(Error::InvalidCursor("its filters, order or table were others"));
+        }
+        match rest.split_first() {
+            Some((&ENTRY, rest)) => {
+                let (index, within) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+                Ok(Some(Cursor::Entry { index: *index, within: within.to_vec() }))
+            }
+            Some((&SORTED, rest)) => Ok(Some(Cursor::Sorted(rest.to_vec()))),
+            _ => Err(damaged()),
+        }
+    }
+
+    fn write_cursor(&self, cursor: &Cursor) -> String {
+        let mut bytes = self.fingerprint().to_vec();
+        match cursor {
+            Cursor::Entry { index, within } => {
+                bytes.push(ENTRY);
+                bytes.extend_from_slice(index);
+                bytes.extend_from_slice(within);
+            }
+            Cursor::Sorted(values) => {
+                bytes.push(SORTED);
+                bytes.extend_from_slice(values);
+            }
+        }
+        hex::encode(bytes)
+    }
+}
+
+fn digest<const N: usize>(text: &str) -> [u8; N] {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut first = [0; N];
+    first.iter_mut().zip(digest).for_each(|(first, byte)| *first = byte);
+    first
+}
+
+/// Tells an index from others by what it is ordered by: its number can change from version to version.
+fn index_digest(table: &TableSpec, index: Option<u16>) -> [u8; 4] {
+    digest(&format!("{:?}", index.and_then(|index| table.indexes.get(usize::from(index))).map(|index| &index.paths)))
+}
+
+impl Snapshot {
+    /// A page of rows.
+    pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
+        self.list_explained(query, &mut Explanation::default())
+    }
+
+    /// A page of rows, and how it was found.
+    pub fn list_explained(&self, query: &ListQuery, explanation: &mut Explanation) -> Result<Page, Error> {
+        let (ordinal, table) = self.table(&query.table)?;
+        let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
+        let cursor = query.read_cursor()?;
+        let plan = match &cursor {
+            Some(Cursor::Entry { index, within }) => {
+                let numbers = (0..).zip(&table.indexes).map(|(number, _)| Some(number));
+                let mut same = std::iter::once(None).chain(numbers).filter(|n| index_digest(table, *n) == *index);
+                let gone = || Error::InvalidCursor("the index that it leads through is not there any more");
+                let mut plan = same.find_map(|number| wanted.by(number)).ok_or_else(gone)?;
+                plan.resume(within);
+                plan
+            }
+            _ => wanted.best(self.view())?,
+        };
+        let after = match cursor {
+            Some(Cursor::Sorted(values)) => Some(values),
+            _ => None,
+        };
+        let sorts = !plan.ordered || after.is_some();
+        explanation.describe(table, &plan, sorts, query.budget());
+        let page = if sorts {
+            self.sorted(&wanted, &plan, query, after.as_deref(), explanation)
+        } else {
+            self.in_order(&wanted, &plan, query, explanation)
+        };
+        if sorts || explanation.filters_rows {
+            explanation.helpful_index = helpful(&wanted).filter(|paths| *paths != explanation.paths);
+        }
+        match &page {
+            Ok(page) => explanation.rows = page.rows.len(),
+            Err(refused) => explanation.refused = Some(refused.to_string()),
+        }
+        page
+    }
+
+    /// Rows as the plan reads them.
+    fn in_order(
+        &self,
+        wanted: &Wanted<'_>,
+        plan: &Plan<'_>,
+        query: &ListQuery,
+        explanation: &mut Explanation,
+    ) -> Result<Page, Error> {
+        let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
+        let mut walk = Walk::new(self.view(), plan);
+        let mut page = Page { rows: Vec::new(), next: None };
+        loop {
+            let missing = query.limit - page.rows.len();
+            let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
+            let mut found = walk.rows(wanted.ordinal, batch)?.into_iter();
+            explanation.entries_visited = walk.visited;
+            let mut last = Vec::new();
+            for Found { entry, key, row } in found.by_ref() {
+                last = entry;
+                if plan.residual.is_empty() || reader.read(&key, &row)?.is_some() {
+                    page.rows.push(Row { json: text(wanted.table, &key, row)?, key });
+                }
+                if page.rows.len() == query.limit {
+                    break;
+                }
+            }
+            let full = page.rows.len() == query.limit;
+            if found.len() == 0 && walk.is_at_end()? {
+                return Ok(page);
+            }
+            let exhausted = walk.visited >= query.budget();
+            if exhausted && !full && !query.scan {
+                return Err(beyond_budget(wanted, query.budget()));
+            }
+            if full || exhausted {
+                let (index, within) = (index_digest(wanted.table, plan.index), plan.within(&last).to_vec());
+                page.next = Some(query.write_cursor(&Cursor::Entry { index, within }));
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The first rows of all that pass, after `after`: by the values of the order, then by key.
+    fn sorted(
+        &self,
+        wanted: &Wanted<'_>,
+        plan: &Plan<'_>,
+        query: &ListQuery,
+        after: Option<&[u8]>,
+        explanation: &mut Explanation,
+    ) -> Result<Page, Error> {
+        let mut reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
+        let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
+        let sources = sources.collect::<Result<Vec<_>, Error>>()?;
+        let mut walk = Walk::new(self.view(), plan);
+        // One more than fits, to know whether another page follows.
+        let mut first: BTreeMap<Vec<u8>, (String, Vec<u8>)> = BTreeMap::new();
+        loop {
+            let found = walk.rows(wanted.ordinal, BATCH_ROWS)?;
+            explanation.entries_visited = walk.visited;
+            if found.is_empty() {
+                break;
+            }
+            for Found { key, row, .. } in found {
+                let Some(values) = reader.read(&key, &row)? else { continue };
+                let mut place = Vec::new();
+                for (source, descending) in &sources {
+                    order::encode_directed(&values.value(source), *descending, &mut place);
+                }
+                place.extend_from_slice(key.as_bytes());
+                let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
+                if !beyond && after.is_none_or(|after| place.as_slice() > after) {
+                    first.insert(place, (key, row));
+                    if first.len() > query.limit + 1 {
+                        first.pop_last();
+                    }
+                }
+            }
+            if walk.visited >= query.budget() && !walk.is_at_end()? {
+                return Err(beyond_budget(wanted, query.budget()));
+            }
+        }
+        let mut next = None;
+        if first.len() > query.limit {
+            first.pop_last();
+            next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
+        }
+        let row = |(key, row): (String, Vec<u8>)| Ok(Row { json: text(wanted.table, &key, row)?, key });
+        Ok(Page { rows: first.into_values().map(row).collect::<Result<_, Error>>()?, next })
+    }
+
+    /// How many rows pass the filter, whatever the limit.
+    pub fn count(&self, query: &ListQuery) -> Result<u64, Error> {
+        let (ordinal, table) = self.table(&query.table)?;
+        let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
+        let plan = wanted.best(self.view())?;
+        let mut walk = Walk::new(self.view(), &plan);
+        let budget = if query.scan { Budget::default().scan_entries } else { Budget::default().total_entries };
+        let mut count = 0;
+        if plan.residual.is_empty() {
+            count = walk.count(budget)?;
+        } else {
+            let reader = Reader::new(table, plan.residual.iter().copied())?;
+            while walk.visited < budget {
+                let found = walk.rows(ordinal, BATCH_ROWS)?;
+                if found.is_empty() {
+                    break;
+                }
+                for Found { key, row, .. } in found {
+                    count += usize::from(reader.read(&key, &row)?.is_some());
+                }
+            }
+        }
+        if !walk.is_at_end()? {
+            return Err(beyond_budget(&wanted, budget));
+        }
+        Ok(count as u64)
+    }
+}
+
+/// Says which index would help.
+pub fn beyond_budget(wanted: &Wanted<'_>, entries: usize) -> Error {
+    let mut fields = Vec::new();
+    wanted.filter.visit(&mut |test| fields.push(test.field.as_str()));
+    fields.extend(wanted.order.iter().map(|order| order.field.as_str()));
+    fields.dedup();
+    let what = if fields.is_empty() { "this".to_owned() } else { fields.join(", ") };
+    Error::BeyondBudget { table: wanted.table.name.clone(), what, entries, helpful: helpful(wanted) }
+}
+
+pub fn text(table: &TableSpec, key: &str, row: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} of table {:?} is not UTF-8", table.name)))
+}
+
+impl Explanation {
+    fn describe(&mut self, table: &TableSpec, plan: &Plan<'_>, sorts: bool, budget: usize) {
+        let index = plan.index.and_then(|index| table.indexes.get(usize::from(index)));
+        self.index = index.map(|index| index.name.clone());
+        self.paths = index.map_or_else(|| vec![KEY.to_owned()], |index| index.paths.clone());
+        self.ranges = plan.ranges.len();
+        self.backwards = plan.reverse;
+        self.filters_rows = !plan.residual.is_empty();
+        self.sorts = sorts;
+        self.budget_entries = budget;
+    }
+}
