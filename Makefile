@@ -1,10 +1,10 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log crash fuzz
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-rollout crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-MODULES := departures ontime-v1 ontime-v2 hostile members renaming
+MODULES := departures ontime-v1 ontime-v2 hostile members renaming tally
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
@@ -41,6 +41,9 @@ bench: build modules ## Measure, each against its limit, and print medians and s
 bench-log: build ## Measure the log against the disk, the HTTP server, UmaDB and PostgreSQL (LARGE=10000000: also a log of so many events)
 	./.setup/peers
 	cargo bench --profile release --locked --workspace --bench log
+
+bench-rollout: build modules ## Measure differences and switches (ROWS and ROUNDS choose)
+	cargo bench --profile release --locked --workspace --bench rollout
 
 crash: build ## Kill a host under load, CRASHES times (1000), and look for what is missing
 	CRASHES=$${CRASHES:-1000} cargo test --release --locked --workspace --test crash -- --nocapture

@@ -70,6 +70,59 @@ fn a_rollout_from_the_first_event_to_the_way_back() {
     assert!(done(&host, &["modules", "show", "-o", "json", &digest(&host)[..8]]).contains(r#""state":"ready""#));
 }
 
+#[test]
+fn what_a_rollout_asks_for_and_leaves_behind_can_be_read_on_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let modules = target().join("modules");
+    let module = |name: &str| modules.join(format!("{name}.wasm")).to_str().unwrap().to_owned();
+    let (hostile, tally, renaming) = (module("hostile"), module("tally"), module("renaming"));
+    for stream in ["a", "b"] {
+        done(&host, &["append", stream, "--type", "Count", "--data", r#"{"n":5}"#]);
+    }
+    let dry = done(&host, &["deploy", "counts", "--module", &hostile, "--dry-run"]);
+    assert!(dry.contains("Count       1      2  handled") && dry.contains("2 events, of which 2 concern it"), "{dry}");
+    done(&host, &["deploy", "counts", "--module", &hostile, "--promote", "when-ready", "--wait"]);
+
+    let gated = ["deploy", "counts", "--module", &tally, "--reviewed", "--bound", "*:removed=0", "--wait"];
+    done(&host, &gated);
+    let (code, gates, stderr) = kinora(&host, &["gates", "counts"]);
+    assert_eq!(code, 3, "{gates}{stderr}");
+    assert!(gates.contains("reviewed    closed  nobody has said yet"), "{gates}");
+    assert_eq!(kinora(&host, &["promote", "counts"]).0, 3);
+    done(&host, &["review", "counts", "2", "--actor", "ada", "--reason", "the new fields are right"]);
+    assert!(done(&host, &["gates", "counts", "2"]).contains("difference  passed"));
+    assert_eq!(done(&host, &["promote", "counts", "--actor", "ada"]), "counts: version 1 standby, version 2 live\n");
+    let history = done(&host, &["history", "counts"]);
+    assert!(history.contains("VersionReviewed  2        ada     the new fields are right"), "{history}");
+    assert!(history.contains("VersionPromoted  1 -> 2   ada"), "{history}");
+
+    let all = done(&host, &["diff", "counts", "--from", "1", "--to", "2", "--all"]);
+    assert!(
+        all.contains("~ counts a\n") && all.contains("+ counts ~all\n") && all.ends_with("3 rows differ\n"),
+        "{all}"
+    );
+    let lines =
+        done(&host, &["diff", "counts", "--from", "1", "--to", "2", "--all", "--after", "counts/a", "-o", "json"]);
+    assert_eq!(lines.lines().count(), 1 + 2 + 1);
+    let events = done(&host, &["diff", "counts", "--from", "1", "--to", "2", "--row", "counts/b"]);
+    assert!(events.contains(r#"1  b Count/1  {"n":5,"filler":""}"#), "{events}");
+    assert_eq!(
+        done(&host, &["set", "counts", "--retain", "0", "--on-fault", "stale"]),
+        "counts: retain 0, on fault stale\n"
+    );
+    assert_eq!(done(&host, &["set", "counts", "--retain", "all"]), "counts: retain all, on fault stale\n");
+    assert_eq!(kinora(&host, &["rollback", "counts"]).0, 3, "nothing is retained to go back to");
+
+    done(&host, &["append", "c", "--type", "Text", "--data", "17"]);
+    let upcast = done(&host, &["upcasters", "dry-run", &renaming]);
+    assert!(upcast.contains(r#"->  Count/1  {"n":17}"#), "{upcast}");
+    done(&host, &["append", "c", "--type", "Counted", "--data", "{}"]);
+    assert_eq!(kinora(&host, &["upcasters", "dry-run", &renaming]).0, 5);
+    let (code, _, stderr) = kinora(&host, &["deploy", "counts", "--module", &hostile]);
+    assert!(code == 3 && stderr.contains("Text schema 1 (1 event, the first at position"), "{stderr}");
+}
+
 fn digest(host: &Host) -> String {
     let modules: Value = serde_json::from_str(&done(host, &["modules", "-o", "json"])).unwrap();
     modules["modules"][0]["digest"].as_str().unwrap().to_owned()

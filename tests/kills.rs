@@ -17,7 +17,8 @@ const ALL: usize = 250_000;
 /// Rows of every table, and where they come from.
 async fn rows(api: &Api) -> Vec<(String, Vec<(String, Value)>)> {
     let model = api.get("read-models/ontime").await;
-    assert_eq!(model.position, Some(ALL as u64 - 1));
+    // The host's own events stand behind those of the feed, or among them.
+    assert!(model.position.unwrap() >= ALL as u64 - 1, "{model:?}");
     let mut tables = Vec::new();
     for table in model.body["tables"].as_array().unwrap() {
         let name = table["name"].as_str().unwrap();

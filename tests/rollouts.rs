@@ -21,8 +21,9 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
 
     let digest = api.upload(module("hostile")).await;
     assert_eq!(api.deploy("counts", &digest, &[]).await, 1);
-    let status = api.until_state("counts", 1, "ready").await;
-    assert_eq!((status["checkpoint"].clone(), status["lag"].clone()), (json!(2), json!(0)));
+    // The log also has what the host has to say: that a version was deployed.
+    let status = api.until_caught_up("counts", 1).await;
+    assert_eq!((status["checkpoint"].clone(), status["state"].clone()), (json!(3), json!("ready")));
     let unpromoted = api.get("read-models/counts/counts/a").await;
     assert_eq!((unpromoted.status, unpromoted.body["title"].as_str()), (409, Some("nothing live")));
     assert_eq!(
@@ -33,13 +34,13 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
     let promoted = api.post("projections/counts/versions/1/promote", json!({})).await;
     assert_eq!((promoted.status, promoted.body["live"].clone()), (200, json!(1)));
 
-    let row = api.get("read-models/counts/counts/a").await;
-    assert_eq!(row, Answer { status: 200, version: Some(1), position: Some(2), body: json!({"n": 3, "filler": ""}) });
+    let row = api.get("read-models/counts/counts/a?min_position=4").await;
+    assert_eq!(row, Answer { status: 200, version: Some(1), position: Some(4), body: json!({"n": 3, "filler": ""}) });
     let position = count(&api, "a", &[4]).await.body["last_position"].as_u64().unwrap();
     let row = api.get(&format!("read-models/counts/counts/a?min_position={position}")).await;
-    assert_eq!((row.position, row.body["n"].clone()), (Some(3), json!(7)), "it reads its own writes");
+    assert_eq!((row.position, row.body["n"].clone()), (Some(5), json!(7)), "it reads its own writes");
     let late = api.get("read-models/counts/counts/a?min_position=99&timeout=0.05").await;
-    assert_eq!((late.status, late.body["position"].clone()), (503, json!(3)));
+    assert_eq!((late.status, late.body["position"].clone()), (503, json!(5)));
 
     let listed = api.get("read-models/counts/counts?order=n.desc&n=gt.7").await;
     assert_eq!(listed.body, json!({"rows": [{"key": "b", "row": {"n": 10, "filler": ""}}], "next": null}));
@@ -49,9 +50,9 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
     assert_eq!((total.status, total.body["title"].as_str()), (500, Some("query stopped")));
 
     assert_eq!(api.deploy("counts", &digest, &[]).await, 2);
-    api.until_state("counts", 2, "ready").await;
+    api.until_caught_up("counts", 2).await;
     let diff = api.get("projections/counts/diff?from=1&to=2").await.body;
-    assert_eq!((diff["position"].clone(), diff["tables"][0]["unchanged"].clone()), (json!(3), json!(2)));
+    assert_eq!((diff["position"].clone(), diff["tables"][0]["unchanged"].clone()), (json!(6), json!(2)));
     let stale = api.post("projections/counts/versions/2/promote", json!({"expected_live": 2})).await;
     assert_eq!((stale.status, stale.body["live"].clone()), (409, json!(1)));
     let promoted = api.post("projections/counts/versions/2/promote", json!({"expected_live": 1})).await;
@@ -67,7 +68,7 @@ async fn a_version_replays_goes_live_follows_the_log_and_gives_way_to_the_next()
 
     let metrics = api.client.get(format!("{}/metrics", api.url)).send().await.unwrap().text().await.unwrap();
     for line in [
-        "kinora_log_events 5",
+        "kinora_log_events 10",
         r#"kinora_version_live{projection="counts",version="1"} 1"#,
         r#"kinora_version_state{projection="counts",version="2",state="standby"} 1"#,
         r#"kinora_http_requests_total{route="/v1/projections/{name}/rollback",method="POST",status="200"} 1"#,
@@ -104,17 +105,17 @@ async fn everything_is_as_it_was_after_a_restart() {
     let api = host.api();
     let first = api.get("read-models/counts/counts/a").await;
     assert_eq!((first.status, first.version), (200, Some(1)), "it answers from its first moment on: {first:?}");
-    count(&api, "a", &[3]).await;
+    let last = count(&api, "a", &[3]).await.body["last_position"].as_u64().unwrap();
     api.until_state("counts", 1, "live").await;
     api.until_state("counts", 2, "paused").await;
-    let row = api.get("read-models/counts/counts/a?min_position=2").await;
-    assert_eq!((row.version, row.position, row.body["n"].clone()), (Some(1), Some(2), json!(6)));
+    let row = api.get(&format!("read-models/counts/counts/a?min_position={last}")).await;
+    assert_eq!((row.version, row.body["n"].clone()), (Some(1), json!(6)));
     let paused = api.get("read-models/counts/counts/a?version=2").await;
-    assert_eq!((paused.position, paused.body["n"].clone()), (Some(1), json!(3)));
+    assert!(paused.position.unwrap() < last && paused.body["n"] == 3, "{paused:?}");
     api.post("projections/counts/versions/2/resume", json!({})).await;
     api.until_caught_up("counts", 2).await;
     let resumed = api.get("read-models/counts/counts/a?version=2").await;
-    assert_eq!((resumed.position, resumed.body["n"].clone()), (Some(2), json!(6)));
+    assert!(resumed.position.unwrap() >= last && resumed.body["n"] == 6, "{resumed:?}");
 }
 
 #[tokio::test]
@@ -133,14 +134,18 @@ async fn an_event_that_cannot_be_handled_stops_its_version_with_all_before_it_co
         let events = json!([
             {"type": "Count", "data": {"n": 4}}, {"type": kind, "data": {}}, {"type": "Count", "data": {"n": 8}}
         ]);
-        assert_eq!(api.post("streams/a/events", events).await.status, 201);
+        let appended = api.post("streams/a/events", events).await;
+        let bad = appended.body["first_position"].as_u64().unwrap() + 1;
         for _ in 0..2 {
             let status = api.until_state("counts", 1, "faulted").await;
             let fault = &status["fault"];
-            assert_eq!((&fault["position"], &fault["event_type"]), (&json!(3), &json!(kind)), "{status}");
-            assert_eq!(status["checkpoint"], json!(2));
-            let row = api.get("read-models/counts/counts/a").await;
-            assert_eq!((row.version, row.body["n"].clone()), (Some(1), json!(7)), "{kind}: it still answers");
+            assert_eq!((&fault["position"], &fault["event_type"]), (&json!(bad), &json!(kind)), "{status}");
+            assert_eq!(status["checkpoint"], json!(bad - 1));
+            let refused = api.get("read-models/counts/counts/a").await;
+            assert_eq!((refused.status, refused.body["title"].as_str()), (503, Some("version faulted")), "{refused:?}");
+            assert_eq!((&refused.body["state"], &refused.body["fault"]), (&json!("faulted"), fault));
+            let row = api.get("read-models/counts/counts/a?stale=true").await;
+            assert_eq!((row.version, row.body["n"].clone()), (Some(1), json!(7)), "{kind}: all before it is there");
             assert_eq!(api.client.get(format!("{}/readyz", api.url)).send().await.unwrap().status(), 503);
             // It starts from its checkpoint, and stops where it stopped.
             api.post("projections/counts/versions/1/resume", json!({})).await;
@@ -161,23 +166,20 @@ async fn a_type_or_schema_that_nobody_knows_is_a_fault_never_a_skip() {
     api.deploy("counts", &digest, &[]).await;
     api.until_state("counts", 1, "ready").await;
     let events = json!([{"type": "Count", "data": {"n": 2}}, {"type": "Count", "schema": 2, "data": {}}]);
-    assert_eq!(api.post("streams/a/events", events).await.status, 201);
+    let bad = api.post("streams/a/events", events).await.body["last_position"].clone();
     let status = api.until_state("counts", 1, "faulted").await;
     let fault = &status["fault"];
-    assert_eq!(
-        (&fault["category"], &fault["position"], &fault["schema"]),
-        (&json!("unknown-event"), &json!(2), &json!(2))
-    );
+    assert_eq!((&fault["category"], &fault["position"], &fault["schema"]), (&json!("unknown-event"), &bad, &json!(2)));
     assert!(fault["message"].as_str().unwrap().contains("schema 1 only"), "{fault}");
-    assert_eq!(status["checkpoint"], json!(1), "what came before is there");
+    assert_eq!(status["checkpoint"], json!(bad.as_u64().unwrap() - 1), "what came before is there");
 
-    api.deploy("counts", &digest, &[]).await;
-    let status = api.until_state("counts", 2, "faulted").await;
-    assert_eq!(
-        (&status["fault"]["position"], &status["checkpoint"]),
-        (&json!(2), &Value::Null),
-        "found before the replay"
-    );
+    let refused = api.post("projections/counts/versions", json!({"module": digest})).await;
+    assert_eq!((refused.status, refused.body["title"].as_str()), (422, Some("gaps")), "found before anything runs");
+    let gap = &refused.body["gaps"][0];
+    assert_eq!((&gap["type"], &gap["schema"], &gap["count"]), (&json!("Count"), &json!(2), &json!(1)), "{refused:?}");
+    assert_eq!(gap["first_position"], bad);
+    assert!(gap["why"].as_str().unwrap().contains("schema 1 only"), "{gap}");
+    assert_eq!(api.get("projections/counts").await.body["versions"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -253,17 +255,15 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
         .map(|_| {
             let (api, stop) = (api.clone(), std::sync::Arc::clone(&stop));
             tokio::spawn(async move {
-                let (mut versions, mut position) = (Vec::new(), 0);
+                let (mut versions, mut seen) = (Vec::new(), 0);
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     let answer = api.get("read-models/counts/counts/a").await;
                     assert_eq!(answer.status, 200, "{answer:?}");
-                    // Each event adds one, so the row says at which position it was.
-                    assert_eq!(answer.body["n"].as_u64(), answer.position.map(|position| position + 1), "{answer:?}");
-                    position = position.max(answer.position.unwrap());
+                    seen = seen.max(answer.body["n"].as_u64().unwrap());
                     versions.push(answer.version.unwrap());
                 }
                 versions.dedup();
-                (versions, position)
+                (versions, seen)
             })
         })
         .collect();
@@ -279,8 +279,8 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for client in asking {
-        let (versions, position) = client.await.unwrap();
-        assert_eq!(position, 20, "the last event was seen");
+        let (versions, seen) = client.await.unwrap();
+        assert_eq!(seen, 21, "the last event was seen");
         assert!(versions.len() > 3, "{versions:?}");
     }
 }
@@ -309,7 +309,7 @@ async fn what_openapi_describes_is_there_and_what_the_readme_lists_is_described(
     for path in ["/v1/transactions", "/v1/modules", "/v1/limits", "/healthz", "/readyz", "/metrics"] {
         assert!(readme.contains(path) && paths.contains_key(path), "{path}");
     }
-    for segment in ["promote", "pause", "resume", "retire"] {
+    for segment in ["gates", "review", "promote", "pause", "resume", "retry", "abort", "retire"] {
         assert!(paths.contains_key(&format!("/v1/projections/{{name}}/versions/{{version}}/{segment}")), "{segment}");
     }
     // Every reference leads somewhere.

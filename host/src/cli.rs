@@ -6,14 +6,18 @@ mod backup;
 mod client;
 mod deploy;
 mod diff;
+mod gates;
+mod history;
 mod log;
 mod modules;
 mod output;
+mod preflight;
 mod progress;
 mod query;
 mod rollout;
 mod status;
 mod tail;
+mod upcasters;
 
 use std::process::ExitCode;
 
@@ -33,6 +37,12 @@ pub struct Global {
     /// How data is written: for people, or one JSON document a line
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
+    /// Who does it, for the history [default: the user]
+    #[arg(long, global = true, env = "KINORA_ACTOR", value_name = "NAME")]
+    actor: Option<String>,
+    /// Why, for the history
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -40,16 +50,23 @@ pub enum Command {
     Deploy(deploy::Arguments),
     Status(status::Arguments),
     Diff(diff::Arguments),
+    Gates(gates::Arguments),
+    Review(rollout::Review),
     Promote(rollout::Promote),
     Rollback(rollout::Rollback),
     Pause(rollout::OfVersion),
     Resume(rollout::OfVersion),
+    Retry(rollout::OfVersion),
+    Abort(rollout::OfVersion),
     Retire(rollout::OfVersion),
+    Set(rollout::Set),
+    History(history::Arguments),
     Query(query::Arguments),
     Append(append::Arguments),
     Tail(tail::Arguments),
     Modules(modules::Arguments),
     Backup(backup::Arguments),
+    Upcasters(upcasters::Arguments),
     Log(log::Arguments),
 }
 
@@ -80,6 +97,18 @@ struct Faulted {
     fault: Fault,
 }
 
+/// Events that an upcaster cannot take along.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} events cannot be upcast: a version with these upcasters would stop at the first of them")]
+struct NotUpcast {
+    failed: u64,
+}
+
+/// Not an error of the command, but something that a script wants to know.
+#[derive(Debug, thiserror::Error)]
+#[error("a gate is closed, so the version would not be promoted")]
+struct GatesClosed;
+
 /// Runs a command against a host.
 pub fn run(global: Global, command: Command) -> ExitCode {
     let result = execute(global, command);
@@ -91,7 +120,8 @@ pub fn run(global: Global, command: Command) -> ExitCode {
             ExitCode::from(match error.downcast_ref::<Error>() {
                 Some(Error::Refused(_)) => code::REFUSED,
                 Some(Error::Unreachable { .. } | Error::Lost { .. }) => code::UNREACHABLE,
-                _ if error.is::<Faulted>() => code::FAULTED,
+                _ if error.is::<Faulted>() || error.is::<NotUpcast>() => code::FAULTED,
+                _ if error.is::<GatesClosed>() => code::REFUSED,
                 _ => code::OTHER,
             })
         }
@@ -99,7 +129,8 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 }
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
-    let client = Client::new(global.url)?;
+    let actor = global.actor.or_else(|| std::env::var("USER").ok());
+    let client = Client::new(global.url, actor.as_deref(), global.reason.as_deref())?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -111,10 +142,17 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Rollback(arguments) => rollout::rollback(&client, &mut output, arguments).await,
             Command::Pause(version) => rollout::change(&client, &mut output, version, "pause").await,
             Command::Resume(version) => rollout::change(&client, &mut output, version, "resume").await,
+            Command::Gates(arguments) => gates::run(&client, &mut output, arguments).await,
+            Command::Review(arguments) => rollout::review(&client, &mut output, arguments).await,
+            Command::Retry(version) => rollout::change(&client, &mut output, version, "retry").await,
+            Command::Abort(version) => rollout::change(&client, &mut output, version, "abort").await,
+            Command::Set(arguments) => rollout::set(&client, &mut output, arguments).await,
+            Command::History(arguments) => history::run(&client, &mut output, arguments).await,
             Command::Retire(version) => rollout::change(&client, &mut output, version, "retire").await,
             Command::Query(arguments) => query::run(&client, &mut output, arguments).await,
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
+            Command::Upcasters(arguments) => upcasters::run(&client, &mut output, arguments).await,
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
             Command::Log(arguments) => log::run(&client, &mut output, arguments).await,

@@ -2,14 +2,19 @@
 //!
 //! This module never touches RocksDB: it parses, calls the log and the projections, and formats.
 
+mod actor;
 mod append;
 mod backups;
 mod caller;
 mod claims;
 mod cloudevents;
+mod deploy;
+mod diff;
+mod diff_rows;
 mod encode;
 pub mod fuzz;
 mod health;
+mod history;
 mod large;
 mod modules;
 mod ndjson;
@@ -17,17 +22,22 @@ mod page;
 mod problem;
 mod query;
 mod read;
+mod reserved;
 mod rollouts;
+mod session;
 mod stats;
 mod subscribe;
+mod upcasters;
 mod wire;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::http::{HeaderMap, Uri, header};
-use axum::response::Json;
+use axum::middleware::Next;
+use axum::response::{Json, Response};
 use axum::routing::{get, post};
 use serde_json::value::RawValue;
 
@@ -46,12 +56,24 @@ const OPENAPI: &str = include_str!("http/openapi.json");
 
 /// What the handlers work on.
 #[derive(Clone)]
-struct Host {
+struct Host(Arc<Parts>);
+
+/// They are behind one pointer, since a host is cloned for each request and each layer that it goes through.
+struct Parts {
     log: Log,
     projections: Arc<Projections>,
     /// `None`: this host makes none.
     backups: Option<Arc<Backups>>,
     requests: health::Requests,
+    bodies: large::Bodies,
+}
+
+impl Deref for Host {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<Host> for Log {
@@ -71,9 +93,10 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
-    let deploy = post(rollouts::deploy).layer(DefaultBodyLimit::max(module_bytes));
+    let deployment = post(deploy::deploy).layer(DefaultBodyLimit::max(module_bytes));
     let upload = get(modules::list).post(modules::upload).layer(DefaultBodyLimit::max(module_bytes));
-    let host = Host { log, projections, backups, requests: health::Requests::default() };
+    let bodies = large::Bodies::new(body_bytes.max(module_bytes));
+    let host = Host(Arc::new(Parts { log, projections, backups, requests: health::Requests::default(), bodies }));
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
@@ -83,16 +106,26 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .route("/v1/backups", get(backups::list).post(backups::create))
         .route("/v1/modules", upload)
         .route("/v1/modules/{digest}", get(modules::show).delete(modules::remove))
+        .route("/v1/modules/{digest}/uses", get(upcasters::uses))
+        .route("/v1/upcasters/dry-run", post(upcasters::dry_run))
+        .route("/v1/upcasters/follow", post(upcasters::follow))
         .route("/v1/projections", get(rollouts::list))
-        .route("/v1/projections/{name}", get(rollouts::show))
-        .route("/v1/projections/{name}/versions", deploy)
+        .route("/v1/projections/{name}", get(rollouts::show).patch(rollouts::set))
+        .route("/v1/projections/{name}/history", get(history::show))
+        .route("/v1/projections/{name}/versions", deployment)
         .route("/v1/projections/{name}/versions/{version}", get(rollouts::show_version))
         .route("/v1/projections/{name}/versions/{version}/promote", post(rollouts::promote))
+        .route("/v1/projections/{name}/versions/{version}/gates", get(rollouts::gates))
+        .route("/v1/projections/{name}/versions/{version}/review", post(rollouts::review))
+        .route("/v1/projections/{name}/versions/{version}/retry", post(rollouts::retry))
+        .route("/v1/projections/{name}/versions/{version}/abort", post(rollouts::abort))
         .route("/v1/projections/{name}/versions/{version}/pause", post(rollouts::pause))
         .route("/v1/projections/{name}/versions/{version}/resume", post(rollouts::resume))
         .route("/v1/projections/{name}/versions/{version}/retire", post(rollouts::retire))
         .route("/v1/projections/{name}/rollback", post(rollouts::rollback))
-        .route("/v1/projections/{name}/diff", get(rollouts::diff))
+        .route("/v1/projections/{name}/diff", get(diff::diff))
+        .route("/v1/projections/{name}/diff/rows", get(diff_rows::rows))
+        .route("/v1/projections/{name}/diff/events", get(diff::events))
         .route("/v1/read-models/{name}", get(query::model))
         .route("/v1/read-models/{name}/queries/{query}", get(query::named))
         .route("/v1/read-models/{name}/{table}", get(query::list))
@@ -105,9 +138,16 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(axum::middleware::from_fn_with_state(large::Bodies::new(body_bytes.max(module_bytes)), large::bound))
-        .layer(axum::middleware::from_fn_with_state(host.clone(), health::count))
+        .layer(axum::middleware::from_fn_with_state(host.clone(), around))
         .with_state(host)
+}
+
+/// What happens to every request: it is counted, and its body fits. One layer for both, because each has its price.
+async fn around(State(host): State<Host>, request: Request, next: Next) -> Response {
+    let counted = host.requests.begin(&request);
+    let response = large::bound(&host.bodies, request, next).await;
+    counted.end(&host.requests, &response);
+    response
 }
 
 async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {

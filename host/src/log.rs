@@ -156,6 +156,11 @@ impl Log {
 fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
     let families = keys::FAMILIES.map(|name| {
         let mut options = storage.family_options();
+        if matches!(name, keys::IDS | keys::HEADS) {
+            // Most ids and many streams that are asked for are new: a filter says so without a search.
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(0.05);
+        }
         if name == keys::REQUESTS {
             options.set_compaction_filter("expired", requests::drop_expired(keep_requests));
         }

@@ -11,6 +11,11 @@ use kinora::log::{self, Durability};
 use kinora::sandbox;
 use kinora::serve::{Options, serve};
 
+/// Many threads allocate and free all the time, RocksDB's too.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A projection engine for event-sourced systems
 ///
 /// Exit codes: 0 done, 1 another error, 2 wrong command line, 3 refused by the host, 4 no host there, 5 a version

@@ -4,9 +4,18 @@
 //! rows. This module knows nothing of HTTP.
 
 mod catalog;
+mod chains;
 mod compare;
+mod deploy;
 mod error;
+mod explain;
+mod forecast;
+mod gates;
 mod gauges;
+mod history;
+mod lifecycle;
+mod preflight;
+mod promotion;
 mod query;
 mod rollout;
 mod routes;
@@ -18,10 +27,19 @@ mod upcasting;
 mod version;
 mod window;
 
-pub use catalog::Promote;
-pub use compare::Comparison;
+pub use catalog::{OnFault, Promote};
+pub use chains::{DryRun, Followed, Use};
+pub use compare::{Compared, Comparison, FAR_PATIENCE};
+pub use deploy::{Deploy, Start};
 pub use error::Error;
+pub use explain::{Explanation, Question};
+pub use gates::{Bounds, Check, Checklist, Gate, Gates};
+pub use history::{By, stream as history_stream};
+pub use lifecycle::SettingsChange;
+pub use preflight::{Gap, Preflight};
+pub use promotion::Promotion;
 pub use query::{Answer, QueryLimits};
-pub use rollout::{Deploy, Projections};
+
+pub use rollout::Projections;
 pub use status::{Fault, ProjectionStatus, State, VersionStatus};
 pub use version::Version;

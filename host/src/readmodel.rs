@@ -6,6 +6,7 @@
 mod changes;
 mod diff;
 mod error;
+mod fields;
 mod filter;
 mod index;
 mod keys;
@@ -24,7 +25,7 @@ mod view;
 mod walk;
 mod writes;
 
-pub use diff::{Change, Diff, Sample, TableDiff, diff};
+pub use diff::{Change, Diff, Difference, TableDiff, diff, differences, tables};
 pub use error::Error;
 pub use filter::{Condition, KEY, Operator, Test, condition};
 pub use index::Column;

@@ -65,6 +65,8 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let log = Log::open(&storage, &folder, options.log)?;
     let projections = projections(&options.data, log.clone(), storage)?;
     let backups = options.backups.map(|dir| Arc::new(Backups::new(dir, options.data.clone(), log.clone())));
+    // Whoever reads that the host serves may stop it at once.
+    let told = told_to_stop();
     let address = listener.local_addr().map_err(Error::Server)?;
     tracing::info!(%address, data = %options.data.display(), events = log.progress().0, "serving");
     let stop = CancellationToken::new();
@@ -77,7 +79,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     tokio::pin!(server);
     tokio::select! {
         ended = &mut server => return ended.map_err(Error::Server),
-        () = told_to_stop() => stop.cancel(),
+        () = told => stop.cancel(),
     }
     match tokio::time::timeout(GRACE, server).await {
         Ok(ended) => ended.map_err(Error::Server)?,
@@ -106,18 +108,20 @@ fn claim(data: &Path, log: &Path) -> Result<(), Error> {
     if empty || log.is_dir() { Ok(()) } else { Err(Error::Foreign(data.to_owned())) }
 }
 
-async fn told_to_stop() {
+/// Signals are listened for from here on; the future ends with the first of them.
+fn told_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    let terminated = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
+    let signals =
+        [signal::unix::SignalKind::terminate(), signal::unix::SignalKind::interrupt()].map(signal::unix::signal);
+    async move {
+        #[cfg(unix)]
+        if let [Ok(mut terminate), Ok(mut interrupt)] = signals {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            return;
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        _ = signal::ctrl_c() => {}
-        () = terminated => {}
+        let _ = signal::ctrl_c().await;
     }
 }

@@ -43,6 +43,12 @@ pub fn ensure_space(dir: &Path) -> Result<(), NoSpace> {
     if available < RESERVED_BYTES { Err(NoSpace { available }) } else { Ok(()) }
 }
 
+/// Bytes that are free on the disk of a folder, beyond those that stay free; where that can be found out.
+pub fn free_space(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(RESERVED_BYTES))
+}
+
 /// The resources that the databases of one host share. Cheap to clone.
 #[derive(Clone)]
 pub struct Storage {

@@ -18,6 +18,7 @@ pub enum State {
     Standby,
     Paused,
     Retired,
+    Aborted,
     Faulted,
     /// A newer host may know more.
     #[serde(untagged)]
@@ -28,6 +29,11 @@ impl State {
     /// Whether the version still works its way through the log.
     pub fn is_underway(&self) -> bool {
         matches!(self, Self::Validating | Self::Replaying | Self::CatchingUp)
+    }
+
+    /// Whether its rows are gone for good.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Retired | Self::Aborted)
     }
 }
 
@@ -42,6 +48,7 @@ impl fmt::Display for State {
             Self::Standby => "standby",
             Self::Paused => "paused",
             Self::Retired => "retired",
+            Self::Aborted => "aborted",
             Self::Faulted => "faulted",
             Self::Other(name) => name,
         })
@@ -90,12 +97,17 @@ pub struct VersionStatus {
     pub events_per_second: Option<f64>,
     pub eta_seconds: Option<f64>,
     pub fault: Option<Fault>,
+    /// `manual` or `when_ready`.
+    #[serde(default)]
+    pub promote: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct ProjectionStatus {
     pub name: String,
     pub live: Option<u64>,
+    pub retain: Option<u64>,
+    pub on_fault: Option<String>,
     pub versions: Vec<VersionStatus>,
 }
 

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -147,10 +147,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Proxies are never used: a host is spoken to directly, whatever the environment says.
-    pub fn new(base: Url) -> Result<Self, reqwest::Error> {
+    /// Proxies are never used: a host is spoken to directly, whatever the environment says. Who asks and why is sent
+    /// along, for the history.
+    pub fn new(base: Url, actor: Option<&str>, reason: Option<&str>) -> anyhow::Result<Self> {
         let agent = concat!("kinora/", env!("CARGO_PKG_VERSION"));
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent).build()?;
+        let mut headers = HeaderMap::new();
+        for (name, text) in [("kinora-actor", actor), ("kinora-reason", reason)] {
+            if let Some(text) = text {
+                let value = HeaderValue::from_bytes(text.as_bytes());
+                headers.insert(name, value.map_err(|_| anyhow::anyhow!("{text:?} cannot stand in a header"))?);
+            }
+        }
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
+        let http = http.default_headers(headers).build()?;
         Ok(Self { http, base })
     }
 
@@ -168,6 +177,10 @@ impl Client {
 
     pub async fn post(&self, url: Url) -> Result<Answer, Error> {
         self.answer(Method::POST, url, |request| request).await
+    }
+
+    pub async fn patch_json(&self, url: Url, body: &Value) -> Result<Answer, Error> {
+        self.answer(Method::PATCH, url, |request| request.json(body)).await
     }
 
     pub async fn post_json(&self, url: Url, body: &Value) -> Result<Answer, Error> {
@@ -193,6 +206,13 @@ impl Client {
             }
         };
         self.answer(Method::POST, url, with).await
+    }
+
+    /// The next piece of such an answer.
+    pub async fn piece(response: &mut Response) -> Result<Option<Vec<u8>>, Error> {
+        let url = response.url().clone();
+        let piece = response.chunk().await.map_err(|cause| Error::from_request(&url, &cause))?;
+        Ok(piece.map(|piece| piece.to_vec()))
     }
 
     /// Opens a subscription after the event with this id, or where the URL says.

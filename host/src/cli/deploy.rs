@@ -10,7 +10,9 @@ use serde_json::json;
 use super::Faulted;
 use super::answers::{ModuleState, ModuleStatus, State, VersionStatus};
 use super::client::{Client, Error};
+use super::gates::{self, GateArguments};
 use super::output::{Output, note, short_digest};
+use super::preflight;
 use super::status::Progress;
 
 /// How often a host is asked how far it is.
@@ -32,17 +34,38 @@ pub struct Arguments {
     /// Who decides that it goes live
     #[arg(long, value_enum, default_value_t = When::Manual)]
     promote: When,
-    /// Wait until it is ready, and show how far it is
+    /// Leave out the events before this position
+    #[arg(long, value_name = "POSITION", conflicts_with = "start_time")]
+    start_position: Option<u64>,
+    /// Leave out the events that were appended before this time
+    #[arg(long, value_name = "TIME")]
+    start_time: Option<String>,
+    #[command(flatten)]
+    gates: GateArguments,
+    /// Only say what it would come to: what becomes of the log's events, and a forecast from a sample
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait until it is ready (and live, with --promote when-ready), and show how far it is
     #[arg(long)]
     wait: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum When {
+pub enum When {
     /// You, with `kinora promote`
     Manual,
     /// It does itself, as soon as it has caught up
     WhenReady,
+}
+
+impl When {
+    /// As the host reads it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::WhenReady => "when_ready",
+        }
+    }
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
@@ -51,12 +74,20 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     for file in &arguments.upcasters {
         upcasters.push(upload(client, file).await?.digest);
     }
-    let promote = match arguments.promote {
-        When::Manual => "manual",
-        When::WhenReady => "when_ready",
+    let promote = arguments.promote.as_str();
+    let start = match (arguments.start_position, &arguments.start_time) {
+        (Some(position), _) => json!({"position": position}),
+        (None, Some(time)) => json!({"time": time}),
+        (None, None) => json!("beginning"),
     };
-    let body = json!({"module": module.digest, "upcasters": upcasters, "promote": promote});
+    let body = json!({
+        "module": module.digest, "upcasters": upcasters, "promote": promote, "start": start,
+        "gates": arguments.gates.to_json(), "dry_run": arguments.dry_run,
+    });
     let url = client.url(&["v1", "projections", &arguments.name, "versions"])?;
+    if arguments.dry_run {
+        return preflight::print(output, &client.post_json(url, &body).await?);
+    }
     let mut answer = client.post_json(url, &body).await?;
     let mut version: VersionStatus = answer.parse()?;
     note(format_args!("version {} of {} is on its way", version.version, version.projection));
@@ -64,11 +95,13 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         let number = version.version.to_string();
         let url = client.url(&["v1", "projections", &arguments.name, "versions", &number])?;
         let mut progress = Progress::new();
-        let waits = |state: &State| {
-            state.is_underway() || (matches!(arguments.promote, When::WhenReady) && *state == State::Ready)
-        };
-        while waits(&version.state) {
+        let mut closed = String::new();
+        let goes_live = |version: &VersionStatus| version.state == State::Ready && version.promote == "when_ready";
+        while version.state.is_underway() || goes_live(&version) {
             progress.show(std::slice::from_ref(&version));
+            if goes_live(&version) {
+                gates::note_closed(client, &version, &mut closed).await?;
+            }
             tokio::time::sleep(POLL).await;
             answer = client.get(url.clone()).await?;
             version = answer.parse()?;

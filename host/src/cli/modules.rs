@@ -28,6 +28,11 @@ enum Command {
         /// Its digest, or the beginning of it
         digest: String,
     },
+    /// Show which versions a module is part of
+    Uses {
+        /// Its digest, or the beginning of it
+        digest: String,
+    },
     /// Delete a module that no version uses
     Delete {
         /// Its digest, or the beginning of it
@@ -46,6 +51,10 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             let digest = find(client, &digest).await?;
             show(output, &client.get(client.url(&["v1", "modules", &digest])?).await?)
         }
+        Command::Uses { digest } => {
+            let digest = find(client, &digest).await?;
+            uses(output, &client.get(client.url(&["v1", "modules", &digest, "uses"])?).await?)
+        }
         Command::Delete { digest } => {
             let digest = find(client, &digest).await?;
             client.delete(client.url(&["v1", "modules", &digest])?).await?;
@@ -53,6 +62,31 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             Ok(())
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Uses {
+    uses: Vec<Use>,
+}
+
+#[derive(serde::Deserialize)]
+struct Use {
+    projection: String,
+    version: u64,
+    state: super::answers::State,
+    role: String,
+}
+
+fn uses(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
+    if output.is_json() {
+        return output.json(answer.text());
+    }
+    let mut found = table(&["projection", "version", "state", "as"], &[1]);
+    for found_in in answer.parse::<Uses>()?.uses {
+        let Use { projection, version, state, role } = found_in;
+        found.add_row([projection, version.to_string(), state.to_string(), role]);
+    }
+    output.table(&found)
 }
 
 async fn list(client: &Client, output: &mut Output) -> anyhow::Result<()> {
@@ -71,7 +105,7 @@ async fn list(client: &Client, output: &mut Output) -> anyhow::Result<()> {
 }
 
 /// The full digest of the one module that begins so.
-async fn find(client: &Client, start: &str) -> anyhow::Result<String> {
+pub async fn find(client: &Client, start: &str) -> anyhow::Result<String> {
     let modules: Modules = client.get(client.url(&["v1", "modules"])?).await?.parse()?;
     let mut found = modules.modules.into_iter().map(|module| module.digest).filter(|digest| digest.starts_with(start));
     match (found.next(), found.next()) {

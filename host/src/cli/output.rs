@@ -51,6 +51,11 @@ impl Output {
         self.line(text.trim().replace(['\n', '\r'], " "))
     }
 
+    /// Text as the host has formatted it.
+    pub fn raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.stdout.write_all(bytes).map_err(closed)
+    }
+
     pub fn table(&mut self, table: &Table) -> anyhow::Result<()> {
         for line in table.lines() {
             self.line(line.trim_end())?;

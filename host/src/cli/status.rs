@@ -87,7 +87,7 @@ fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Resul
     let header = ["projection", "version", "state", "position", "lag", "events/s", "left", "module"];
     let mut found = table(&header, &[1, 3, 4, 5, 6]);
     for projection in projections {
-        for version in projection.versions.iter().filter(|version| version.state != State::Retired) {
+        for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
             let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
             let rate = version.events_per_second.filter(|rate| *rate > 0.0);
             // A faulted version can be the one that answers.
@@ -133,7 +133,7 @@ impl Progress {
     }
 
     pub fn show(&mut self, versions: &[VersionStatus]) {
-        let versions = versions.iter().filter(|version| version.state != State::Retired);
+        let versions = versions.iter().filter(|version| !version.state.is_gone());
         match &self.bars {
             Some(bars) => {
                 for version in versions {

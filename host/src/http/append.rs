@@ -12,6 +12,7 @@ use crate::log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 
 use super::cloudevents;
 use super::problem::Problem;
+use super::reserved;
 use super::wire::{self, AppendedOut, TransactionIn};
 
 type Answer = Result<(StatusCode, Json<AppendedOut>), Problem>;
@@ -30,7 +31,9 @@ pub async fn to_stream(
     };
     let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events };
     let key = idempotency_key(&headers, &stream, &body)?;
-    let appended = log.append_for(client, AppendRequest { key, ..vec![append].into() }).await?;
+    let request = AppendRequest { key, ..vec![append].into() };
+    reserved::refuse(&request)?;
+    let appended = log.append_for(client, request).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended, log.durability()))))
 }
 
@@ -43,7 +46,9 @@ pub async fn transaction(
     let body = body?;
     let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
     let key = idempotency_key(&headers, "", &body)?;
-    let appended = log.append_for(client, AppendRequest { key, ..transaction.try_into()? }).await?;
+    let request = AppendRequest { key, ..transaction.try_into()? };
+    reserved::refuse(&request)?;
+    let appended = log.append_for(client, request).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended, log.durability()))))
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -65,16 +64,28 @@ impl Default for Requests {
     }
 }
 
-/// Counts a request under its route, whatever stands in the place of names.
-pub async fn count(State(host): State<Host>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let method = request.method().to_string();
-    let asked = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status().as_u16();
-    host.requests.times.get_or_create(&RouteLabels { route: route.clone() }).observe(asked.elapsed().as_secs_f64());
-    host.requests.count.get_or_create(&RequestLabels { route, method, status }).inc();
-    response
+/// A request that is being answered.
+pub struct Counted {
+    route: String,
+    method: String,
+    asked: Instant,
+}
+
+impl Requests {
+    /// Counts a request under its route, whatever stands in the place of names.
+    pub fn begin(&self, request: &Request) -> Counted {
+        let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+        Counted { route, method: request.method().to_string(), asked: Instant::now() }
+    }
+}
+
+impl Counted {
+    pub fn end(self, requests: &Requests, response: &Response) {
+        let Self { route, method, asked } = self;
+        let status = response.status().as_u16();
+        requests.times.get_or_create(&RouteLabels { route: route.clone() }).observe(asked.elapsed().as_secs_f64());
+        requests.count.get_or_create(&RequestLabels { route, method, status }).inc();
+    }
 }
 
 pub async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {
@@ -104,7 +115,7 @@ fn projections(registry: &mut Registry, projections: &Projections) -> Result<(),
     let state = Family::<StateLabels, Gauge>::default();
     let live = Family::<VersionLabels, Gauge>::default();
     for projection in projections.list()? {
-        for version in projection.versions.iter().filter(|version| version.state != VersionState::Retired) {
+        for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
             let labels = VersionLabels { projection: projection.name.clone(), version: version.version };
             applied.get_or_create(&labels).set(signed(version.applied));
             lag.get_or_create(&labels).set(signed(version.lag));

@@ -3,10 +3,9 @@
 //! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection before,
 //! the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -28,20 +27,20 @@ pub const BODIES_BYTES: usize = 256 << 20;
 /// A permit stands for so many bytes: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1 << 10;
 
-#[derive(Clone)]
 pub struct Bodies {
     /// Bytes that one body may have.
     limit: usize,
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
 }
 
 impl Bodies {
     pub fn new(limit: usize) -> Self {
-        Self { limit, permits: Arc::new(Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES)) }
+        Self { limit, permits: Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES) }
     }
 }
 
-pub async fn bound(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
+/// Passes a request on once there is room for its body.
+pub async fn bound(bodies: &Bodies, request: Request, next: Next) -> Response {
     if *request.method() == Method::GET {
         return next.run(request).await;
     }

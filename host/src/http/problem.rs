@@ -284,6 +284,34 @@ impl From<projection::Error> for Problem {
                     .hint("somebody else was faster: look at the projection again")
                     .with("live", json!(live));
             }
+            Error::GatesClosed { gates, .. } => {
+                return Self::new(409, "gates-closed", detail)
+                    .hint(
+                        "GET .../gates shows all of them; {\"force\": true} passes them over, and the history says so",
+                    )
+                    .with("gates", json!(gates));
+            }
+            Error::Gaps(gaps) => {
+                return Self::new(422, "gaps", detail)
+                    .hint("handle them, name them in `ignores`, or deploy with an upcaster that brings them to what is handled")
+                    .with("gaps", json!(gaps));
+            }
+            Error::Stopped { version, position, fault, .. } => {
+                return Self::new(503, "version-faulted", detail)
+                    .hint("its rows are those before the fault: ?stale=true takes them; PATCH /v1/projections/{name} with {\"on_fault\": \"stale\"} does for everybody")
+                    .with("state", json!("faulted"))
+                    .with("version", json!(version))
+                    .with("position", json!(position))
+                    .with("fault", json!(fault));
+            }
+            Error::Log(error) => return error.into(),
+            Error::StartBeyondEnd { .. } => {
+                (400, "start-beyond-end", "start at an event that is there, or at the beginning")
+            }
+            Error::Sample(_) | Error::Scratch { .. } => {
+                tracing::error!(%detail, "no sample");
+                (500, "no-sample", "the host's output names the cause; a deployment does not need the forecast")
+            }
             Error::UnknownProjection { .. } => {
                 (404, "unknown-projection", "GET /v1/projections lists them; a deployment makes one")
             }

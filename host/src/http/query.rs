@@ -9,7 +9,6 @@ mod statistics;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -22,6 +21,7 @@ use crate::sandbox::{Module, NamedQuery};
 
 use super::blocking;
 use super::problem::Problem;
+use super::session::{self, Asked, SESSION};
 
 pub use list::list;
 
@@ -29,7 +29,7 @@ pub use list::list;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+type Pairs = Asked;
 
 /// What every query can say, apart from its own parameters.
 #[derive(Default)]
@@ -37,12 +37,15 @@ struct Common {
     version: Option<u32>,
     min_position: Option<u64>,
     timeout: Option<Duration>,
+    /// Whether the rows of a version that stopped at a fault are welcome.
+    stale: bool,
 }
 
 impl Common {
     /// Takes the common parameters out of all of them.
     fn take(pairs: Pairs) -> Result<(Self, Vec<(String, String)>), Problem> {
-        let Query(pairs) = pairs.map_err(|cause| invalid(cause.body_text()))?;
+        let Asked { pairs, seen } = pairs;
+        let (Query(pairs), seen) = (pairs.map_err(|cause| invalid(cause.body_text()))?, seen?);
         let mut common = Self::default();
         let mut rest = Vec::new();
         for (name, value) in pairs {
@@ -57,26 +60,32 @@ impl Common {
                         timeout.ok_or_else(|| invalid(format!("timeout {value} is not from 0 to {most} seconds")))?,
                     );
                 }
+                "stale" => common.stale = number(&name, &value)?,
                 _ => rest.push((name, value)),
             }
         }
+        // A session never sees less than it has seen.
+        common.min_position = common.min_position.max(seen);
         Ok((common, rest))
     }
 
     async fn answer(&self, projections: &Projections, name: &str) -> Result<Answer, Problem> {
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let at_least = self.min_position.map(|position| (Position(position), timeout));
-        Ok(projections.answer(name, self.version, at_least).await?)
+        match self.stale {
+            true => Ok(projections.answer_even_stale(name, self.version, at_least).await?),
+            false => Ok(projections.answer(name, self.version, at_least).await?),
+        }
     }
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
-    value.parse().map_err(|_| invalid(format!("{name}={value} is not a number that it can be")))
+    value.parse().map_err(|_| invalid(format!("{name}={value} is not a value that it can have")))
 }
 
 fn invalid(detail: String) -> Problem {
     Problem::new(400, "invalid-parameter", detail).hint(
-        "parameters: version, min_position, timeout; for lists also field=operator.value, and, or, select, order, \
+        "parameters: version, min_position, timeout, stale; for lists also field=operator.value, and, or, select, order, \
          limit, cursor, scan, explain, format",
     )
 }
@@ -87,11 +96,23 @@ fn from(answer: &Answer, mut response: Response) -> Response {
     headers.insert("kinora-version", HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
         headers.insert("kinora-position", HeaderValue::from(position.0));
+        headers.insert(SESSION, session::token(position.0));
+    }
+    if let Some(fault) = &answer.stale {
+        headers.insert("kinora-state", HeaderValue::from_static("faulted"));
+        headers.insert(header::WARNING, stale_warning(fault));
     }
     if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {
         headers.insert(header::ETAG, tag);
     }
     response
+}
+
+/// Old rows are never handed out without a word (code 110 is "response is stale").
+fn stale_warning(fault: &crate::projection::Fault) -> HeaderValue {
+    let at = fault.position.map_or_else(String::new, |position| format!(" at position {position}"));
+    let text = format!("110 kinora \"stale: the version stopped at a fault ({}){at}\"", fault.category);
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("110 kinora \"stale\""))
 }
 
 /// The same version at the same position gives the same answer, so these two are what an answer is known by.

@@ -39,7 +39,7 @@ impl TryFrom<EventIn> for NewEvent {
             return Err(Problem::new(400, "invalid-event", "the metadata of an event must be a JSON object"));
         }
         Ok(Self {
-            id: event.id.unwrap_or_else(Uuid::new_v4),
+            id: event.id.unwrap_or_else(Uuid::now_v7),
             kind: EventType::new(&event.kind, event.schema)?,
             data: on_one_line(event.data)?,
             metadata: event.metadata.map(on_one_line).transpose()?,

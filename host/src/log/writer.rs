@@ -155,7 +155,11 @@ impl Appender {
                 && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
             {
                 let appender = Arc::downgrade(self);
-                runtime.spawn(async move { appender.upgrade().iter().for_each(Self::lead) });
+                runtime.spawn(async move {
+                    // Those that have just heard come back first, and are in the next commit.
+                    tokio::task::yield_now().await;
+                    appender.upgrade().iter().for_each(Self::lead);
+                });
                 return;
             }
         }

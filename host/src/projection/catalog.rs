@@ -11,6 +11,9 @@ use crate::files;
 use crate::sandbox::Digest;
 
 use super::error::Error;
+use super::gates::Gates;
+use super::history::{By, Entry, What};
+use super::status::Fault;
 
 /// The layout of this file. Another one is refused, never guessed at.
 const FORMAT: u32 = 1;
@@ -26,9 +29,43 @@ pub struct ProjectionRecord {
     pub live: Option<u32>,
     pub previous: Option<u32>,
     pub versions: BTreeMap<u32, VersionRecord>,
+    #[serde(default)]
+    pub settings: Settings,
+    /// Entries of its history so far.
+    #[serde(default)]
+    entries: u64,
+    /// Those of them that the log may not have yet.
+    #[serde(default)]
+    pub unrecorded: Vec<Entry>,
+}
+
+/// What holds for all versions of a projection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// How many versions on standby are kept; all of them if it is not set. The rest is retired after a switch.
+    pub retain: Option<u32>,
+    pub on_fault: OnFault,
+}
+
+/// How a version answers that stopped at a fault: its rows no longer follow the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFault {
+    /// Not at all, unless the query says that old rows are welcome.
+    #[default]
+    Refuse,
+    /// With what it has, and a warning.
+    Stale,
 }
 
 impl ProjectionRecord {
+    /// Adds an entry to the history: it reaches the log once this record has reached the catalog.
+    pub fn record(&mut self, projection: &str, what: What, by: &By, figures: serde_json::Value) {
+        self.entries += 1;
+        self.unrecorded.push(Entry::new(self.entries, projection, what, by, figures));
+    }
+
     /// Numbers are never used again.
     pub fn next_version(&self) -> u32 {
         self.versions.keys().next_back().map_or(1, |last| last.saturating_add(1))
@@ -47,6 +84,39 @@ pub struct VersionRecord {
     pub was_live: bool,
     /// Set once it has been ready: its rows are in the write-ahead log since.
     pub replayed_in_ms: Option<u64>,
+    #[serde(default)]
+    pub gates: Gates,
+    /// The position of the first event that it applies.
+    #[serde(default)]
+    pub start: u64,
+    #[serde(default)]
+    pub ready_at: Option<Timestamp>,
+    /// The version that was live when this one was deployed: it goes live by itself in the place of no other.
+    #[serde(default)]
+    pub deployed_over: Option<u32>,
+    #[serde(default)]
+    pub reviewed: Option<Review>,
+    /// When it last stopped being live.
+    #[serde(default)]
+    pub live_until: Option<Timestamp>,
+    /// The event at which it stopped. It stays stopped there, over restarts too, until somebody lets it go on.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+    /// Ended before it was ever live.
+    #[serde(default)]
+    pub aborted: bool,
+    /// How often its rows were thrown away to begin anew: each attempt has a folder of its own.
+    #[serde(default)]
+    pub attempt: u32,
+}
+
+/// Somebody has looked at what differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// The version that it was compared with.
+    pub against: u32,
+    pub at: Timestamp,
+    pub who: Option<String>,
 }
 
 /// Who decides that a version goes live.

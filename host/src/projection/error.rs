@@ -1,10 +1,13 @@
 //! Why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
 
 use crate::event::InvalidName;
+use crate::log;
 use crate::readmodel;
 use crate::sandbox::{self, Digest, Failure};
 
-use super::status::State;
+use super::gates::Gate;
+use super::preflight::Gap;
+use super::status::{Fault, State};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,8 +24,22 @@ pub enum Error {
     NothingToRollBackTo { name: String },
     #[error("version {version} of projection {name} is {}, so it cannot be {wanted}", state.as_str())]
     WrongState { name: String, version: u32, state: State, wanted: &'static str },
-    #[error("version {} is live, not version {expected}", live.map_or("none".into(), |live| live.to_string()))]
-    OtherLive { expected: u32, live: Option<u32> },
+    #[error("{} is live, not {}", one(*live), one(*expected))]
+    OtherLive { expected: Option<u32>, live: Option<u32> },
+    #[error("version {version} of projection {name} has not passed its gates: {}", closed(gates))]
+    GatesClosed { name: String, version: u32, gates: Vec<Gate> },
+    #[error("the log has events that this version would neither handle nor ignore: {}", listed(.0))]
+    Gaps(Vec<Gap>),
+    #[error("the version cannot start at position {position}: the log has {events} events")]
+    StartBeyondEnd { position: u64, events: u64 },
+    #[error("a sample could not be taken: {0}")]
+    Sample(String),
+    #[error("a folder in {path} cannot be made: {cause}")]
+    Scratch { path: String, cause: String },
+    #[error("version {version} of projection {name} stopped at a fault{}, so its rows do not follow the log: {}", at(fault), fault.message)]
+    Stopped { name: String, version: u32, position: Option<u64>, fault: Box<Fault> },
+    #[error(transparent)]
+    Log(#[from] log::Error),
     #[error("the versions cannot be compared: {0}")]
     NotComparable(String),
     #[error("the modules do not fit together: {0}")]
@@ -51,6 +68,30 @@ pub enum Error {
     Catalog { path: String, cause: String },
     #[error("a thread could not be run: {0}")]
     Thread(String),
+}
+
+fn one(version: Option<u32>) -> String {
+    version.map_or_else(|| "no version".into(), |version| format!("version {version}"))
+}
+
+fn at(fault: &Fault) -> String {
+    fault.position.map_or_else(String::new, |position| format!(" at position {position}"))
+}
+
+fn closed(gates: &[Gate]) -> String {
+    let closed = gates.iter().filter(|gate| !gate.passed).map(|gate| format!("{} ({})", gate.gate, gate.reason));
+    closed.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(gaps: &[Gap]) -> String {
+    let gaps = gaps.iter().map(|gap| {
+        let events = if gap.count == 1 { "event" } else { "events" };
+        format!(
+            "{} schema {} ({} {events}, the first at position {})",
+            gap.kind, gap.schema, gap.count, gap.first_position
+        )
+    });
+    gaps.collect::<Vec<_>>().join(", ")
 }
 
 fn numbers(versions: &[u32]) -> String {

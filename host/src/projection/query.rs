@@ -9,9 +9,11 @@ use crate::event::Position;
 use crate::readmodel::Snapshot;
 use crate::sandbox::{Module, QueryFailure};
 
+use super::catalog::OnFault;
 use super::error::Error;
 use super::rollout::Projections;
 use super::rows::SnapshotRows;
+use super::status::{Fault, last};
 use super::version::Version;
 
 /// Named queries that run at once; each has an instance of its own, and up to a core.
@@ -51,17 +53,51 @@ impl Default for Queries {
 pub struct Answer {
     pub version: Arc<Version>,
     pub snapshot: Arc<Snapshot>,
+    /// The version stopped at a fault, and old rows were welcome.
+    pub stale: Option<Fault>,
 }
 
 impl Projections {
     /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
+    ///
+    /// A version that stopped at a fault answers only where its projection allows that.
     pub async fn answer(
         &self,
         name: &str,
         number: Option<u32>,
         at_least: Option<(Position, Duration)>,
     ) -> Result<Answer, Error> {
+        let stale = self.stale_is_welcome(name);
+        self.answer_or(name, number, at_least, |stopped| if stale { Ok(()) } else { Err(stopped) }).await
+    }
+
+    /// The same for whoever welcomes the old rows of a version that stopped.
+    pub async fn answer_even_stale(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+    ) -> Result<Answer, Error> {
+        self.answer_or(name, number, at_least, |_| Ok(())).await
+    }
+
+    async fn answer_or(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+        stopped: impl Fn(Error) -> Result<(), Error>,
+    ) -> Result<Answer, Error> {
         let version = self.version(name, number)?;
+        let look = || {
+            let fault = version.fault();
+            if let Some(fault) = fault.clone().map(Box::new) {
+                let (name, position) = (name.to_owned(), last(version.checkpoint()));
+                stopped(Error::Stopped { name, version: version.number, position, fault })?;
+            }
+            Ok::<_, Error>(fault)
+        };
+        look()?;
         if let Some((position, timeout)) = at_least {
             version.reached(position, timeout).await?;
         }
@@ -71,7 +107,14 @@ impl Projections {
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.snapshot()?.ok_or_else(gone)?;
-        Ok(Answer { version, snapshot: Arc::new(snapshot) })
+        // It may have stopped while the query waited.
+        let stale = look()?;
+        Ok(Answer { version, snapshot: Arc::new(snapshot), stale })
+    }
+
+    fn stale_is_welcome(&self, name: &str) -> bool {
+        let state = self.read();
+        state.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
     }
 
     /// Lets the projector answer one of its named queries: JSON text.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::event::EventType;
+use crate::event::{EventType, RESERVED};
 use crate::sandbox::{ProjectorManifest, UpcasterManifest};
 
 /// What becomes of an event.
@@ -88,8 +88,10 @@ impl Routes {
         if let Some((_, route)) = exact {
             return Some(*route);
         }
-        // `*` is meant for other types, not for a schema of a handled type that nobody has thought of.
-        let ignored = self.ignored.contains(name) || (self.ignores_all && !self.handled.contains_key(name));
+        // `*` is meant for other types, not for a schema of a handled type that nobody has thought of. The host's own
+        // events are about projections, so only a projector that names them is interested.
+        let own = name.starts_with(RESERVED) && !self.handled.contains_key(name);
+        let ignored = own || self.ignored.contains(name) || (self.ignores_all && !self.handled.contains_key(name));
         ignored.then_some(Route::Ignore)
     }
 

@@ -5,6 +5,8 @@
 //! pending are dropped, and the events of the failing window run one at a time, each with a commit of its own: what
 //! fails then is the fault. So whether an event passes does not depend on how events were batched.
 
+mod trace;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use super::rows::VersionRows;
 use super::status::Fault;
 use super::upcasting::Chain;
 use super::window::Window;
+
+pub use trace::{Touch, Traced};
 
 /// Events that cross into the guest at once.
 const WINDOW_EVENTS: usize = 2_048;
@@ -60,6 +64,8 @@ pub struct Parts {
 pub enum Command {
     /// Commit, and end.
     Stop,
+    /// Commit at a position that is still ahead, and give a snapshot, on the way.
+    SnapshotAt(SnapshotAt),
     /// Commit and say where; wait for a position to go to; go exactly there and give a snapshot.
     Hold(Hold),
 }
@@ -67,6 +73,12 @@ pub enum Command {
 pub struct Hold {
     pub at: oneshot::Sender<Progress>,
     pub until: oneshot::Receiver<Progress>,
+    pub snapshot: oneshot::Sender<Snapshot>,
+}
+
+/// A snapshot for somebody, as the rows are at a position.
+pub struct SnapshotAt {
+    pub at: Progress,
     pub snapshot: oneshot::Sender<Snapshot>,
 }
 
@@ -93,6 +105,8 @@ pub struct Runner {
     history: Progress,
     started: Instant,
     ready: Option<oneshot::Sender<Duration>>,
+    /// Where to give snapshots on the way.
+    stops: Vec<SnapshotAt>,
 }
 
 /// A fault, with the event that it is about.
@@ -137,6 +151,7 @@ impl Runner {
             history,
             started: now,
             ready: Some(ready),
+            stops: Vec::new(),
         })
     }
 
@@ -165,6 +180,24 @@ impl Runner {
         end
     }
 
+    /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes no
+    /// commands.
+    pub fn run_until(&mut self, upto: Progress, deadline: Instant) -> (Progress, Option<Fault>) {
+        let end = loop {
+            if self.applied >= upto || Instant::now() >= deadline {
+                break self.commit();
+            }
+            if let Err(stop) = self.advance(upto) {
+                break Err(stop);
+            }
+        };
+        let fault = end.err().map(|Stop(failure, event)| {
+            self.drop_pending();
+            Fault::new(&failure, event)
+        });
+        (self.committed, fault)
+    }
+
     fn follow(
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
@@ -180,11 +213,14 @@ impl Runner {
             match command {
                 Some(Command::Stop) => return self.commit(),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
+                Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
             }
             let head = *durable.borrow_and_update();
             if self.applied < head {
-                self.advance(head)?;
+                let stop = self.stops.iter().map(|stop| stop.at).filter(|at| *at > self.applied).min();
+                self.advance(stop.map_or(head, |at| at.min(head)))?;
+                self.give_snapshots()?;
                 continue;
             }
             self.commit()?;
@@ -199,9 +235,28 @@ impl Runner {
             match command {
                 Some(Command::Stop) => return Ok(()),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
+                Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
             }
         }
+    }
+
+    /// Gives the snapshots that were asked for at this position. Whoever asked for one that was passed before they asked
+    /// sees that nobody answers.
+    fn give_snapshots(&mut self) -> Result<(), Stop> {
+        if self.stops.iter().all(|stop| stop.at > self.applied) {
+            return Ok(());
+        }
+        self.commit()?;
+        let stops = std::mem::take(&mut self.stops).into_iter();
+        let (due, ahead): (Vec<_>, Vec<_>) = stops.partition(|stop| stop.at <= self.applied);
+        self.stops = ahead;
+        for stop in due {
+            if stop.at == self.committed {
+                let _ = stop.snapshot.send(self.parts.store.snapshot().map_err(storage)?);
+            }
+        }
+        Ok(())
     }
 
     /// Waits, between two commits, for another version to be compared with, and goes to where both can be.

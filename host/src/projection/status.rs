@@ -1,10 +1,14 @@
 //! Where a version stands, for people and programs that watch it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{EventType, Progress};
-use crate::sandbox::{Digest, Failure};
+use crate::sandbox::{Category, Digest, Failure};
+
+use super::catalog::{ProjectionRecord, Promote, Review, Settings, VersionRecord};
+use super::gauges::Phase;
+use super::version::Version;
 
 /// The states of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +31,8 @@ pub enum State {
     Faulted,
     /// Its read model is gone.
     Retired,
+    /// It was ended before it was ever live, and its read model is gone.
+    Aborted,
 }
 
 impl State {
@@ -41,15 +47,26 @@ impl State {
             Self::Paused => "paused",
             Self::Faulted => "faulted",
             Self::Retired => "retired",
+            Self::Aborted => "aborted",
         }
+    }
+
+    /// Whether its read model is gone for good.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Retired | Self::Aborted)
+    }
+
+    /// Whether it can answer queries as the live version.
+    pub fn can_be_live(self) -> bool {
+        matches!(self, Self::Ready | Self::Standby | Self::Live)
     }
 }
 
 /// Why a version stopped.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Stable, such as `panic` or `unknown-event`.
-    pub category: &'static str,
+    pub category: String,
     /// The event that could not be handled, where one is to blame.
     pub position: Option<u64>,
     pub event_type: Option<String>,
@@ -61,12 +78,17 @@ impl Fault {
     pub fn new(failure: &Failure, event: Option<EventType>) -> Self {
         let (event_type, schema) = event.map(|event| (event.name, event.schema)).unzip();
         Self {
-            category: failure.category.as_str(),
+            category: failure.category.as_str().to_owned(),
             position: failure.position.map(|position| position.0),
             event_type,
             schema,
             message: failure.message.clone(),
         }
+    }
+
+    /// Whether it would happen again in the same place. The host's own trouble, such as a full disk, may have passed.
+    pub fn is_lasting(&self) -> bool {
+        self.category != Category::Storage.as_str()
     }
 }
 
@@ -77,6 +99,8 @@ pub struct ProjectionStatus {
     pub live: Option<u32>,
     /// The version that a rollback goes to.
     pub previous: Option<u32>,
+    #[serde(flatten)]
+    pub settings: Settings,
     pub versions: Vec<VersionStatus>,
 }
 
@@ -100,7 +124,13 @@ pub struct VersionStatus {
     /// How long the replay took, once it is done.
     pub replayed_in_ms: Option<u64>,
     pub fault: Option<Fault>,
+    /// Who decides that it goes live.
+    pub promote: Promote,
+    /// The position of the first event that it applies.
+    pub start: u64,
+    pub reviewed: Option<Review>,
     pub created_at: Timestamp,
+    pub ready_at: Option<Timestamp>,
     /// Memory of the running guest.
     pub memory_bytes: u64,
 }
@@ -108,4 +138,52 @@ pub struct VersionStatus {
 /// The last position of some progress, as a number.
 pub fn last(progress: Progress) -> Option<u64> {
     progress.last().map(|position| position.0)
+}
+
+/// Where a version stands, from what is remembered of it and from what its thread shows.
+pub fn describe(
+    version: &Version,
+    record: &VersionRecord,
+    projection: &ProjectionRecord,
+    head: Progress,
+) -> VersionStatus {
+    let gauges = version.gauges();
+    let (checkpoint, fault) = (version.checkpoint(), version.fault());
+    let state = match gauges.phase() {
+        _ if record.aborted => State::Aborted,
+        _ if record.retired => State::Retired,
+        _ if fault.is_some() => State::Faulted,
+        _ if record.paused => State::Paused,
+        _ if !version.is_open() => State::Validating,
+        // A version that serves goes on serving after a restart, while it catches up.
+        Phase::CatchingUp | Phase::Ready if projection.live == Some(version.number) => State::Live,
+        Phase::Replaying => State::Replaying,
+        Phase::CatchingUp => State::CatchingUp,
+        Phase::Ready if record.was_live => State::Standby,
+        Phase::Ready => State::Ready,
+    };
+    let applied = gauges.applied().max(checkpoint);
+    let rate = gauges.rate();
+    let remaining = head.0.saturating_sub(applied.0);
+    VersionStatus {
+        projection: version.projection.clone(),
+        version: version.number,
+        state,
+        module: record.module,
+        upcasters: record.upcasters.clone(),
+        checkpoint: last(checkpoint),
+        head: last(head),
+        lag: head.0.saturating_sub(checkpoint.0),
+        applied: applied.0,
+        events_per_second: rate.round(),
+        eta_seconds: (rate > 0.0 && remaining > 0).then(|| (remaining as f64 / rate * 10.0).round() / 10.0),
+        replayed_in_ms: record.replayed_in_ms,
+        fault,
+        promote: record.promote,
+        start: record.start,
+        reviewed: record.reviewed.clone(),
+        created_at: record.created_at,
+        ready_at: record.ready_at,
+        memory_bytes: gauges.memory(),
+    }
 }

@@ -16,8 +16,9 @@ use crate::storage::Storage;
 
 use super::error::Error;
 use super::gauges::{Gauges, Phase};
+use super::preflight::gaps;
 use super::routes::Routes;
-use super::runner::{Command, End, Hold, Parts, Runner};
+use super::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
 use super::schemas::Schemas;
 use super::status::Fault;
 use super::upcasting::Chain;
@@ -35,6 +36,8 @@ pub struct Start<'a> {
     pub modules: Modules,
     /// Whether it has been ready before.
     pub was_ready: bool,
+    /// What it leaves out at the beginning of the log.
+    pub from: Progress,
     /// Its rows can be read, but it does not project.
     pub paused: bool,
     pub limits: &'a Limits,
@@ -158,44 +161,30 @@ impl Version {
     /// Starts the thread, and tells `notify` how it goes. Blocks while the read model is opened.
     pub fn start(
         self: &Arc<Self>,
-        Start { log, storage, modules, was_ready, paused, limits }: Start<'_>,
+        Start { log, storage, modules, was_ready, from, paused, limits }: Start<'_>,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
     ) -> Result<(), Failure> {
         let mut running = self.running();
         if running.is_some() {
             return Ok(());
         }
-        let Module::Projector { manifest, pre, .. } = &*modules.projector else {
+        let Module::Projector { manifest, .. } = &*modules.projector else {
             return Err(Failure::new(Category::Upcast, "the module is not a projector"));
         };
         let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
-        let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
         let store = match self.content() {
             Some(content) => content.store,
             None => Arc::new(Store::open(storage, &self.dir, &manifest.tables).map_err(Failure::storage)?),
         };
-        let needs = modules.upcasters.iter().fold(manifest.needs, |needs, module| match &**module {
-            Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
-            Module::Projector { .. } => needs,
-        });
-        let parts = Parts {
-            log: log.clone(),
-            store: Arc::clone(&store),
-            projector: pre.clone(),
-            needs,
-            chain: Chain::new(modules.upcasters.clone()),
-            routes,
-            memory_bytes: limits.memory_bytes / 2,
-            commit_bytes: limits.commit_bytes,
-            was_ready,
-            gauges: Arc::clone(&self.gauges),
-            checkpoint: self.checkpoint.clone(),
-        };
+        if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
+            store.start_at(from).map_err(Failure::storage)?;
+        }
+        let parts = parts(log, &store, &modules, was_ready, limits, &self.gauges, &self.checkpoint)?;
         let (ready, is_ready) = oneshot::channel();
         let runner = Runner::new(parts, ready)?;
         // A version that has served goes on as far as it can.
         if !was_ready {
-            preflight(log, &runner)?;
+            refuse_gaps(log, &runner)?;
         }
         let content = Content { projector: Arc::clone(&modules.projector), store, schemas: Arc::new(schemas) };
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
@@ -209,7 +198,8 @@ impl Version {
         let told = Arc::clone(&notify);
         tokio::spawn(async move {
             if let Ok(replayed_in) = is_ready.await {
-                told(Notice::Ready { replayed_in });
+                // It is written down, which waits for a disk.
+                let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }
         });
         let this = Arc::clone(self);
@@ -256,6 +246,15 @@ impl Version {
         }
     }
 
+    /// Asks the thread for a snapshot at a position that is still ahead of it. `None` if none is running.
+    pub fn snapshot_at(&self, at: Progress) -> Option<oneshot::Receiver<Snapshot>> {
+        let (snapshot, taken) = oneshot::channel();
+        let running = self.running();
+        let commands = running.as_ref().filter(|running| !running.thread.is_finished())?;
+        commands.commands.send(Command::SnapshotAt(SnapshotAt { at, snapshot })).ok()?;
+        Some(taken)
+    }
+
     /// Asks the thread to hold between two commits. `None` if none is running.
     pub fn hold(&self) -> Option<Held> {
         let (at, is_at) = oneshot::channel();
@@ -287,18 +286,47 @@ pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Resul
     Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
 }
 
-/// Holds the routes against all types in the log, before a long replay finds the first one that has none.
-fn preflight(log: &Log, runner: &Runner) -> Result<(), Failure> {
-    let types = log.types().map_err(Failure::storage)?;
-    let unknown = types.iter().filter(|found| runner.routes().of(&found.kind, found.schema).is_none());
-    match unknown.min_by_key(|found| found.first) {
-        None => Ok(()),
-        Some(found) => {
-            let why = runner.routes().explain(&found.kind, found.schema);
-            let message = format!("{why} (found before the replay: the log has {} such events)", found.count);
-            Err(Failure::new(Category::UnknownEvent, message).at(found.first))
-        }
-    }
+/// What a runner works with.
+pub fn parts(
+    log: &Log,
+    store: &Arc<Store>,
+    modules: &Modules,
+    was_ready: bool,
+    limits: &Limits,
+    gauges: &Arc<Gauges>,
+    checkpoint: &watch::Sender<Progress>,
+) -> Result<Parts, Failure> {
+    let Module::Projector { manifest, pre, .. } = &*modules.projector else {
+        return Err(Failure::new(Category::Upcast, "the module is not a projector"));
+    };
+    let needs = modules.upcasters.iter().fold(manifest.needs, |needs, module| match &**module {
+        Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
+        Module::Projector { .. } => needs,
+    });
+    Ok(Parts {
+        log: log.clone(),
+        store: Arc::clone(store),
+        projector: pre.clone(),
+        needs,
+        chain: Chain::new(modules.upcasters.clone()),
+        routes: routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?,
+        memory_bytes: limits.memory_bytes / 2,
+        commit_bytes: limits.commit_bytes,
+        was_ready,
+        gauges: Arc::clone(gauges),
+        checkpoint: checkpoint.clone(),
+    })
+}
+
+/// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.
+fn refuse_gaps(log: &Log, runner: &Runner) -> Result<(), Failure> {
+    let gaps = gaps(log, runner.routes(), runner.committed()).map_err(Failure::storage)?;
+    let Some(first) = gaps.first() else { return Ok(()) };
+    let others =
+        gaps.iter().skip(1).map(|gap| format!("; also {} schema {} ({} events)", gap.kind, gap.schema, gap.count));
+    let others: String = others.collect();
+    let message = format!("{} (found before the replay: the log has {} such events{others})", first.why, first.count);
+    Err(Failure::new(Category::UnknownEvent, message).at(Position(first.first_position)))
 }
 
 /// The digests that a version names, for those who ask what is in use.

@@ -1,14 +1,14 @@
-//! What differs between two read models: a merge of their tables, row by row in the order of keys.
+//! What differs between two read models: a merge of their tables, row by row in the order of keys. It holds one row of each
+//! side at a time, whatever their size, and can begin behind any key.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
-
-use serde_json::Value;
+use std::ops::ControlFlow;
 
 use super::error::Error;
+use super::fields::differing;
 use super::snapshot::Snapshot;
-use super::store::parse;
-use super::view::row_key;
+use super::view::{Entries, row_key};
+use super::{KeyRange, keys};
 
 /// The rows that differ, table by table: those of the first read model, then those that only the second one has.
 #[derive(Debug)]
@@ -27,139 +27,183 @@ pub struct TableDiff {
     pub unchanged: u64,
     /// In how many of the changed rows each field differs; fields that came or went count, too.
     pub changed_fields: BTreeMap<String, u64>,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<Difference>,
 }
 
 /// One row that differs.
-#[derive(Debug)]
-pub struct Sample {
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
     pub change: Change,
     pub key: String,
+    /// The fields that differ, if it is in both.
+    pub fields: Vec<String>,
     pub from: Option<String>,
     pub to: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     Added,
     Removed,
     Changed,
 }
 
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// The tables of two read models, each once.
+pub fn tables<'a>(from: &'a Snapshot, to: &'a Snapshot) -> Vec<&'a str> {
+    let names = from.tables().iter().map(|table| table.name.as_str());
+    let new = to.tables().iter().map(|table| table.name.as_str()).filter(|name| from.table(name).is_err());
+    names.chain(new).collect()
+}
+
 /// Compares two read models, with at most `samples` rows of each kind of change as examples for each table.
 pub fn diff(from: &Snapshot, to: &Snapshot, samples: usize) -> Result<Diff, Error> {
-    let names = from.tables().iter().map(|table| table.name.as_str());
-    let new = to.tables().iter().map(|table| table.name.as_str());
-    let new = new.filter(|name| from.table(name).is_err());
-    let tables = names.chain(new).map(|name| table(name, from, to, samples)).collect::<Result<_, _>>()?;
+    let tables = tables(from, to).into_iter().map(|name| table(name, from, to, samples)).collect::<Result<_, _>>()?;
     Ok(Diff { tables })
-}
-
-/// The rows of one side. A table that is not there has none.
-struct Side<'a> {
-    entries: Option<super::view::Entries<'a>>,
-}
-
-impl<'a> Side<'a> {
-    fn new(snapshot: &'a Snapshot, table: &str) -> Self {
-        Self { entries: snapshot.table(table).ok().map(|(ordinal, _)| snapshot.rows(ordinal)) }
-    }
-
-    fn current(&self) -> Result<Option<(&str, &[u8])>, Error> {
-        let Some(entries) = &self.entries else { return Ok(None) };
-        match entries.current() {
-            Some((key, row)) => Ok(Some((row_key(key)?, row))),
-            None => entries.end().map(|()| None),
-        }
-    }
-
-    fn advance(&mut self) {
-        if let Some(entries) = &mut self.entries {
-            entries.advance();
-        }
-    }
 }
 
 fn table(name: &str, from: &Snapshot, to: &Snapshot, samples: usize) -> Result<TableDiff, Error> {
     let mut diff = TableDiff { table: name.to_owned(), ..TableDiff::default() };
-    let (mut old, mut new) = (Side::new(from, name), Side::new(to, name));
+    walk(name, from, to, &KeyRange::default(), |row| {
+        diff.count(row, samples)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(diff)
+}
+
+/// The rows of a table that differ, of a range of keys, until `visit` breaks off.
+pub fn differences(
+    name: &str,
+    from: &Snapshot,
+    to: &Snapshot,
+    range: &KeyRange,
+    mut visit: impl FnMut(Difference) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    walk(name, from, to, range, |row| {
+        let Some((change, fields)) = row.change(name)? else { return Ok(ControlFlow::Continue(())) };
+        Ok(visit(row.difference(change, fields)?))
+    })
+}
+
+/// A key, and what either side has under it.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    /// As the database has it, of one of the sides.
+    entry: &'a [u8],
+    from: Option<&'a [u8]>,
+    to: Option<&'a [u8]>,
+}
+
+impl Pair<'_> {
+    /// What differs, and in which fields; `None` if it says the same, be it written in another way.
+    fn change(&self, table: &str) -> Result<Option<(Change, Vec<String>)>, Error> {
+        Ok(match (self.from, self.to) {
+            (None, None) => None,
+            (None, Some(_)) => Some((Change::Added, Vec::new())),
+            (Some(_), None) => Some((Change::Removed, Vec::new())),
+            (Some(old), Some(new)) if old == new => None,
+            (Some(old), Some(new)) => {
+                let fields = differing(old, new).map_err(|cause| {
+                    let key = row_key(self.entry).unwrap_or_default();
+                    Error::Corrupt(format!("row {key:?} of table {table:?} is not JSON: {cause}"))
+                })?;
+                (!fields.is_empty()).then_some((Change::Changed, fields))
+            }
+        })
+    }
+
+    fn difference(&self, change: Change, fields: Vec<String>) -> Result<Difference, Error> {
+        let json = |row: &[u8]| String::from_utf8_lossy(row).into_owned();
+        let key = row_key(self.entry)?.to_owned();
+        Ok(Difference { change, key, fields, from: self.from.map(json), to: self.to.map(json) })
+    }
+}
+
+/// Goes through the rows of both sides.
+fn walk(
+    name: &str,
+    from: &Snapshot,
+    to: &Snapshot,
+    range: &KeyRange,
+    mut visit: impl FnMut(Pair<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    let side = |snapshot: &'_ Snapshot| snapshot.table(name).ok().map(|(ordinal, _)| ordinal);
+    let mut old = side(from).map(|ordinal| from.rows_of(ordinal, range));
+    let mut new = side(to).map(|ordinal| to.rows_of(ordinal, range));
     loop {
-        let (left, right) = (old.current()?, new.current()?);
+        let (left, right) = (current(&old)?, current(&new)?);
         let order = match (left, right) {
-            (None, None) => return Ok(diff),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((left, _)), Some((right, _))) => left.cmp(right),
+            (None, None) => return Ok(()),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((left, _)), Some((right, _))) => behind_prefix(left).cmp(behind_prefix(right)),
         };
         let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
-        diff.count(left, right, samples)?;
+        let entry = left.or(right).map(|(entry, _)| entry).unwrap_or_default();
+        let pair = Pair { entry, from: left.map(|(_, row)| row), to: right.map(|(_, row)| row) };
+        if visit(pair)?.is_break() {
+            return Ok(());
+        }
         if order.is_le() {
-            old.advance();
+            old.iter_mut().for_each(Entries::advance);
         }
         if order.is_ge() {
-            new.advance();
+            new.iter_mut().for_each(Entries::advance);
         }
     }
+}
+
+/// A row as the database has it: its key there, and its text.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// The row that a side stands at. A table that is not there has none.
+fn current<'a>(entries: &'a Option<Entries<'_>>) -> Result<Option<Entry<'a>>, Error> {
+    let Some(entries) = entries else { return Ok(None) };
+    match entries.current() {
+        Some(row) => Ok(Some(row)),
+        None => entries.end().map(|()| None),
+    }
+}
+
+/// The key of a row: tables may have other numbers on the other side.
+fn behind_prefix(entry: &[u8]) -> &[u8] {
+    entry.get(keys::ROW_PREFIX_BYTES..).unwrap_or_default()
 }
 
 impl TableDiff {
-    fn count(&mut self, from: Option<(&str, &[u8])>, to: Option<(&str, &[u8])>, samples: usize) -> Result<(), Error> {
-        self.rows_from += u64::from(from.is_some());
-        self.rows_to += u64::from(to.is_some());
-        let (change, counter) = match (from, to) {
-            (None, None) => return Ok(()),
-            (None, Some(_)) => (Change::Added, &mut self.added),
-            (Some(_), None) => (Change::Removed, &mut self.removed),
-            (Some((key, old)), Some((_, new))) => {
-                if old == new || !self.fields(key, old, new)? {
-                    self.unchanged += 1;
-                    return Ok(());
-                }
-                (Change::Changed, &mut self.changed)
-            }
+    fn count(&mut self, row: Pair<'_>, samples: usize) -> Result<(), Error> {
+        self.rows_from += u64::from(row.from.is_some());
+        self.rows_to += u64::from(row.to.is_some());
+        let Some((change, fields)) = row.change(&self.table)? else {
+            self.unchanged += 1;
+            return Ok(());
+        };
+        let counter = match change {
+            Change::Added => &mut self.added,
+            Change::Removed => &mut self.removed,
+            Change::Changed => &mut self.changed,
         };
         *counter += 1;
-        if *counter <= samples as u64 {
-            let json = |row: (&str, &[u8])| String::from_utf8_lossy(row.1).into_owned();
-            let key = from.or(to).map(|(key, _)| key.to_owned()).unwrap_or_default();
-            self.samples.push(Sample { change, key, from: from.map(json), to: to.map(json) });
+        let is_sample = *counter <= samples as u64;
+        for field in &fields {
+            match self.changed_fields.get_mut(field) {
+                Some(rows) => *rows += 1,
+                None => drop(self.changed_fields.insert(field.clone(), 1)),
+            }
+        }
+        if is_sample {
+            self.samples.push(row.difference(change, fields)?);
         }
         Ok(())
-    }
-
-    /// Counts the fields that differ. `false` if none does: the same values, written in another way.
-    fn fields(&mut self, key: &str, old: &[u8], new: &[u8]) -> Result<bool, Error> {
-        let (old, new) = (parse(&self.table, key, old)?, parse(&self.table, key, new)?);
-        let mut different = Vec::new();
-        differing(&old, &new, "", 0, &mut different);
-        let any = !different.is_empty();
-        for path in different {
-            *self.changed_fields.entry(path).or_default() += 1;
-        }
-        Ok(any)
-    }
-}
-
-/// How deep fields are told apart: what is nested deeper counts for the field that it is in.
-const FIELD_DEPTH: usize = 2;
-
-/// The paths of the fields that differ, came or went, nested ones with dots.
-fn differing(old: &Value, new: &Value, path: &str, depth: usize, found: &mut Vec<String>) {
-    if old == new {
-        return;
-    }
-    let (Value::Object(old), Value::Object(new)) = (old, new) else {
-        return found.push(path.to_owned());
-    };
-    if depth == FIELD_DEPTH {
-        return found.push(path.to_owned());
-    }
-    let gone = old.keys().filter(|field| !new.contains_key(*field));
-    for field in new.keys().chain(gone) {
-        let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
-        match (old.get(field), new.get(field)) {
-            (Some(old), Some(new)) => differing(old, new, &path, depth + 1, found),
-            _ => found.push(path),
-        }
     }
 }

@@ -134,6 +134,11 @@ impl Store {
         Ok(self.db.write_opt(batch, &options)?)
     }
 
+    /// Makes an empty read model stand for the events before `progress`, which its projector never sees.
+    pub fn start_at(&self, progress: Progress) -> Result<(), Error> {
+        self.commit(&Writes::default(), progress, Durability::Logged)
+    }
+
     /// Before the commit can be seen, so that whoever sees it finds what it changed.
     fn remember(&self, writes: &Writes, progress: Progress, durability: Durability) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,9 +200,4 @@ impl Store {
 
 pub fn unknown_ordinal(table: u16) -> Error {
     Error::Corrupt(format!("table number {table} does not exist"))
-}
-
-pub fn parse(table: &str, key: &str, row: &[u8]) -> Result<serde_json::Value, Error> {
-    serde_json::from_slice(row)
-        .map_err(|cause| Error::Corrupt(format!("row {key:?} of table {table:?} is not JSON: {cause}")))
 }

@@ -165,6 +165,9 @@ fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str
     if let Some(version) = common.version {
         parameters.append_pair("version", &version.to_string());
     }
+    if common.stale {
+        parameters.append_pair("stale", "true");
+    }
     for (name, value) in rest.iter().filter(|(name, _)| name != "cursor") {
         parameters.append_pair(name, value);
     }

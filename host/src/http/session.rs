@@ -1,0 +1,45 @@
+//! Sessions: reads that never go back. Each answer of a read model carries `Kinora-Session`, which says how much of the log
+//! its reader has seen. Sent along with the next query, that one waits until the version that answers has come as far,
+//! whichever version that is by then: through promotions, rollbacks and restarts.
+
+use std::convert::Infallible;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::HeaderValue;
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+
+pub const SESSION: &str = "kinora-session";
+
+/// What a token begins with, so that another kind can be told apart one day.
+const POSITION: &str = "p";
+
+/// What a query asks: its parameters, and the position that its session has seen.
+pub struct Asked {
+    pub pairs: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    pub seen: Result<Option<u64>, Problem>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let seen = parts.headers.get(SESSION).map(position).transpose();
+        Ok(Self { pairs: Query::from_request_parts(parts, state).await, seen })
+    }
+}
+
+/// The token of a reader who has seen everything up to this position.
+pub fn token(position: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("{POSITION}{position}")).unwrap_or(HeaderValue::from_static("p0"))
+}
+
+fn position(token: &HeaderValue) -> Result<u64, Problem> {
+    let position = token.to_str().ok().and_then(|token| token.strip_prefix(POSITION)?.parse().ok());
+    position.ok_or_else(|| {
+        Problem::new(400, "invalid-header", "Kinora-Session is not a token of this host")
+            .hint("send the token of the last answer as it was, or none to begin a session")
+    })
+}

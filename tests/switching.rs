@@ -1,0 +1,218 @@
+//! Traffic that moves under load, and hosts that die while it moves: nobody sees an error, a mixed answer or a step back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kinora_tests::{Api, Host, module};
+use serde_json::{Value, json};
+
+async fn count(api: &Api, stream: &str, ns: &[u64]) {
+    let events: Vec<Value> = ns.iter().map(|n| json!({"type": "Count", "data": {"n": n}})).collect();
+    let answer = api.post(&format!("streams/{stream}/events"), json!(events)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+/// Version 1 writes rows with `filler`, version 2 rows with `events`.
+async fn two_versions(api: &Api) {
+    for (version, name) in [(1, "hostile"), (2, "tally")] {
+        let digest = api.upload(module(name)).await;
+        assert_eq!(api.deploy("counts", &digest, &[]).await, version);
+        api.until_caught_up("counts", version).await;
+    }
+    assert_eq!(api.post("projections/counts/versions/1/promote", json!({})).await.status, 200);
+}
+
+/// Whether a row is one that this version writes.
+fn is_of(row: &Value, version: u64) -> bool {
+    let field = |name| row.get(name).is_some();
+    (field("filler"), field("events")) == if version == 1 { (true, false) } else { (false, true) }
+}
+
+/// Reads, in one session: a row and a list by turns. Gives the versions that answered, without repetitions.
+async fn read(api: Api, stop: Arc<AtomicBool>) -> Vec<u64> {
+    let (mut session, mut versions) = (None::<String>, Vec::new());
+    let (mut position, mut n, mut round) = (0, 0, 0_u64);
+    while !stop.load(Ordering::Relaxed) {
+        round += 1;
+        let path =
+            if round.is_multiple_of(2) { "read-models/counts/counts/a" } else { "read-models/counts/counts?limit=50" };
+        let mut request = api.client.get(api.at(path));
+        if let Some(session) = &session {
+            request = request.header("kinora-session", session);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        let (version, seen): (u64, u64) =
+            (header("kinora-version").parse().unwrap(), header("kinora-position").parse().unwrap());
+        session = Some(header("kinora-session"));
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        assert!(seen >= position, "it went back from {position} to {seen}");
+        position = seen;
+        let rows: Vec<Value> = match body["rows"].as_array() {
+            Some(rows) => rows.iter().map(|row| row["row"].clone()).collect(),
+            None => vec![body.clone()],
+        };
+        assert!(!rows.is_empty() && rows.iter().all(|row| is_of(row, version)), "version {version}: {body}");
+        if body.get("n").is_some() {
+            let now = body["n"].as_u64().unwrap();
+            assert!(now >= n, "it went back from {n} to {now}");
+            n = now;
+        }
+        if versions.last() != Some(&version) {
+            versions.push(version);
+        }
+    }
+    versions
+}
+
+async fn write(api: Api, stream: &'static str, stop: Arc<AtomicBool>) -> u64 {
+    let mut total = 0;
+    while !stop.load(Ordering::Relaxed) {
+        count(&api, stream, &[1; 20]).await;
+        total += 20;
+    }
+    total
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_of_queries_and_appends_runs_through_ten_promotions_and_rollbacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    count(&api, "a", &[1]).await;
+    count(&api, "b", &[1]).await;
+    two_versions(&api).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..6).map(|_| tokio::spawn(read(api.clone(), Arc::clone(&stop)))).collect();
+    let writers = ["a", "b"].map(|stream| tokio::spawn(write(api.clone(), stream, Arc::clone(&stop))));
+    for round in 0..10 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let promoted = api.post("projections/counts/versions/2/promote", json!({"expected_live": 1})).await;
+        assert_eq!((promoted.status, &promoted.body["live"]), (200, &json!(2)), "round {round}: {promoted:?}");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let back = api.post("projections/counts/rollback", json!({})).await;
+        assert_eq!((back.status, &back.body["live"]), (200, &json!(1)), "round {round}: {back:?}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        let versions = reader.await.unwrap();
+        assert!(versions.len() > 5, "the switches were seen: {versions:?}");
+    }
+    for (stream, writer) in ["a", "b"].into_iter().zip(writers) {
+        let total = writer.await.unwrap() + 1;
+        for version in [1, 2] {
+            api.until_caught_up("counts", version).await;
+            let row = api.get(&format!("read-models/counts/counts/{stream}?version={version}")).await;
+            assert_eq!(row.body["n"], json!(total), "{stream} in version {version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_waits_for_what_it_has_seen_and_a_foreign_token_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    count(&api, "a", &[1]).await;
+    two_versions(&api).await;
+    let ask = async |token: &str, more: &str| {
+        let request = api.client.get(api.at(&format!("read-models/counts/counts/a?{more}")));
+        request.header("kinora-session", token).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask("p2", "").await, 200);
+    assert_eq!(ask("p900", "timeout=0.05").await, 503);
+    assert_eq!(ask("p900", "timeout=0.05&min_position=1").await, 503, "the later of the two holds");
+    assert_eq!(ask("900", "").await, 400);
+}
+
+/// Sends a request, and kills the host so many milliseconds later, answered or not.
+async fn killed_during(host: Host, path: &'static str, after: u64) {
+    let api = host.api();
+    let asked = tokio::spawn(async move {
+        let request = if path.contains("/diff") { api.client.get(api.at(path)) } else { api.client.post(api.at(path)) };
+        if let Ok(response) = request.send().await {
+            let _ = response.bytes().await;
+        }
+    });
+    tokio::time::sleep(Duration::from_micros(after * 300)).await;
+    host.kill();
+    asked.await.unwrap();
+}
+
+/// The version that the history says is live, which has to be the one that is.
+async fn live(api: &Api) -> u64 {
+    let status = api.get("projections/counts").await.body;
+    let live = status["live"].as_u64().unwrap();
+    let matches = |page: &Value| {
+        let mut switches = page["events"].as_array().unwrap().iter().filter(|event| event["data"].get("to").is_some());
+        switches.next_back().unwrap()["data"]["to"] == live
+    };
+    api.until("projections/counts/history?limit=1000", matches).await;
+    let row = api.get("read-models/counts/counts/a").await;
+    assert_eq!((row.status, row.version), (200, Some(live)), "{row:?}");
+    assert!(is_of(&row.body, live), "{row:?}");
+    live
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_dies_while_it_switches_or_compares_has_done_it_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Host::start(dir.path());
+    let address = host.address().to_owned();
+    for stream in 0..50 {
+        count(&host.api(), &format!("s{stream}"), &[1; 100]).await;
+    }
+    count(&host.api(), "a", &[1]).await;
+    two_versions(&host.api()).await;
+    let mut seen = Vec::new();
+    for round in 0..12 {
+        let path = match round % 3 {
+            0 => "projections/counts/versions/2/promote",
+            1 => "projections/counts/diff/rows?from=1&to=2&format=ndjson",
+            _ => "projections/counts/rollback",
+        };
+        killed_during(host, path, round).await;
+        host = Host::start_at(dir.path(), &address);
+        for version in [1, 2] {
+            host.api().until_caught_up("counts", version).await;
+        }
+        seen.push(live(&host.api()).await);
+    }
+    let diff = host.api().get("projections/counts/diff?from=1&to=2").await.body;
+    assert_eq!(diff["tables"][0]["changed"], json!(51), "{diff}; live were {seen:?}");
+    assert_eq!(diff["tables"][0]["added"], json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_dies_while_it_retires_a_version_has_all_of_its_rows_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Host::start(dir.path());
+    let address = host.address().to_owned();
+    count(&host.api(), "a", &[1, 2]).await;
+    two_versions(&host.api()).await;
+    let digest = host.api().upload(module("tally")).await;
+    for round in 0..6 {
+        let version = host.api().get("projections/counts").await.body["versions"].as_array().unwrap().len() as u64;
+        let path: &'static str = Box::leak(format!("projections/counts/versions/{version}/retire").into_boxed_str());
+        killed_during(host, path, round * 2).await;
+        host = Host::start_at(dir.path(), &address);
+        let api = host.api();
+        let status = api.get(&format!("projections/counts/versions/{version}")).await.body;
+        let folder = dir.path().join(format!("read-models/counts/{version}"));
+        if status["state"] == "retired" {
+            assert!(!folder.exists(), "{status}");
+            assert_eq!(api.get(&format!("read-models/counts/counts/a?version={version}")).await.status, 409);
+            let next = api.deploy("counts", &digest, &[]).await;
+            api.until_caught_up("counts", next).await;
+        } else {
+            api.until_caught_up("counts", version).await;
+            let row = api.get(&format!("read-models/counts/counts/a?version={version}")).await;
+            assert_eq!((row.status, &row.body["n"]), (200, &json!(3)), "{row:?}");
+        }
+        assert_eq!(live(&api).await, 1);
+    }
+}
