@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-rollout crash fuzz
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-rollout crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -37,6 +37,9 @@ test: lint modules build ## Set up, and pass all tests
 
 bench: build modules ## Measure, each against its limit, and print medians and spread
 	cargo bench --profile release --locked --workspace --bench speed
+
+bench-query: build modules ## Measure queries against the HTTP server alone, and against SQLite behind that server
+	cargo bench --profile release --locked --workspace --bench query
 
 bench-log: build ## Measure the log against the disk, the HTTP server, UmaDB and PostgreSQL (LARGE=10000000: also a log of so many events)
 	./.setup/peers

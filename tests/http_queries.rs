@@ -144,6 +144,40 @@ async fn a_second_row_with_what_must_be_unique_and_a_key_of_other_parts_are_faul
 }
 
 #[tokio::test]
+async fn rows_are_answered_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_host, api, _) = club(dir.path()).await;
+    let time = api.get("events?from=4&limit=1").await.body["events"][0]["time"].as_str().unwrap().to_owned();
+    let later = append(&api, "m1", "Left", json!({})).await;
+    assert_eq!(api.get(&format!("read-models/club/members/m1?min_position={later}")).await.status, 404);
+    let was = api.get("read-models/club/members/m1?at_position=3").await;
+    assert_eq!((was.status, was.position, was.body["visits"].clone()), (200, Some(3), json!(1)));
+    let was = api.get_with("read-models/club/members/m1", &[("at_time", time.as_str())]).await;
+    assert_eq!((was.position, was.body["visits"].clone()), (Some(4), json!(2)));
+    let listed = api.get("read-models/club/members?at_position=4&order=-visits&limit=2&select=name,visits").await;
+    assert_eq!(
+        listed.body["rows"],
+        json!([{"key": "m1", "row": {"name": "Ada", "visits": 2}}, {"key": "m2", "row": {"name": "Bob", "visits": 0}}])
+    );
+    let next = listed.body["next"].as_str().unwrap().to_owned();
+    assert_eq!(names(&api.get(&next[4..]).await.body), ["Cleo"]);
+    let versions = api.get("read-models/club/members/m1?versions=10").await.body["versions"].clone();
+    let visits: Vec<_> =
+        versions.as_array().unwrap().iter().map(|v| (v["position"].clone(), v["row"]["visits"].clone())).collect();
+    let expected = [(later, json!(null)), (6, json!(3)), (4, json!(2)), (3, json!(1)), (0, json!(0))];
+    assert_eq!(visits, expected.map(|(position, visits)| (json!(position), visits)));
+    for (path, status, title) in [
+        ("read-models/club/visits?at_position=3", 400, "no history"),
+        ("read-models/club/members?at_position=3&explain=true", 400, "invalid parameter"),
+        ("read-models/club/members/m1?at_position=99&timeout=0.01", 503, "not there yet"),
+        ("read-models/club?at_position=3", 400, "invalid parameter"),
+    ] {
+        let answer = api.get(path).await;
+        assert_eq!((answer.status, answer.body["title"].as_str()), (status, Some(title)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_named_query_takes_and_answers_what_it_declares() {
     let dir = tempfile::tempdir().unwrap();
     let (_host, api, _) = club(dir.path()).await;

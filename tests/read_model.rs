@@ -408,6 +408,79 @@ fn a_read_model_of_other_tables_is_refused() {
     assert!(error.to_string().contains("its tables are others"), "{error}");
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn rows_are_what_they_were_as_far_back_as_their_history_reaches(
+        commits in prop::collection::vec(prop::collection::btree_map("[ab]{1,2}", prop::option::of(0_i64..4), 0..4), 1..12),
+        retention in 0_u64..6,
+        restart in 0_usize..12,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = || {
+            let mut tables = table("key", &[("by_n", &["n"], false)]);
+            tables[0].history = Some(retention);
+            tables
+        };
+        let open = || Store::open(&Storage::default(), dir.path(), &tables()).unwrap();
+        let mut store = open();
+        let mut states = vec![BTreeMap::new()];
+        for (number, commit) in commits.iter().enumerate() {
+            if number == restart {
+                drop(store);
+                store = open();
+            }
+            let (mut writes, mut state) = (Writes::default(), states.last().unwrap().clone());
+            for (key, n) in commit {
+                let row = n.map(|n| json!({"n": n}));
+                writes.set(0, key, row.as_ref().map(|row| row.to_string().into_bytes()).as_deref());
+                match row {
+                    Some(row) => state.insert(key.clone(), row),
+                    None => state.remove(key),
+                };
+            }
+            states.push(state);
+            store.commit(&writes, Progress(number as u64 + 1), Durability::Logged).unwrap();
+        }
+        let snapshot = store.snapshot().unwrap();
+        let now = commits.len() as u64;
+        let horizon = if retention == 0 { 0 } else { now.saturating_sub(retention) };
+        let mut query = ListQuery { table: "rows".into(), limit: 2, order: Order::parse("-n").unwrap(), ..ListQuery::default() };
+        query.filter.and(condition("n", "gte.1").unwrap());
+        for (progress, state) in (0..).zip(&states) {
+            let found = snapshot.list_at(&query, Progress(progress));
+            if progress < horizon {
+                let refused = matches!(found, Err(Error::BeyondHistory { .. }));
+                prop_assert!(refused);
+                continue;
+            }
+            let mut expected: Vec<_> = state.iter().filter(|(_, row)| row["n"].as_i64() >= Some(1)).collect();
+            expected.sort_by_key(|(key, row)| (-row["n"].as_i64().unwrap(), (*key).clone()));
+            let mut found = Vec::new();
+            query.cursor = None;
+            loop {
+                let page = snapshot.list_at(&query, Progress(progress)).unwrap();
+                found.extend(page.rows.into_iter().map(|row| (row.key, serde_json::from_str::<Value>(&row.json).unwrap())));
+                query.cursor = page.next;
+                if query.cursor.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(found.iter().map(|(key, row)| (key, row)).collect::<Vec<_>>(), expected, "at {}", progress);
+            for key in ["a", "b", "aa", "ab", "ba", "bb"] {
+                let row = snapshot.get_at("rows", key, Progress(progress)).unwrap();
+                prop_assert_eq!(row.map(|row| serde_json::from_slice::<Value>(&row).unwrap()), state.get(key).cloned());
+            }
+        }
+        for key in ["a", "b", "aa", "ab", "ba", "bb"] {
+            let versions = snapshot.versions("rows", key, 100).unwrap();
+            let old = versions.iter().filter(|version| version.progress.0 <= horizon).count();
+            prop_assert!(old <= 1, "{} keeps {:?}, though nothing before {} can be asked for", key, versions, horizon);
+        }
+    }
+}
+
 /// A store with these rows in its first table.
 fn filled(dir: &Path, tables: &[TableSpec], rows: impl IntoIterator<Item = (String, Value)>) -> Store {
     let store = Store::open(&Storage::default(), dir, tables).unwrap();

@@ -236,6 +236,11 @@ impl From<readmodel::Error> for Problem {
             ),
             Error::TooManyGroups { .. } => Self::new(400, "too-many-groups", detail)
                 .hint("narrow the filter, or group by fields with fewer values"),
+            Error::NoHistory { .. } => Self::new(400, "no-history", detail)
+                .hint("declare one in a new version of the projector: .history(TABLE, events)"),
+            Error::BeyondHistory { oldest, .. } => Self::new(410, "beyond-history", detail)
+                .hint("ask for a later position, or deploy a version that keeps more; the log has everything")
+                .with("oldest_position", json!(oldest)),
             Error::TooManyRows { .. } => {
                 Self::new(400, "too-many-rows", detail).hint("narrow the filter, or follow the first rows of an order with limit")
             }

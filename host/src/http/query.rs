@@ -3,6 +3,7 @@
 
 mod follow;
 mod format;
+mod history;
 mod list;
 mod statistics;
 
@@ -12,9 +13,11 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::event::Position;
+use crate::event::{Micros, Position, Progress};
+use crate::log::Log;
 use crate::projection::{Answer, Projections};
 use crate::readmodel::TableSpec;
 use crate::sandbox::{Module, NamedQuery};
@@ -39,6 +42,14 @@ struct Common {
     timeout: Option<Duration>,
     /// Whether the rows of a version that stopped at a fault are welcome.
     stale: bool,
+    /// A moment of the past, for tables with a history.
+    past: Option<Past>,
+}
+
+#[derive(Clone, Copy)]
+enum Past {
+    Position(u64),
+    Time(Timestamp),
 }
 
 impl Common {
@@ -52,6 +63,12 @@ impl Common {
             match name.as_str() {
                 "version" => common.version = Some(number(&name, &value)?),
                 "min_position" => common.min_position = Some(number(&name, &value)?),
+                "at_position" => common.past = Some(Past::Position(number(&name, &value)?)),
+                "at_time" => {
+                    let time =
+                        value.parse().map_err(|cause| invalid(format!("at_time={value} is no time: {cause}")))?;
+                    common.past = Some(Past::Time(time));
+                }
                 "timeout" => {
                     let seconds: f64 = number(&name, &value)?;
                     let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| *timeout <= MAX_TIMEOUT);
@@ -71,12 +88,47 @@ impl Common {
 
     async fn answer(&self, projections: &Projections, name: &str) -> Result<Answer, Problem> {
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let at_least = self.min_position.map(|position| (Position(position), timeout));
+        let asked_for = match self.past {
+            Some(Past::Position(position)) => self.min_position.max(Some(position)),
+            _ => self.min_position,
+        };
+        let at_least = asked_for.map(|position| (Position(position), timeout));
         match self.stale {
             true => Ok(projections.answer_even_stale(name, self.version, at_least).await?),
             false => Ok(projections.answer(name, self.version, at_least).await?),
         }
     }
+
+    /// How many events had been applied at the moment of the past that is asked for.
+    async fn past(&self, log: &Log, answer: &Answer) -> Result<Option<Progress>, Problem> {
+        match self.past {
+            None => Ok(None),
+            Some(Past::Position(position)) => Ok(Some(Progress(position.saturating_add(1)))),
+            Some(Past::Time(time)) => {
+                // Events of that very microsecond had been appended by then.
+                let micros = Micros(u64::try_from(time.as_microsecond()).unwrap_or(0).saturating_add(1));
+                let log = log.clone();
+                let next = blocking(move || log.position_at(micros)).await?;
+                Ok(Some(Progress(next.0).min(answer.snapshot.checkpoint())))
+            }
+        }
+    }
+
+    /// For what has no past.
+    fn only_now(&self) -> Result<(), Problem> {
+        match self.past {
+            None => Ok(()),
+            Some(_) => Err(invalid("at_position and at_time go with rows and lists".into())),
+        }
+    }
+}
+
+/// Says that an answer is of the past.
+fn as_of(past: Option<Progress>, mut response: Response) -> Response {
+    if let Some(position) = past.and_then(Progress::last) {
+        response.headers_mut().insert("kinora-position", HeaderValue::from(position.0));
+    }
+    response
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
@@ -85,8 +137,8 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
 
 fn invalid(detail: String) -> Problem {
     Problem::new(400, "invalid-parameter", detail).hint(
-        "parameters: version, min_position, timeout, stale; for lists also field=operator.value, and, or, select, order, \
-         limit, cursor, scan, explain, format",
+        "parameters: version, min_position, timeout, stale, at_position, at_time; for lists also field=operator.value, \
+         and, or, select, order, limit, cursor, scan, explain, format, aggregate, group, facets",
     )
 }
 
@@ -151,6 +203,7 @@ pub async fn model(
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     only_common(&rest)?;
+    common.only_now()?;
     let answer = common.answer(&projections, &name).await?;
     let queries = match answer.version.projector().as_deref() {
         Some(Module::Projector { manifest, .. }) => manifest.queries.clone(),
@@ -169,24 +222,36 @@ pub async fn model(
 /// A row, byte for byte as the projector wrote it.
 pub async fn row(
     State(projections): State<Arc<Projections>>,
+    State(log): State<Log>,
     Path((name, table, key)): Path<(String, String, String)>,
     headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
-    only_common(&rest)?;
+    let versions = match rest.as_slice() {
+        [(name, value)] if name == "versions" => Some(number(name, value)?),
+        rest => only_common(rest).map(|()| None)?,
+    };
     let answer = common.answer(&projections, &name).await?;
     if let Some(unchanged) = unchanged(&answer, &headers) {
         return Ok(unchanged);
     }
+    if let Some(limit) = versions {
+        return history::versions(&answer, &table, &key, limit).await;
+    }
+    let past = common.past(&log, &answer).await?;
     // One row: mostly from memory, so it is not worth a change of threads.
-    let response = match answer.snapshot.get(&table, &key)? {
+    let found = match past {
+        None => answer.snapshot.get(&table, &key)?,
+        Some(past) => answer.snapshot.get_at(&table, &key, past)?,
+    };
+    let response = match found {
         Some(row) => json(row),
         None => Problem::new(404, "unknown-row", format!("table {table:?} has no row {key:?}"))
             .hint("as of the version and position in the headers; min_position waits for a later one")
             .into_response(),
     };
-    Ok(from(&answer, response))
+    Ok(as_of(past, from(&answer, response)))
 }
 
 /// A query that the projector answers itself.
@@ -207,6 +272,7 @@ pub async fn named(
             }
         }
     }
+    common.only_now()?;
     let limit = projections.modules().limits().query_argument_bytes;
     if arguments.len() > limit {
         return Err(Problem::new(

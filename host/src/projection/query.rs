@@ -106,10 +106,10 @@ impl Projections {
             let state = self.version_status(&name, version).map_or(super::State::Retired, |status| status.state);
             Error::WrongState { name, version, state, wanted: "queried" }
         };
-        let snapshot = version.snapshot()?.ok_or_else(gone)?;
+        let snapshot = version.latest()?.ok_or_else(gone)?;
         // It may have stopped while the query waited.
         let stale = look()?;
-        Ok(Answer { version, snapshot: Arc::new(snapshot), stale })
+        Ok(Answer { version, snapshot, stale })
     }
 
     fn stale_is_welcome(&self, name: &str) -> bool {

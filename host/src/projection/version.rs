@@ -135,6 +135,11 @@ impl Version {
         Ok(self.content().map(|content| content.store.snapshot()).transpose()?)
     }
 
+    /// The rows as of the last commit, for whoever only looks at them.
+    pub fn latest(&self) -> Result<Option<Arc<Snapshot>>, Error> {
+        Ok(self.content().map(|content| content.store.latest()).transpose()?)
+    }
+
     /// What queries see, as it changes.
     pub fn watch(&self) -> watch::Receiver<Progress> {
         self.checkpoint.subscribe()

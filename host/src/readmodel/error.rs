@@ -52,8 +52,19 @@ pub enum Error {
     TooManyGroups { fields: String, limit: usize },
     #[error("the query has more than {limit} rows, which is more than can be followed")]
     TooManyRows { limit: usize },
+    #[error("table {table:?} has no history")]
+    NoHistory { table: String },
+    #[error("the history of table {table:?} goes back to position {oldest}, not to {wanted}")]
+    BeyondHistory { table: String, wanted: u64, oldest: u64 },
     #[error("the cursor is not one of this query: {0}")]
     InvalidCursor(&'static str),
+}
+
+impl Error {
+    /// Whether a read that was only to look into memory gave up.
+    pub fn is_beyond_memory(&self) -> bool {
+        matches!(self, Self::Storage(cause) if cause.kind() == rocksdb::ErrorKind::Incomplete)
+    }
 }
 
 fn parts(known: &[String]) -> String {

@@ -8,6 +8,8 @@
 //! | `00 "tables"` | the declared tables, JSON |
 //! | `01 table:u16 key` | a row: JSON text |
 //! | `02 table:u16 index:u16 values key` | an index entry, empty; `values` after [`super::order`] |
+//! | `03 table:u16 key 00 !progress:u64` | a row as it was once so many events had been applied: JSON text, empty if deleted |
+//! | `04 table:u16 progress:u64 key` | that there is such a version, empty |
 
 pub const FORMAT: &[u8] = b"\0format";
 pub const CHECKPOINT: &[u8] = b"\0checkpoint";
@@ -15,6 +17,8 @@ pub const TABLES: &[u8] = b"\0tables";
 
 const ROWS: u8 = 1;
 const INDEXES: u8 = 2;
+const VERSIONS: u8 = 3;
+const QUEUE: u8 = 4;
 
 /// Bytes before the key of a row.
 pub const ROW_PREFIX_BYTES: usize = 3;
@@ -41,7 +45,44 @@ pub fn index(table: u16, index: u16) -> Vec<u8> {
     vec![INDEXES, a, b, c, d]
 }
 
-/// The first key that no longer begins with `prefix`. Our prefixes begin with 1 or 2, so there always is one.
+/// The bytes that the versions of all rows of a table begin with.
+pub fn history(table: u16) -> Vec<u8> {
+    let [high, low] = table.to_be_bytes();
+    vec![VERSIONS, high, low]
+}
+
+/// The bytes that the versions of a row begin with. A key has no NUL, so no other key's do.
+pub fn versions(table: u16, key: &str) -> Vec<u8> {
+    [history(table).as_slice(), key.as_bytes(), &[0]].concat()
+}
+
+/// A version of a row. Newer ones stand first.
+pub fn version(table: u16, key: &str, progress: u64) -> Vec<u8> {
+    [versions(table, key).as_slice(), &(!progress).to_be_bytes()].concat()
+}
+
+/// The key of the row and the progress of a version.
+pub fn version_parts(entry: &[u8]) -> Option<(&str, u64)> {
+    let (key, progress) = entry.get(ROW_PREFIX_BYTES..)?.split_last_chunk::<8>()?;
+    Some((std::str::from_utf8(key.strip_suffix(&[0])?).ok()?, !u64::from_be_bytes(*progress)))
+}
+
+/// The bytes that the queue of a table begins with.
+pub fn queue(table: u16) -> Vec<u8> {
+    let [high, low] = table.to_be_bytes();
+    vec![QUEUE, high, low]
+}
+
+pub fn queued(table: u16, progress: u64, key: &str) -> Vec<u8> {
+    [queue(table).as_slice(), &progress.to_be_bytes(), key.as_bytes()].concat()
+}
+
+pub fn queued_parts(entry: &[u8]) -> Option<(u64, &str)> {
+    let (progress, key) = entry.get(ROW_PREFIX_BYTES..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*progress), std::str::from_utf8(key).ok()?))
+}
+
+/// The first key that no longer begins with `prefix`. Our prefixes begin with small bytes, so there always is one.
 pub fn after(prefix: &[u8]) -> Vec<u8> {
     let mut bytes = prefix.to_vec();
     while let Some(last) = bytes.pop() {
@@ -67,6 +108,10 @@ mod tests {
         assert_eq!(row(1, "UA"), b"\x01\x00\x01UA");
         assert_eq!(index(1, 258), b"\x02\x00\x01\x01\x02");
         assert_eq!((rows(7).len(), index(7, 7).len()), (ROW_PREFIX_BYTES, INDEX_PREFIX_BYTES));
+        assert_eq!(version(1, "UA", 1), b"\x03\x00\x01UA\x00\xff\xff\xff\xff\xff\xff\xff\xfe");
+        assert_eq!(version_parts(&version(1, "UA", 7)), Some(("UA", 7)));
+        assert_eq!(queued(1, 2, "UA"), b"\x04\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02UA");
+        assert_eq!(queued_parts(&queued(1, 2, "UA")), Some((2, "UA")));
         assert_eq!(number(&5_u64.to_be_bytes()), Some(5));
         assert_eq!(number(b"short"), None);
     }

@@ -9,7 +9,8 @@ use super::filter::{Condition, KEY};
 use super::plan::{Plan, Wanted, helpful};
 use super::reader::Reader;
 use super::snapshot::Snapshot;
-use super::walk::{Found, Walk};
+use super::view::View;
+use super::walk::{Found, Rows, Walk};
 use super::{TableSpec, order};
 
 /// How much a query may read.
@@ -151,6 +152,15 @@ impl ListQuery {
         }
     }
 
+    /// The values of the row that a page of a sorted list begins behind.
+    pub(super) fn sorted_after(&self) -> Result<Option<Vec<u8>>, Error> {
+        match self.read_cursor()? {
+            None => Ok(None),
+            Some(Cursor::Sorted(values)) => Ok(Some(values)),
+            Some(Cursor::Entry { .. }) => Err(Error::InvalidCursor("it is one of the rows as they are now")),
+        }
+    }
+
     fn write_cursor(&self, cursor: &Cursor) -> String {
         let mut bytes = self.fingerprint().to_vec();
         match cursor {
@@ -186,32 +196,55 @@ impl Snapshot {
         self.list_explained(query, &mut Explanation::default())
     }
 
+    /// A page of rows that takes a few entries of an index and their rows, all of them in memory; `None` if it takes more.
+    pub fn list_from_memory(&self, query: &ListQuery) -> Result<Option<Page>, Error> {
+        let (ordinal, table) = self.table(&query.table)?;
+        let view = self.view().in_memory();
+        let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
+        let found = self.plan(&wanted, query, view).and_then(|(plan, after)| {
+            let simple = plan.ordered && plan.residual.is_empty() && after.is_none();
+            simple.then(|| in_order(&wanted, &plan, query, view, &mut Explanation::default())).transpose()
+        });
+        match found {
+            Err(error) if error.is_beyond_memory() => Ok(None),
+            found => found,
+        }
+    }
+
+    /// The plan of a page, and the values of the row that it begins behind if it is sorted.
+    fn plan<'q>(
+        &self,
+        wanted: &Wanted<'q>,
+        query: &ListQuery,
+        view: View<'_>,
+    ) -> Result<(Plan<'q>, Option<Vec<u8>>), Error> {
+        let table = wanted.table;
+        match query.read_cursor()? {
+            Some(Cursor::Entry { index, within }) => {
+                let numbers = (0..).zip(&table.indexes).map(|(number, _)| Some(number));
+                let mut same = std::iter::once(None).chain(numbers).filter(|n| index_digest(table, *n) == index);
+                let gone = || Error::InvalidCursor("the index that it leads through is not there any more");
+                let mut plan = same.find_map(|number| wanted.by(number)).ok_or_else(gone)?;
+                plan.resume(&within);
+                Ok((plan, None))
+            }
+            Some(Cursor::Sorted(values)) => Ok((wanted.best(view)?, Some(values))),
+            None => Ok((wanted.best(view)?, None)),
+        }
+    }
+
     /// A page of rows, and how it was found.
     pub fn list_explained(&self, query: &ListQuery, explanation: &mut Explanation) -> Result<Page, Error> {
         let (ordinal, table) = self.table(&query.table)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
-        let cursor = query.read_cursor()?;
-        let plan = match &cursor {
-            Some(Cursor::Entry { index, within }) => {
-                let numbers = (0..).zip(&table.indexes).map(|(number, _)| Some(number));
-                let mut same = std::iter::once(None).chain(numbers).filter(|n| index_digest(table, *n) == *index);
-                let gone = || Error::InvalidCursor("the index that it leads through is not there any more");
-                let mut plan = same.find_map(|number| wanted.by(number)).ok_or_else(gone)?;
-                plan.resume(within);
-                plan
-            }
-            _ => wanted.best(self.view())?,
-        };
-        let after = match cursor {
-            Some(Cursor::Sorted(values)) => Some(values),
-            _ => None,
-        };
+        let (plan, after) = self.plan(&wanted, query, self.view())?;
         let sorts = !plan.ordered || after.is_some();
         explanation.describe(table, &plan, sorts, query.budget());
         let page = if sorts {
-            self.sorted(&wanted, &plan, query, after.as_deref(), explanation)
+            let mut walk = Walk::new(ordinal, self.view(), &plan);
+            sorted(&wanted, &plan.residual, query, after.as_deref(), &mut walk, explanation)
         } else {
-            self.in_order(&wanted, &plan, query, explanation)
+            in_order(&wanted, &plan, query, self.view(), explanation)
         };
         if sorts || explanation.filters_rows {
             explanation.helpful_index = helpful(&wanted).filter(|paths| *paths != explanation.paths);
@@ -223,111 +256,20 @@ impl Snapshot {
         page
     }
 
-    /// Rows as the plan reads them.
-    fn in_order(
-        &self,
-        wanted: &Wanted<'_>,
-        plan: &Plan<'_>,
-        query: &ListQuery,
-        explanation: &mut Explanation,
-    ) -> Result<Page, Error> {
-        let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
-        let mut walk = Walk::new(self.view(), plan);
-        let mut page = Page { rows: Vec::new(), next: None };
-        loop {
-            let missing = query.limit - page.rows.len();
-            let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
-            let mut found = walk.rows(wanted.ordinal, batch)?.into_iter();
-            explanation.entries_visited = walk.visited;
-            let mut last = Vec::new();
-            for Found { entry, key, row } in found.by_ref() {
-                last = entry;
-                if plan.residual.is_empty() || reader.read(&key, &row)?.is_some() {
-                    page.rows.push(Row { json: text(wanted.table, &key, row)?, key });
-                }
-                if page.rows.len() == query.limit {
-                    break;
-                }
-            }
-            let full = page.rows.len() == query.limit;
-            if found.len() == 0 && walk.is_at_end()? {
-                return Ok(page);
-            }
-            let exhausted = walk.visited >= query.budget();
-            if exhausted && !full && !query.scan {
-                return Err(beyond_budget(wanted, query.budget()));
-            }
-            if full || exhausted {
-                let (index, within) = (index_digest(wanted.table, plan.index), plan.within(&last).to_vec());
-                page.next = Some(query.write_cursor(&Cursor::Entry { index, within }));
-                return Ok(page);
-            }
-        }
-    }
-
-    /// The first rows of all that pass, after `after`: by the values of the order, then by key.
-    fn sorted(
-        &self,
-        wanted: &Wanted<'_>,
-        plan: &Plan<'_>,
-        query: &ListQuery,
-        after: Option<&[u8]>,
-        explanation: &mut Explanation,
-    ) -> Result<Page, Error> {
-        let mut reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
-        let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
-        let sources = sources.collect::<Result<Vec<_>, Error>>()?;
-        let mut walk = Walk::new(self.view(), plan);
-        // One more than fits, to know whether another page follows.
-        let mut first: BTreeMap<Vec<u8>, (String, Vec<u8>)> = BTreeMap::new();
-        loop {
-            let found = walk.rows(wanted.ordinal, BATCH_ROWS)?;
-            explanation.entries_visited = walk.visited;
-            if found.is_empty() {
-                break;
-            }
-            for Found { key, row, .. } in found {
-                let Some(values) = reader.read(&key, &row)? else { continue };
-                let mut place = Vec::new();
-                for (source, descending) in &sources {
-                    order::encode_directed(&values.value(source), *descending, &mut place);
-                }
-                place.extend_from_slice(key.as_bytes());
-                let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
-                if !beyond && after.is_none_or(|after| place.as_slice() > after) {
-                    first.insert(place, (key, row));
-                    if first.len() > query.limit + 1 {
-                        first.pop_last();
-                    }
-                }
-            }
-            if walk.visited >= query.budget() && !walk.is_at_end()? {
-                return Err(beyond_budget(wanted, query.budget()));
-            }
-        }
-        let mut next = None;
-        if first.len() > query.limit {
-            first.pop_last();
-            next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
-        }
-        let row = |(key, row): (String, Vec<u8>)| Ok(Row { json: text(wanted.table, &key, row)?, key });
-        Ok(Page { rows: first.into_values().map(row).collect::<Result<_, Error>>()?, next })
-    }
-
     /// How many rows pass the filter, whatever the limit.
     pub fn count(&self, query: &ListQuery) -> Result<u64, Error> {
         let (ordinal, table) = self.table(&query.table)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let plan = wanted.best(self.view())?;
-        let mut walk = Walk::new(self.view(), &plan);
+        let mut walk = Walk::new(ordinal, self.view(), &plan);
         let budget = if query.scan { Budget::default().scan_entries } else { Budget::default().total_entries };
         let mut count = 0;
         if plan.residual.is_empty() {
             count = walk.count(budget)?;
         } else {
             let reader = Reader::new(table, plan.residual.iter().copied())?;
-            while walk.visited < budget {
-                let found = walk.rows(ordinal, BATCH_ROWS)?;
+            while walk.visited() < budget {
+                let found = walk.rows(BATCH_ROWS)?;
                 if found.is_empty() {
                     break;
                 }
@@ -341,6 +283,96 @@ impl Snapshot {
         }
         Ok(count as u64)
     }
+}
+
+/// Rows as the plan reads them.
+fn in_order(
+    wanted: &Wanted<'_>,
+    plan: &Plan<'_>,
+    query: &ListQuery,
+    view: View<'_>,
+    explanation: &mut Explanation,
+) -> Result<Page, Error> {
+    let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
+    let mut walk = Walk::new(wanted.ordinal, view, plan);
+    let mut page = Page { rows: Vec::new(), next: None };
+    loop {
+        let missing = query.limit - page.rows.len();
+        let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
+        let mut found = walk.rows(batch)?.into_iter();
+        explanation.entries_visited = walk.visited();
+        let mut last = Vec::new();
+        for Found { entry, key, row } in found.by_ref() {
+            last = entry;
+            if plan.residual.is_empty() || reader.read(&key, &row)?.is_some() {
+                page.rows.push(Row { json: text(wanted.table, &key, row)?, key });
+            }
+            if page.rows.len() == query.limit {
+                break;
+            }
+        }
+        let full = page.rows.len() == query.limit;
+        if found.len() == 0 && walk.is_at_end()? {
+            return Ok(page);
+        }
+        let exhausted = walk.visited() >= query.budget();
+        if exhausted && !full && !query.scan {
+            return Err(beyond_budget(wanted, query.budget()));
+        }
+        if full || exhausted {
+            let (index, within) = (index_digest(wanted.table, plan.index), plan.within(&last).to_vec());
+            page.next = Some(query.write_cursor(&Cursor::Entry { index, within }));
+            return Ok(page);
+        }
+    }
+}
+
+/// The first rows of all that pass, after `after`: by the values of the order, then by key.
+pub(super) fn sorted(
+    wanted: &Wanted<'_>,
+    residual: &[&Condition],
+    query: &ListQuery,
+    after: Option<&[u8]>,
+    walk: &mut dyn Rows,
+    explanation: &mut Explanation,
+) -> Result<Page, Error> {
+    let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
+    let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
+    let sources = sources.collect::<Result<Vec<_>, Error>>()?;
+    // One more than fits, to know whether another page follows.
+    let mut first: BTreeMap<Vec<u8>, (String, Vec<u8>)> = BTreeMap::new();
+    loop {
+        let found = walk.rows(BATCH_ROWS)?;
+        explanation.entries_visited = walk.visited();
+        if found.is_empty() {
+            break;
+        }
+        for Found { key, row, .. } in found {
+            let Some(values) = reader.read(&key, &row)? else { continue };
+            let mut place = Vec::new();
+            for (source, descending) in &sources {
+                order::encode_directed(&values.value(source), *descending, &mut place);
+            }
+            place.extend_from_slice(key.as_bytes());
+            let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
+            if !beyond && after.is_none_or(|after| place.as_slice() > after) {
+                first.insert(place, (key, row));
+                if first.len() > query.limit + 1 {
+                    first.pop_last();
+                }
+            }
+        }
+        if walk.visited() >= query.budget() && !walk.is_at_end()? {
+            return Err(beyond_budget(wanted, query.budget()));
+        }
+    }
+    let mut next = None;
+    if first.len() > query.limit {
+        first.pop_last();
+        next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
+    }
+    let row = |(key, row): (String, Vec<u8>)| Ok(Row { json: text(wanted.table, &key, row)?, key });
+    Ok(Page { rows: first.into_values().map(row).collect::<Result<_, Error>>()?, next })
 }
 
 /// Says which index would help.

@@ -12,7 +12,7 @@ use super::order;
 use super::plan::Wanted;
 use super::reader::{Reader, Source, Values};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Walk};
+use super::walk::{Found, Rows, Walk};
 
 /// Groups, or values of a facet, that are told apart: what has more is no summary.
 const MAX_GROUPS: usize = 10_000;
@@ -332,10 +332,10 @@ impl Snapshot {
         let plan = wanted.best(self.view())?;
         let mut reader = Reader::new(table, plan.residual.iter().copied())?;
         let mut count = Count::new(query, &mut reader)?;
-        let mut walk = Walk::new(self.view(), &plan);
+        let mut walk = Walk::new(ordinal, self.view(), &plan);
         let budget = if query.scan { Budget::default().scan_entries } else { Budget::default().total_entries };
         loop {
-            let found = walk.rows(ordinal, BATCH_ROWS)?;
+            let found = walk.rows(BATCH_ROWS)?;
             if found.is_empty() {
                 return Ok(count.finish());
             }
@@ -344,7 +344,7 @@ impl Snapshot {
                     count.add(&values)?;
                 }
             }
-            if walk.visited >= budget && !walk.is_at_end()? {
+            if walk.visited() >= budget && !walk.is_at_end()? {
                 return Err(beyond_budget(&wanted, budget));
             }
         }

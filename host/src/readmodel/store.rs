@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
 
@@ -16,7 +16,7 @@ use super::snapshot::Snapshot;
 use super::unique::Unique;
 use super::view::View;
 use super::writes::Write;
-use super::{KeyRange, TableSpec, Writes, keys};
+use super::{KeyRange, TableSpec, Writes, history, keys};
 
 /// The layout of this database. Another one is refused, never guessed at.
 const FORMAT: u32 = 2;
@@ -41,6 +41,8 @@ pub struct Store {
     tables: Arc<[TableSpec]>,
     indexes: Vec<Indexes>,
     changes: Mutex<Changes>,
+    /// The rows as of the last commit, once somebody has asked for them.
+    latest: RwLock<Option<Arc<Snapshot>>>,
 }
 
 impl Store {
@@ -71,13 +73,13 @@ impl Store {
         }
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::new(&db, None).checkpoint()?));
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes })
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, latest: RwLock::default() })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
     /// in batches.
     pub fn is_stepwise(&self) -> bool {
-        self.indexes.iter().any(Indexes::has_unique)
+        self.indexes.iter().any(Indexes::has_unique) || self.tables.iter().any(|table| table.history.is_some())
     }
 
     pub fn tables(&self) -> &Arc<[TableSpec]> {
@@ -126,12 +128,33 @@ impl Store {
                     None => batch.delete(keys::row(table, key)),
                 }
             }
+            if let Some(retention) = self.tables.get(usize::from(table)).and_then(|table| table.history) {
+                rows.iter().for_each(|(key, row)| history::add(&mut batch, table, key, row, progress));
+                history::forget(&mut batch, self.view(), table, retention, progress, rows.len())?;
+            }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
         self.remember(writes, progress, durability);
         let mut options = WriteOptions::default();
         options.disable_wal(durability == Durability::UntilFlushed);
-        Ok(self.db.write_opt(batch, &options)?)
+        let written = self.db.write_opt(batch, &options);
+        // Whoever made a snapshot before the write made it under this lock, so none of an earlier commit stays.
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(written?)
+    }
+
+    /// The rows as of the last commit: one snapshot for all who ask before the next one.
+    pub fn latest(&self) -> Result<Arc<Snapshot>, Error> {
+        if let Some(latest) = &*self.latest.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(latest));
+        }
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let made = match latest.take() {
+            Some(made) => made,
+            None => Arc::new(self.snapshot()?),
+        };
+        *latest = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     /// Makes an empty read model stand for the events before `progress`, which its projector never sees.

@@ -1,6 +1,6 @@
 //! Reading rows, from the database as it is now or as a snapshot has it: the same code for both.
 
-use rocksdb::{DB, DBRawIterator, ReadOptions};
+use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 
 use crate::event::Progress;
 
@@ -14,17 +14,27 @@ const READAHEAD_BYTES: usize = 1 << 20;
 pub struct View<'a> {
     db: &'a DB,
     snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+    /// Whether what is not in memory is left alone, and the reading given up.
+    memory_only: bool,
 }
 
 impl<'a> View<'a> {
     pub fn new(db: &'a DB, snapshot: Option<&'a rocksdb::Snapshot<'a>>) -> Self {
-        Self { db, snapshot }
+        Self { db, snapshot, memory_only: false }
+    }
+
+    /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
+    pub fn in_memory(self) -> Self {
+        Self { memory_only: true, ..self }
     }
 
     fn options(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         if let Some(snapshot) = self.snapshot {
             options.set_snapshot(snapshot);
+        }
+        if self.memory_only {
+            options.set_read_tier(ReadTier::BlockCache);
         }
         options
     }
@@ -150,6 +160,11 @@ impl Entries<'_> {
 
     pub fn advance(&mut self) {
         if self.reverse { self.iterator.prev() } else { self.iterator.next() }
+    }
+
+    /// Goes to the first key that is not before this one, forwards.
+    pub fn seek(&mut self, key: &[u8]) {
+        self.iterator.seek(key);
     }
 
     /// Whether the end was the end, and not trouble.

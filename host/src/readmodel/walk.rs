@@ -11,19 +11,28 @@ pub struct Found {
     pub row: Vec<u8>,
 }
 
+/// Rows one after the other, wherever they come from.
+pub trait Rows {
+    /// The next rows, so many unless the end comes first.
+    fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error>;
+    fn is_at_end(&mut self) -> Result<bool, Error>;
+    /// Entries that were looked at.
+    fn visited(&self) -> usize;
+}
+
 pub struct Walk<'a, 'p> {
+    table: u16,
     view: View<'a>,
     plan: &'p Plan<'p>,
     /// The ranges that have been begun.
     begun: usize,
     entries: Option<Entries<'a>>,
-    /// Entries that were looked at.
-    pub visited: usize,
+    visited: usize,
 }
 
 impl<'a, 'p> Walk<'a, 'p> {
-    pub fn new(view: View<'a>, plan: &'p Plan<'p>) -> Self {
-        Self { view, plan, begun: 0, entries: None, visited: 0 }
+    pub fn new(table: u16, view: View<'a>, plan: &'p Plan<'p>) -> Self {
+        Self { table, view, plan, begun: 0, entries: None, visited: 0 }
     }
 
     /// Goes on to the next range while this one has no entry. `false` at the end of all.
@@ -47,12 +56,23 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
-    pub fn is_at_end(&mut self) -> Result<bool, Error> {
+    /// How many entries there are, up to a limit.
+    pub fn count(&mut self, limit: usize) -> Result<usize, Error> {
+        while self.visited < limit && self.arrive()? {
+            let Some(entries) = &mut self.entries else { break };
+            entries.advance();
+            self.visited += 1;
+        }
+        Ok(self.visited)
+    }
+}
+
+impl Rows for Walk<'_, '_> {
+    fn is_at_end(&mut self) -> Result<bool, Error> {
         Ok(!self.arrive()?)
     }
 
-    /// The next rows, so many unless the end comes first.
-    pub fn rows(&mut self, table: u16, count: usize) -> Result<Vec<Found>, Error> {
+    fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error> {
         let mut found: Vec<Found> = Vec::new();
         while found.len() < count && self.arrive()? {
             let Some(entries) = &mut self.entries else { break };
@@ -64,7 +84,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         self.visited += found.len();
         if self.plan.index.is_some() {
             let keys: Vec<&str> = found.iter().map(|found| found.key.as_str()).collect();
-            let rows = self.view.get_many(table, &keys)?;
+            let rows = self.view.get_many(self.table, &keys)?;
             for (found, row) in found.iter_mut().zip(rows) {
                 found.row = row.ok_or_else(|| {
                     Error::Corrupt(format!("an index names row {:?}, which does not exist", found.key))
@@ -74,13 +94,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         Ok(found)
     }
 
-    /// How many entries there are, up to a limit.
-    pub fn count(&mut self, limit: usize) -> Result<usize, Error> {
-        while self.visited < limit && self.arrive()? {
-            let Some(entries) = &mut self.entries else { break };
-            entries.advance();
-            self.visited += 1;
-        }
-        Ok(self.visited)
+    fn visited(&self) -> usize {
+        self.visited
     }
 }

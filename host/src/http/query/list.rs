@@ -6,12 +6,13 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
+use crate::log::Log;
 use crate::projection::Projections;
 use crate::readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
 
 use super::follow::{self, Followed};
 use super::format::Format;
-use super::{Common, Pairs, blocking, format, from, invalid, number, statistics, unchanged};
+use super::{Common, Pairs, Past, as_of, blocking, format, from, invalid, number, statistics, unchanged};
 use crate::http::problem::Problem;
 use crate::http::wants_events;
 
@@ -65,11 +66,15 @@ impl Parameters {
     }
 
     /// Whether figures are wanted rather than rows.
+    fn has_statistics(&self) -> bool {
+        !self.statistics.figures.is_empty() || !self.statistics.facets.is_empty()
+    }
+
     fn statistics(&mut self) -> Option<StatisticsQuery> {
-        let mut statistics = std::mem::take(&mut self.statistics);
-        if statistics.figures.is_empty() && statistics.facets.is_empty() {
+        if !self.has_statistics() {
             return None;
         }
+        let mut statistics = std::mem::take(&mut self.statistics);
         statistics.table = self.query.table.clone();
         statistics.filter = self.query.filter.clone();
         statistics.scan = self.query.scan;
@@ -95,6 +100,7 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
 /// Rows by index or key: filters, order, limit, cursor.
 pub async fn list(
     State(projections): State<Arc<Projections>>,
+    State(log): State<Log>,
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -102,6 +108,10 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     let mut parameters = Parameters::read(table, &headers, &rest)?;
+    let looks_back = common.past.is_some();
+    if looks_back && (wants_events(&headers) || parameters.explain || parameters.count || parameters.has_statistics()) {
+        return Err(invalid("at_position and at_time go with rows only".into()));
+    }
     if wants_events(&headers) {
         let followed = Followed { name, pinned: common.version, query: parameters.query, select: parameters.select };
         let answer = common.answer(&projections, &followed.name).await?;
@@ -118,7 +128,13 @@ pub async fn list(
     }
     let continued = parameters.query.cursor.is_some();
     let Parameters { query, select, format, explain, count, .. } = parameters;
-    let found = blocking(move || {
+    let past = common.past(&log, &answer).await?;
+    let plain = !explain && !count && past.is_none();
+    let from_memory = if plain { snapshot.list_from_memory(&query)? } else { None };
+    let look = move || {
+        if let Some(past) = past {
+            return Ok(Found::Page(snapshot.list_at(&query, past)?, None));
+        }
         if explain {
             let mut explanation = Explanation::default();
             let page = snapshot.list_explained(&query, &mut explanation);
@@ -130,8 +146,12 @@ pub async fn list(
         }
         let total = count.then(|| snapshot.count(&query)).transpose()?;
         Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
-    });
-    let (page, total) = match found.await? {
+    };
+    let found = match from_memory {
+        Some(page) => Found::Page(page, None),
+        None => blocking(look).await?,
+    };
+    let (page, total) = match found {
         Found::Explained(explanation) => return Ok(from(&answer, Json(explanation).into_response())),
         Found::Page(page, total) => (page, total),
     };
@@ -151,7 +171,7 @@ pub async fn list(
     if let Some(link) = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()) {
         headers.insert(header::LINK, link);
     }
-    Ok(from(&answer, response))
+    Ok(as_of(past, from(&answer, response)))
 }
 
 enum Found {
@@ -167,6 +187,11 @@ fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str
     }
     if common.stale {
         parameters.append_pair("stale", "true");
+    }
+    match common.past {
+        Some(Past::Position(position)) => drop(parameters.append_pair("at_position", &position.to_string())),
+        Some(Past::Time(time)) => drop(parameters.append_pair("at_time", &time.to_string())),
+        None => {}
     }
     for (name, value) in rest.iter().filter(|(name, _)| name != "cursor") {
         parameters.append_pair(name, value);

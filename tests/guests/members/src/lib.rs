@@ -46,6 +46,7 @@ impl Projector for Members {
             .unique(MEMBERS, "by_mail", &["mail"])
             .index(MEMBERS, "by_tag", &["tags[]", "name"])
             .index(MEMBERS, "by_visits", &["-visits", "name"])
+            .history(MEMBERS, 1_000)
             .table(VISITS, "day/member")
             .query_with(
                 "visitors",

@@ -1,0 +1,101 @@
+//! Queries next to what they could be at most (a handler of the same HTTP server that does nothing), and next to SQLite behind
+//! that server with the same rows, interleaved.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+// Shared with the bench of the log, which asks for more.
+#[allow(dead_code)]
+#[path = "log/http.rs"]
+mod http;
+#[path = "query/peers.rs"]
+mod peers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use flights::{Feed, History};
+use kinora_tests::bench::{Figures, rounds};
+use kinora_tests::{Host, module};
+use serde_json::{Value, json};
+
+/// How long one figure is measured for.
+const SPAN: Duration = Duration::from_secs(2);
+
+/// Connections at once.
+const CLIENTS: usize = 8;
+
+/// Rows of a page.
+const PAGE: usize = 20;
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != peers::SERVER);
+    if arguments.next().is_some() {
+        return peers::serve(arguments.next().unwrap().into()).await;
+    }
+    // `cargo test` runs benches, too, with this argument missing; there is nothing to test here.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(&dir.path().join("host"));
+    let aircraft = aircraft(&host).await;
+    let file = dir.path().join("sqlite");
+    peers::fill(&file, &aircraft);
+    let peers = peers::Server::start(&file);
+    let keys: Arc<[String]> = aircraft.into_iter().map(|(key, _)| key).collect();
+    println!("{} rows, {CLIENTS} connections, {} seconds a figure", keys.len(), SPAN.as_secs());
+    rounds(async || measure(host.address(), peers.address(), &keys).await).await;
+}
+
+/// The aircraft of a year of flights, live.
+async fn aircraft(host: &Host) -> Vec<(String, Value)> {
+    let api = host.api();
+    Feed::new(&host.url).run(Arc::new(History::load().unwrap()), |_| {}).await.unwrap();
+    let upcaster = api.upload(module("departures")).await;
+    let projector = api.upload(module("ontime-v2")).await;
+    api.deploy("ontime", &projector, &[&upcaster]).await;
+    api.until_state("ontime", 1, "ready").await;
+    api.post("projections/ontime/versions/1/promote", json!({})).await;
+    api.rows("ontime", "aircraft", 1).await
+}
+
+/// A request with another key each time.
+fn by_key(keys: &Arc<[String]>, path: &'static str) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
+    let (keys, next) = (Arc::clone(keys), Arc::new(AtomicUsize::new(0)));
+    move |_| {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        http::get(&format!("{path}/{}", keys[number.wrapping_mul(7919) % keys.len()]))
+    }
+}
+
+/// A page that begins at another place of the index each time.
+fn by_index(before: &'static str, after: String) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
+    let next = Arc::new(AtomicUsize::new(0));
+    move |_| http::get(&format!("{before}{}{after}", 30 + next.fetch_add(1, Ordering::Relaxed) * 13 % 400))
+}
+
+async fn measure(host: &str, peers: &str, keys: &Arc<[String]>) -> Figures {
+    let mut figures = Figures::default();
+    let (bare, row, page) = ("bare axum handler", "row by key", "page of 20 rows by index");
+    let (sqlite_row, sqlite_page) = ("  SQLite behind axum, row by key", "  SQLite behind axum, page of 20 rows");
+    let measured = http::load(peers, CLIENTS, SPAN, by_key(keys, "/bare")).await;
+    figures.add(bare, "requests/s", measured.rate);
+
+    let measured = http::load(host, CLIENTS, SPAN, by_key(keys, "/v1/read-models/ontime/aircraft")).await;
+    figures.add(row, "requests/s", measured.rate);
+    figures.add("  99 % within (row)", "ms", measured.p99);
+    figures.ratio("  ratio to the bare handler (row)", row, bare);
+    figures.add(sqlite_row, "requests/s", http::load(peers, CLIENTS, SPAN, by_key(keys, "/rows")).await.rate);
+    figures.ratio("  ratio to SQLite (row)", row, sqlite_row);
+
+    let ours = by_index("/v1/read-models/ontime/aircraft?order=flights.desc&flights=lte.", format!("&limit={PAGE}"));
+    let measured = http::load(host, CLIENTS, SPAN, ours).await;
+    figures.add(page, "requests/s", measured.rate);
+    figures.add("  99 % within (page)", "ms", measured.p99);
+    figures.ratio("  ratio to the bare handler (page)", page, bare);
+    let theirs = by_index("/rows?flights=", format!("&limit={PAGE}"));
+    figures.add(sqlite_page, "requests/s", http::load(peers, CLIENTS, SPAN, theirs).await.rate);
+    figures.ratio("  ratio to SQLite (page)", page, sqlite_page);
+    figures
+}
