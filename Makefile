@@ -1,14 +1,14 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-rollout crash fuzz
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-MODULES := departures ontime-v1 ontime-v2 hostile members renaming tally
+MODULES := departures ledger ontime-v1 ontime-v2 hostile members partitioned renaming tally
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing, or say what is
 	@./.setup/setup
@@ -53,3 +53,6 @@ crash: build ## Kill a host under load, CRASHES times (1000), and look for what 
 
 fuzz: setup ## Fuzz the decoder FUZZ names, guided by coverage, for FUZZ_SECONDS (60)
 	./.setup/fuzz
+
+bench-replay: build modules ## Measure replays next to native folds and SQLite (PARTS and ROUNDS choose)
+	cargo bench --profile release --locked --workspace --bench replay

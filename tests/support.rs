@@ -114,6 +114,10 @@ impl Host {
         line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The same address, for a host that comes back.
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")

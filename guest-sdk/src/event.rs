@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::json;
+
 /// Why a projector cannot go on: it stops this version of the projection, with the event's position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -26,9 +28,10 @@ pub struct Event<'a> {
     pub(crate) kind: &'a str,
     pub(crate) schema: u32,
     pub(crate) stream: &'a str,
-    pub(crate) payload: &'a [u8],
+    /// JSON text.
+    pub(crate) payload: &'a str,
     /// JSON text, or empty.
-    pub(crate) metadata: &'a [u8],
+    pub(crate) metadata: &'a str,
     /// Separated by line feeds.
     pub(crate) tags: &'a str,
 }
@@ -67,7 +70,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// A fault that says what did not decode, with the event's position, type and schema.
     pub fn data<T: Deserialize<'a>>(&self) -> Result<T, Fault> {
-        serde_json::from_slice(self.payload).map_err(|cause| {
+        json::from_str(self.payload).map_err(|cause| {
             self.fault(format!("the data of {} schema {} does not decode: {cause}", self.kind, self.schema))
         })
     }
@@ -80,7 +83,7 @@ impl<'a> Event<'a> {
         if self.metadata.is_empty() {
             return Ok(None);
         }
-        let decoded = serde_json::from_slice(self.metadata);
+        let decoded = json::from_str(self.metadata);
         decoded.map(Some).map_err(|cause| self.fault(format!("the metadata of {} does not decode: {cause}", self.kind)))
     }
 

@@ -54,24 +54,57 @@ fn report_panics() {
     });
 }
 
-/// Event `index` of a batch; `None` if the batch is not what the contract says.
-fn event<'a>(batch: &'a Batch, index: usize, (kind, schema): (&'a str, u32)) -> Option<Event<'a>> {
-    let utf8 = |column, index| std::str::from_utf8(text(column, index)?).ok();
-    Some(Event {
-        position: *batch.positions.get(index)?,
-        revision: *batch.revisions.get(index)?,
-        time: *batch.times.get(index)?,
-        kind,
-        schema,
-        stream: utf8(&batch.streams, index)?,
-        payload: text(&batch.payloads, index)?,
-        // Columns that the manifest did not ask for have no entries at all.
-        metadata: text(&batch.metadata, index).unwrap_or_default(),
-        tags: utf8(&batch.tags, index).unwrap_or_default(),
+const BROKEN_BATCH: &str = "the host handed over a batch that is not what the contract says";
+
+/// The events of a batch whose kinds index `types`, in order; `None` for one that is not what the contract says.
+///
+/// Each column is checked for UTF-8 once as a whole, so that nobody has to check the pieces.
+fn events<'a>(batch: &'a Batch, types: &'a [(&'static str, u32)]) -> impl Iterator<Item = Option<Event<'a>>> {
+    let (mut streams, mut payloads) = (Pieces::of(&batch.streams), Pieces::of(&batch.payloads));
+    // Columns that the manifest did not ask for have no entries at all.
+    let optional = |column: &'a Texts| (!column.ends.is_empty()).then(|| Pieces::of(column));
+    let (mut metadata, mut tags) = (optional(&batch.metadata), optional(&batch.tags));
+    let columns = batch.positions.iter().zip(&batch.revisions).zip(&batch.times).zip(&batch.kinds);
+    columns.map(move |(((position, revision), time), kind)| {
+        let (kind, schema) = *types.get(*kind as usize)?;
+        Some(Event {
+            position: *position,
+            revision: *revision,
+            time: *time,
+            kind,
+            schema,
+            stream: streams.next()?,
+            payload: payloads.next()?,
+            metadata: metadata.as_mut().map_or(Some(""), Iterator::next)?,
+            tags: tags.as_mut().map_or(Some(""), Iterator::next)?,
+        })
     })
 }
 
-const BROKEN_BATCH: &str = "the host handed over a batch that is not what the contract says";
+/// The texts of a column, one after the other; ends early where the column is not what the contract says.
+struct Pieces<'a> {
+    ends: std::slice::Iter<'a, u32>,
+    text: &'a str,
+    start: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(column: &'a Texts) -> Self {
+        let text = std::str::from_utf8(&column.bytes).unwrap_or_default();
+        Self { ends: column.ends.iter(), text, start: 0 }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let end = *self.ends.next()? as usize;
+        let piece = self.text.get(self.start..end)?;
+        self.start = end;
+        Some(piece)
+    }
+}
 
 fn text(column: &Texts, index: usize) -> Option<&[u8]> {
     let start = match index.checked_sub(1) {

@@ -91,6 +91,7 @@ mod figures;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
+mod json;
 mod manifest;
 pub mod native;
 mod rows;
@@ -100,8 +101,8 @@ mod upcast;
 
 pub use event::{Event, Fault};
 pub use figures::{Distinct, Histogram, Quantiles, Summary};
-pub use manifest::{IndexEntry, Manifest, QueryEntry, TableEntry};
-pub use rows::{Rows, Scan, Table, composite_key};
+pub use manifest::{IndexEntry, Manifest, Partition, QueryEntry, TableEntry};
+pub use rows::{Rows, Scan, Table, Wanted, composite_key};
 pub use runtime::{Projector, QueryError};
 pub use upcast::{Outputs, Steps, Upcaster};
 

@@ -12,6 +12,14 @@ pub struct Manifest {
     pub queries: Vec<QueryEntry>,
     pub needs_metadata: bool,
     pub needs_tags: bool,
+    pub partition: Option<Partition>,
+}
+
+/// What each row depends on, if it is less than all events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    Stream,
+    Tag(&'static str),
 }
 
 /// A table as it was declared: its name, what its key stands for, its indexes.
@@ -101,6 +109,20 @@ impl Manifest {
     /// Events come with their tags.
     pub fn needs_tags(mut self) -> Self {
         self.needs_tags = true;
+        self
+    }
+
+    /// Declares that each row depends on the events of one stream only, so that a host may replay streams side by side.
+    /// A row that two streams write, or a look at the row of another one, breaks this promise: such a projector is
+    /// refused or stopped.
+    pub fn partitioned_by_stream(mut self) -> Self {
+        self.partition = Some(Partition::Stream);
+        self
+    }
+
+    /// As [`Manifest::partitioned_by_stream`], for the events whose first tag that begins with `prefix` is the same.
+    pub fn partitioned_by_tag(mut self, prefix: &'static str) -> Self {
+        self.partition = Some(Partition::Tag(prefix));
         self
     }
 

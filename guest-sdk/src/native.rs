@@ -1,4 +1,5 @@
-//! Running a projector natively, with its rows in memory: the same code without WebAssembly and without a host.
+//! Running a projector natively: the same code without WebAssembly and without a host, with its rows in memory
+//! ([`Runner`]) or wherever else they are kept ([`Fold`]).
 //!
 //! For unit tests there is [`crate::testing`], which is built on this.
 
@@ -9,8 +10,11 @@ use std::rc::Rc;
 
 use crate::event::{Event, Fault};
 use crate::manifest::Manifest;
-use crate::rows::{Backend, Column, Rows, Stored};
+use crate::rows::Rows;
 use crate::runtime::{Projector, QueryError};
+use crate::upcast::{Made, Steps, Upcaster};
+
+pub use crate::rows::{Backend, Column, Stored};
 
 /// The rows of one table: JSON texts by key.
 type Tables = Rc<RefCell<Vec<BTreeMap<Box<str>, Vec<u8>>>>>;
@@ -18,8 +22,14 @@ type Tables = Rc<RefCell<Vec<BTreeMap<Box<str>, Vec<u8>>>>>;
 struct Memory(Tables);
 
 impl Backend for Memory {
-    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(table as usize)?.get(key).cloned()
+    fn get_many(&mut self, table: u32, keys: Column) -> Column {
+        let (tables, mut found) = (self.0.borrow(), Column::default());
+        for key in keys.texts() {
+            let key = std::str::from_utf8(key).unwrap_or_default();
+            let row = tables.get(table as usize).and_then(|table| table.get(key));
+            found.push(row.map_or(&[], Vec::as_slice));
+        }
+        found
     }
 
     fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored> {
@@ -70,35 +80,27 @@ impl<'a> Input<'a> {
             kind: self.kind,
             schema: self.schema,
             stream: self.stream,
-            payload: self.data.as_bytes(),
-            metadata: self.metadata.unwrap_or_default().as_bytes(),
+            payload: self.data,
+            metadata: self.metadata.unwrap_or_default(),
             tags: self.tags,
         }
     }
 }
 
-/// A projector with its rows in memory.
-pub struct Runner<P> {
+/// A projector that folds events into rows which somebody else keeps.
+pub struct Fold<P> {
     manifest: Manifest,
     projector: P,
     rows: Rows,
-    tables: Tables,
 }
 
-impl<P: Projector> Default for Runner<P> {
-    fn default() -> Self {
+impl<P: Projector> Fold<P> {
+    pub fn over(backend: Box<dyn Backend>) -> Self {
         let manifest = P::describe();
-        let tables: Tables = Rc::new(RefCell::new(vec![BTreeMap::new(); manifest.tables.len()]));
-        let rows = rows(&manifest, &tables);
-        Self { manifest, projector: P::default(), rows, tables }
+        let rows = Rows::new(backend, manifest.tables.iter().map(|table| table.name));
+        Self { manifest, projector: P::default(), rows }
     }
-}
 
-fn rows(manifest: &Manifest, tables: &Tables) -> Rows {
-    Rows::new(Box::new(Memory(Rc::clone(tables))), manifest.tables.iter().map(|table| table.name))
-}
-
-impl<P: Projector> Runner<P> {
     /// Applies an event that the projector handles, and passes over one that it ignores.
     ///
     /// # Errors
@@ -121,6 +123,66 @@ impl<P: Projector> Runner<P> {
     pub fn flush(&mut self) -> Result<(), Fault> {
         self.rows.flush()
     }
+}
+
+/// An event that an upcaster made: type, schema and JSON text.
+pub type Output = (&'static str, u32, String);
+
+/// The steps of an upcaster.
+pub struct Upcasting(Steps);
+
+impl Upcasting {
+    pub fn new<U: Upcaster>() -> Self {
+        Self(U::describe())
+    }
+
+    /// What one step makes of an event, empty if it drops it; `None` if no step is for this type and schema.
+    ///
+    /// # Errors
+    /// The fault that the step answers.
+    pub fn run(&self, input: &Input<'_>) -> Result<Option<Vec<Output>>, Fault> {
+        let Some(step) = self.0.steps.iter().find(|step| step.from == (input.kind, input.schema)) else {
+            return Ok(None);
+        };
+        let mut made = Made::default();
+        step.apply(&input.event(), &mut made)?;
+        let output = |(index, json): (&u32, &[u8])| {
+            let (kind, schema) = step.to.get(*index as usize).copied().unwrap_or_default();
+            (kind, schema, String::from_utf8_lossy(json).into_owned())
+        };
+        Ok(Some(made.kinds.iter().zip(made.payloads.texts()).map(output).collect()))
+    }
+}
+
+/// A projector with its rows in memory.
+pub struct Runner<P> {
+    fold: Fold<P>,
+    tables: Tables,
+}
+
+impl<P: Projector> Default for Runner<P> {
+    fn default() -> Self {
+        let tables: Tables = Rc::new(RefCell::new(vec![BTreeMap::new(); P::describe().tables.len()]));
+        Self { fold: Fold::over(Box::new(Memory(Rc::clone(&tables)))), tables }
+    }
+}
+
+impl<P: Projector> Runner<P> {
+    /// Applies an event that the projector handles, and passes over one that it ignores.
+    ///
+    /// # Errors
+    /// As [`Fold::apply`].
+    pub fn apply(&mut self, input: &Input<'_>) -> Result<(), Fault> {
+        self.fold.apply(input)
+    }
+
+    /// Writes what was held back, as a host has it done before a commit.
+    ///
+    /// # Errors
+    /// A row does not encode.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        self.fold.flush()
+    }
 
     /// Goes on as a host may after any commit: with a fresh instance, and the rows that were written.
     ///
@@ -128,22 +190,24 @@ impl<P: Projector> Runner<P> {
     /// A row does not encode.
     pub fn restart(&mut self) -> Result<(), Fault> {
         self.flush()?;
-        self.projector = P::default();
-        self.rows = rows(&self.manifest, &self.tables);
+        self.fold = Fold::over(Box::new(Memory(Rc::clone(&self.tables))));
         Ok(())
     }
 
     /// The JSON text of a row as of the last flush.
     pub fn row(&self, table: &str, key: &str) -> Option<String> {
-        let index = self.manifest.tables.iter().position(|declared| declared.name == table)?;
+        let index = self.table(table)?;
         let row = self.tables.borrow().get(index)?.get(key)?.clone();
         String::from_utf8(row).ok()
     }
 
     /// How many rows a table has as of the last flush.
     pub fn count(&self, table: &str) -> usize {
-        let index = self.manifest.tables.iter().position(|declared| declared.name == table);
-        index.and_then(|index| self.tables.borrow().get(index).map(BTreeMap::len)).unwrap_or(0)
+        self.table(table).and_then(|index| self.tables.borrow().get(index).map(BTreeMap::len)).unwrap_or(0)
+    }
+
+    fn table(&self, name: &str) -> Option<usize> {
+        self.fold.manifest.tables.iter().position(|declared| declared.name == name)
     }
 
     /// The answer of a named query.
@@ -151,6 +215,6 @@ impl<P: Projector> Runner<P> {
     /// # Errors
     /// Those of the projector.
     pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, QueryError> {
-        self.projector.query(name, arguments, &mut self.rows)
+        self.fold.projector.query(name, arguments, &mut self.fold.rows)
     }
 }

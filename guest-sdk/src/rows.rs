@@ -4,12 +4,13 @@ use std::any::Any;
 use std::marker::PhantomData;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
+use hashbrown::{Equivalent, HashMap};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Fault;
+use crate::json;
 
 /// Rows that a scan asks the host for at once.
 const PAGE_ROWS: u32 = 1_000;
@@ -19,6 +20,9 @@ const WRITE_BYTES: usize = 1 << 20;
 
 /// Rows of a table that are kept decoded after a flush; beyond it the cache starts afresh.
 const CACHED_ROWS: usize = 50_000;
+
+/// Rows that are read at once.
+const FETCHED_ROWS: usize = 8_192;
 
 /// A table of the read model, by name, with the type of its rows.
 pub struct Table<T> {
@@ -77,7 +81,7 @@ impl Column {
     }
 
     /// Ends a text that was written to `bytes`.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         // The address space of a guest ends where a u32 does.
         self.ends.push(self.bytes.len() as u32);
     }
@@ -132,7 +136,8 @@ impl<'a> Scan<'a> {
 /// Where rows come from and go to: the host's imports, or a map in a test. Values are JSON text.
 #[doc(hidden)]
 pub trait Backend {
-    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>>;
+    /// Rows in the order of the keys; an empty one where there is none.
+    fn get_many(&mut self, table: u32, keys: Column) -> Column;
     /// A page of rows, empty at the end.
     fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored>;
     /// Keys in byte order; an empty value deletes.
@@ -145,22 +150,65 @@ struct Cached<T> {
     dirty: bool,
 }
 
-/// A hash map whose order never matters: rows leave it sorted.
-type Cache<T> = HashMap<Box<str>, Cached<T>, FixedState>;
+/// The rows of a table that are in memory. The order of the hash map never matters: rows leave it sorted.
+struct Cache<T> {
+    rows: HashMap<Box<str>, Cached<T>, FixedState>,
+    /// Keys of rows to read before they are needed.
+    wanted: Vec<Box<str>>,
+}
 
-trait AnyCache {
-    fn as_any(&mut self) -> &mut dyn Any;
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self { rows: HashMap::default(), wanted: Vec::new() }
+    }
+}
+
+/// A key to look up. Equality goes eight bytes at a time, which a guest's `memcmp` does not.
+#[derive(Hash)]
+struct Lookup<'a>(&'a str);
+
+impl Equivalent<Box<str>> for Lookup<'_> {
+    fn equivalent(&self, key: &Box<str>) -> bool {
+        let (ours, rest) = self.0.as_bytes().as_chunks::<8>();
+        let (theirs, their_rest) = key.as_bytes().as_chunks::<8>();
+        let same = |(ours, theirs): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*ours) == u64::from_ne_bytes(*theirs);
+        self.0.len() == key.len()
+            && ours.iter().zip(theirs).all(same)
+            && rest.iter().zip(their_rest).all(|(ours, theirs)| ours == theirs)
+    }
+}
+
+trait AnyCache: Any {
+    /// Reads what is wanted, and gives the number of rows.
+    fn fetch(&mut self, table: &str, read: &mut dyn FnMut(Column) -> Column) -> Result<usize, Fault>;
     /// Hands over what has changed, in pieces.
     fn flush(&mut self, write: &mut dyn FnMut(Column, Column)) -> Result<(), Fault>;
 }
 
-impl<T: Serialize + 'static> AnyCache for Cache<T> {
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
+impl<T: Serialize + DeserializeOwned + 'static> AnyCache for Cache<T> {
+    fn fetch(&mut self, table: &str, read: &mut dyn FnMut(Column) -> Column) -> Result<usize, Fault> {
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort_unstable();
+        wanted.dedup();
+        let count = wanted.len();
+        let mut wanted = wanted.into_iter();
+        loop {
+            let chunk: Vec<_> = wanted.by_ref().take(FETCHED_ROWS).collect();
+            if chunk.is_empty() {
+                return Ok(count);
+            }
+            let mut keys = Column::default();
+            chunk.iter().for_each(|key| keys.push(key.as_bytes()));
+            let found = read(keys);
+            for (key, json) in chunk.into_iter().zip(found.texts()) {
+                let row = if json.is_empty() { None } else { Some(decode(table, &key, json)?) };
+                self.rows.entry(key).or_insert(Cached { row, dirty: false });
+            }
+        }
     }
 
     fn flush(&mut self, write: &mut dyn FnMut(Column, Column)) -> Result<(), Fault> {
-        let mut dirty: Vec<_> = self.iter_mut().filter(|(_, cached)| cached.dirty).collect();
+        let mut dirty: Vec<_> = self.rows.iter_mut().filter(|(_, cached)| cached.dirty).collect();
         dirty.sort_unstable_by(|a, b| a.0.cmp(b.0));
         let (mut keys, mut values) = (Column::default(), Column::default());
         for (key, cached) in dirty {
@@ -178,8 +226,8 @@ impl<T: Serialize + 'static> AnyCache for Cache<T> {
         if !keys.ends.is_empty() {
             write(keys, values);
         }
-        if self.len() > CACHED_ROWS {
-            self.clear();
+        if self.rows.len() > CACHED_ROWS {
+            self.rows.clear();
         }
         Ok(())
     }
@@ -189,12 +237,56 @@ impl<T: Serialize + 'static> AnyCache for Cache<T> {
 pub struct Rows {
     backend: Box<dyn Backend>,
     tables: Vec<(&'static str, Option<Box<dyn AnyCache>>)>,
+    /// Rows that were read because somebody needed them, since somebody asked.
+    read: usize,
+}
+
+/// What is behind the caches, and how often it was asked.
+struct Behind<'a> {
+    backend: &'a mut dyn Backend,
+    read: &'a mut usize,
+}
+
+/// Takes down which rows events are going to touch.
+pub struct Wanted<'a>(&'a mut Rows);
+
+impl Wanted<'_> {
+    /// This row, which an event is going to touch.
+    pub fn row<T>(&mut self, table: Table<T>, key: &str)
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        // A table that is not declared is complained about when it is used.
+        if let Ok((_, cache, _)) = self.0.cache(table)
+            && !cache.rows.contains_key(&Lookup(key))
+        {
+            cache.wanted.push(key.into());
+        }
+    }
 }
 
 impl Rows {
     #[doc(hidden)]
     pub fn new(backend: Box<dyn Backend>, tables: impl Iterator<Item = &'static str>) -> Self {
-        Self { backend, tables: tables.map(|name| (name, None)).collect() }
+        Self { backend, tables: tables.map(|name| (name, None)).collect(), read: 0 }
+    }
+
+    /// Reads rows before they are needed, all at once.
+    #[doc(hidden)]
+    pub fn fetch(&mut self, want: impl FnOnce(&mut Wanted<'_>)) -> Result<(), Fault> {
+        want(&mut Wanted(self));
+        for (index, (name, cache)) in (0..).zip(&mut self.tables) {
+            if let Some(cache) = cache {
+                self.read += cache.fetch(name, &mut |keys| self.backend.get_many(index, keys))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows have been read since this was asked last.
+    #[doc(hidden)]
+    pub fn read_since(&mut self) -> usize {
+        std::mem::take(&mut self.read)
     }
 
     /// A row to change; a new one if there is none.
@@ -289,7 +381,7 @@ impl Rows {
     {
         let (_, cache, _) = self.cache(table)?;
         let new = Cached { row, dirty: true };
-        match cache.entry_ref(key) {
+        match cache.rows.entry_ref(&Lookup(key)) {
             EntryRef::Occupied(mut cached) => drop(cached.insert(new)),
             EntryRef::Vacant(vacant) => drop(vacant.insert_entry_with_key(key.into(), new)),
         }
@@ -297,7 +389,7 @@ impl Rows {
     }
 
     /// The number and the cache of a table, and what is behind the cache.
-    fn cache<T>(&mut self, table: Table<T>) -> Result<(u32, &mut Cache<T>, &mut dyn Backend), Fault>
+    fn cache<T>(&mut self, table: Table<T>) -> Result<(u32, &mut Cache<T>, Behind<'_>), Fault>
     where
         T: Serialize + DeserializeOwned + 'static,
     {
@@ -308,10 +400,11 @@ impl Rows {
             return Err(undeclared(name));
         };
         let cache = cache.get_or_insert_with(|| Box::new(Cache::<T>::default()));
-        let Some(cache) = cache.as_any().downcast_mut::<Cache<T>>() else {
+        let any: &mut dyn Any = &mut **cache;
+        let Some(cache) = any.downcast_mut::<Cache<T>>() else {
             return Err(Fault::new(format!("table {name:?} is used with rows of two types")));
         };
-        Ok((index, cache, &mut *self.backend))
+        Ok((index, cache, Behind { backend: &mut *self.backend, read: &mut self.read }))
     }
 
     fn cached<T>(&mut self, table: Table<T>, key: &str) -> Result<&mut Cached<T>, Fault>
@@ -319,11 +412,15 @@ impl Rows {
         T: Serialize + DeserializeOwned + 'static,
     {
         let name = table.name;
-        let (index, cache, backend) = self.cache(table)?;
-        match cache.entry_ref(key) {
+        let (index, cache, behind) = self.cache(table)?;
+        match cache.rows.entry_ref(&Lookup(key)) {
             EntryRef::Occupied(cached) => Ok(cached.into_mut()),
             EntryRef::Vacant(vacant) => {
-                let row = backend.get(index, key).map(|json| decode(name, key, &json)).transpose()?;
+                let mut keys = Column::default();
+                keys.push(key.as_bytes());
+                *behind.read += 1;
+                let found = behind.backend.get_many(index, keys).bytes;
+                let row = if found.is_empty() { None } else { Some(decode(name, key, &found)?) };
                 Ok(vacant.insert_entry_with_key(key.into(), Cached { row, dirty: false }).into_mut())
             }
         }
@@ -344,8 +441,8 @@ fn undeclared(table: &str) -> Fault {
     Fault::new(format!("table {table:?} is not declared in describe()"))
 }
 
-fn decode<T: DeserializeOwned>(table: &str, key: &str, json: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(json)
+fn decode<T: DeserializeOwned>(table: &str, key: &str, row: &[u8]) -> Result<T, Fault> {
+    json::from_slice(row)
         .map_err(|cause| Fault::new(format!("row {key:?} of table {table:?} does not decode: {cause}")))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::event::{Event, Fault};
 use crate::manifest::Manifest;
-use crate::rows::Rows;
+use crate::rows::{Rows, Wanted};
 
 /// Folds events into rows.
 ///
@@ -16,6 +16,13 @@ pub trait Projector: Default + 'static {
     /// # Errors
     /// A fault stops this version of the projection, loudly. Nothing is skipped.
     fn apply(&mut self, event: &Event<'_>, rows: &mut Rows) -> Result<(), Fault>;
+
+    /// Names rows that an event is going to touch, where that costs little: `wanted.row(TABLE, event.stream())`. While many
+    /// rows are not in memory, those of a whole batch are then read at once, which is faster by far than one by one.
+    ///
+    /// It decides nothing: a row that is not named here is read when it is needed, and one that is named in vain is not
+    /// changed.
+    fn touches(_event: &Event<'_>, _wanted: &mut Wanted<'_>) {}
 
     /// Answers a named query. Arguments are a JSON object, the answer is any JSON text.
     ///

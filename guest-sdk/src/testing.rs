@@ -1,7 +1,7 @@
 //! Unit tests of projectors and upcasters, without WebAssembly: given events, then rows.
 
 use crate::event::Fault;
-use crate::native::{Input, Runner};
+use crate::native::{Input, Output, Runner, Upcasting};
 use crate::runtime::{Projector, QueryError};
 use crate::upcast::Upcaster;
 
@@ -72,16 +72,9 @@ impl<P: Projector> Scenario<P> {
 ///
 /// # Errors
 /// The fault that the step answers; also where there is no step for this type and schema.
-pub fn upcast<U: Upcaster>(kind: &str, schema: u32, data: &str) -> Result<Vec<(&'static str, u32, String)>, Fault> {
-    let steps = U::describe();
-    let Some(step) = steps.steps.iter().find(|step| step.from == (kind, schema)) else {
-        return Err(Fault::new(format!("there is no step for {kind} schema {schema}")));
-    };
+pub fn upcast<U: Upcaster>(kind: &str, schema: u32, data: &str) -> Result<Vec<Output>, Fault> {
     let input =
         Input { position: 0, revision: 0, time: 0, kind, schema, stream: "test", data, metadata: None, tags: "" };
-    let output = |(index, json): (u32, Vec<u8>)| {
-        let (kind, schema) = step.to.get(index as usize).copied().unwrap_or_default();
-        (kind, schema, String::from_utf8_lossy(&json).into_owned())
-    };
-    Ok(step.apply(&input.event())?.pushed.into_iter().map(output).collect())
+    let made = Upcasting::new::<U>().run(&input)?;
+    made.ok_or_else(|| Fault::new(format!("there is no step for {kind} schema {schema}")))
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Fault};
+use crate::rows::Column;
 
 /// Brings events of an old schema to a newer one.
 pub trait Upcaster: 'static {
@@ -11,7 +12,7 @@ pub trait Upcaster: 'static {
 }
 
 /// What a step does with an event.
-type Run = Box<dyn Fn(&Event<'_>, &mut Outputs) -> Result<(), Fault>>;
+type Run = Box<dyn Fn(&Event<'_>, &mut Outputs<'_>) -> Result<(), Fault>>;
 
 /// The steps of an upcaster, built in `describe`.
 pub struct Steps {
@@ -53,7 +54,7 @@ impl Steps {
         mut self,
         from: (&'static str, u32),
         to: &[(&'static str, u32)],
-        run: impl Fn(&Event<'_>, &mut Outputs) -> Result<(), Fault> + 'static,
+        run: impl Fn(&Event<'_>, &mut Outputs<'_>) -> Result<(), Fault> + 'static,
     ) -> Self {
         self.steps.push(Step { from, to: to.to_vec(), run: Box::new(run) });
         self
@@ -61,26 +62,34 @@ impl Steps {
 }
 
 /// What becomes of one event.
-pub struct Outputs {
-    to: Vec<(&'static str, u32)>,
-    /// Which of the declared outputs, and its data as JSON text.
-    pub(crate) pushed: Vec<(u32, Vec<u8>)>,
-    pub(crate) dropped: bool,
+pub struct Outputs<'a> {
+    to: &'a [(&'static str, u32)],
+    made: &'a mut Made,
+    dropped: bool,
 }
 
-impl Outputs {
+/// What steps have made of one event or of several, one after the other: for each output which of the declared ones it is,
+/// and its data as JSON text.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub kinds: Vec<u32>,
+    pub payloads: Column,
+}
+
+impl Outputs<'_> {
     /// An event that stands where the old one stood.
     ///
     /// # Errors
     /// The type is not among the declared outputs of this step, or the data does not encode.
     pub fn push<T: Serialize>(&mut self, kind: &str, schema: u32, data: &T) -> Result<(), Fault> {
-        let declared = (0..).zip(&self.to).find(|(_, to)| **to == (kind, schema));
+        let declared = (0..).zip(self.to).find(|(_, to)| **to == (kind, schema));
         let Some((index, _)) = declared else {
             return Err(Fault::new(format!("{kind} schema {schema} is not a declared output of this step")));
         };
-        let json = serde_json::to_vec(data)
+        serde_json::to_writer(&mut self.made.payloads.bytes, data)
             .map_err(|cause| Fault::new(format!("{kind} schema {schema} does not encode: {cause}")))?;
-        self.pushed.push((index, json));
+        self.made.payloads.end();
+        self.made.kinds.push(index);
         Ok(())
     }
 
@@ -91,18 +100,19 @@ impl Outputs {
 }
 
 impl Step {
-    /// Runs this step on one event.
-    pub(crate) fn apply(&self, event: &Event<'_>) -> Result<Outputs, Fault> {
-        let mut outputs = Outputs { to: self.to.clone(), pushed: Vec::new(), dropped: false };
+    /// Runs this step on one event. Whether it drops it; otherwise there is more in `made` now.
+    pub(crate) fn apply(&self, event: &Event<'_>, made: &mut Made) -> Result<bool, Fault> {
+        let before = made.kinds.len();
+        let mut outputs = Outputs { to: &self.to, made, dropped: false };
         (self.run)(event, &mut outputs)
             .map_err(|fault| Fault { position: fault.position.or(Some(event.position)), message: fault.message })?;
-        match (outputs.dropped, outputs.pushed.is_empty()) {
+        match (outputs.dropped, outputs.made.kinds.len() == before) {
             (false, true) => {
                 let (kind, schema) = self.from;
                 Err(event.fault(format!("the step for {kind} schema {schema} neither changed nor dropped the event")))
             }
             (true, false) => Err(event.fault("the event was both changed and dropped")),
-            _ => Ok(outputs),
+            (dropped, _) => Ok(dropped),
         }
     }
 }

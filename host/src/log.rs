@@ -16,6 +16,7 @@ mod queue;
 mod reader;
 mod record;
 mod requests;
+mod scan_types;
 mod selection;
 mod streams;
 mod verify;

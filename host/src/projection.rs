@@ -3,8 +3,10 @@
 //! [`Projections`] is the catalog and its rules; a [`Version`] has one thread ([`runner`]) that owns its guest and its
 //! rows. This module knows nothing of HTTP.
 
+mod ahead;
 mod catalog;
 mod chains;
+mod committer;
 mod compare;
 mod deploy;
 mod error;
@@ -14,6 +16,7 @@ mod gates;
 mod gauges;
 mod history;
 mod lifecycle;
+mod partitions;
 mod preflight;
 mod promotion;
 mod query;
@@ -22,10 +25,11 @@ mod routes;
 mod rows;
 mod runner;
 mod schemas;
+mod source;
 mod status;
+mod turns;
 mod upcasting;
 mod version;
-mod window;
 
 pub use catalog::{OnFault, Promote};
 pub use chains::{DryRun, Followed, Use};

@@ -10,6 +10,7 @@ mod fields;
 mod filter;
 mod history;
 mod index;
+mod ingest;
 mod keys;
 mod list;
 mod order;

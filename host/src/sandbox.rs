@@ -25,7 +25,7 @@ pub use digest::{Digest, InvalidDigest};
 pub use error::{Category, Error, Failure};
 pub use instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
 pub use limits::Limits;
-pub use manifest::{Manifest, NamedQuery, Needs, ProjectorManifest, Step, UpcasterManifest};
+pub use manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use modules::{Module, ModuleState, Modules, Status};
 
 /// The check of an upload, for fuzzing.

@@ -3,11 +3,11 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Rounds, unless ROUNDS says otherwise.
-const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 3;
 
 /// Steal above which a round does not count, and how often one is taken again.
-const MAX_STEAL: f64 = 0.10;
-const RETRIES: usize = 3;
+pub const MAX_STEAL: f64 = 0.10;
+pub const RETRIES: usize = 3;
 
 /// What was measured, in the order of the table: name, unit, values.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Figures {
 }
 
 /// Time of all cores that went to others, and all time, since the start of the machine. Only Linux tells.
-fn stolen() -> (f64, f64) {
+pub fn stolen() -> (f64, f64) {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().next().unwrap_or_default();
     let times: Vec<f64> = line.split_whitespace().skip(1).filter_map(|time| time.parse().ok()).collect();

@@ -3,21 +3,21 @@
 use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Partition};
 use crate::rows::{Backend, Column, Rows, Stored};
 use crate::runtime::{Projector, QueryError};
 
 use super::bindings::kinora::engine::rows;
 use super::bindings::{self, Batch, Texts};
-use super::{BROKEN_BATCH, CURRENT, NO_EVENT, event, report_panics, text};
+use super::{BROKEN_BATCH, CURRENT, NO_EVENT, events, report_panics, text};
 
 /// The rows that the host keeps.
 struct Host;
 
 impl Backend for Host {
-    fn get(&mut self, table: u32, key: &str) -> Option<Vec<u8>> {
-        let found = rows::get_many(table, &Texts { ends: vec![key.len() as u32], bytes: key.into() }).bytes;
-        (!found.is_empty()).then_some(found)
+    fn get_many(&mut self, table: u32, keys: Column) -> Column {
+        let found = rows::get_many(table, &texts(keys));
+        Column { ends: found.ends, bytes: found.bytes }
     }
 
     fn scan(&mut self, table: u32, start: Option<&str>, end: Option<&str>, reverse: bool, limit: u32) -> Vec<Stored> {
@@ -70,6 +70,10 @@ pub fn describe<P: Projector>() -> bindings::Manifest {
         tables: manifest.tables.into_iter().map(table).collect(),
         queries: manifest.queries.into_iter().map(query).collect(),
         needs: needs(manifest.needs_metadata, manifest.needs_tags),
+        partition: manifest.partition.map(|partition| match partition {
+            Partition::Stream => bindings::PartitionBy::Stream,
+            Partition::Tag(prefix) => bindings::PartitionBy::Tag(prefix.into()),
+        }),
     }
 }
 
@@ -78,23 +82,32 @@ pub struct Instance<P> {
     manifest: Manifest,
     projector: P,
     rows: Rows,
+    /// Whether so many rows had to be read for the last batch that it pays to read those of the next one at once.
+    reads_much: bool,
 }
+
+/// Rows are read ahead where more than one event in so many needs one that is not in memory.
+const READS_FROM_ONE_IN: usize = 16;
 
 impl<P: Projector> Default for Instance<P> {
     fn default() -> Self {
         report_panics();
         let manifest = P::describe();
         let rows = Rows::new(Box::new(Host), manifest.tables.iter().map(|table| table.name));
-        Self { manifest, projector: P::default(), rows }
+        Self { manifest, projector: P::default(), rows, reads_much: false }
     }
 }
 
 impl<P: Projector> Instance<P> {
     pub fn apply(&mut self, batch: &Batch) -> Result<(), bindings::Fault> {
-        for (index, position) in batch.positions.iter().enumerate() {
+        if self.reads_much {
+            let found = events(batch, &self.manifest.handles).flatten();
+            let fetched = self.rows.fetch(|wanted| found.for_each(|event| P::touches(&event, wanted)));
+            fetched.map_err(|fault| bindings::Fault { position: fault.position, message: fault.message })?;
+        }
+        for (event, position) in events(batch, &self.manifest.handles).zip(&batch.positions) {
             CURRENT.store(*position, Ordering::Relaxed);
-            let kind = batch.kinds.get(index).and_then(|kind| self.manifest.handles.get(*kind as usize));
-            let result = match kind.and_then(|kind| event(batch, index, *kind)) {
+            let result = match event {
                 Some(event) => self.projector.apply(&event, &mut self.rows),
                 None => Err(Fault::new(BROKEN_BATCH)),
             };
@@ -104,6 +117,7 @@ impl<P: Projector> Instance<P> {
             })?;
         }
         CURRENT.store(NO_EVENT, Ordering::Relaxed);
+        self.reads_much = self.rows.read_since() * READS_FROM_ONE_IN > batch.positions.len();
         Ok(())
     }
 

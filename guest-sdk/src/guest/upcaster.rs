@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
-use crate::upcast::{Steps, Upcaster};
+use crate::upcast::{Made, Steps, Upcaster};
 
 use super::bindings::{Batch, kinora::engine::types};
 use super::upcaster_bindings as bindings;
-use super::{BROKEN_BATCH, CURRENT, NO_EVENT, event, report_panics};
+use super::{BROKEN_BATCH, CURRENT, NO_EVENT, events, report_panics};
 
 pub fn describe<U: Upcaster>() -> bindings::UpcasterManifest {
     report_panics();
@@ -25,40 +25,38 @@ pub fn describe<U: Upcaster>() -> bindings::UpcasterManifest {
 }
 
 /// The steps of an upcaster, kept between calls. They hold nothing but code.
-pub struct Instance(Steps);
+pub struct Instance {
+    steps: Steps,
+    types: Vec<(&'static str, u32)>,
+}
 
 impl Instance {
     pub fn new<U: Upcaster>() -> Self {
         report_panics();
-        Self(U::describe())
+        let steps = U::describe();
+        Self { types: steps.steps.iter().map(|step| step.from).collect(), steps }
     }
 
     pub fn upcast(&self, batch: &Batch) -> Result<bindings::Upcasted, types::Fault> {
-        let mut payloads = types::Texts { ends: Vec::new(), bytes: Vec::new() };
-        let (mut origins, mut kinds, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
-        for (origin, position) in (0_u32..).zip(&batch.positions) {
+        let (mut made, mut origins, mut dropped) = (Made::default(), Vec::new(), Vec::new());
+        let columns = batch.positions.iter().zip(&batch.kinds);
+        for ((origin, event), (position, step)) in (0_u32..).zip(events(batch, &self.types)).zip(columns) {
             CURRENT.store(*position, Ordering::Relaxed);
-            let index = origin as usize;
-            let step = batch.kinds.get(index).and_then(|step| self.0.steps.get(*step as usize));
-            let outputs = match step.and_then(|step| Some((step, event(batch, index, step.from)?))) {
-                Some((step, event)) => step.apply(&event),
+            let is_dropped = match event.zip(self.steps.steps.get(*step as usize)) {
+                Some((event, step)) => step.apply(&event, &mut made),
                 None => Err(Fault::new(BROKEN_BATCH)),
             };
-            let outputs = outputs.map_err(|fault| types::Fault {
+            let is_dropped = is_dropped.map_err(|fault| types::Fault {
                 position: fault.position.or(Some(*position)),
                 message: fault.message,
             })?;
-            if outputs.dropped {
+            if is_dropped {
                 dropped.push(origin);
             }
-            for (kind, json) in outputs.pushed {
-                origins.push(origin);
-                kinds.push(kind);
-                payloads.bytes.extend_from_slice(&json);
-                payloads.ends.push(payloads.bytes.len() as u32);
-            }
+            origins.resize(made.kinds.len(), origin);
         }
         CURRENT.store(NO_EVENT, Ordering::Relaxed);
-        Ok(bindings::Upcasted { origins, kinds, payloads, dropped })
+        let payloads = types::Texts { ends: made.payloads.ends, bytes: made.payloads.bytes };
+        Ok(bindings::Upcasted { origins, kinds: made.kinds, payloads, dropped })
     }
 }

@@ -199,6 +199,7 @@ impl Running {
             tables: Vec::new(),
             queries: Vec::new(),
             needs: Needs::default(),
+            partition: None,
         };
         let routes = Routes::new(&taker, &manifests.iter().collect::<Vec<_>>()).map_err(Error::Chain)?;
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));

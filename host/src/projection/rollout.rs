@@ -22,6 +22,7 @@ use super::error::Error;
 use super::history::{By, Recorder, What};
 use super::query::Queries;
 use super::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
+use super::turns::Turns;
 use super::version::{self, Notice, Version};
 
 /// How long an answer waits for the history to be in the log.
@@ -41,6 +42,7 @@ pub struct Projections {
     state: RwLock<Loaded>,
     changes: watch::Sender<u64>,
     pub(super) queries: Queries,
+    turns: Turns,
     pub(super) comparisons: Comparisons,
     recorder: Recorder,
     /// For what starts on a version's own thread.
@@ -88,6 +90,7 @@ impl Projections {
             state: RwLock::new(Loaded { catalog, versions }),
             changes: watch::Sender::new(0),
             queries: Queries::default(),
+            turns: Turns::default(),
             comparisons: Comparisons::default(),
             recorder,
             runtime: tokio::runtime::Handle::current(),
@@ -244,6 +247,7 @@ impl Projections {
             from: Progress(record.start),
             paused: record.paused || record.fault.is_some(),
             limits: self.modules.limits(),
+            turns: &self.turns,
         };
         version.start(start, Arc::new(notify))?;
         if record.fault.is_some() {

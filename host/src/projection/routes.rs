@@ -152,6 +152,7 @@ mod tests {
             tables: Vec::new(),
             queries: Vec::new(),
             needs: Needs::default(),
+            partition: None,
         }
     }
 

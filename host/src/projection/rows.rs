@@ -1,6 +1,7 @@
 //! What a projector's `rows` are: those of its version with its own uncommitted writes, or a snapshot for a query.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::readmodel::{KeyRange, Snapshot, Store, Writes};
 use crate::sandbox::{Category, Failure, Range, RowAccess};
@@ -12,14 +13,46 @@ pub struct VersionRows {
     pending: Arc<Mutex<Writes>>,
     /// The names of the parts of composite keys, by table.
     parts: Arc<[Vec<String>]>,
+    committing: Arc<Committing>,
+    /// Rows that the guest has asked for.
+    reads: Arc<AtomicU64>,
     /// Bytes that may wait for a commit.
     max_bytes: usize,
+}
+
+/// The writes of a commit that is under way on another thread: for the guest, they are done.
+#[derive(Default)]
+pub struct Committing {
+    writes: Mutex<Option<Arc<Writes>>>,
+    done: Condvar,
+}
+
+impl Committing {
+    fn writes(&self) -> MutexGuard<'_, Option<Arc<Writes>>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn begin(&self, writes: Arc<Writes>) {
+        *self.writes() = Some(writes);
+    }
+
+    pub fn end(&self) {
+        *self.writes() = None;
+        self.done.notify_all();
+    }
+
+    /// Waits until no commit is under way.
+    pub fn wait(&self) {
+        let waited = self.done.wait_while(self.writes(), |writes| writes.is_some());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 impl VersionRows {
     pub fn new(store: Arc<Store>, max_bytes: usize) -> Self {
         let parts = store.tables().iter().map(|table| table.parts().map(str::to_owned).collect()).collect();
-        Self { store, pending: Arc::default(), parts, max_bytes }
+        let (pending, committing, reads) = Default::default();
+        Self { store, pending, parts, committing, reads, max_bytes }
     }
 
     fn check_parts(&self, table: u16, key: &str) -> Result<(), Failure> {
@@ -32,9 +65,23 @@ impl VersionRows {
         Err(Failure::new(Category::Rule, message))
     }
 
-    /// The lock is never contended: the guest runs on the runner's thread.
+    /// The same rows for another instance, with uncommitted writes of its own.
+    pub fn beside(&self, max_bytes: usize) -> Self {
+        Self { pending: Arc::default(), max_bytes, ..self.clone() }
+    }
+
+    /// The lock is never contended: the guest runs on the runner's thread, or waits for it.
     pub fn pending(&self) -> MutexGuard<'_, Writes> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn committing(&self) -> &Arc<Committing> {
+        &self.committing
+    }
+
+    /// Rows that were asked for since this was asked last.
+    pub fn reads_since(&self) -> u64 {
+        self.reads.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -53,16 +100,15 @@ fn key_range(range: &Range) -> KeyRange {
 impl RowAccess for VersionRows {
     fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         let table = ordinal(table, self.store.tables().len())?;
+        self.reads.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        let committing = self.committing.writes().clone();
         let pending = self.pending();
-        if pending.is_empty() {
-            drop(pending);
-            return self.store.get_many(table, keys).map_err(Failure::storage);
-        }
-        let written: Vec<_> = keys.iter().map(|key| pending.get(table, key)).collect();
+        let written = |key: &str| pending.get(table, key).or_else(|| committing.as_ref()?.get(table, key));
+        let written: Vec<_> = keys.iter().map(|key| written(key)).collect();
         let missing: Vec<_> = keys.iter().zip(&written).filter(|(_, row)| row.is_none()).map(|(key, _)| *key).collect();
         let mut stored = self.store.get_many(table, &missing).map_err(Failure::storage)?.into_iter();
-        let row = |written: &Option<&_>| match written {
-            Some(row) => Option::<Box<[u8]>>::clone(row).map(Vec::from),
+        let row = |written: &Option<Option<&[u8]>>| match written {
+            Some(row) => row.map(<[u8]>::to_vec),
             None => stored.next().flatten(),
         };
         Ok(written.iter().map(row).collect())
@@ -76,6 +122,7 @@ impl RowAccess for VersionRows {
         max_bytes: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let table = ordinal(table, self.store.tables().len())?;
+        self.committing.wait();
         let pending = self.pending();
         self.store.scan(table, &key_range(range), limit, max_bytes, &pending).map_err(Failure::storage)
     }

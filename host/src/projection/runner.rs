@@ -5,41 +5,33 @@
 //! pending are dropped, and the events of the failing window run one at a time, each with a commit of its own: what
 //! fails then is the fault. So whether an event passes does not depend on how events were batched.
 
+mod commits;
+mod guests;
 mod trace;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::{EventType, Progress};
 use crate::log::Log;
-use crate::readmodel::{self, Durability, Snapshot, Store};
-use crate::sandbox::{Category, Failure, Needs, Projector, ProjectorPre};
+use crate::readmodel::{Snapshot, Store};
+use crate::sandbox::{Category, Failure, ProjectorPre};
 
+use super::ahead::Ahead;
+use super::committer::Committer;
 use super::gauges::{Gauges, Phase};
-use super::routes::{Route, Routes};
+use super::partitions::Dealer;
+use super::routes::Routes;
 use super::rows::VersionRows;
+use super::source::{Source, Window};
 use super::status::Fault;
-use super::upcasting::Chain;
-use super::window::Window;
+use super::turns::{Turn, Turns, give_way};
+use guests::{Guest, WINDOW_EVENTS};
 
 pub use trace::{Touch, Traced};
-
-/// Events that cross into the guest at once.
-const WINDOW_EVENTS: usize = 2_048;
-
-/// Events of one commit of a replay: hot rows are encoded and written once for all of them.
-const REPLAY_COMMIT_EVENTS: u64 = 200_000;
-
-/// Longest time between two commits of a replay: what a crash costs, and how old a progress bar's checkpoint is.
-const REPLAY_COMMIT_TIME: Duration = Duration::from_secs(2);
-
-/// Longest time between two flushes of a replay, which has no write-ahead log: what a killed process has to do again.
-const REPLAY_FLUSH_TIME: Duration = Duration::from_secs(10);
-
-/// Longest time between two commits once a version has caught up: how old an answer can be while events pour in.
-const LIVE_COMMIT_TIME: Duration = Duration::from_millis(50);
 
 /// How often the rate is measured.
 const RATE_TIME: Duration = Duration::from_millis(500);
@@ -47,11 +39,9 @@ const RATE_TIME: Duration = Duration::from_millis(500);
 /// Everything that a runner works with.
 pub struct Parts {
     pub log: Log,
+    pub source: Source,
     pub store: Arc<Store>,
     pub projector: ProjectorPre,
-    pub needs: Needs,
-    pub chain: Chain,
-    pub routes: Routes,
     /// Guest memory from which on a commit is made, and the instance dropped.
     pub memory_bytes: usize,
     pub commit_bytes: usize,
@@ -59,6 +49,9 @@ pub struct Parts {
     pub was_ready: bool,
     pub gauges: Arc<Gauges>,
     pub checkpoint: watch::Sender<Progress>,
+    pub turns: Turns,
+    /// How a replay deals its events out, if the projector can be replayed by several instances.
+    pub dealer: Option<Dealer>,
 }
 
 pub enum Command {
@@ -91,22 +84,38 @@ pub enum End {
 pub struct Runner {
     parts: Parts,
     rows: VersionRows,
-    projector: Option<Projector>,
+    guest: Guest,
     window: Window,
+    /// Reads ahead while there is far to go.
+    ahead: Option<Ahead>,
+    window_events: Arc<AtomicUsize>,
     /// Applied, and maybe not committed yet.
     applied: Progress,
     committed: Progress,
     last_commit: Instant,
-    last_flush: Instant,
+    /// Makes the commits of a replay.
+    committer: Option<Committer>,
     /// The events that are run one at a time, after a failure among them.
     careful: Option<(Progress, Progress)>,
+    /// Among which events the failure is that was seen last, if it is not those of the window.
+    failed_at: Option<(Progress, Progress)>,
     rate: (Instant, Progress),
     /// How far a replay goes before the version catches up: the head when it began.
     history: Progress,
     started: Instant,
     ready: Option<oneshot::Sender<Duration>>,
+    /// Held while this replays.
+    turn: Option<Turn>,
     /// Where to give snapshots on the way.
     stops: Vec<SnapshotAt>,
+}
+
+/// Why a runner no longer follows the log.
+enum Followed {
+    /// It was told to stop.
+    Stopped,
+    /// History is done and flushed, and the rest is for a thread that gives way to nobody.
+    Replayed,
 }
 
 /// A fault, with the event that it is about.
@@ -122,8 +131,13 @@ fn storage(cause: impl std::fmt::Display) -> Stop {
     Stop(Failure::storage(cause), None)
 }
 
+/// Whether there is no event to look for.
+fn ends(failure: &Failure) -> bool {
+    matches!(failure.category, Category::Storage | Category::Partition)
+}
+
 impl Runner {
-    pub fn new(parts: Parts, ready: oneshot::Sender<Duration>) -> Result<Self, Failure> {
+    pub fn new(mut parts: Parts, ready: oneshot::Sender<Duration>) -> Result<Self, Failure> {
         let committed = parts.store.checkpoint().map_err(Failure::storage)?;
         let history = parts.log.progress();
         if history < committed {
@@ -135,22 +149,28 @@ impl Runner {
             return Err(Failure::new(Category::Storage, message));
         }
         parts.gauges.set_phase(if parts.was_ready { Phase::CatchingUp } else { Phase::Replaying });
+        let dealer = parts.dealer.take().filter(|_| !parts.was_ready);
+        parts.source.deal(dealer);
         parts.gauges.set_applied(committed);
         let now = Instant::now();
         Ok(Self {
             rows: VersionRows::new(Arc::clone(&parts.store), parts.commit_bytes),
             parts,
-            projector: None,
+            guest: Guest::None,
             window: Window::default(),
+            ahead: None,
+            window_events: Arc::new(AtomicUsize::new(WINDOW_EVENTS)),
             applied: committed,
             committed,
             last_commit: now,
-            last_flush: now,
+            committer: None,
             careful: None,
+            failed_at: None,
             rate: (now, committed),
             history,
             started: now,
             ready: Some(ready),
+            turn: None,
             stops: Vec::new(),
         })
     }
@@ -161,23 +181,53 @@ impl Runner {
     }
 
     pub fn routes(&self) -> &Routes {
-        &self.parts.routes
+        self.parts.source.routes()
     }
 
     /// Runs until it is told to stop, or cannot go on.
     pub fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, runtime: &tokio::runtime::Handle) -> End {
         // From here on the rows can be read.
         self.parts.checkpoint.send_replace(self.committed);
-        let end = match self.follow(&mut commands, runtime) {
-            Ok(()) => End::Stopped,
-            Err(Stop(failure, event)) => {
-                self.drop_pending();
-                End::Faulted(Fault::new(&failure, event))
-            }
+        let followed = match self.replay(&mut commands, runtime) {
+            Ok(Followed::Replayed) => self.follow(&mut commands, runtime),
+            ended => ended,
         };
+        self.drop_pending();
+        let end = match followed.and_then(|_| self.settle()) {
+            Ok(()) => End::Stopped,
+            Err(Stop(failure, event)) => End::Faulted(Fault::new(&failure, event)),
+        };
+        // What was handed over is committed, whatever came after it.
+        self.committer = None;
         self.parts.gauges.set_rate(0.0);
         self.parts.gauges.set_memory(0);
         end
+    }
+
+    /// Goes through history, on a thread that gives way to everybody else.
+    fn replay(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<Followed, Stop> {
+        if !self.is_replaying() {
+            return Ok(Followed::Replayed);
+        }
+        let span = tracing::Span::current();
+        let name = format!("replay {}", std::thread::current().name().unwrap_or_default());
+        let followed = std::thread::scope(|scope| {
+            let replaying = std::thread::Builder::new().name(name).spawn_scoped(scope, || {
+                give_way();
+                span.in_scope(|| self.follow(commands, runtime))
+            });
+            replaying.map_err(storage)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        self.turn = None;
+        followed
+    }
+
+    fn is_replaying(&self) -> bool {
+        self.parts.gauges.phase() == Phase::Replaying
     }
 
     /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes no
@@ -202,8 +252,9 @@ impl Runner {
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<(), Stop> {
+    ) -> Result<Followed, Stop> {
         let mut durable = self.parts.log.watch();
+        let replays = self.is_replaying();
         loop {
             let command = match commands.try_recv() {
                 Ok(command) => Some(command),
@@ -211,10 +262,30 @@ impl Runner {
                 Err(mpsc::error::TryRecvError::Empty) => None,
             };
             match command {
-                Some(Command::Stop) => return self.commit(),
+                Some(Command::Stop) => return self.commit().map(|()| Followed::Stopped),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
                 Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
+            }
+            if replays && !self.is_replaying() {
+                return Ok(Followed::Replayed);
+            }
+            if replays && self.turn.is_none() {
+                let turns = self.parts.turns.clone();
+                let (command, turn) = runtime.block_on(async {
+                    tokio::select! {
+                        command = commands.recv() => (Some(command.unwrap_or(Command::Stop)), None),
+                        turn = turns.next() => (None, turn),
+                    }
+                });
+                self.turn = turn;
+                match command {
+                    Some(Command::Stop) => return Ok(Followed::Stopped),
+                    Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
+                    Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
+                    None => {}
+                }
+                continue;
             }
             let head = *durable.borrow_and_update();
             if self.applied < head {
@@ -225,6 +296,9 @@ impl Runner {
             }
             self.commit()?;
             self.caught_up()?;
+            if replays {
+                continue;
+            }
             // Either of the two is looked at again in the next round; a closed log ends by a closed channel of commands.
             let command = runtime.block_on(async {
                 tokio::select! {
@@ -233,7 +307,7 @@ impl Runner {
                 }
             });
             match command {
-                Some(Command::Stop) => return Ok(()),
+                Some(Command::Stop) => return Ok(Followed::Stopped),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
                 Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
@@ -267,6 +341,8 @@ impl Runner {
         }
         // The other side gave up: nothing to do.
         let Ok(until) = runtime.block_on(hold.until) else { return Ok(()) };
+        // What has been read ahead may go further than that.
+        self.ahead = None;
         while self.applied < until {
             self.advance(until)?;
         }
@@ -277,169 +353,52 @@ impl Runner {
 
     /// One window, and a commit if it is time for one.
     fn advance(&mut self, head: Progress) -> Result<(), Stop> {
-        let replaying = self.parts.gauges.phase() == Phase::Replaying;
+        let replaying = self.is_replaying();
         let head = if replaying && self.applied < self.history { head.min(self.history) } else { head };
         let stepwise = self.parts.store.is_stepwise();
-        let (upto, limit) = match self.careful {
-            Some((from, _)) if self.applied < from => (head.min(from), WINDOW_EVENTS),
+        let upto = match self.careful {
+            Some((from, _)) if self.applied < from => head.min(from),
             Some((_, until)) if self.applied < until => {
                 self.commit()?;
-                (head.min(until), 1)
+                head.min(until)
             }
             _ => {
                 self.careful = None;
-                (head, if stepwise { 1 } else { WINDOW_EVENTS })
+                head
             }
         };
+        let alone = self.careful.is_some_and(|(from, _)| from <= self.applied);
         let from = self.applied;
-        let Parts { log, routes, needs, .. } = &self.parts;
-        self.window.read(log, routes, *needs, from, upto, limit).map_err(storage)?;
-        let alone = self.careful.is_some() && limit == 1;
+        self.next_window(upto, alone || stepwise)?;
         let outcome = match self.apply() {
             Ok(()) => {
                 self.applied = self.window.next;
                 self.measure();
+                self.size_windows(from);
                 if alone || stepwise || self.is_time(head) { self.flush() } else { Ok(()) }
             }
             failed => failed,
         };
         match outcome {
             Ok(()) => {}
-            Err(failure) if failure.category == Category::Storage => return Err(failure.into()),
+            Err(failure) if ends(&failure) => return Err(failure.into()),
             Err(failure) if alone => return Err(self.blame(failure)),
             Err(failure) => {
                 tracing::debug!(%failure, from = from.0, "going through these events one at a time");
                 // A flush can fail because of any event since the last commit.
                 let since = if self.applied == from { from } else { self.committed };
-                self.careful = Some((since, self.window.next));
+                self.careful = Some(self.failed_at.take().unwrap_or((since, self.window.next)));
                 self.rewind();
                 return Ok(());
             }
         }
         match self.window.unknown.take() {
             None => Ok(()),
-            Some(failure) => {
-                let event = self.window.unknown_type.take();
+            Some((failure, event)) => {
                 self.commit()?;
                 Err(Stop(failure, event))
             }
         }
-    }
-
-    /// Runs the guests on the window.
-    fn apply(&mut self) -> Result<(), Failure> {
-        let Window { events, routes, has_steps, .. } = &mut self.window;
-        if routes.is_empty() {
-            return Ok(());
-        }
-        let projector = match &mut self.projector {
-            Some(projector) => projector,
-            none => none.insert(self.parts.projector.instantiate(Box::new(self.rows.clone()))?),
-        };
-        if *has_steps {
-            let upcasted = self.parts.chain.run(events, routes, &self.parts.routes)?;
-            return if upcasted.is_empty() { Ok(()) } else { projector.apply(&upcasted) };
-        }
-        events.kinds.clear();
-        for route in routes {
-            if let Route::Handle(kind) = route {
-                events.kinds.push(*kind);
-            }
-        }
-        projector.apply(events)
-    }
-
-    fn is_time(&self, head: Progress) -> bool {
-        let waited = self.last_commit.elapsed();
-        let replaying = self.parts.gauges.phase() == Phase::Replaying;
-        let (time, events) = if replaying {
-            (REPLAY_COMMIT_TIME, REPLAY_COMMIT_EVENTS)
-        } else {
-            (LIVE_COMMIT_TIME, REPLAY_COMMIT_EVENTS)
-        };
-        let memory = self.projector.as_ref().map_or(0, Projector::memory_bytes);
-        self.applied == head
-            || waited >= time
-            || self.applied.0 - self.committed.0 >= events
-            || memory >= self.parts.memory_bytes
-            || self.rows.pending().bytes() >= self.parts.commit_bytes / 2
-    }
-
-    /// A commit whose failure ends the runner: there is nothing pending that an event could be blamed for.
-    fn commit(&mut self) -> Result<(), Stop> {
-        match self.flush() {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.category == Category::Storage => Err(failure.into()),
-            Err(_) => {
-                // Find the event: go through all of them since the last commit.
-                let until = self.applied;
-                self.careful = Some((self.committed, until));
-                self.rewind();
-                while self.applied < until {
-                    self.advance(until)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Makes what was applied visible: rows and checkpoint in one step.
-    fn flush(&mut self) -> Result<(), Failure> {
-        if self.applied == self.committed {
-            return Ok(());
-        }
-        if let Some(projector) = &mut self.projector {
-            projector.flush()?;
-        }
-        let durability = match self.parts.gauges.phase() {
-            Phase::Replaying => Durability::UntilFlushed,
-            Phase::CatchingUp | Phase::Ready => Durability::Logged,
-        };
-        let mut pending = self.rows.pending();
-        self.parts.store.commit(&pending, self.applied, durability).map_err(|cause| match cause {
-            // The projector wrote what it said that it never would.
-            readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
-            cause => Failure::storage(cause),
-        })?;
-        pending.clear();
-        drop(pending);
-        self.committed = self.applied;
-        self.last_commit = Instant::now();
-        self.parts.checkpoint.send_replace(self.committed);
-        let memory = self.projector.as_ref().map_or(0, Projector::memory_bytes);
-        self.parts.gauges.set_memory(memory as u64);
-        // Linear memory never shrinks; what the guest keeps between commits is only a cache.
-        if memory >= self.parts.memory_bytes {
-            self.projector = None;
-        }
-        self.end_replay()
-    }
-
-    /// The head is reached, maybe for the first time.
-    fn caught_up(&mut self) -> Result<(), Stop> {
-        self.parts.gauges.set_rate(0.0);
-        self.end_replay().map_err(Stop::from)?;
-        if let Some(ready) = self.ready.take() {
-            self.parts.gauges.set_phase(Phase::Ready);
-            let _ = ready.send(self.started.elapsed());
-        }
-        Ok(())
-    }
-
-    /// What is not in the write-ahead log has to be on disk before anybody relies on this version.
-    fn end_replay(&mut self) -> Result<(), Failure> {
-        if self.parts.gauges.phase() != Phase::Replaying {
-            return Ok(());
-        }
-        let done = self.committed >= self.history;
-        if done || self.last_flush.elapsed() >= REPLAY_FLUSH_TIME {
-            self.parts.store.flush().map_err(Failure::storage)?;
-            self.last_flush = Instant::now();
-        }
-        if done {
-            self.parts.gauges.set_phase(Phase::CatchingUp);
-        }
-        Ok(())
     }
 
     fn measure(&mut self) {
@@ -453,9 +412,10 @@ impl Runner {
     }
 
     fn drop_pending(&mut self) {
+        self.guest = Guest::None;
         self.rows.pending().clear();
-        self.projector = None;
-        self.parts.chain.restart();
+        self.ahead = None;
+        self.parts.source.restart();
     }
 
     /// Back to the last commit, with fresh instances.
@@ -468,8 +428,7 @@ impl Runner {
 
     /// The fault of the one event in the window.
     fn blame(&self, failure: Failure) -> Stop {
-        let position = self.window.events.positions.first().copied().map(crate::event::Position);
-        let failure = Failure { position: failure.position.or(position), ..failure };
+        let failure = Failure { position: failure.position.or(self.window.first), ..failure };
         let event = failure.position.and_then(|position| self.parts.log.event(position).ok().flatten());
         let event = event.and_then(|event| EventType::new(&event.kind, event.schema).ok());
         Stop(failure, event)

@@ -25,6 +25,13 @@ struct Item {
     payload: (usize, usize),
 }
 
+impl Clone for Chain {
+    /// The same upcasters, with instances of their own.
+    fn clone(&self) -> Self {
+        Self::new(self.modules.clone())
+    }
+}
+
 impl Chain {
     pub fn new(modules: Vec<Arc<Module>>) -> Self {
         let running = modules.iter().map(|_| None).collect();

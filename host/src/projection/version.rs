@@ -16,12 +16,19 @@ use crate::storage::Storage;
 
 use super::error::Error;
 use super::gauges::{Gauges, Phase};
+use super::partitions::Dealer;
 use super::preflight::gaps;
 use super::routes::Routes;
 use super::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
 use super::schemas::Schemas;
+use super::source::Source;
 use super::status::Fault;
+use super::turns::Turns;
 use super::upcasting::Chain;
+
+/// How many instances replay one version: on a single core it shows, too, whether a projector's declaration is true, and
+/// each has memory of its own.
+const INSTANCES: std::ops::RangeInclusive<usize> = 2..=4;
 
 /// What a version is made of, once its modules are compiled.
 pub struct Modules {
@@ -41,6 +48,7 @@ pub struct Start<'a> {
     /// Its rows can be read, but it does not project.
     pub paused: bool,
     pub limits: &'a Limits,
+    pub turns: &'a Turns,
 }
 
 /// The commands of a running thread, and the thread.
@@ -166,7 +174,7 @@ impl Version {
     /// Starts the thread, and tells `notify` how it goes. Blocks while the read model is opened.
     pub fn start(
         self: &Arc<Self>,
-        Start { log, storage, modules, was_ready, from, paused, limits }: Start<'_>,
+        Start { log, storage, modules, was_ready, from, paused, limits, turns }: Start<'_>,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
     ) -> Result<(), Failure> {
         let mut running = self.running();
@@ -185,6 +193,8 @@ impl Version {
             store.start_at(from).map_err(Failure::storage)?;
         }
         let parts = parts(log, &store, &modules, was_ready, limits, &self.gauges, &self.checkpoint)?;
+        let dealer = Dealer::new(manifest.partition.as_ref(), instances());
+        let parts = Parts { turns: turns.clone(), dealer, ..parts };
         let (ready, is_ready) = oneshot::channel();
         let runner = Runner::new(parts, ready)?;
         // A version that has served goes on as far as it can.
@@ -279,6 +289,11 @@ pub struct Held {
     pub snapshot: oneshot::Receiver<Snapshot>,
 }
 
+/// How many instances replay a projector that declares partitions: one for each core.
+fn instances() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
+}
+
 /// Joins a projector with its upcasters.
 pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Result<Routes, String> {
     let manifest = |module: &Arc<Module>| -> Result<UpcasterManifest, String> {
@@ -291,7 +306,7 @@ pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Resul
     Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
 }
 
-/// What a runner works with.
+/// What a runner works with, alone and with one instance.
 pub fn parts(
     log: &Log,
     store: &Arc<Store>,
@@ -308,18 +323,20 @@ pub fn parts(
         Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
         Module::Projector { .. } => needs,
     });
+    let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
+    let chain = Chain::new(modules.upcasters.clone());
     Ok(Parts {
         log: log.clone(),
+        source: Source::new(log.clone(), Arc::new(routes), needs, chain),
         store: Arc::clone(store),
         projector: pre.clone(),
-        needs,
-        chain: Chain::new(modules.upcasters.clone()),
-        routes: routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?,
         memory_bytes: limits.memory_bytes / 2,
         commit_bytes: limits.commit_bytes,
         was_ready,
         gauges: Arc::clone(gauges),
         checkpoint: checkpoint.clone(),
+        turns: Turns::default(),
+        dealer: None,
     })
 }
 

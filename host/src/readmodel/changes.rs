@@ -28,7 +28,7 @@ impl Changes {
 
     /// Remembers what a commit is about to write.
     pub fn add(&mut self, progress: Progress, writes: &Writes) {
-        let keys = writes.tables().flat_map(|(table, rows)| rows.keys().map(move |key| (table, key.clone())));
+        let keys = writes.tables().flat_map(|(table, rows)| rows.map(move |(key, _)| (table, key.into())));
         let keys: Vec<_> = keys.collect();
         self.keys += keys.len();
         self.commits.push_back((progress, keys));

@@ -21,6 +21,8 @@ pub enum Error {
     NoSpace(#[from] NoSpace),
     #[error("the read model's storage failed: {0}")]
     Storage(#[from] rocksdb::Error),
+    #[error("a file of the read model cannot be replaced: {0}")]
+    File(std::io::Error),
     #[error("there is no table {table:?}; the tables are {}", known.join(", "))]
     UnknownTable { table: String, known: Vec<String> },
     #[error("the keys of table {table:?} have no part {part:?}; {}", parts(known))]

@@ -37,8 +37,8 @@ fn horizon(retention: u64, progress: Progress) -> Progress {
 }
 
 /// Adds a version of a row to a commit.
-pub fn add(batch: &mut WriteBatch, table: u16, key: &str, row: &Write, progress: Progress) {
-    batch.put(keys::version(table, key, progress.0), row.as_deref().unwrap_or_default());
+pub fn add(batch: &mut WriteBatch, table: u16, key: &str, row: Write<'_>, progress: Progress) {
+    batch.put(keys::version(table, key, progress.0), row.unwrap_or_default());
     batch.put(keys::queued(table, progress.0, key), b"");
 }
 

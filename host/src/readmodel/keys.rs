@@ -34,9 +34,16 @@ pub fn rows(table: u16) -> Vec<u8> {
 
 pub fn row(table: u16, key: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ROW_PREFIX_BYTES + key.len());
-    bytes.extend_from_slice(&rows(table));
-    bytes.extend_from_slice(key.as_bytes());
+    row_into(table, key, &mut bytes);
     bytes
+}
+
+/// As [`row`], in memory that is used again.
+pub fn row_into(table: u16, key: &str, bytes: &mut Vec<u8>) {
+    let [high, low] = table.to_be_bytes();
+    bytes.clear();
+    bytes.extend_from_slice(&[ROWS, high, low]);
+    bytes.extend_from_slice(key.as_bytes());
 }
 
 /// The bytes that all entries of an index begin with.

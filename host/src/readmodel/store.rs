@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rocksdb::{ColumnFamilyDescriptor, DB, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 
 use crate::event::Progress;
 use crate::storage::{Storage, ensure_space};
@@ -12,6 +12,7 @@ use crate::storage::{Storage, ensure_space};
 use super::changes::Changes;
 use super::error::Error;
 use super::index::Indexes;
+use super::ingest::{INGESTED_BYTES, ingest};
 use super::snapshot::Snapshot;
 use super::unique::Unique;
 use super::view::View;
@@ -41,6 +42,8 @@ pub struct Store {
     tables: Arc<[TableSpec]>,
     indexes: Vec<Indexes>,
     changes: Mutex<Changes>,
+    /// Those of the rows, for files that are written beside the database.
+    options: Options,
     /// The rows as of the last commit, once somebody has asked for them.
     latest: RwLock<Option<Arc<Snapshot>>>,
 }
@@ -49,7 +52,8 @@ impl Store {
     /// Opens the read model in `dir`, or makes an empty one there.
     pub fn open(storage: &Storage, dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
         let failed = |cause| Error::Open { dir: dir.to_owned(), cause };
-        let default = ColumnFamilyDescriptor::new("default", storage.family_options());
+        let options = storage.row_options();
+        let default = ColumnFamilyDescriptor::new("default", options.clone());
         let db = DB::open_cf_descriptors(&storage.database_options(dir), dir, [default]).map_err(failed)?;
         let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
         match db.get(keys::FORMAT)? {
@@ -73,7 +77,8 @@ impl Store {
         }
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::new(&db, None).checkpoint()?));
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, latest: RwLock::default() })
+        let latest = RwLock::default();
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, options, latest })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -111,36 +116,53 @@ impl Store {
     /// Makes rows, their index entries and the checkpoint visible in one step.
     pub fn commit(&self, writes: &Writes, progress: Progress, durability: Durability) -> Result<(), Error> {
         ensure_space(self.db.path())?;
+        let entries = self.entries(writes)?;
+        self.remember(writes, progress, durability);
+        let large = durability == Durability::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
+        let written = if large {
+            ingest(&self.db, &self.options, writes, entries, progress)
+        } else {
+            self.write(writes, entries, progress, durability)
+        };
+        // Whoever made a snapshot before the write made it under this lock, so none of an earlier commit stays.
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
+        written
+    }
+
+    fn write(
+        &self,
+        writes: &Writes,
+        entries: Vec<(Vec<u8>, bool)>,
+        progress: Progress,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let mut batch = WriteBatch::default();
+        for (entry, exists) in entries {
+            if exists { batch.put(entry, b"") } else { batch.delete(entry) }
+        }
+        let mut key = Vec::new();
         for (table, rows) in writes.tables() {
-            let indexes = self.indexes.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
-            if !indexes.is_empty() {
-                let rows: Vec<_> = rows.iter().map(|(key, row)| (&**key, row)).collect();
-                let mut unique = Unique::default();
-                for rows in rows.chunks(LOOKUP_ROWS) {
-                    self.index(&mut batch, indexes, rows, &mut unique)?;
-                }
-                unique.check(self.view(), indexes.name())?;
-            }
-            for (key, row) in rows {
+            let retention = self.tables.get(usize::from(table)).and_then(|table| table.history);
+            let mut count = 0;
+            for (name, row) in rows {
+                keys::row_into(table, name, &mut key);
                 match row {
-                    Some(row) => batch.put(keys::row(table, key), row),
-                    None => batch.delete(keys::row(table, key)),
+                    Some(row) => batch.put(&key, row),
+                    None => batch.delete(&key),
+                }
+                if retention.is_some() {
+                    history::add(&mut batch, table, name, row, progress);
+                    count += 1;
                 }
             }
-            if let Some(retention) = self.tables.get(usize::from(table)).and_then(|table| table.history) {
-                rows.iter().for_each(|(key, row)| history::add(&mut batch, table, key, row, progress));
-                history::forget(&mut batch, self.view(), table, retention, progress, rows.len())?;
+            if let Some(retention) = retention {
+                history::forget(&mut batch, self.view(), table, retention, progress, count)?;
             }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
-        self.remember(writes, progress, durability);
         let mut options = WriteOptions::default();
         options.disable_wal(durability == Durability::UntilFlushed);
-        let written = self.db.write_opt(batch, &options);
-        // Whoever made a snapshot before the write made it under this lock, so none of an earlier commit stays.
-        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
-        Ok(written?)
+        Ok(self.db.write_opt(batch, &options)?)
     }
 
     /// The rows as of the last commit: one snapshot for all who ask before the next one.
@@ -162,6 +184,24 @@ impl Store {
         self.commit(&Writes::default(), progress, Durability::Logged)
     }
 
+    /// What becomes of index entries: whether each exists from now on.
+    fn entries(&self, writes: &Writes) -> Result<Vec<(Vec<u8>, bool)>, Error> {
+        let mut changes = Vec::new();
+        for (table, rows) in writes.tables() {
+            let indexes = self.indexes.get(usize::from(table)).ok_or_else(|| unknown_ordinal(table))?;
+            if indexes.is_empty() {
+                continue;
+            }
+            let rows: Vec<_> = rows.collect();
+            let mut unique = Unique::default();
+            for rows in rows.chunks(LOOKUP_ROWS) {
+                self.index(&mut changes, indexes, rows, &mut unique)?;
+            }
+            unique.check(self.view(), indexes.name())?;
+        }
+        Ok(changes)
+    }
+
     /// Before the commit can be seen, so that whoever sees it finds what it changed.
     fn remember(&self, writes: &Writes, progress: Progress, durability: Durability) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,28 +219,28 @@ impl Store {
     /// Brings the index entries of rows from what they were to what they will be.
     fn index(
         &self,
-        batch: &mut WriteBatch,
+        changes: &mut Vec<(Vec<u8>, bool)>,
         indexes: &Indexes,
-        rows: &[(&str, &Write)],
+        rows: &[(&str, Write<'_>)],
         unique: &mut Unique,
     ) -> Result<(), Error> {
         let names: Vec<&str> = rows.iter().map(|(key, _)| *key).collect();
         let old = self.get_many(indexes.table(), &names)?;
         for ((key, new), old) in rows.iter().zip(old) {
             let mut outdated = indexes.entries(key, old.as_deref())?.all;
-            let entries = indexes.entries(key, new.as_deref())?;
+            let entries = indexes.entries(key, *new)?;
             unique.take(key, entries.unique);
             for entry in entries.all {
                 match outdated.iter().position(|old| *old == entry) {
                     Some(kept) => drop(outdated.swap_remove(kept)),
-                    None => batch.put(entry, b""),
+                    None => changes.push((entry, true)),
                 }
             }
             for entry in outdated {
-                batch.delete(&entry);
                 if indexes.has_unique() {
-                    unique.release(entry);
+                    unique.release(entry.clone());
                 }
+                changes.push((entry, false));
             }
         }
         Ok(())

@@ -1,31 +1,156 @@
 //! Rows that a guest has written and nobody has committed yet.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+use std::ops::{Bound, Range};
 
 use super::KeyRange;
 
 /// A row to put, or `None` to delete one.
-pub type Write = Option<Box<[u8]>>;
+pub type Write<'a> = Option<&'a [u8]>;
 
 /// The uncommitted rows of all tables. Keys are sorted, so a commit writes in the order that RocksDB likes best.
 #[derive(Default)]
 pub struct Writes {
-    tables: BTreeMap<u16, BTreeMap<Box<str>, Write>>,
+    tables: BTreeMap<u16, Table>,
     bytes: usize,
 }
 
-impl Writes {
-    pub fn set(&mut self, table: u16, key: &str, row: Option<&[u8]>) {
-        let row: Write = row.map(Into::into);
-        self.bytes += key.len() + row.as_deref().map_or(0, <[u8]>::len);
-        if let Some(replaced) = self.tables.entry(table).or_default().insert(key.into(), row) {
-            self.bytes -= key.len() + replaced.as_deref().map_or(0, <[u8]>::len);
+/// The writes of a table. A guest mostly writes its rows in order, once each: those stand one after the other in memory,
+/// without an allocation for each. What comes out of order, or again, stands aside.
+#[derive(Default)]
+struct Table {
+    keys: String,
+    values: Vec<u8>,
+    entries: Vec<Entry>,
+    late: BTreeMap<Box<str>, Option<Box<[u8]>>>,
+}
+
+/// Where a key and its value end; they begin where those before end.
+struct Entry {
+    key_end: usize,
+    value_end: usize,
+    deletes: bool,
+}
+
+impl Table {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.late.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+        self.entries.clear();
+        self.late.clear();
+    }
+
+    fn start(&self, index: usize) -> (usize, usize) {
+        let before = index.checked_sub(1).and_then(|before| self.entries.get(before));
+        before.map_or((0, 0), |entry| (entry.key_end, entry.value_end))
+    }
+
+    fn key(&self, index: usize) -> Option<&str> {
+        self.keys.get(self.start(index).0..self.entries.get(index)?.key_end)
+    }
+
+    fn value(&self, index: usize) -> Write<'_> {
+        let entry = self.entries.get(index).filter(|entry| !entry.deletes)?;
+        self.values.get(self.start(index).1..entry.value_end)
+    }
+
+    fn last_key(&self) -> Option<&str> {
+        self.key(self.entries.len().checked_sub(1)?)
+    }
+
+    /// How many keys stand in order before this one.
+    fn before(&self, key: &str) -> usize {
+        let (mut low, mut high) = (0, self.entries.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.key(middle).is_some_and(|found| found < key) { low = middle + 1 } else { high = middle }
         }
+        low
+    }
+
+    fn get(&self, key: &str) -> Option<Write<'_>> {
+        if let Some(late) = self.late.get(key) {
+            return Some(late.as_deref());
+        }
+        let index = self.before(key);
+        (self.key(index)? == key).then(|| self.value(index))
+    }
+
+    fn set(&mut self, key: &str, row: Write<'_>) {
+        if self.last_key().is_some_and(|last| last >= key) {
+            self.late.insert(key.into(), row.map(Into::into));
+            return;
+        }
+        self.keys.push_str(key);
+        self.values.extend_from_slice(row.unwrap_or_default());
+        let (key_end, value_end) = (self.keys.len(), self.values.len());
+        self.entries.push(Entry { key_end, value_end, deletes: row.is_none() });
+    }
+
+    fn all(&self) -> Merged<'_> {
+        self.range(0..self.entries.len(), (Bound::Unbounded, Bound::Unbounded), false)
+    }
+
+    fn range(&self, entries: Range<usize>, late: (Bound<&str>, Bound<&str>), reverse: bool) -> Merged<'_> {
+        let entries = entries.filter_map(|index| Some((self.key(index)?, self.value(index))));
+        let late = self.late.range::<str, _>(late).map(|(key, row)| (&**key, row.as_deref()));
+        let (entries, late): (Rows<'_>, Rows<'_>) =
+            if reverse { (Box::new(entries.rev()), Box::new(late.rev())) } else { (Box::new(entries), Box::new(late)) };
+        Merged { entries: entries.peekable(), late: late.peekable(), reverse }
+    }
+}
+
+type Rows<'a> = Box<dyn Iterator<Item = (&'a str, Write<'a>)> + 'a>;
+
+/// Rows in order, each once: what stands aside is newer.
+struct Merged<'a> {
+    entries: Peekable<Rows<'a>>,
+    late: Peekable<Rows<'a>>,
+    reverse: bool,
+}
+
+impl<'a> Iterator for Merged<'a> {
+    type Item = (&'a str, Write<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.entries.peek(), self.late.peek()) {
+            (Some((entry, _)), Some((late, _))) => entry.cmp(late),
+            (Some(_), None) => return self.entries.next(),
+            (None, _) => return self.late.next(),
+        };
+        match if self.reverse { order.reverse() } else { order } {
+            Ordering::Less => self.entries.next(),
+            Ordering::Greater => self.late.next(),
+            Ordering::Equal => {
+                self.entries.next();
+                self.late.next()
+            }
+        }
+    }
+}
+
+impl Writes {
+    pub fn set(&mut self, table: u16, key: &str, row: Write<'_>) {
+        let table = self.tables.entry(table).or_default();
+        let length = |row: Write<'_>| row.map_or(0, <[u8]>::len);
+        self.bytes += key.len() + length(row);
+        // What comes in order is not there yet, so nobody has to look.
+        if table.last_key().is_some_and(|last| last >= key)
+            && let Some(replaced) = table.get(key)
+        {
+            self.bytes -= key.len() + length(replaced);
+        }
+        table.set(key, row);
     }
 
     /// What was written under this key, if anything was.
-    pub fn get(&self, table: u16, key: &str) -> Option<&Write> {
+    pub fn get(&self, table: u16, key: &str) -> Option<Write<'_>> {
         self.tables.get(&table)?.get(key)
     }
 
@@ -35,32 +160,74 @@ impl Writes {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty()
+        self.tables.values().all(Table::is_empty)
     }
 
+    /// Forgets all rows, and keeps the memory for the next ones.
     pub fn clear(&mut self) {
-        self.tables.clear();
+        self.tables.values_mut().for_each(Table::clear);
         self.bytes = 0;
     }
 
-    pub fn tables(&self) -> impl Iterator<Item = (u16, &BTreeMap<Box<str>, Write>)> {
-        self.tables.iter().map(|(table, rows)| (*table, rows))
+    fn rows(&self, table: u16) -> impl Iterator<Item = (&str, Write<'_>)> {
+        self.tables.get(&table).map(Table::all).into_iter().flatten()
+    }
+
+    /// Takes up the rows of several others, none of which may have a row of another.
+    ///
+    /// # Errors
+    /// The table and the key of a row that two of them have; what is in here then is void.
+    pub fn join(&mut self, mut parts: Vec<Self>) -> Result<(), (u16, String)> {
+        parts.retain(|part| !part.is_empty());
+        if self.is_empty() && parts.len() <= 1 {
+            if let Some(part) = parts.pop() {
+                *self = part;
+            }
+            return Ok(());
+        }
+        let tables: BTreeSet<u16> = parts.iter().flat_map(|part| part.tables.keys().copied()).collect();
+        for table in tables {
+            let mut open: Vec<_> = parts.iter().map(|part| part.rows(table).peekable()).collect();
+            loop {
+                let next = |(index, rows): (usize, &mut Peekable<_>)| rows.peek().map(|(key, _)| (*key, index));
+                let Some((key, index)) = open.iter_mut().enumerate().filter_map(next).min() else { break };
+                if open
+                    .iter_mut()
+                    .enumerate()
+                    .any(|(other, rows)| other != index && rows.peek().is_some_and(|(found, _)| *found == key))
+                    || self.get(table, key).is_some()
+                {
+                    return Err((table, key.to_owned()));
+                }
+                if let Some((key, row)) = open.get_mut(index).and_then(Iterator::next) {
+                    self.set(table, key, row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The writes of each table, in the order of their keys.
+    pub fn tables(&self) -> impl Iterator<Item = (u16, impl Iterator<Item = (&str, Write<'_>)>)> {
+        self.tables.iter().map(move |(table, rows)| (*table, rows.all()))
     }
 
     /// The writes of a range of keys, in its order.
-    pub fn range(&self, table: u16, range: &KeyRange) -> Box<dyn Iterator<Item = (&str, &Write)> + '_> {
+    pub fn range(&self, table: u16, range: &KeyRange) -> impl Iterator<Item = (&str, Write<'_>)> {
         let start = range.start.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let empty = matches!((&range.start, &range.end), (Some(start), Some(end)) if start >= end);
-        let Some(rows) = self.tables.get(&table).filter(|_| !empty) else {
-            return Box::new(std::iter::empty());
-        };
-        let rows = rows.range::<str, _>((start, end)).map(|(key, row)| (&**key, row));
-        if range.reverse { Box::new(rows.rev()) } else { Box::new(rows) }
+        let rows = self.tables.get(&table).filter(|_| !empty).map(|rows| {
+            let from = range.start.as_deref().map_or(0, |start| rows.before(start));
+            let to = range.end.as_deref().map_or(rows.entries.len(), |end| rows.before(end));
+            rows.range(from..to, (start, end), range.reverse)
+        });
+        rows.into_iter().flatten()
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -75,6 +242,45 @@ mod tests {
         assert_eq!(writes.bytes(), 2 + 1);
         writes.clear();
         assert!(writes.is_empty() && writes.bytes() == 0);
+    }
+
+    #[test]
+    fn rows_come_out_in_order_and_as_they_were_written_last() {
+        let mut writes = Writes::default();
+        for (key, row) in
+            [("b", Some("1")), ("d", Some("2")), ("a", Some("3")), ("d", None), ("e", None), ("c", Some("4"))]
+        {
+            writes.set(0, key, row.map(str::as_bytes));
+        }
+        let (one, three, four) = (Some(&b"1"[..]), Some(&b"3"[..]), Some(&b"4"[..]));
+        let expected = [("a", three), ("b", one), ("c", four), ("d", None), ("e", None)];
+        let (_, rows) = writes.tables().next().unwrap();
+        assert_eq!(rows.collect::<Vec<_>>(), expected);
+        for (key, row) in expected {
+            assert_eq!(writes.get(0, key), Some(row));
+        }
+        assert_eq!((writes.get(0, "0"), writes.get(0, "f"), writes.get(1, "a")), (None, None, None));
+        let part = KeyRange { start: Some("b".into()), end: Some("d".into()), reverse: true };
+        assert_eq!(writes.range(0, &part).collect::<Vec<_>>(), [("c", four), ("b", one)]);
+        assert_eq!(writes.bytes(), 5 + 3);
+    }
+
+    #[test]
+    fn rows_of_several_are_joined_in_order_unless_two_have_the_same() {
+        let written = |rows: &[(u16, &str)]| {
+            let mut writes = Writes::default();
+            rows.iter().for_each(|(table, key)| writes.set(*table, key, Some(key.as_bytes())));
+            writes
+        };
+        let mut joined = Writes::default();
+        joined
+            .join(vec![written(&[(0, "b"), (0, "d"), (1, "a")]), Writes::default(), written(&[(0, "a"), (0, "c")])])
+            .unwrap();
+        let tables: Vec<(u16, Vec<&str>)> =
+            joined.tables().map(|(table, rows)| (table, rows.map(|(key, _)| key).collect())).collect();
+        assert_eq!(tables, [(0, vec!["a", "b", "c", "d"]), (1, vec!["a"])]);
+        let both = vec![written(&[(0, "b"), (1, "x")]), written(&[(0, "a"), (1, "x")])];
+        assert_eq!(Writes::default().join(both), Err((1, "x".into())));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub enum Category {
     /// An event that is neither handled, nor ignored, nor brought to a handled one by an upcaster.
     UnknownEvent,
     Upcast,
+    /// The projector declares that its rows depend on one partition only, and they do not.
+    Partition,
     /// The host's own trouble: the log or the read model cannot be read or written.
     Storage,
 }
@@ -69,6 +71,7 @@ impl Category {
             Self::Rule => "contract",
             Self::UnknownEvent => "unknown-event",
             Self::Upcast => "upcast",
+            Self::Partition => "partition",
             Self::Storage => "storage",
         }
     }

@@ -51,6 +51,19 @@ pub struct ProjectorManifest {
     pub tables: Vec<TableSpec>,
     pub queries: Vec<NamedQuery>,
     pub needs: Needs,
+    /// Manifests that were kept before this was thought of have none.
+    #[serde(default)]
+    pub partition: Option<Partition>,
+}
+
+/// What each row of a projector depends on, if it is less than all events.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Partition {
+    /// The events of one stream.
+    Stream,
+    /// The events whose first tag with this beginning is the same.
+    Tag(String),
 }
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -123,6 +136,7 @@ pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<Proje
         tables,
         queries,
         needs: needs(manifest.needs),
+        partition: manifest.partition.map(|by| checker.partition(by)).transpose()?,
     })
 }
 
@@ -226,6 +240,19 @@ impl Checker<'_> {
         }
         distinct(&format!("path of index {:?}", index.name), columns.into_iter().map(|column| column.path))?;
         Ok(IndexSpec { name: index.name, paths: index.paths, unique: index.unique })
+    }
+
+    fn partition(&self, by: projector::PartitionBy) -> Result<Partition, Error> {
+        match by {
+            projector::PartitionBy::Stream => Ok(Partition::Stream),
+            projector::PartitionBy::Tag(prefix) if prefix.is_empty() => {
+                Err(Error::Manifest("it is partitioned by a tag that may begin with anything".into()))
+            }
+            projector::PartitionBy::Tag(prefix) => {
+                self.text("partition", &prefix)?;
+                Ok(Partition::Tag(prefix))
+            }
+        }
     }
 
     fn query(&self, query: projector::NamedQuery) -> Result<NamedQuery, Error> {

@@ -3,9 +3,11 @@
 
 use std::time::Instant;
 
-use super::{Runner, Stop, WINDOW_EVENTS, storage};
+use super::guests::{Guest, WINDOW_EVENTS};
+use super::{Runner, Stop, storage};
 use crate::event::{Position, Progress};
 use crate::readmodel::Durability;
+use crate::sandbox::Failure;
 
 use super::super::status::Fault;
 
@@ -35,8 +37,7 @@ impl Runner {
             let events = if self.applied < careful { 1 } else { WINDOW_EVENTS };
             match self.traced_window(upto, row, events) {
                 Ok(Some(written)) if events == 1 => {
-                    let position = self.window.events.positions.first().copied().map(Position);
-                    let position = position.or(self.applied.last()).unwrap_or(Position(0));
+                    let position = self.window.first.or(self.applied.last()).unwrap_or(Position(0));
                     touches
                         .push(Touch { position, row: written.map(|row| String::from_utf8_lossy(&row).into_owned()) });
                 }
@@ -65,17 +66,17 @@ impl Runner {
         events: usize,
     ) -> Result<Option<Option<Box<[u8]>>>, Stop> {
         let from = self.applied;
-        self.window.read(&self.parts.log, &self.parts.routes, self.parts.needs, from, upto, events).map_err(storage)?;
+        self.parts.source.read(&mut self.window, from, upto, events).map_err(storage)?;
         if self.window.next == from {
-            let failure = self.window.unknown.take();
-            let failure = failure.unwrap_or_else(|| crate::sandbox::Failure::storage("the log ends before it should"));
-            return Err(Stop(failure, self.window.unknown_type.take()));
+            let ended = || (Failure::storage("the log ends before it should"), None);
+            let (failure, event) = self.window.unknown.take().unwrap_or_else(ended);
+            return Err(Stop(failure, event));
         }
         self.apply()?;
-        if let Some(projector) = &mut self.projector {
+        if let Guest::One(projector) = &mut self.guest {
             projector.flush()?;
         }
-        let written = self.rows.pending().get(table, key).cloned();
+        let written = self.rows.pending().get(table, key).map(|row| row.map(Box::from));
         if written.is_some() && events > 1 {
             self.rewind();
             return Ok(written);

@@ -1,0 +1,153 @@
+//! When a runner commits, and how: a replay on a thread beside it, later at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::event::Progress;
+use crate::projection::committer::Committer;
+use crate::projection::gauges::Phase;
+use crate::readmodel::{self, Durability};
+use crate::sandbox::{Category, Failure};
+
+use super::guests::Guest;
+use super::{Runner, Stop, ends};
+
+/// Events of one commit of a replay: hot rows are encoded and written once for all of them.
+const REPLAY_COMMIT_EVENTS: u64 = 500_000;
+
+/// Longest time between two commits of a replay: what a crash costs, and how old a progress bar's checkpoint is.
+const REPLAY_COMMIT_TIME: Duration = Duration::from_secs(2);
+
+/// Longest time between two commits once a version has caught up: how old an answer can be while events pour in.
+const LIVE_COMMIT_TIME: Duration = Duration::from_millis(50);
+
+impl Runner {
+    pub(super) fn is_time(&self, head: Progress) -> bool {
+        let waited = self.last_commit.elapsed();
+        let (time, events) = if self.is_replaying() {
+            (REPLAY_COMMIT_TIME, REPLAY_COMMIT_EVENTS)
+        } else {
+            (LIVE_COMMIT_TIME, REPLAY_COMMIT_EVENTS)
+        };
+        let pending = match &self.guest {
+            Guest::Several(instances) => instances.pending(),
+            Guest::None | Guest::One(_) => self.rows.pending().bytes(),
+        };
+        self.applied == head
+            || waited >= time
+            || self.applied.0 - self.committed.0 >= events
+            || self.memory() >= self.parts.memory_bytes
+            || pending >= self.parts.commit_bytes / 2
+    }
+
+    /// A commit whose failure ends the runner: there is nothing pending that an event could be blamed for.
+    pub(super) fn commit(&mut self) -> Result<(), Stop> {
+        match self.flush() {
+            Ok(()) => self.settle(),
+            Err(failure) if ends(&failure) => Err(failure.into()),
+            Err(_) => {
+                // Find the event: go through all of them since the last commit.
+                let until = self.applied;
+                self.careful = Some(self.failed_at.take().unwrap_or((self.committed, until)));
+                self.rewind();
+                while self.applied < until {
+                    self.advance(until)?;
+                }
+                self.settle()
+            }
+        }
+    }
+
+    /// Waits until everything that was handed over is committed.
+    pub(super) fn settle(&self) -> Result<(), Stop> {
+        Ok(self.committer.as_ref().map_or(Ok(()), Committer::settle)?)
+    }
+
+    /// Makes what was applied visible: rows and checkpoint in one step.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        if self.applied == self.committed {
+            return Ok(());
+        }
+        match &mut self.guest {
+            Guest::None => {}
+            Guest::One(projector) => projector.flush()?,
+            Guest::Several(instances) => {
+                instances.flush(&mut self.rows.pending())?;
+                if instances.has_failed() {
+                    return Err(self.failed());
+                }
+            }
+        }
+        if self.is_replaying() && !self.parts.store.is_stepwise() {
+            let writes = std::mem::take(&mut *self.rows.pending());
+            let progress = self.applied;
+            self.committer()?.commit(writes, progress)?;
+            self.committed = self.applied;
+        } else {
+            let mut pending = self.rows.pending();
+            let durability = if self.is_replaying() { Durability::UntilFlushed } else { Durability::Logged };
+            self.parts.store.commit(&pending, self.applied, durability).map_err(|cause| match cause {
+                // The projector wrote what it said that it never would.
+                readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
+                cause => Failure::storage(cause),
+            })?;
+            pending.clear();
+            drop(pending);
+            self.committed = self.applied;
+            self.parts.checkpoint.send_replace(self.committed);
+        }
+        self.last_commit = Instant::now();
+        let memory = self.memory();
+        self.parts.gauges.set_memory(memory as u64);
+        // Linear memory never shrinks; what the guest keeps between commits is only a cache.
+        if memory >= self.parts.memory_bytes {
+            self.guest = Guest::None;
+        }
+        // What waits for its turn holds nothing that others could use.
+        if self.turn.is_some() && self.parts.turns.is_waited_for() {
+            (self.turn, self.guest, self.ahead) = (None, Guest::None, None);
+        }
+        self.end_replay()
+    }
+
+    pub(super) fn committer(&mut self) -> Result<&Committer, Failure> {
+        Ok(match &mut self.committer {
+            Some(committer) => committer,
+            none => {
+                let committing = Arc::clone(self.rows.committing());
+                none.insert(Committer::start(Arc::clone(&self.parts.store), committing, self.parts.checkpoint.clone())?)
+            }
+        })
+    }
+
+    /// The head is reached, maybe for the first time.
+    pub(super) fn caught_up(&mut self) -> Result<(), Stop> {
+        self.parts.gauges.set_rate(0.0);
+        self.end_replay().map_err(Stop::from)?;
+        if !self.is_replaying()
+            && let Some(ready) = self.ready.take()
+        {
+            self.parts.gauges.set_phase(Phase::Ready);
+            let _ = ready.send(self.started.elapsed());
+        }
+        Ok(())
+    }
+
+    /// What is not in the write-ahead log has to be on disk before anybody relies on this version.
+    pub(super) fn end_replay(&mut self) -> Result<(), Failure> {
+        if !self.is_replaying() {
+            return Ok(());
+        }
+        if self.committed >= self.history {
+            if let Some(committer) = self.committer.take() {
+                committer.settle()?;
+            }
+            self.parts.store.flush().map_err(Failure::storage)?;
+            // From here on one instance keeps up with what comes.
+            (self.guest, self.ahead) = (Guest::None, None);
+            self.parts.source.deal(None);
+            self.parts.gauges.set_phase(Phase::CatchingUp);
+        }
+        Ok(())
+    }
+}
