@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout crash fuzz
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout bench-hostile crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -56,3 +56,6 @@ fuzz: setup ## Fuzz the decoder FUZZ names, guided by coverage, for FUZZ_SECONDS
 
 bench-replay: build modules ## Measure replays next to native folds and SQLite (PARTS and ROUNDS choose)
 	cargo bench --profile release --locked --workspace --bench replay
+
+bench-hostile: build modules ## Measure what others notice while a guest means harm
+	cargo bench --profile release --locked --workspace --bench hostile

@@ -3,12 +3,14 @@
 
 #[path = "support/bench.rs"]
 pub mod bench;
+mod handwritten;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use handwritten::Handwritten;
 use kinora::event::{Direction, EventType, ExpectedRevision, NewEvent, Position};
 use kinora::log::{AppendRequest, Limits, Log, Recorded, StreamAppend};
 use kinora::storage::Storage;

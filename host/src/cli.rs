@@ -14,10 +14,12 @@ mod output;
 mod preflight;
 mod progress;
 mod query;
+mod repro;
 mod rollout;
 mod status;
 mod tail;
 mod upcasters;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -68,6 +70,9 @@ pub enum Command {
     Backup(backup::Arguments),
     Upcasters(upcasters::Arguments),
     Log(log::Arguments),
+    Verify(verify::Arguments),
+    Repro(repro::Arguments),
+    Skip(rollout::Skip),
 }
 
 /// The decoders of the command line's files, for fuzzing.
@@ -87,10 +92,7 @@ mod code {
 
 /// A version stopped at an event that it cannot handle.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "version {version} of projection {projection} stopped at a fault\n{fault}\n  hint: mend the projector (or deploy it \
-     with an upcaster) and deploy it again; nothing else is affected"
-)]
+#[error("version {version} of projection {projection} stopped at a fault\n{fault}")]
 struct Faulted {
     projection: String,
     version: u64,
@@ -121,6 +123,7 @@ pub fn run(global: Global, command: Command) -> ExitCode {
                 Some(Error::Refused(_)) => code::REFUSED,
                 Some(Error::Unreachable { .. } | Error::Lost { .. }) => code::UNREACHABLE,
                 _ if error.is::<Faulted>() || error.is::<NotUpcast>() => code::FAULTED,
+                _ if error.is::<verify::Differs>() || error.is::<repro::Reproduced>() => code::FAULTED,
                 _ if error.is::<GatesClosed>() => code::REFUSED,
                 _ => code::OTHER,
             })
@@ -156,6 +159,9 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
             Command::Log(arguments) => log::run(&client, &mut output, arguments).await,
+            Command::Repro(arguments) => repro::run(&client, &mut output, arguments).await,
+            Command::Skip(arguments) => rollout::skip(&client, &mut output, arguments).await,
+            Command::Verify(arguments) => verify::run(&client, &mut output, arguments).await,
         }
     })?;
     output.flush()

@@ -12,6 +12,7 @@ mod deploy;
 mod diff;
 mod diff_rows;
 mod encode;
+mod faults;
 pub mod fuzz;
 mod health;
 mod history;
@@ -28,6 +29,7 @@ mod session;
 mod stats;
 mod subscribe;
 mod upcasters;
+mod verify;
 mod wire;
 
 use std::ops::Deref;
@@ -42,8 +44,9 @@ use axum::routing::{get, post};
 use serde_json::value::RawValue;
 
 use crate::backup::Backups;
+use crate::limits::Limits;
 use crate::log::Log;
-use crate::projection::{Projections, QueryLimits};
+use crate::projection::Projections;
 use crate::readmodel::Budget;
 
 use problem::Problem;
@@ -65,6 +68,7 @@ struct Parts {
     /// `None`: this host makes none.
     backups: Option<Arc<Backups>>,
     requests: health::Requests,
+    limits: Limits,
     bodies: large::Bodies,
 }
 
@@ -89,14 +93,15 @@ impl FromRef<Host> for Arc<Projections> {
 }
 
 /// All routes.
-pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backups>>) -> Router {
+pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backups>>, limits: Limits) -> Router {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let deployment = post(deploy::deploy).layer(DefaultBodyLimit::max(module_bytes));
     let upload = get(modules::list).post(modules::upload).layer(DefaultBodyLimit::max(module_bytes));
     let bodies = large::Bodies::new(body_bytes.max(module_bytes));
-    let host = Host(Arc::new(Parts { log, projections, backups, requests: health::Requests::default(), bodies }));
+    let requests = health::Requests::default();
+    let host = Host(Arc::new(Parts { log, projections, backups, requests, limits, bodies }));
     Router::new()
         .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
@@ -122,6 +127,10 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .route("/v1/projections/{name}/versions/{version}/pause", post(rollouts::pause))
         .route("/v1/projections/{name}/versions/{version}/resume", post(rollouts::resume))
         .route("/v1/projections/{name}/versions/{version}/retire", post(rollouts::retire))
+        .route("/v1/projections/{name}/versions/{version}/reproduction", get(faults::reproduction))
+        .route("/v1/projections/{name}/versions/{version}/skip", post(faults::skip))
+        .route("/v1/projections/{name}/versions/{version}/digest", get(verify::digest))
+        .route("/v1/projections/{name}/versions/{version}/verification", get(verify::verification))
         .route("/v1/projections/{name}/rollback", post(rollouts::rollback))
         .route("/v1/projections/{name}/diff", get(diff::diff))
         .route("/v1/projections/{name}/diff/rows", get(diff_rows::rows))
@@ -130,7 +139,7 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .route("/v1/read-models/{name}/queries/{query}", get(query::named))
         .route("/v1/read-models/{name}/{table}", get(query::list))
         .route("/v1/read-models/{name}/{table}/{*key}", get(query::row))
-        .route("/v1/limits", get(limits))
+        .route("/v1/limits", get(show_limits))
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -150,13 +159,15 @@ async fn around(State(host): State<Host>, request: Request, next: Next) -> Respo
     response
 }
 
-async fn limits(State(host): State<Host>) -> Json<serde_json::Value> {
+async fn show_limits(State(host): State<Host>) -> Json<serde_json::Value> {
+    let Limits { log, sandbox, queries, projections } = &host.limits;
     Json(serde_json::json!({
-        "log": host.log.limits(),
+        "log": log,
         "bodies": {"bytes_at_once": large::BODIES_BYTES},
-        "sandbox": &**host.projections.modules().limits(),
-        "queries": QueryLimits::default(),
+        "sandbox": sandbox,
+        "queries": queries,
         "budget": Budget::default(),
+        "projections": projections,
     }))
 }
 

@@ -7,6 +7,7 @@ pub mod files;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
+pub mod limits;
 pub mod log;
 pub mod projection;
 pub mod readmodel;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use kinora::cli;
+use kinora::limits::{self, Limits};
 use kinora::log::{self, Durability};
 use kinora::sandbox;
 use kinora::serve::{Options, serve};
@@ -49,6 +50,10 @@ enum Command {
         /// The folder for backups; without it, none are made
         #[arg(long)]
         backups: Option<PathBuf>,
+        /// A limit to set, such as sandbox.event_fuel=500000000 or sandbox.memory_bytes=256M; may be repeated. A running
+        /// host shows all of them at /v1/limits, and LIMITS.md says what each is for
+        #[arg(long = "limit", value_name = "NAME=VALUE")]
+        limits: Vec<limits::Setting>,
     },
     #[command(flatten)]
     Client(cli::Command),
@@ -62,11 +67,14 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups } => {
-            let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
-            let log = log::Options { durability, keep_requests, ..log::Options::default() };
-            run(Options { data, listen, log, backups })
-        }
+        Command::Serve { data, listen, durability, keep_requests, backups, limits } => match Limits::with(&limits) {
+            Ok(limits) => {
+                let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
+                let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
+                run(Options { data, listen, log, backups, limits })
+            }
+            Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
+        },
         Command::Client(command) => cli::run(arguments.global, command),
     }
 }

@@ -11,22 +11,27 @@
 mod bindings;
 mod compile;
 mod component;
+mod confine;
 mod digest;
 mod engine;
 mod error;
+mod explain;
 mod instance;
 mod limits;
 mod manifest;
 mod modules;
+mod state;
+mod usage;
 
 pub use bindings::{Batch, Texts};
 pub use compile::{CHILD_COMMAND, compile_child};
 pub use digest::{Digest, InvalidDigest};
-pub use error::{Category, Error, Failure};
+pub use error::{Category, Error, Exceeded, Failure};
 pub use instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
 pub use limits::Limits;
 pub use manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use modules::{Module, ModuleState, Modules, Status};
+pub use usage::Usage;
 
 /// The check of an upload, for fuzzing.
 pub mod fuzz {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backup::Backups;
 use crate::files;
 use crate::http;
+use crate::limits::Limits;
 use crate::log::{self, Log};
 use crate::projection::{self, Projections};
 use crate::sandbox::{self, Modules};
@@ -30,6 +31,7 @@ pub struct Options {
     pub log: log::Options,
     /// Where backups go; `None`: none are made.
     pub backups: Option<PathBuf>,
+    pub limits: Limits,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +64,9 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let listener =
         TcpListener::bind(options.listen).await.map_err(|cause| Error::Listen { address: options.listen, cause })?;
     let storage = Storage::default();
-    let log = Log::open(&storage, &folder, options.log)?;
-    let projections = projections(&options.data, log.clone(), storage)?;
-    let backups = options.backups.map(|dir| Arc::new(Backups::new(dir, options.data.clone(), log.clone())));
+    let log = Log::open(&storage, &folder, options.log.clone())?;
+    let projections = projections(&options, log.clone(), storage)?;
+    let backups = options.backups.clone().map(|dir| Arc::new(Backups::new(dir, options.data.clone(), log.clone())));
     // Whoever reads that the host serves may stop it at once.
     let told = told_to_stop();
     let address = listener.local_addr().map_err(Error::Server)?;
@@ -72,7 +74,8 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let server = axum::serve(
         listener,
-        http::router(log, Arc::clone(&projections), backups).into_make_service_with_connect_info::<SocketAddr>(),
+        http::router(log, Arc::clone(&projections), backups, options.limits)
+            .into_make_service_with_connect_info::<SocketAddr>(),
     )
     .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = server.into_future();
@@ -92,12 +95,14 @@ pub async fn serve(options: Options) -> Result<(), Error> {
 }
 
 /// Opens what stands beside the log in the data folder.
-fn projections(data: &Path, log: Log, storage: Storage) -> Result<Arc<Projections>, Error> {
+fn projections(options: &Options, log: Log, storage: Storage) -> Result<Arc<Projections>, Error> {
+    let Options { data, limits, .. } = options;
     let path = data.join("secret.key");
     let secret = files::secret(&path).map_err(|cause| Error::Secret { path, cause })?;
     let compiler = std::env::current_exe().map_err(Error::Program)?;
-    let modules = Modules::open(&data.join("modules"), compiler, secret, sandbox::Limits::default())?;
-    Ok(Projections::open(log, storage, modules, &data.join("projections.json"), data.join("read-models"))?)
+    let modules = Modules::open(&data.join("modules"), compiler, secret, limits.sandbox.clone())?;
+    let (catalog, read_models) = (data.join("projections.json"), data.join("read-models"));
+    Ok(Projections::open(log, storage, modules, &catalog, read_models, limits.queries, limits.projections)?)
 }
 
 /// Refuses a folder with other people's files in it, before anything is written there.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client::Problem;
+use super::output::clean;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +63,11 @@ pub struct Fault {
     pub event_type: Option<String>,
     pub schema: Option<u32>,
     pub message: String,
+    pub stream: Option<String>,
+    #[serde(default)]
+    pub backtrace: Vec<String>,
+    #[serde(default)]
+    pub hint: String,
 }
 
 impl fmt::Display for Fault {
@@ -76,8 +82,12 @@ impl fmt::Display for Fault {
         if let Some(schema) = self.schema {
             write!(formatter, " schema {schema}")?;
         }
-        // A trap's message has a line per frame.
-        write!(formatter, "\n  message:  {}", self.message.trim_end().replace('\n', "\n            "))
+        if let Some(stream) = &self.stream {
+            write!(formatter, "\n  stream:   {}", clean(stream))?;
+        }
+        write!(formatter, "\n  message:  {}", self.message.trim_end().replace('\n', "\n            "))?;
+        self.backtrace.iter().try_for_each(|frame| write!(formatter, "\n    at {}", clean(frame)))?;
+        if self.hint.is_empty() { Ok(()) } else { write!(formatter, "\n  hint:     {}", clean(&self.hint)) }
     }
 }
 
@@ -96,10 +106,21 @@ pub struct VersionStatus {
     #[serde(default)]
     pub events_per_second: Option<f64>,
     pub eta_seconds: Option<f64>,
+    pub stalled_seconds: Option<f64>,
     pub fault: Option<Fault>,
     /// `manual` or `when_ready`.
     #[serde(default)]
     pub promote: String,
+    /// Events that it was told to pass over.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Skipped {
+    pub position: u64,
+    pub event_type: Option<String>,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

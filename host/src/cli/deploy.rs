@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Who decides that it goes live
     #[arg(long, value_enum, default_value_t = When::Manual)]
     promote: When,
+    /// Go on with the rows of this version where it stands, if that is sound, instead of replaying all of history
+    #[arg(long, value_name = "VERSION")]
+    continue_from: Option<u64>,
     /// Leave out the events before this position
     #[arg(long, value_name = "POSITION", conflicts_with = "start_time")]
     start_position: Option<u64>,
@@ -83,6 +86,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     let body = json!({
         "module": module.digest, "upcasters": upcasters, "promote": promote, "start": start,
         "gates": arguments.gates.to_json(), "dry_run": arguments.dry_run,
+        "continue_from": arguments.continue_from,
     });
     let url = client.url(&["v1", "projections", &arguments.name, "versions"])?;
     if arguments.dry_run {

@@ -83,6 +83,26 @@ pub struct OfVersion {
     version: u64,
 }
 
+/// Let a version that stopped at an event go on behind it; the reason is shown for ever after
+#[derive(clap::Args)]
+pub struct Skip {
+    /// The projection
+    name: String,
+    /// The version
+    version: u64,
+    /// The position at which it stopped
+    position: u64,
+    /// Why it is right to pass over this event
+    #[arg(long)]
+    reason: String,
+}
+
+pub async fn skip(client: &Client, output: &mut Output, arguments: Skip) -> anyhow::Result<()> {
+    let Skip { name, version, position, reason } = arguments;
+    let url = client.url(&["v1", "projections", &name, "versions", &version.to_string(), "skip"])?;
+    print(output, &client.post_json(url, &json!({"position": position, "reason": reason})).await?)
+}
+
 pub async fn promote(client: &Client, output: &mut Output, arguments: Promote) -> anyhow::Result<()> {
     let version = match arguments.version {
         Some(version) => version,

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Faulted;
 use super::answers::{ProjectionStatus, Projections, State, VersionStatus};
 use super::client::{Answer, Client};
-use super::output::{Output, duration, note, short_digest, table};
+use super::output::{Output, clean, duration, note, short_digest, table};
 
 /// How often the host is asked while somebody watches.
 const WATCH: Duration = Duration::from_millis(500);
@@ -96,7 +96,7 @@ fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Resul
             found.add_row([
                 projection.name.clone(),
                 version.version.to_string(),
-                format!("{}{live}", version.state),
+                format!("{}{live}{}", version.state, stalled(version)),
                 number(version.checkpoint),
                 version.lag.to_string(),
                 rate.map_or_else(String::new, |rate| format!("{rate:.0}")),
@@ -111,6 +111,12 @@ fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Resul
     }
     output.table(&found)?;
     for version in projections.iter().flat_map(|projection| &projection.versions) {
+        for skipped in &version.skipped {
+            let kind = clean(skipped.event_type.as_deref().unwrap_or("of an unknown type"));
+            let (name, number, position) = (&version.projection, version.version, skipped.position);
+            let reason = clean(&skipped.reason);
+            output.line(format_args!("\n{name} version {number} skipped event {position} ({kind}): {reason}"))?;
+        }
         if let Some(fault) = &version.fault {
             output.line(format_args!("\n{} version {} stopped:\n{fault}", version.projection, version.version))?;
         }
@@ -180,8 +186,12 @@ fn style() -> ProgressStyle {
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+fn stalled(version: &VersionStatus) -> String {
+    version.stalled_seconds.map_or_else(String::new, |seconds| format!(", stalled for {}", duration(seconds)))
+}
+
 fn describe(version: &VersionStatus) -> String {
-    let mut text = version.state.to_string();
+    let mut text = format!("{}{}", version.state, stalled(version));
     if let Some(rate) = version.events_per_second.filter(|rate| *rate > 0.0) {
         text.push_str(&format!(", {rate:.0} events/s"));
     }

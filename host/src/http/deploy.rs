@@ -20,7 +20,7 @@ use super::blocking;
 use super::problem::Problem;
 use super::rollouts::invalid;
 
-const BODY_HINT: &str = r#"send {"module": digest, "upcasters": [digest], "promote": "manual" | "when_ready", "gates": {...}, "start": "beginning" | {"position": n} | {"time": t}, "dry_run": true}, or Wasm as application/wasm"#;
+const BODY_HINT: &str = r#"send {"module": digest, "upcasters": [digest], "promote": "manual" | "when_ready", "gates": {...}, "start": "beginning" | {"position": n} | {"time": t}, "continue_from": version, "dry_run": true}, or Wasm as application/wasm"#;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +34,7 @@ struct DeployIn {
     gates: Gates,
     #[serde(default)]
     start: StartIn,
+    continue_from: Option<u32>,
     #[serde(default)]
     dry_run: bool,
 }
@@ -67,6 +68,7 @@ impl TryFrom<StartIn> for Start {
 pub struct DeployParameters {
     #[serde(default)]
     promote: Promote,
+    continue_from: Option<u32>,
 }
 
 pub async fn deploy(
@@ -82,13 +84,15 @@ pub async fn deploy(
         let parameters = parameters.map_err(|cause| invalid(cause.body_text()))?;
         let (status, _) = projections.modules().upload(body.to_vec()).await?;
         let (module, promote) = (status.digest, parameters.promote);
-        (Deploy { module, upcasters: Vec::new(), promote, gates: Gates::default(), start: Start::Beginning }, false)
+        let continue_from = parameters.continue_from;
+        let (gates, start) = (Gates::default(), Start::Beginning);
+        (Deploy { module, upcasters: Vec::new(), promote, gates, start, continue_from }, false)
     } else {
-        let DeployIn { module, upcasters, promote, gates, start, dry_run } =
+        let DeployIn { module, upcasters, promote, gates, start, continue_from, dry_run } =
             serde_json::from_slice(&body).map_err(|cause| {
                 Problem::new(400, "invalid-json", format!("the body cannot be read: {cause}")).hint(BODY_HINT)
             })?;
-        (Deploy { module, upcasters, promote, gates, start: start.try_into()? }, dry_run)
+        (Deploy { module, upcasters, promote, gates, start: start.try_into()?, continue_from }, dry_run)
     };
     if dry_run {
         projections.settled(&deploy).await?;

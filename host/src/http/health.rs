@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::log::Log;
-use crate::projection::{Projections, State as VersionState};
+use crate::projection::{Projections, State as VersionState, VersionStatus};
 
 use super::Host;
 use super::problem::Problem;
@@ -111,7 +111,7 @@ fn log(registry: &mut Registry, log: &Log) {
 }
 
 fn projections(registry: &mut Registry, projections: &Projections) -> Result<(), Problem> {
-    let [applied, lag, memory] = [(); 3].map(|()| Family::<VersionLabels, Gauge>::default());
+    let [applied, lag, memory, skipped, stalled] = [(); 5].map(|()| Family::<VersionLabels, Gauge>::default());
     let state = Family::<StateLabels, Gauge>::default();
     let live = Family::<VersionLabels, Gauge>::default();
     for projection in projections.list()? {
@@ -120,6 +120,8 @@ fn projections(registry: &mut Registry, projections: &Projections) -> Result<(),
             applied.get_or_create(&labels).set(signed(version.applied));
             lag.get_or_create(&labels).set(signed(version.lag));
             memory.get_or_create(&labels).set(signed(version.memory_bytes));
+            stalled.get_or_create(&labels).set(signed(version.stalled_seconds.unwrap_or(0)));
+            skipped.get_or_create(&labels).set(signed(version.skipped.len() as u64));
             live.get_or_create(&labels).set(i64::from(projection.live == Some(version.version)));
             let VersionLabels { projection, version: number } = labels;
             let labels = StateLabels { projection, version: number, state: version.state.as_str() };
@@ -129,6 +131,10 @@ fn projections(registry: &mut Registry, projections: &Projections) -> Result<(),
     registry.register("version_applied_events", "Events that a version has applied", applied);
     registry.register("version_lag_events", "Events that queries of a version do not see yet", lag);
     registry.register("version_memory_bytes", "Memory of a version's guest", memory);
+    let help =
+        "Seconds that a version has had events to apply without progress, 0 below the limit projections.stall_seconds";
+    registry.register("version_stalled_seconds", help, stalled);
+    registry.register("version_skipped_events", "Events that a version was told to pass over", skipped);
     registry.register("version_state", "The state of a version: 1 for the one that it is in", state);
     registry.register("version_live", "Whether a version answers queries", live);
     Ok(())
@@ -139,9 +145,12 @@ pub async fn ready(State(projections): State<Arc<Projections>>) -> Result<Respon
     let mut waiting = Vec::new();
     for projection in projections.list()? {
         let live = projection.versions.iter().find(|version| Some(version.version) == projection.live);
-        if let Some(version) = live.filter(|version| version.state != VersionState::Live) {
+        let stands =
+            |version: &&VersionStatus| version.state != VersionState::Live || version.stalled_seconds.is_some();
+        if let Some(version) = live.filter(stands) {
             let (name, number, state) = (&projection.name, version.version, version.state);
-            waiting.push(json!({"projection": name, "version": number, "state": state}));
+            let stalled = version.stalled_seconds;
+            waiting.push(json!({"projection": name, "version": number, "state": state, "stalled_seconds": stalled}));
         }
     }
     let (code, status) =

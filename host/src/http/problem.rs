@@ -289,6 +289,28 @@ impl From<projection::Error> for Problem {
                     .hint("somebody else was faster: look at the projection again")
                     .with("live", json!(live));
             }
+            Error::BeyondPosition { reached, .. } => {
+                return Self::new(409, "beyond-position", detail)
+                    .hint("ask for a position that is still to come, or without one for the rows as they are; `kinora verify` compares with all of history")
+                    .with("position", json!(reached.last().map(|position| position.0)));
+            }
+            Error::AlreadyVerifying => (503, "busy", "it takes a core: try again when it is done"),
+            Error::NotVerified(_) => (
+                500,
+                "not-verified",
+                "the version has gone through these events, but a replay does not: look at the limits, the disk and the host's output",
+            ),
+            Error::NotStoppedThere { .. } => {
+                (409, "not-stopped-there", "GET /v1/projections/{name} shows where a version stopped, and why")
+            }
+            Error::NoReason { .. } => {
+                (400, "no-reason", "say why it is right to pass over this event: it is shown for ever after")
+            }
+            Error::NothingToReproduce { .. } => (
+                409,
+                "nothing-to-reproduce",
+                "GET /v1/projections/{name} shows the state of each version; `kinora verify` replays all of history",
+            ),
             Error::GatesClosed { gates, .. } => {
                 return Self::new(409, "gates-closed", detail)
                     .hint(

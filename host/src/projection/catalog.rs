@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::sandbox::Digest;
 
+use super::continuation::Continued;
 use super::error::Error;
 use super::gates::Gates;
 use super::history::{By, Entry, What};
+use super::proof::Proof;
 use super::status::Fault;
 
 /// The layout of this file. Another one is refused, never guessed at.
@@ -84,6 +86,18 @@ pub struct VersionRecord {
     pub was_live: bool,
     /// Set once it has been ready: its rows are in the write-ahead log since.
     pub replayed_in_ms: Option<u64>,
+    /// What the check of its determinism has found, once it has passed.
+    #[serde(default)]
+    pub proof: Option<Proof>,
+    /// The events that it passes over because somebody said so, by position. Never forgotten.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+    /// The version whose rows it is to go on with, if that is sound.
+    #[serde(default)]
+    pub continue_from: Option<u32>,
+    /// What became of that wish, once it is decided.
+    #[serde(default)]
+    pub continued: Option<Continued>,
     #[serde(default)]
     pub gates: Gates,
     /// The position of the first event that it applies.
@@ -108,6 +122,20 @@ pub struct VersionRecord {
     /// How often its rows were thrown away to begin anew: each attempt has a folder of its own.
     #[serde(default)]
     pub attempt: u32,
+}
+
+/// An event that a version could not handle and was told to pass over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub position: u64,
+    pub event_type: Option<String>,
+    pub schema: Option<u32>,
+    pub stream: Option<String>,
+    /// Why somebody thought that this was right.
+    pub reason: String,
+    /// What the fault was.
+    pub fault: String,
+    pub skipped_at: Timestamp,
 }
 
 /// Somebody has looked at what differs.

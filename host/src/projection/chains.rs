@@ -141,7 +141,8 @@ impl Projections {
         for (projection, record) in self.followers(old) {
             let upcasters = record.upcasters.iter().map(|digest| if *digest == old { new } else { *digest }).collect();
             let start = Start::Position(Position(record.start));
-            let deploy = Deploy { module: record.module, upcasters, promote, gates: record.gates, start };
+            let deploy =
+                Deploy { module: record.module, upcasters, promote, gates: record.gates, start, continue_from: None };
             let outcome = self.deploy(&projection, deploy, by);
             followed.push(Followed { projection, outcome });
         }

@@ -30,6 +30,8 @@ pub struct Deploy {
     pub promote: Promote,
     pub gates: Gates,
     pub start: Start,
+    /// Go on with the rows of this version where it stands, if that is sound, instead of replaying.
+    pub continue_from: Option<u32>,
 }
 
 /// The first event that a version applies. Its rows know nothing of what came before.
@@ -51,6 +53,9 @@ impl Projections {
         if let Some((_, routes)) = self.check_modules(&deploy)? {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
+        if let Some(from) = deploy.continue_from {
+            self.version(name, Some(from))?;
+        }
         let (version, record) = self.change(name, |projection, versions| {
             let number = projection.next_version();
             let record = VersionRecord {
@@ -71,6 +76,10 @@ impl Projections {
                 fault: None,
                 aborted: false,
                 attempt: 0,
+                proof: None,
+                skipped: Vec::new(),
+                continue_from: deploy.continue_from,
+                continued: None,
             };
             projection.versions.insert(number, record.clone());
             let version = Arc::new(Version::new(name, number, folder(&self.dir, name, number, 0)));

@@ -1,6 +1,6 @@
 //! Why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
 
-use crate::event::InvalidName;
+use crate::event::{InvalidName, Position, Progress};
 use crate::log;
 use crate::readmodel;
 use crate::sandbox::{self, Digest, Failure};
@@ -58,6 +58,18 @@ pub enum Error {
     TooManyQueries { limit: usize },
     #[error("position {wanted} was not reached in time; the answer would be from position {}", reached.map_or("none".into(), |position| position.to_string()))]
     NotThereYet { wanted: u64, reached: Option<u64> },
+    #[error("position {wanted} has been passed: the rows stand for all events up to {}", reached.last().map_or("none".into(), |position| position.to_string()))]
+    BeyondPosition { wanted: Position, reached: Progress },
+    #[error("another verification is running")]
+    AlreadyVerifying,
+    #[error("the replay that the rows were to be compared with stopped: {0}")]
+    NotVerified(Failure),
+    #[error("version {version} of projection {name} did not stop at event {position}, so it cannot be skipped; {}", stopped.map_or("it has not stopped at any".into(), |at| format!("it stopped at {at}")))]
+    NotStoppedThere { name: String, version: u32, position: u64, stopped: Option<u64> },
+    #[error("an event is skipped for a reason, which takes 1 to {limit} bytes")]
+    NoReason { limit: usize },
+    #[error("version {version} of projection {name} has no fault that one event reproduces")]
+    NothingToReproduce { name: String, version: u32 },
     #[error(transparent)]
     Module(#[from] sandbox::Error),
     #[error(transparent)]

@@ -175,6 +175,18 @@ fn at_once(status: &VersionStatus, record: &VersionRecord, live: Option<u32>) ->
         None => gate("no_fault", true, "it has none"),
         Some(fault) => gate("no_fault", false, fault.message.clone()),
     });
+    gates.push(match &status.determinism {
+        Some(proof) => gate(
+            "deterministic",
+            true,
+            format!("{} events of a sample gave the same rows in {} ways", proof.events, proof.ways),
+        ),
+        // It had been ready before there was a check.
+        None if record.replayed_in_ms.is_some() => {
+            gate("deterministic", true, "never checked; `kinora verify` does it")
+        }
+        None => gate("deterministic", false, "not checked yet"),
+    });
     let lag = status.lag;
     gates.push(gate(
         "caught_up",

@@ -1,8 +1,10 @@
 //! What a runner shows of itself while it runs.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::event::Progress;
+use crate::sandbox::Usage;
 
 /// How far a runner has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub enum Phase {
     CatchingUp = 1,
     /// Has been at the head.
     Ready = 2,
+    /// Is held against itself on a sample of history, before the replay.
+    Validating = 3,
 }
 
 /// Each figure stands for itself, so no order between them is needed.
@@ -21,6 +25,7 @@ pub struct Gauges {
     applied: AtomicU64,
     rate: AtomicU64,
     memory: AtomicU64,
+    usage: Mutex<Usage>,
 }
 
 impl Gauges {
@@ -28,6 +33,7 @@ impl Gauges {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Replaying,
             1 => Phase::CatchingUp,
+            3 => Phase::Validating,
             _ => Phase::Ready,
         }
     }
@@ -52,6 +58,16 @@ impl Gauges {
 
     pub fn set_rate(&self, rate: f64) {
         self.rate.store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The most that its guest has used of its limits since the host started.
+    pub fn usage(&self) -> Usage {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn note_usage(&self, usage: Usage) {
+        let mut most = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        *most = most.max(usage);
     }
 
     /// Bytes of guest memory.

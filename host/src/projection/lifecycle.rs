@@ -64,6 +64,9 @@ impl Projections {
             let record = not_gone(name, projection, number, "retried")?;
             let fault = record.fault.take();
             record.attempt += 1;
+            record.proof = None;
+            record.continue_from = None;
+            record.continued = None;
             record.paused = false;
             record.replayed_in_ms = None;
             record.ready_at = None;

@@ -10,7 +10,7 @@ use super::catalog::{ProjectionRecord, Promote};
 use super::error::Error;
 use super::history::{By, What};
 use super::rollout::{Projections, Versions, find};
-use super::status::{ProjectionStatus, describe, last};
+use super::status::{ProjectionStatus, last, state_of};
 
 /// How often a version that goes live by itself has its gates looked at: soon at first, then rarely, since a difference
 /// costs something.
@@ -207,10 +207,10 @@ fn figures(
 fn make_live(name: &str, projection: &mut ProjectionRecord, versions: &Versions, number: u32) -> Result<(), Error> {
     let version = find(name, projection, versions, number)?;
     let Some(record) = projection.versions.get(&number) else { return Ok(()) };
-    let status = describe(&version, record, projection, version.checkpoint());
-    if !status.state.can_be_live() {
+    let state = state_of(&version, record, projection);
+    if !state.can_be_live() {
         let name = name.to_owned();
-        return Err(Error::WrongState { name, version: number, state: status.state, wanted: "made live" });
+        return Err(Error::WrongState { name, version: number, state, wanted: "made live" });
     }
     if projection.live == Some(number) {
         return Ok(());

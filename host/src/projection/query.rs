@@ -22,7 +22,8 @@ const NAMED_AT_ONCE: usize = 4;
 /// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
 const NAMED_WAITING: usize = 64;
 
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct QueryLimits {
     pub named_at_once: usize,
     pub named_waiting: usize,
@@ -35,15 +36,17 @@ impl Default for QueryLimits {
 }
 
 pub struct Queries {
+    limits: QueryLimits,
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
 
-impl Default for Queries {
-    fn default() -> Self {
-        let QueryLimits { named_at_once, named_waiting } = QueryLimits::default();
+impl Queries {
+    pub fn new(limits: QueryLimits) -> Self {
+        let QueryLimits { named_at_once, named_waiting } = limits;
         Self {
-            admitted: Arc::new(Semaphore::new(named_at_once + named_waiting)),
+            limits,
+            admitted: Arc::new(Semaphore::new(named_at_once.saturating_add(named_waiting))),
             running: Arc::new(Semaphore::new(named_at_once)),
         }
     }
@@ -131,7 +134,7 @@ impl Projections {
         }
         let schemas = answer.version.schemas();
         schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
-        let limit = QueryLimits::default().named_waiting;
+        let limit = self.queries.limits.named_waiting;
         let admitted = Arc::clone(&self.queries.admitted).try_acquire_owned();
         let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit })?;
         let turn = Arc::clone(&self.queries.running).acquire_owned().await;
@@ -146,7 +149,7 @@ impl Projections {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),
                 QueryFailure::TooLarge { actual, limit } => Error::QueryFailed(format!(
-                    "its answer has {actual} bytes, the limit query_answer_bytes is {limit}"
+                    "its answer has {actual} bytes, the limit sandbox.query_answer_bytes is {limit}"
                 )),
                 QueryFailure::Guest(failure) => Error::QueryStopped(failure),
             })?;

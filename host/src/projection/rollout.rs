@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::event::Progress;
+use crate::event::{Position, Progress};
 use crate::log::Log;
 use crate::sandbox::{Digest, Failure, Modules};
 use crate::storage::Storage;
@@ -20,9 +20,11 @@ use super::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
 use super::compare::Comparisons;
 use super::error::Error;
 use super::history::{By, Recorder, What};
-use super::query::Queries;
+use super::limits::Limits;
+use super::query::{Queries, QueryLimits};
 use super::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
 use super::turns::Turns;
+use super::verify::identity;
 use super::version::{self, Notice, Version};
 
 /// How long an answer waits for the history to be in the log.
@@ -41,8 +43,11 @@ pub struct Projections {
     changing: Mutex<()>,
     state: RwLock<Loaded>,
     changes: watch::Sender<u64>,
+    pub(super) limits: Limits,
     pub(super) queries: Queries,
     turns: Turns,
+    /// A verification costs a core: one at a time.
+    pub(super) verifying: Arc<Semaphore>,
     pub(super) comparisons: Comparisons,
     recorder: Recorder,
     /// For what starts on a version's own thread.
@@ -67,6 +72,8 @@ impl Projections {
         modules: Arc<Modules>,
         catalog: &std::path::Path,
         dir: PathBuf,
+        queries: QueryLimits,
+        limits: Limits,
     ) -> Result<Arc<Self>, Error> {
         let catalog = Catalog::open(catalog)?;
         let mut versions = BTreeMap::new();
@@ -89,14 +96,17 @@ impl Projections {
             changing: Mutex::default(),
             state: RwLock::new(Loaded { catalog, versions }),
             changes: watch::Sender::new(0),
-            queries: Queries::default(),
+            limits,
+            queries: Queries::new(queries),
             turns: Turns::default(),
+            verifying: Arc::new(Semaphore::new(1)),
             comparisons: Comparisons::default(),
             recorder,
             runtime: tokio::runtime::Handle::current(),
             this: this.clone(),
         });
         projections.resume_all();
+        projections.watch_for_stalls();
         Ok(projections)
     }
 
@@ -132,9 +142,7 @@ impl Projections {
     }
 
     fn not_started(&self, version: &Version, failure: &Failure) {
-        let event = failure.position.and_then(|position| self.log.event(position).ok().flatten());
-        let event = event.and_then(|event| crate::event::EventType::new(&event.kind, event.schema).ok());
-        let fault = Fault::new(failure, event);
+        let fault = Fault::new(failure, None).located(&self.log);
         let (projection, number) = (version.projection.as_str(), version.number);
         tracing::error!(projection, version = number, ?fault, "a version could not be started");
         version.set_fault(Some(fault.clone()));
@@ -232,7 +240,10 @@ impl Projections {
     /// Starts the thread, unless the version has been paused or retired meanwhile. Blocks.
     fn start(&self, version: &Arc<Version>, modules: version::Modules) -> Result<(), Failure> {
         let record = record(&self.read().catalog, &version.projection, version.number).cloned();
-        let Some(record) = record.filter(|record| !record.retired) else { return Ok(()) };
+        let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
+        if let (Some(from), None) = (record.continue_from, &record.continued) {
+            record = self.decide_continuation(version, from)?;
+        }
         let (this, about) = (self.this.clone(), Arc::downgrade(version));
         let notify = move |notice| {
             if let (Some(this), Some(version)) = (this.upgrade(), about.upgrade()) {
@@ -247,6 +258,9 @@ impl Projections {
             from: Progress(record.start),
             paused: record.paused || record.fault.is_some(),
             limits: self.modules.limits(),
+            proven: record.proof.is_some(),
+            skipped: record.skipped.iter().map(|skipped| Position(skipped.position)).collect(),
+            scratch: self.dir.clone(),
             turns: &self.turns,
         };
         version.start(start, Arc::new(notify))?;
@@ -278,6 +292,18 @@ impl Projections {
                     Ok(false) => {}
                     // It will be ready again after a restart.
                     Err(error) => tracing::error!(projection = name, version = number, %error, "cannot be remembered"),
+                }
+            }
+            Notice::Proven(proof) => {
+                let remembered = self.change(name, |projection, _| {
+                    if let Some(record) = projection.versions.get_mut(&number) {
+                        record.proof = Some(proof.clone());
+                    }
+                    Ok(())
+                });
+                // It will be proved again after a restart.
+                if let Err(error) = remembered {
+                    tracing::error!(projection = name, version = number, %error, "cannot be remembered");
                 }
             }
             Notice::Faulted => {
@@ -345,7 +371,8 @@ impl Projections {
         let head = self.log.progress();
         let versions = projection.versions.iter().filter_map(|(number, record)| {
             let version = state.versions.get(&(name.to_owned(), *number))?;
-            Some(describe(version, record, projection, head))
+            let identity = identity(record, self.modules.settings());
+            Some(describe(version, record, projection, head, identity))
         });
         Ok(ProjectionStatus {
             name: name.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::event::{EventType, RESERVED};
+use crate::event::{EventType, Position, RESERVED};
 use crate::sandbox::{ProjectorManifest, UpcasterManifest};
 
 /// What becomes of an event.
@@ -20,12 +20,15 @@ pub enum Route {
 const ALL: &str = "*";
 
 /// The routes of one version. What is in none of them is a fault.
+#[derive(Clone)]
 pub struct Routes {
     /// By type, then by schema: a type has few schemas.
     exact: HashMap<String, Vec<(u32, Route)>>,
     ignored: HashSet<String>,
     ignores_all: bool,
     handled: BTreeMap<String, BTreeSet<u32>>,
+    /// Events that somebody has told this version to pass over.
+    skipped: BTreeSet<Position>,
 }
 
 impl Routes {
@@ -40,6 +43,7 @@ impl Routes {
             ignored: projector.ignores.iter().cloned().collect(),
             ignores_all: projector.ignores.iter().any(|name| name == ALL),
             handled: BTreeMap::new(),
+            skipped: BTreeSet::new(),
         };
         for (kind, handled) in (0..).zip(&projector.handles) {
             routes.add(handled, Route::Handle(kind));
@@ -80,6 +84,24 @@ impl Routes {
 
     fn add(&mut self, event: &EventType, route: Route) {
         self.exact.entry(event.name.clone()).or_default().push((event.schema, route));
+    }
+
+    /// Passes over the events at these positions, whatever they are.
+    pub fn skipping(mut self, skipped: BTreeSet<Position>) -> Self {
+        self.skipped = skipped;
+        self
+    }
+
+    pub fn skips(&self, position: Position) -> bool {
+        self.skipped.contains(&position)
+    }
+
+    /// What becomes of the event at this position; `None` if nobody knows its type and schema.
+    pub fn at(&self, position: Position, name: &str, schema: u32) -> Option<Route> {
+        if !self.skipped.is_empty() && self.skips(position) {
+            return Some(Route::Ignore);
+        }
+        self.of(name, schema)
     }
 
     /// What becomes of this type and schema; `None` if nobody knows it.

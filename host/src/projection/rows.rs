@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::readmodel::{KeyRange, Snapshot, Store, Writes};
+use crate::readmodel::{self, KeyRange, Snapshot, Store, Writes};
 use crate::sandbox::{Category, Failure, Range, RowAccess};
 
 /// Shared between a runner, which commits the writes, and its guest, which makes them.
@@ -85,6 +85,14 @@ impl VersionRows {
     }
 }
 
+/// Why rows could not be committed: a projector may have written what it said that it never would.
+pub fn commit_failure(cause: readmodel::Error) -> Failure {
+    match cause {
+        readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
+        cause => Failure::storage(cause),
+    }
+}
+
 /// A table by the number that a guest gave it.
 fn ordinal(table: u32, tables: usize) -> Result<u16, Failure> {
     let known = u16::try_from(table).ok().filter(|table| usize::from(*table) < tables);
@@ -133,12 +141,8 @@ impl RowAccess for VersionRows {
         let mut pending = self.pending();
         pending.set(table, key, value);
         if pending.bytes() > self.max_bytes {
-            let message = format!(
-                "the rows of one commit have {} bytes, the limit commit_bytes is {}",
-                pending.bytes(),
-                self.max_bytes
-            );
-            return Err(Failure::new(Category::Rule, message));
+            let message = format!("the rows of one commit have {} bytes", pending.bytes());
+            return Err(Failure::over(Category::Rule, message, "commit_bytes", self.max_bytes as u64));
         }
         Ok(())
     }

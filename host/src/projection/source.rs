@@ -1,5 +1,6 @@
 //! Where the events of a version come from: the log, in windows, with what old schemas have been brought to by upcasters.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -88,6 +89,12 @@ impl Source {
         self.dealer = dealer;
     }
 
+    /// Passes over the events at these positions, whatever they are.
+    pub fn skipping(mut self, skipped: BTreeSet<Position>) -> Self {
+        self.routes = Arc::new(Arc::unwrap_or_clone(self.routes).skipping(skipped));
+        self
+    }
+
     pub fn routes(&self) -> &Routes {
         &self.routes
     }
@@ -119,6 +126,27 @@ impl Source {
             },
         )?;
         *window = filled;
+        Ok(())
+    }
+
+    /// The events at these positions, as many as fit.
+    pub fn gather(&mut self, window: &mut Window, from: Progress, positions: &[u64]) -> Result<(), log::Error> {
+        let log = self.log.clone();
+        let Self { routes, needs, chain, dealer, .. } = self;
+        let mut filling = Filling::one(routes, *needs, chain, std::mem::take(window), from);
+        filling.dealer = dealer.as_ref();
+        for position in positions.iter().copied().map(Position) {
+            let mut taken = Ok(true);
+            log.scan(position, Progress::through(position), |position, record| {
+                taken = filling.take(position, &record);
+                ControlFlow::Break(())
+            })?;
+            let goes_on = taken.map_err(|what| log::Error::Corrupt { position, what })?;
+            if !goes_on || filling.is_full(usize::MAX) {
+                break;
+            }
+        }
+        *window = filling.finish();
         Ok(())
     }
 
@@ -204,6 +232,27 @@ fn wanted(
     Ok((pays && end > from).then_some((names, end)))
 }
 
+/// A window with this event and no other one: what needs no log.
+pub fn only(
+    routes: &Routes,
+    needs: Needs,
+    chain: &mut Chain,
+    position: Position,
+    record: &RecordRef<'_>,
+) -> Result<Window, String> {
+    let mut filling = Filling::one(routes, needs, chain, Window::default(), Progress(position.0));
+    filling.take(position, record)?;
+    Ok(filling.finish())
+}
+
+impl<'a> Filling<'a> {
+    /// Begins with an empty window, for one instance.
+    fn one(routes: &'a Routes, needs: Needs, chain: &'a mut Chain, mut window: Window, from: Progress) -> Self {
+        window.clear(from);
+        Self { routes, needs, chain, dealer: None, window, taken: Vec::new(), has_steps: false, recent: Vec::new() }
+    }
+}
+
 impl Filling<'_> {
     fn begin(&mut self, mut empty: Window) {
         let from = self.window.next;
@@ -213,7 +262,7 @@ impl Filling<'_> {
 
     /// Takes an event up, unless there is no route for it: then the window ends before it.
     fn take(&mut self, position: Position, record: &RecordRef<'_>) -> Result<bool, String> {
-        let route = self.route(record);
+        let route = if self.routes.skips(position) { Some(Route::Ignore) } else { self.route(record) };
         let window = &mut self.window;
         let Some(route) = route else {
             let message = self.routes.explain(record.kind, record.schema);

@@ -1,7 +1,8 @@
 //! One version of a projection: its modules, its read model, and the thread that feeds it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,17 +12,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::event::{Position, Progress};
 use crate::log::Log;
 use crate::readmodel::{Snapshot, Store};
-use crate::sandbox::{Category, Digest, Failure, Limits, Module, ProjectorManifest, UpcasterManifest};
+use crate::sandbox::{Category, Digest, Failure, Limits, Module, Needs, ProjectorManifest, UpcasterManifest};
 use crate::storage::Storage;
 
 use super::error::Error;
 use super::gauges::{Gauges, Phase};
 use super::partitions::Dealer;
 use super::preflight::gaps;
+use super::proof::{Proof, prove};
+use super::rehearsal::{Cast, Interrupted};
 use super::routes::Routes;
 use super::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
 use super::schemas::Schemas;
 use super::source::Source;
+use super::stall::Stall;
 use super::status::Fault;
 use super::turns::Turns;
 use super::upcasting::Chain;
@@ -31,9 +35,21 @@ use super::upcasting::Chain;
 const INSTANCES: std::ops::RangeInclusive<usize> = 2..=4;
 
 /// What a version is made of, once its modules are compiled.
+#[derive(Clone)]
 pub struct Modules {
     pub projector: Arc<Module>,
     pub upcasters: Vec<Arc<Module>>,
+}
+
+impl Modules {
+    /// The columns that any of them needs.
+    pub fn needs(&self) -> Needs {
+        let modules = std::iter::once(&self.projector).chain(&self.upcasters);
+        modules.fold(Needs::default(), |needs, module| match &**module {
+            Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
+            Module::Projector { manifest, .. } => needs.union(manifest.needs),
+        })
+    }
 }
 
 /// What a version starts with.
@@ -48,6 +64,12 @@ pub struct Start<'a> {
     /// Its rows can be read, but it does not project.
     pub paused: bool,
     pub limits: &'a Limits,
+    /// Whether its determinism has been checked.
+    pub proven: bool,
+    /// Events that it passes over.
+    pub skipped: Vec<Position>,
+    /// The folder for read models that are thrown away.
+    pub scratch: PathBuf,
     pub turns: &'a Turns,
 }
 
@@ -67,6 +89,7 @@ pub struct Version {
     /// There once the modules are compiled, until the version is retired.
     content: RwLock<Option<Content>>,
     running: Mutex<Option<Running>>,
+    pub stall: Stall,
 }
 
 #[derive(Clone)]
@@ -79,6 +102,7 @@ struct Content {
 /// What a version tells its projection.
 pub enum Notice {
     Ready { replayed_in: Duration },
+    Proven(Proof),
     Faulted,
 }
 
@@ -93,6 +117,7 @@ impl Version {
             fault: RwLock::default(),
             content: RwLock::default(),
             running: Mutex::default(),
+            stall: Stall::default(),
         }
     }
 
@@ -139,6 +164,15 @@ impl Version {
         self.content().map(|content| content.schemas).unwrap_or_default()
     }
 
+    /// Where its read model is.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn store(&self) -> Option<Arc<Store>> {
+        self.content().map(|content| content.store)
+    }
+
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         Ok(self.content().map(|content| content.store.snapshot()).transpose()?)
     }
@@ -174,7 +208,7 @@ impl Version {
     /// Starts the thread, and tells `notify` how it goes. Blocks while the read model is opened.
     pub fn start(
         self: &Arc<Self>,
-        Start { log, storage, modules, was_ready, from, paused, limits, turns }: Start<'_>,
+        Start { log, storage, modules, was_ready, from, paused, limits, proven, skipped, scratch, turns }: Start<'_>,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
     ) -> Result<(), Failure> {
         let mut running = self.running();
@@ -194,12 +228,20 @@ impl Version {
         }
         let parts = parts(log, &store, &modules, was_ready, limits, &self.gauges, &self.checkpoint)?;
         let dealer = Dealer::new(manifest.partition.as_ref(), instances());
-        let parts = Parts { turns: turns.clone(), dealer, ..parts };
+        let source = parts.source.skipping(skipped.iter().copied().collect());
+        let parts = Parts { turns: turns.clone(), dealer, source, ..parts };
         let (ready, is_ready) = oneshot::channel();
         let runner = Runner::new(parts, ready)?;
         // A version that has served goes on as far as it can.
         if !was_ready {
             refuse_gaps(log, &runner)?;
+        }
+        let to_prove = !was_ready && !proven;
+        let cast =
+            to_prove.then(|| Cast::new(log, storage, scratch, from, modules.clone(), skipped, limits)).transpose();
+        let cast = cast.map_err(|why| Failure::new(Category::Upcast, why))?;
+        if cast.is_some() {
+            self.gauges.set_phase(Phase::Validating);
         }
         let content = Content { projector: Arc::clone(&modules.projector), store, schemas: Arc::new(schemas) };
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
@@ -217,12 +259,16 @@ impl Version {
                 let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }
         });
-        let this = Arc::clone(self);
+        let (this, log) = (Arc::clone(self), log.clone());
         let thread = std::thread::Builder::new().name(format!("{}/{}", self.projection, self.number));
         let thread = thread.spawn(move || {
             // What the guest logs says whose it is.
             let span = tracing::info_span!("version", projection = this.projection, number = this.number);
-            let run = std::panic::AssertUnwindSafe(|| span.in_scope(|| runner.run(received, &runtime)));
+            let run = || match cast.and_then(|cast| this.prove(&cast, &received, &*notify)) {
+                None => runner.run(received, &runtime),
+                Some(end) => end,
+            };
+            let run = std::panic::AssertUnwindSafe(|| span.in_scope(run));
             let end = std::panic::catch_unwind(run).unwrap_or_else(|_| {
                 let failure = Failure::new(Category::Storage, "the runner panicked; the host's output says where");
                 End::Faulted(Fault::new(&failure, None))
@@ -230,7 +276,7 @@ impl Version {
             if let End::Faulted(fault) = end {
                 let (projection, version) = (this.projection.as_str(), this.number);
                 tracing::error!(projection, version, ?fault, "a version stopped at a fault");
-                this.set_fault(Some(fault));
+                this.set_fault(Some(fault.located(&log)));
                 notify(Notice::Faulted);
             }
         });
@@ -239,12 +285,31 @@ impl Version {
         Ok(())
     }
 
+    /// Holds the projector against itself, until nobody waits for it any more. `None`: it may go on.
+    fn prove(&self, cast: &Cast, commands: &mpsc::UnboundedReceiver<Command>, notify: &dyn Fn(Notice)) -> Option<End> {
+        let wanted =
+            |_: Progress| if commands.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        match prove(cast, &mut { wanted }) {
+            Ok(proof) => {
+                let (projection, version) = (self.projection.as_str(), self.number);
+                let Proof { events, left_out, took_ms, .. } = proof;
+                tracing::info!(projection, version, events, left_out, took_ms, "the projector is deterministic");
+                notify(Notice::Proven(proof));
+                self.gauges.set_phase(Phase::Replaying);
+                None
+            }
+            Err(Interrupted::Cancelled) => Some(End::Stopped),
+            Err(Interrupted::Failed(failure)) => Some(End::Faulted(Fault::new(&failure, None))),
+        }
+    }
+
     /// Ends the thread after a last commit, and waits for it. Blocks.
     pub fn stop(&self) {
         let running = self.running().take();
         if let Some(Running { commands, thread }) = running {
             // A thread that has ended by itself takes no commands.
             let _ = commands.send(Command::Stop);
+            drop(commands);
             let _ = thread.join();
         }
     }
@@ -319,15 +384,11 @@ pub fn parts(
     let Module::Projector { manifest, pre, .. } = &*modules.projector else {
         return Err(Failure::new(Category::Upcast, "the module is not a projector"));
     };
-    let needs = modules.upcasters.iter().fold(manifest.needs, |needs, module| match &**module {
-        Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
-        Module::Projector { .. } => needs,
-    });
     let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
     let chain = Chain::new(modules.upcasters.clone());
     Ok(Parts {
         log: log.clone(),
-        source: Source::new(log.clone(), Arc::new(routes), needs, chain),
+        source: Source::new(log.clone(), Arc::new(routes), modules.needs(), chain),
         store: Arc::clone(store),
         projector: pre.clone(),
         memory_bytes: limits.memory_bytes / 2,

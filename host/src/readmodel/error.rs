@@ -13,6 +13,8 @@ pub enum Error {
         dir.display()
     )]
     Open { dir: PathBuf, cause: rocksdb::Error },
+    #[error("a read model cannot be copied to {}: {cause}", dir.display())]
+    Copy { dir: PathBuf, cause: std::io::Error },
     #[error("the read model at {} is not what its version says: {what}", dir.display())]
     Foreign { dir: PathBuf, what: String },
     #[error("the read model is damaged: {0}")]

@@ -246,6 +246,14 @@ impl Store {
         Ok(())
     }
 
+    /// Makes a copy as it is now in `dir`, where nothing is yet: hard links, which cost next to nothing.
+    pub fn copy_to(&self, dir: &Path) -> Result<(), Error> {
+        if let Some(parent) = dir.parent() {
+            std::fs::create_dir_all(parent).map_err(|cause| Error::Copy { dir: dir.to_owned(), cause })?;
+        }
+        Ok(rocksdb::checkpoint::Checkpoint::new(&self.db)?.create_checkpoint(dir)?)
+    }
+
     /// Writes everything to disk that has been committed.
     pub fn flush(&self) -> Result<(), Error> {
         Ok(self.db.flush()?)

@@ -10,6 +10,9 @@ use super::KeyRange;
 /// A row to put, or `None` to delete one.
 pub type Write<'a> = Option<&'a [u8]>;
 
+/// What a row takes in memory beside its bytes, about: without it, many small rows would hardly count.
+const ROW_OVERHEAD_BYTES: usize = 64;
+
 /// The uncommitted rows of all tables. Keys are sorted, so a commit writes in the order that RocksDB likes best.
 #[derive(Default)]
 pub struct Writes {
@@ -139,12 +142,12 @@ impl Writes {
     pub fn set(&mut self, table: u16, key: &str, row: Write<'_>) {
         let table = self.tables.entry(table).or_default();
         let length = |row: Write<'_>| row.map_or(0, <[u8]>::len);
-        self.bytes += key.len() + length(row);
+        self.bytes += ROW_OVERHEAD_BYTES + key.len() + length(row);
         // What comes in order is not there yet, so nobody has to look.
         if table.last_key().is_some_and(|last| last >= key)
             && let Some(replaced) = table.get(key)
         {
-            self.bytes -= key.len() + length(replaced);
+            self.bytes -= ROW_OVERHEAD_BYTES + key.len() + length(replaced);
         }
         table.set(key, row);
     }
@@ -154,7 +157,7 @@ impl Writes {
         self.tables.get(&table)?.get(key)
     }
 
-    /// Bytes of keys and rows.
+    /// Bytes of keys and rows, and what holds them.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -237,9 +240,9 @@ mod tests {
         writes.set(0, "ab", Some(b"{}"));
         writes.set(0, "ab", Some(b"{\"n\":1}"));
         writes.set(1, "c", None);
-        assert_eq!(writes.bytes(), 2 + 7 + 1);
+        assert_eq!(writes.bytes(), 2 + 7 + 1 + 2 * ROW_OVERHEAD_BYTES);
         writes.set(0, "ab", None);
-        assert_eq!(writes.bytes(), 2 + 1);
+        assert_eq!(writes.bytes(), 2 + 1 + 2 * ROW_OVERHEAD_BYTES);
         writes.clear();
         assert!(writes.is_empty() && writes.bytes() == 0);
     }

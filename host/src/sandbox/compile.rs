@@ -1,8 +1,8 @@
 //! Compiling a component, in a child process of its own.
 //!
 //! Cranelift is not covered by wasmtime's promise of security against hostile input, and some modules take
-//! gigabytes or minutes. So the host starts itself again as a compiler with an empty environment, a limit on memory
-//! and processor time, a component on standard input and machine code on standard output; nothing else.
+//! gigabytes or minutes. So the host starts itself again as a compiler with an empty environment, confined to memory and
+//! processor time ([`super::confine`]), a component on standard input and machine code on standard output; nothing else.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::confine::confine;
 use super::engine::engine;
 use super::error::Error;
 use super::limits::Limits;
@@ -28,7 +29,7 @@ pub async fn compile(program: &Path, component: Vec<u8>, limits: &Limits) -> Res
     let mut child = tokio::process::Command::new(program)
         .arg(CHILD_COMMAND)
         .arg(limits.compile_memory_bytes.to_string())
-        .arg(limits.compile_time.as_secs().to_string())
+        .arg(limits.compile_seconds.to_string())
         .arg(limits.stack_bytes.to_string())
         .env_clear()
         .current_dir("/")
@@ -54,16 +55,17 @@ pub async fn compile(program: &Path, component: Vec<u8>, limits: &Limits) -> Res
         read.and(said).map_err(failed)?;
         child.wait().await.map_err(failed)
     };
-    let Ok(status) = tokio::time::timeout(limits.compile_time, run).await else {
-        let seconds = limits.compile_time.as_secs();
-        return Err(Error::Compile(format!("it takes longer than {seconds} s, the limit compile_time")));
+    let Ok(status) = tokio::time::timeout(Duration::from_secs(limits.compile_seconds), run).await else {
+        let seconds = limits.compile_seconds;
+        return Err(Error::Compile(format!("it takes longer than {seconds} s, the limit sandbox.compile_seconds")));
     };
     match status? {
         status if status.success() => Ok(code),
         status => {
             let said = String::from_utf8_lossy(&message);
             let said = said.trim();
-            let hint = format!("(limits: {} bytes, {} s)", limits.compile_memory_bytes, limits.compile_time.as_secs());
+            let (bytes, seconds) = (limits.compile_memory_bytes, limits.compile_seconds);
+            let hint = format!("(limits: sandbox.compile_memory_bytes {bytes}, sandbox.compile_seconds {seconds})");
             Err(Error::Compile(format!("the compiler ended with {status}: {said} {hint}")))
         }
     }
@@ -89,11 +91,7 @@ pub fn compile_child(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 
 fn child(memory_bytes: u64, time: Duration, stack_bytes: u64) -> Result<(), String> {
     let text = |cause: std::io::Error| cause.to_string();
-    rlimit::setrlimit(rlimit::Resource::AS, memory_bytes, memory_bytes).map_err(text)?;
-    rlimit::setrlimit(rlimit::Resource::CPU, time.as_secs(), time.as_secs()).map_err(text)?;
-    rlimit::setrlimit(rlimit::Resource::CORE, 0, 0).map_err(text)?;
-    // Nothing is written but the pipe.
-    rlimit::setrlimit(rlimit::Resource::FSIZE, 0, 0).map_err(text)?;
+    confine(memory_bytes, time)?;
     let mut component = Vec::new();
     std::io::stdin().read_to_end(&mut component).map_err(text)?;
     let limits = Limits { stack_bytes: usize::try_from(stack_bytes).unwrap_or(usize::MAX), ..Limits::default() };

@@ -1,8 +1,9 @@
 //! The one engine of a host, with the settings that make guests deterministic and interruptible.
 
-use sha2::{Digest as _, Sha256};
-use wasmtime::{Config, Engine};
+use sha2::Sha256;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
+use super::digest::Digest;
 use super::error::Error;
 use super::limits::Limits;
 
@@ -21,15 +22,32 @@ pub fn engine(limits: &Limits) -> Result<Engine, Error> {
     config.wasm_memory64(false);
     config.max_wasm_stack(limits.stack_bytes);
     config.memory_init_cow(true);
+    // A trap names file and line, if the module brings them along.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
     Engine::new(&config).map_err(|cause| Error::Engine(format!("{cause:#}")))
 }
+
+/// Names everything beside a module that decides what it makes of events: the contract, what this engine makes of
+/// WebAssembly, and the limits that a guest can notice without being stopped. The same on any machine, unlike a
+/// [`fingerprint`].
+pub fn settings(limits: &Limits) -> Digest {
+    let Limits { memory_bytes, table_elements, scan_bytes, .. } = limits;
+    let limits = format!("memory_bytes {memory_bytes} table_elements {table_elements} scan_bytes {scan_bytes}");
+    Digest::of(format!("{CONTRACT}\n{SEMANTICS}\n{limits}\n").as_bytes())
+}
+
+/// The contract that guests are built against.
+const CONTRACT: &str = include_str!("../../../wit/kinora.wit");
+
+/// Goes with [`engine`]: to be changed with whatever there changes a result.
+const SEMANTICS: &str = "components, 32-bit memories, canonical NaNs, no threads, no relaxed SIMD";
 
 /// Names everything that decides whether compiled code fits this engine: wasmtime's version, its settings and the
 /// processor's features.
 pub fn fingerprint(engine: &Engine) -> [u8; 32] {
-    let mut hasher = Fingerprint(Sha256::new());
+    let mut hasher = Fingerprint(<Sha256 as sha2::Digest>::new());
     std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
-    hasher.0.finalize().into()
+    sha2::Digest::finalize(hasher.0).into()
 }
 
 /// Feeds what is hashed into SHA-256, so that the fingerprint does not depend on the standard library's hasher.
@@ -37,7 +55,7 @@ struct Fingerprint(Sha256);
 
 impl std::hash::Hasher for Fingerprint {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        sha2::Digest::update(&mut self.0, bytes);
     }
 
     /// Never used: the fingerprint is the SHA-256.

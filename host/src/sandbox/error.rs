@@ -8,7 +8,7 @@ use crate::event::Position;
 pub enum Error {
     #[error("the upload is not WebAssembly: {0}")]
     NotWasm(String),
-    #[error("the module has {actual} bytes, the limit is {limit}")]
+    #[error("the module has {actual} bytes, the limit sandbox.module_bytes is {limit}")]
     TooLarge { actual: usize, limit: usize },
     #[error("the module imports what Kinora does not offer: {}", .0.join(", "))]
     ForeignImports(Vec<String>),
@@ -52,6 +52,8 @@ pub enum Category {
     /// An event that is neither handled, nor ignored, nor brought to a handled one by an upcaster.
     UnknownEvent,
     Upcast,
+    /// The rows depend on batches or restarts.
+    Nondeterministic,
     /// The projector declares that its rows depend on one partition only, and they do not.
     Partition,
     /// The host's own trouble: the log or the read model cannot be read or written.
@@ -71,6 +73,7 @@ impl Category {
             Self::Rule => "contract",
             Self::UnknownEvent => "unknown-event",
             Self::Upcast => "upcast",
+            Self::Nondeterministic => "nondeterministic",
             Self::Partition => "partition",
             Self::Storage => "storage",
         }
@@ -85,11 +88,39 @@ pub struct Failure {
     /// The event, where the guest or the host knows it.
     pub position: Option<Position>,
     pub message: String,
+    /// The guest's functions that it happened in, innermost first, with file and line where the module knows them.
+    pub backtrace: Box<[String]>,
+    /// The limit that was in the way, if one was.
+    pub limit: Option<Box<Exceeded>>,
+}
+
+/// A limit that somebody wanted to go beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Its name within `sandbox`.
+    pub name: &'static str,
+    pub value: u64,
+}
+
+impl Exceeded {
+    /// How to have more of it.
+    pub fn hint(&self) -> String {
+        format!(
+            "if it needs that much, start the host with --limit sandbox.{}=N for an N above {}",
+            self.name, self.value
+        )
+    }
 }
 
 impl Failure {
     pub fn new(category: Category, message: impl Into<String>) -> Self {
-        Self { category, position: None, message: message.into() }
+        Self { category, position: None, message: message.into(), backtrace: Box::default(), limit: None }
+    }
+
+    /// More than a limit of the sandbox allows.
+    pub fn over(category: Category, what: impl std::fmt::Display, name: &'static str, value: u64) -> Self {
+        let message = format!("{what}; the limit sandbox.{name} is {value}");
+        Self { limit: Some(Box::new(Exceeded { name, value })), ..Self::new(category, message) }
     }
 
     pub fn storage(cause: impl std::fmt::Display) -> Self {

@@ -5,14 +5,17 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
-use wasmtime::{Engine, ResourceLimiter, Store, Trap, WasmBacktrace};
+use wasmtime::{Engine, Store};
 
 use crate::event::Position;
 
 use super::bindings::projector::kinora::engine::{diagnostics, rows, types};
-use super::bindings::{Batch, Texts, projector, upcaster};
+use super::bindings::{Batch, projector, upcaster};
 use super::error::{Category, Error, Failure};
+use super::explain::{Fuel, explain};
 use super::limits::Limits;
+use super::state::{State, shorten};
+use super::usage::Usage;
 
 pub use rows::Range;
 pub use upcaster::Upcasted;
@@ -58,169 +61,6 @@ fn no_rows() -> Failure {
     Failure::new(Category::Rule, "describe() must not touch rows: they belong to a version, which it has not yet")
 }
 
-/// Everything that one instance can reach, in one place.
-struct State {
-    rows: Box<dyn RowAccess>,
-    meter: Meter,
-    panic: Option<(Option<u64>, String)>,
-    log_lines: usize,
-}
-
-/// Counts what an instance holds, and remembers which limit refused it more.
-struct Meter {
-    limits: Arc<Limits>,
-    memory_bytes: usize,
-    table_elements: usize,
-    refused: Option<Failure>,
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
-        let limit = self.limits.memory_bytes;
-        if total > limit {
-            let message = format!("the guest asked for {total} bytes of memory, the limit memory_bytes is {limit}");
-            self.refused = Some(Failure::new(Category::Memory, message));
-            return Ok(false);
-        }
-        self.memory_bytes = total;
-        Ok(true)
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
-        let limit = self.limits.table_elements;
-        if total > limit {
-            let message = format!("the guest asked for {total} table elements, the limit table_elements is {limit}");
-            self.refused = Some(Failure::new(Category::Table, message));
-            return Ok(false);
-        }
-        self.table_elements = total;
-        Ok(true)
-    }
-
-    fn instances(&self) -> usize {
-        self.limits.instances
-    }
-
-    fn tables(&self) -> usize {
-        self.limits.instances
-    }
-
-    fn memories(&self) -> usize {
-        self.limits.instances
-    }
-}
-
-impl types::Host for State {}
-
-impl State {
-    fn check_key<'a>(&self, key: &'a [u8]) -> Result<&'a str, Failure> {
-        let limit = self.meter.limits.key_bytes;
-        if key.is_empty() || key.len() > limit {
-            return Err(broken(format!("a key has {} bytes, it takes 1 to {limit} (limit key_bytes)", key.len())));
-        }
-        let key = std::str::from_utf8(key).map_err(|cause| broken(format!("a key is not UTF-8: {cause}")))?;
-        if key.contains('\0') {
-            return Err(broken(format!("key {key:?} has a NUL character")));
-        }
-        Ok(key)
-    }
-
-    fn check_value(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
-        let limit = self.meter.limits.value_bytes;
-        if value.len() > limit {
-            return Err(broken(format!("row {key:?} has {} bytes, the limit value_bytes is {limit}", value.len())));
-        }
-        let object = value.first() == Some(&b'{') && std::str::from_utf8(value).is_ok();
-        match serde_json::from_slice::<serde::de::IgnoredAny>(value) {
-            Ok(_) if object => Ok(()),
-            Ok(_) => Err(broken(format!("row {key:?} is not a JSON object"))),
-            Err(cause) => Err(broken(format!("row {key:?} is not valid JSON: {cause}"))),
-        }
-    }
-}
-
-fn broken(message: String) -> Failure {
-    Failure::new(Category::Rule, message)
-}
-
-impl rows::Host for State {
-    fn get_many(&mut self, table: u32, keys: Texts) -> wasmtime::Result<Texts> {
-        keys.check("the keys of get-many").map_err(broken)?;
-        let names = keys.iter().map(|key| self.check_key(key)).collect::<Result<Vec<_>, _>>()?;
-        let found = self.rows.get_many(table, &names)?;
-        let mut values = Texts::default();
-        for value in found {
-            values.push(value.as_deref().unwrap_or_default())?;
-        }
-        Ok(values)
-    }
-
-    fn scan(&mut self, table: u32, range: Range, limit: u32) -> wasmtime::Result<rows::Page> {
-        let max_bytes = self.meter.limits.scan_bytes;
-        let found = self.rows.scan(table, &range, limit as usize, max_bytes)?;
-        let mut page = rows::Page { keys: Texts::default(), values: Texts::default() };
-        for (key, value) in found {
-            page.keys.push(key.as_bytes())?;
-            page.values.push(&value)?;
-        }
-        Ok(page)
-    }
-
-    fn write(&mut self, table: u32, keys: Texts, values: Texts) -> wasmtime::Result<()> {
-        keys.check("the keys of write").map_err(broken)?;
-        values.check("the values of write").map_err(broken)?;
-        if keys.len() != values.len() {
-            return Err(broken(format!("write has {} keys but {} values", keys.len(), values.len())).into());
-        }
-        for (key, value) in keys.iter().zip(values.iter()) {
-            let key = self.check_key(key)?;
-            if value.is_empty() {
-                self.rows.write(table, key, None)?;
-            } else {
-                self.check_value(key, value)?;
-                self.rows.write(table, key, Some(value))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl diagnostics::Host for State {
-    fn log(&mut self, level: diagnostics::Level, message: String) -> wasmtime::Result<()> {
-        if self.log_lines >= self.meter.limits.log_lines {
-            return Ok(());
-        }
-        self.log_lines += 1;
-        let message = shorten(message, self.meter.limits.message_bytes);
-        match level {
-            diagnostics::Level::Debug => tracing::debug!(target: "kinora::guest", "{message}"),
-            diagnostics::Level::Info => tracing::info!(target: "kinora::guest", "{message}"),
-            diagnostics::Level::Warn => tracing::warn!(target: "kinora::guest", "{message}"),
-            diagnostics::Level::Error => tracing::error!(target: "kinora::guest", "{message}"),
-        }
-        if self.log_lines == self.meter.limits.log_lines {
-            tracing::warn!(target: "kinora::guest", limit = self.log_lines, "further log lines of this guest are dropped");
-        }
-        Ok(())
-    }
-
-    fn panicked(&mut self, position: Option<u64>, message: String) -> wasmtime::Result<()> {
-        self.panic = Some((position, shorten(message, self.meter.limits.message_bytes)));
-        Ok(())
-    }
-}
-
-/// Cuts a text at a character boundary.
-fn shorten(mut text: String, max_bytes: usize) -> String {
-    if text.len() > max_bytes {
-        text.truncate(text.floor_char_boundary(max_bytes));
-        text.push('…');
-    }
-    text
-}
-
 /// A projector, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
 pub struct ProjectorPre(projector::ProjectorPre<State>, Arc<Limits>);
@@ -237,8 +77,8 @@ impl ProjectorPre {
     }
 
     pub fn instantiate(&self, rows: Box<dyn RowAccess>) -> Result<Projector, Failure> {
-        let mut guest = Guest::new(self.0.engine(), &self.1, rows)?;
-        let bindings = guest.call(self.1.describe_fuel, |store| self.0.instantiate(store))?;
+        let mut guest = Guest::new(self.0.engine(), &self.1, rows);
+        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
         Ok(Projector { guest, bindings })
     }
 }
@@ -251,8 +91,8 @@ impl UpcasterPre {
     }
 
     pub fn instantiate(&self) -> Result<Upcaster, Failure> {
-        let mut guest = Guest::new(self.0.engine(), &self.1, Box::new(NoRows))?;
-        let bindings = guest.call(self.1.describe_fuel, |store| self.0.instantiate(store))?;
+        let mut guest = Guest::new(self.0.engine(), &self.1, Box::new(NoRows));
+        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
         Ok(Upcaster { guest, bindings })
     }
 }
@@ -272,69 +112,43 @@ fn contract(cause: wasmtime::Error) -> Error {
 struct Guest {
     store: Store<State>,
     limits: Arc<Limits>,
+    usage: Usage,
 }
 
 impl Guest {
-    fn new(engine: &Engine, limits: &Arc<Limits>, rows: Box<dyn RowAccess>) -> Result<Self, Failure> {
-        let meter = Meter { limits: Arc::clone(limits), memory_bytes: 0, table_elements: 0, refused: None };
-        let mut store = Store::new(engine, State { rows, meter, panic: None, log_lines: 0 });
+    fn new(engine: &Engine, limits: &Arc<Limits>, rows: Box<dyn RowAccess>) -> Self {
+        let mut store = Store::new(engine, State::new(rows, limits));
         store.limiter(|state| &mut state.meter);
-        Ok(Self { store, limits: Arc::clone(limits) })
+        store.set_hostcall_fuel(limits.call_bytes);
+        Self { store, limits: Arc::clone(limits), usage: Usage::default() }
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
     fn call<T>(
         &mut self,
-        fuel: u64,
+        fuel: Fuel,
         call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        self.store.set_fuel(fuel).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
-        self.store.data_mut().panic = None;
-        call(&mut self.store).map_err(|error| self.explain(&error, fuel))
-    }
-
-    fn explain(&mut self, error: &wasmtime::Error, fuel: u64) -> Failure {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return failure.clone();
-        }
+        self.store.set_fuel(fuel.units).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
         let state = self.store.data_mut();
-        let refused = state.meter.refused.take();
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => {
-                let message =
-                    format!("the guest used up its fuel of {fuel} instructions: it loops, or one event costs too much");
-                return Failure::new(Category::Fuel, message);
-            }
-            Some(Trap::StackOverflow) => {
-                let limit = self.limits.stack_bytes;
-                let message = format!("the guest overflowed its stack, the limit stack_bytes is {limit}");
-                return Failure::new(Category::Stack, message);
-            }
-            // A guest that is refused memory gives up in its own way, which ends in a trap or a panic.
-            Some(_) if refused.is_some() => return refused.unwrap_or_else(no_rows),
-            _ => {}
-        }
-        if let Some((position, message)) = state.panic.take() {
-            let failure = Failure::new(Category::Panic, format!("the guest panicked: {message}"));
-            return match position {
-                Some(position) => failure.at(Position(position)),
-                None => failure,
-            };
-        }
-        Failure::new(Category::Trap, shorten(describe_trap(error), self.limits.message_bytes))
+        state.panic = None;
+        state.meter.begin();
+        let result = call(&mut self.store);
+        let State { meter, log_lines, .. } = self.store.data();
+        self.usage = self.usage.max(Usage {
+            memory_bytes: meter.memory_bytes as u64,
+            table_elements: meter.table_elements as u64,
+            call_operations: meter.operations,
+            log_lines: *log_lines as u64,
+            ..Usage::default()
+        });
+        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits))
     }
-}
 
-/// The root cause of a trap, and the functions that it happened in, innermost first.
-fn describe_trap(error: &wasmtime::Error) -> String {
-    let mut text = format!("the guest trapped: {}", error.root_cause());
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        let names: Vec<_> = backtrace.frames().iter().filter_map(|frame| frame.func_name()).take(12).collect();
-        if !names.is_empty() {
-            text.push_str(&format!(" (in {})", names.join(" < ")));
-        }
+    /// Fuel that the last call used.
+    fn burnt(&self, given: Fuel) -> u64 {
+        given.units.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
-    text
 }
 
 /// A running projector.
@@ -355,21 +169,24 @@ pub enum QueryFailure {
 impl Projector {
     pub fn describe(&mut self) -> Result<projector::Manifest, Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.describe_fuel, |store| bindings.call_describe(store))
+        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
     }
 
     /// Applies a batch. One event alone gets the fuel of an event; several share less, see [`Limits::event_fuel`].
     pub fn apply(&mut self, batch: &Batch) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
-        let extra = guest.limits.batch_event_fuel.saturating_mul((batch.len() as u64).saturating_sub(1));
-        let fuel = guest.limits.event_fuel.saturating_add(extra);
+        let fuel = guest.limits.events(batch.len());
         let result = guest.call(fuel, |store| bindings.call_apply(store, batch))?;
+        let each = guest.burnt(fuel) / (batch.len() as u64).max(1);
+        guest.usage.event_fuel = guest.usage.event_fuel.max(each);
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
 
     pub fn flush(&mut self) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
-        let result = guest.call(guest.limits.flush_fuel, |store| bindings.call_flush(store))?;
+        let fuel = guest.limits.flush();
+        let result = guest.call(fuel, |store| bindings.call_flush(store))?;
+        guest.usage.flush_fuel = guest.usage.flush_fuel.max(guest.burnt(fuel));
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
 
@@ -377,7 +194,7 @@ impl Projector {
     pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, QueryFailure> {
         let Self { guest, bindings } = self;
         let limits = Arc::clone(&guest.limits);
-        let call = guest.call(limits.query_fuel, |store| bindings.call_query(store, name, arguments));
+        let call = guest.call(limits.query(), |store| bindings.call_query(store, name, arguments));
         let answer = match call.map_err(QueryFailure::Guest)? {
             Ok(answer) => answer,
             Err(projector::QueryError::InvalidArguments(why)) => {
@@ -397,6 +214,11 @@ impl Projector {
         }
     }
 
+    /// The most that this instance has used.
+    pub fn usage(&self) -> Usage {
+        self.guest.usage
+    }
+
     /// Linear memory that the instance holds, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.guest.store.data().meter.memory_bytes
@@ -412,14 +234,12 @@ pub struct Upcaster {
 impl Upcaster {
     pub fn describe(&mut self) -> Result<upcaster::UpcasterManifest, Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.describe_fuel, |store| bindings.call_describe(store))
+        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
     }
 
     pub fn upcast(&mut self, batch: &Batch) -> Result<Upcasted, Failure> {
         let Self { guest, bindings } = self;
-        let extra = guest.limits.batch_event_fuel.saturating_mul((batch.len() as u64).saturating_sub(1));
-        let fuel = guest.limits.event_fuel.saturating_add(extra);
-        let result = guest.call(fuel, |store| bindings.call_upcast(store, batch))?;
+        let result = guest.call(guest.limits.events(batch.len()), |store| bindings.call_upcast(store, batch))?;
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
 }

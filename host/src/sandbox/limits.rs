@@ -1,10 +1,11 @@
 //! What a guest may use. Every limit holds for every call, from the first call (`describe`) on.
 
-use std::time::Duration;
+use super::explain::Fuel;
 
 /// Limits of the sandbox. Fuel is roughly one unit per WebAssembly instruction; a core burns about a billion units
 /// a second.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of an uploaded module. A Rust projector has 0.2 to 2 MB, one with a JavaScript engine in it 12 MB.
     pub module_bytes: usize,
@@ -39,8 +40,12 @@ pub struct Limits {
     pub commit_bytes: usize,
     /// Bytes of rows in one page of a scan.
     pub scan_bytes: usize,
-    /// Bytes that an upcaster may return for one batch.
-    pub upcast_bytes: usize,
+    /// Bytes that a guest may hand over in one call, as arguments of an import or as a result, and bytes of rows that one
+    /// `get-many` may ask for.
+    pub call_bytes: usize,
+    /// Rows that one call of a guest may read, scan and write, and log lines that it may write: what costs the host time,
+    /// and the guest no fuel. A KiB counts as one, too. About a microsecond each.
+    pub call_operations: u64,
     /// Lines that one instance may write to the host's output; further ones are dropped.
     pub log_lines: usize,
     /// Bytes of one such line, and of a fault's message; the rest is cut.
@@ -49,9 +54,8 @@ pub struct Limits {
     pub manifest_entries: usize,
     /// Address space of the compiler's process, in bytes.
     pub compile_memory_bytes: u64,
-    /// Time for the compiler's process. A JavaScript guest takes 10 to 25 seconds.
-    #[serde(serialize_with = "as_seconds")]
-    pub compile_time: Duration,
+    /// Seconds for the compiler's process. A JavaScript guest takes 10 to 25.
+    pub compile_seconds: u64,
 }
 
 impl Default for Limits {
@@ -73,16 +77,33 @@ impl Default for Limits {
             value_bytes: 1 << 20,
             commit_bytes: 256 << 20,
             scan_bytes: 1 << 20,
-            upcast_bytes: 64 << 20,
+            call_bytes: 64 << 20,
+            call_operations: 2_000_000,
             log_lines: 1_000,
             message_bytes: 4 << 10,
             manifest_entries: 256,
             compile_memory_bytes: 4 << 30,
-            compile_time: Duration::from_secs(120),
+            compile_seconds: 120,
         }
     }
 }
 
-fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_secs())
+impl Limits {
+    pub(super) fn describe(&self) -> Fuel {
+        Fuel { units: self.describe_fuel, limit: "describe_fuel" }
+    }
+
+    /// One event alone gets the fuel of an event; several share less.
+    pub(super) fn events(&self, count: usize) -> Fuel {
+        let extra = self.batch_event_fuel.saturating_mul((count as u64).saturating_sub(1));
+        Fuel { units: self.event_fuel.saturating_add(extra), limit: "event_fuel" }
+    }
+
+    pub(super) fn flush(&self) -> Fuel {
+        Fuel { units: self.flush_fuel, limit: "flush_fuel" }
+    }
+
+    pub(super) fn query(&self) -> Fuel {
+        Fuel { units: self.query_fuel, limit: "query_fuel" }
+    }
 }

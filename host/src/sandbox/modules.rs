@@ -23,7 +23,7 @@ use wasmtime::component::Component;
 use super::compile;
 use super::component::componentize;
 use super::digest::Digest;
-use super::engine::{engine, fingerprint};
+use super::engine::{engine, fingerprint, settings};
 use super::error::Error;
 use super::instance::{NoRows, ProjectorPre, UpcasterPre};
 use super::limits::Limits;
@@ -102,6 +102,7 @@ pub struct Modules {
     compiler: PathBuf,
     limits: Arc<Limits>,
     engine: Engine,
+    settings: Digest,
     secret: [u8; SECRET_BYTES],
     /// A std lock: it is never held across an await, and never while anything slow happens.
     entries: RwLock<BTreeMap<Digest, Status>>,
@@ -120,6 +121,7 @@ impl Modules {
             dir: dir.to_owned(),
             compiler,
             engine: engine(&limits)?,
+            settings: settings(&limits),
             limits: Arc::new(limits),
             secret,
             entries: RwLock::default(),
@@ -135,6 +137,11 @@ impl Modules {
             modules.restore(digest)?;
         }
         Ok(modules)
+    }
+
+    /// See [`super::engine::settings`].
+    pub fn settings(&self) -> &Digest {
+        &self.settings
     }
 
     pub fn limits(&self) -> &Arc<Limits> {
@@ -159,6 +166,12 @@ impl Modules {
             Ok(this.start(digest, kind, bytes.len() as u64, component))
         })
         .await
+    }
+
+    /// The bytes that were uploaded.
+    pub fn source(&self, digest: Digest) -> Result<Vec<u8>, Error> {
+        let path = self.folder(digest).join("source.wasm");
+        std::fs::read(&path).map_err(|cause| store_error(&path, cause))
     }
 
     pub fn status(&self, digest: Digest) -> Option<Status> {
@@ -340,7 +353,10 @@ impl Modules {
     /// Asks a module what it is. The first time that code of an upload runs, and already under all limits.
     fn describe(&self, kind: Kind, code: &[u8]) -> Result<Manifest, Error> {
         let component = load_code(&self.engine, code)?;
-        let failed = |failure: super::Failure| Error::Describe(failure.message);
+        let failed = |failure: super::Failure| match failure.limit {
+            Some(limit) => Error::Describe(format!("{}; {}", failure.message, limit.hint())),
+            None => Error::Describe(failure.message),
+        };
         match kind {
             Kind::Projector => {
                 let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;

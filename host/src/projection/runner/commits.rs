@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use crate::event::Progress;
 use crate::projection::committer::Committer;
 use crate::projection::gauges::Phase;
-use crate::readmodel::{self, Durability};
-use crate::sandbox::{Category, Failure};
+use crate::projection::rows::commit_failure;
+use crate::readmodel::Durability;
+use crate::sandbox::{Failure, Usage};
 
 use super::guests::Guest;
 use super::{Runner, Stop, ends};
@@ -78,6 +79,9 @@ impl Runner {
                 }
             }
         }
+        let usage = if let Guest::One(projector) = &self.guest { projector.usage() } else { Usage::default() };
+        let commit_bytes = self.rows.pending().bytes() as u64;
+        self.parts.gauges.note_usage(Usage { commit_bytes, ..usage });
         if self.is_replaying() && !self.parts.store.is_stepwise() {
             let writes = std::mem::take(&mut *self.rows.pending());
             let progress = self.applied;
@@ -86,11 +90,7 @@ impl Runner {
         } else {
             let mut pending = self.rows.pending();
             let durability = if self.is_replaying() { Durability::UntilFlushed } else { Durability::Logged };
-            self.parts.store.commit(&pending, self.applied, durability).map_err(|cause| match cause {
-                // The projector wrote what it said that it never would.
-                readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
-                cause => Failure::storage(cause),
-            })?;
+            self.parts.store.commit(&pending, self.applied, durability).map_err(commit_failure)?;
             pending.clear();
             drop(pending);
             self.committed = self.applied;

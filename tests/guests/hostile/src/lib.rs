@@ -18,8 +18,12 @@ struct Counted {
     n: u64,
 }
 
+/// What it should not keep: neither of the two is in a row when the host commits.
 #[derive(Default)]
-pub struct Hostile;
+pub struct Hostile {
+    seen: u64,
+    held_back: Option<u64>,
+}
 
 fn recurse(depth: u64) -> u64 {
     if black_box(depth) == u64::MAX { 0 } else { recurse(depth + 1) + black_box(depth) }
@@ -27,7 +31,7 @@ fn recurse(depth: u64) -> u64 {
 
 impl Projector for Hostile {
     fn describe() -> Manifest {
-        ["Count", "Panic", "Loop", "Grow", "Recurse", "Large", "Fault", "Forgotten"]
+        ["Count", "Panic", "Loop", "Grow", "Recurse", "Large", "Fault", "Forgotten", "Remember", "HoldBack", "Overdraw"]
             .into_iter()
             .fold(Manifest::new("hostile"), |manifest, kind| manifest.handles(kind, 1))
             .table(COUNTS, "stream")
@@ -37,10 +41,22 @@ impl Projector for Hostile {
     }
 
     fn apply(&mut self, event: &Event<'_>, rows: &mut Rows) -> Result<(), Fault> {
+        self.seen += 1;
         match event.kind() {
+            "Remember" => rows.entry(COUNTS, event.stream())?.n = self.seen,
+            "HoldBack" => {
+                let counted: Counted = event.data()?;
+                if let Some(n) = self.held_back.replace(counted.n) {
+                    rows.entry(COUNTS, event.stream())?.n += n;
+                }
+            }
             "Count" => {
                 let counted: Counted = event.data()?;
                 rows.entry(COUNTS, event.stream())?.n += counted.n;
+            }
+            "Overdraw" => {
+                let n = rows.get(COUNTS, event.stream())?.map_or(0, |row| row.n);
+                return Err(event.fault(format!("{n} is not enough")));
             }
             "Panic" => panic!("as told"),
             "Loop" => while black_box(true) {},
