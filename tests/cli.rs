@@ -88,14 +88,19 @@ fn what_a_rollout_asks_for_and_leaves_behind_can_be_read_on_the_command_line() {
     done(&host, &gated);
     let (code, gates, stderr) = kinora(&host, &["gates", "counts"]);
     assert_eq!(code, 3, "{gates}{stderr}");
-    assert!(gates.contains("reviewed    closed  nobody has said yet"), "{gates}");
+    let gates: Vec<String> = gates.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert!(gates.iter().any(|gate| gate.starts_with("reviewed closed nobody has said yet")), "{gates:#?}");
     assert_eq!(kinora(&host, &["promote", "counts"]).0, 3);
     done(&host, &["review", "counts", "2", "--actor", "ada", "--reason", "the new fields are right"]);
-    assert!(done(&host, &["gates", "counts", "2"]).contains("difference  passed"));
+    let gates = done(&host, &["gates", "counts", "2"]);
+    let gates = gates.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(gates.contains("difference passed"), "{gates}");
     assert_eq!(done(&host, &["promote", "counts", "--actor", "ada"]), "counts: version 1 standby, version 2 live\n");
     let history = done(&host, &["history", "counts"]);
-    assert!(history.contains("VersionReviewed  2        ada     the new fields are right"), "{history}");
-    assert!(history.contains("VersionPromoted  1 -> 2   ada"), "{history}");
+    let history: Vec<String> =
+        history.lines().map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ")).collect();
+    assert!(history.contains(&"VersionReviewed 2 ada the new fields are right".to_owned()), "{history:#?}");
+    assert!(history.contains(&"VersionPromoted 1 -> 2 ada".to_owned()), "{history:#?}");
 
     let all = done(&host, &["diff", "counts", "--from", "1", "--to", "2", "--all"]);
     assert!(

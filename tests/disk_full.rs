@@ -34,12 +34,12 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn a_full_disk_stops_appends_and_projections_until_there_is_space() {
-    let Some(disk) = SmallDisk::new(384) else {
+    let Some(disk) = SmallDisk::new(544) else {
         eprintln!("skipped: a small file system cannot be mounted here");
         return;
     };
     let ballast = disk.path().join("ballast");
-    std::fs::write(&ballast, vec![1; 96 << 20]).unwrap();
+    std::fs::write(&ballast, vec![1; 256 << 20]).unwrap();
     let host = Host::start(&disk.path().join("data"));
     let api = host.api();
     let digest = api.upload(module("hostile")).await;

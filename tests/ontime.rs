@@ -147,7 +147,8 @@ async fn the_read_models_of_the_whole_year_are_what_the_csv_says() {
         let projector = api.upload(module(name)).await;
         assert_eq!(api.deploy("ontime", &projector, &[&upcaster]).await, version);
         let status = api.until_state("ontime", version, "ready").await;
-        assert_eq!(status["checkpoint"], 1_001_614);
+        // What was done with the projection meanwhile is in the log, too.
+        assert!(status["checkpoint"].as_u64() >= Some(1_001_614), "{status}");
     }
     let rows = rows();
     for version in [1, 2] {

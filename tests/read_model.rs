@@ -473,6 +473,12 @@ proptest! {
                 prop_assert_eq!(row.map(|row| serde_json::from_slice::<Value>(&row).unwrap()), state.get(key).cloned());
             }
         }
+        // What is too old goes with the next commit that writes to the table.
+        let mut writes = Writes::default();
+        writes.set(0, "c", Some(br#"{"n":0}"#));
+        store.commit(&writes, Progress(now + 1), Durability::Logged).unwrap();
+        let snapshot = store.snapshot().unwrap();
+        let horizon = if retention == 0 { 0 } else { (now + 1).saturating_sub(retention) };
         for key in ["a", "b", "aa", "ab", "ba", "bb"] {
             let versions = snapshot.versions("rows", key, 100).unwrap();
             let old = versions.iter().filter(|version| version.progress.0 <= horizon).count();

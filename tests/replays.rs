@@ -42,7 +42,7 @@ async fn a_projector_that_wants_few_of_all_events_gets_just_those() {
         let digest = api.upload(module("partitioned")).await;
         api.deploy("notes", &digest, &[]).await;
         let status = api.until_state("notes", 1, "ready").await;
-        assert_eq!(status["checkpoint"], EVENTS - 1, "what nobody wants counts as applied");
+        assert!(status["checkpoint"].as_u64() >= Some(EVENTS - 1), "what nobody wants counts as applied: {status}");
         let last = (0..EVENTS).rev().find(|n| n % one_in == 1).unwrap();
         assert_eq!(counted(&api, "notes").await, (last / one_in + 1, last));
     }

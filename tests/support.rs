@@ -247,7 +247,7 @@ impl Api {
     /// All rows of a table of a version, in the order of their keys.
     pub async fn rows(&self, name: &str, table: &str, version: u64) -> Vec<(String, Value)> {
         let mut rows = Vec::new();
-        let mut path = format!("/v1/read-models/{name}/{table}?version={version}&limit=1000");
+        let mut path = format!("/v1/read-models/{name}/{table}?version={version}&limit=1000&stale=true");
         loop {
             let page = self.send(self.client.get(format!("{}{path}", self.url))).await;
             assert_eq!(page.status, 200, "{page:?}");

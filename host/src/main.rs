@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         backups: Option<PathBuf>,
         /// A limit to set, such as sandbox.event_fuel=500000000 or sandbox.memory_bytes=256M; may be repeated. A running
-        /// host shows all of them at /v1/limits, and LIMITS.md says what each is for
+        /// host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
     },

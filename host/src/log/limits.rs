@@ -20,7 +20,8 @@ pub struct Limits {
     pub condition_terms: usize,
     /// Bytes of data and metadata of one request.
     pub request_bytes: usize,
-    /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting.
+    /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting: so those that are
+    /// taken wait for tens of milliseconds at most.
     pub queued_requests: usize,
     /// Those of them that one client may have waiting, so that there is room for others.
     pub client_requests: usize,
@@ -41,8 +42,8 @@ impl Default for Limits {
             request_claims: 1_000,
             condition_terms: 100,
             request_bytes: 16 << 20,
-            queued_requests: 4_096,
-            client_requests: 1_024,
+            queued_requests: 1_024,
+            client_requests: 512,
             queued_bytes: 64 << 20,
             key_bytes: 256,
             commit_events: 10_000,

@@ -31,10 +31,6 @@ impl Dealer {
         by.filter(|_| instances > 1).map(|by| Self { by: by.clone(), instances })
     }
 
-    pub fn needs_tags(&self) -> bool {
-        matches!(self.by, Partition::Tag(_))
-    }
-
     /// A batch for each instance. The events of a partition stay together, and in their order.
     pub fn deal(&self, events: &Batch) -> Result<Vec<Batch>, Failure> {
         let mut dealt: Vec<Batch> = std::iter::repeat_with(Batch::default).take(self.instances).collect();

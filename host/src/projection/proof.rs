@@ -99,7 +99,9 @@ pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
             Err(interrupted) => return Err(interrupted),
         };
         if !same {
-            return Err(difference(cast, &events, [REFERENCE, pace], watch)?.failure().into());
+            let failure = difference(cast, &events, [REFERENCE, pace], watch)?.failure();
+            let category = if pace.shares > 1 { Category::Partition } else { failure.category };
+            return Err(Failure { category, ..failure }.into());
         }
     }
     Ok(Proof {

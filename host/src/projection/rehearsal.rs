@@ -237,7 +237,8 @@ impl Rehearsal {
                 // As a runner does it: what fails alone, after a commit and with a fresh instance, is what fails.
                 Err(failure) if alone && !fresh && failure.category != Category::Storage => self.rewind(),
                 Err(failure) if alone || failure.category == Category::Storage => {
-                    let position = self.window.first;
+                    // Trouble of the host's own is no event's fault.
+                    let position = self.window.first.filter(|_| failure.category != Category::Storage);
                     self.rewind();
                     return Err(Failure { position: position.or(failure.position), ..failure }.into());
                 }

@@ -1,7 +1,8 @@
-//! A sample of history: the beginning of what a version goes through, every type at its first event, and streams spread over all of it. Streams
+//! A sample of history: the beginning of what a version goes through, every type at its first events, and streams spread over all of it. Streams
 //! are taken from their first event on, since an event often makes no sense without those before it.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::event::{Direction, Position, Progress, Revision, StreamName};
 use crate::log::{Error, Log};
@@ -17,6 +18,9 @@ const SPREAD_PLACES: u64 = 48;
 /// Events of a stream.
 const STREAM_EVENTS: usize = 32;
 
+/// Events of each type, from its first one on: what depends on other events of a type shows with the second at the earliest.
+const TYPE_EVENTS: usize = 24;
+
 /// Events at most: about a second of work, in all paces together.
 const MAX_EVENTS: usize = 3_000;
 
@@ -31,7 +35,16 @@ pub fn sample(log: &Log, routes: &Routes, from: Progress) -> Result<Vec<u64>, Er
             chosen.insert(position.0);
         }
     };
-    let mut places: Vec<Position> = log.types()?.iter().map(|found| found.first).collect();
+    let types = log.types()?;
+    for found in &types {
+        let mut left = TYPE_EVENTS;
+        log.scan_types(std::slice::from_ref(&found.kind), from.next(), log.progress(), |position, record| {
+            take(position, record.kind, record.schema);
+            left = left.saturating_sub(1);
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+    }
+    let mut places: Vec<Position> = types.iter().map(|found| found.first).collect();
     let spread = SPREAD_PLACES.min(head);
     places.extend((0..spread).map(|place| Position(head / spread * place + head / spread / 2)));
     for place in places {

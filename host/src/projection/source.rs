@@ -85,7 +85,6 @@ impl Source {
 
     /// From now on, windows of more than one event are dealt out, or no longer.
     pub fn deal(&mut self, dealer: Option<Dealer>) {
-        self.needs.tags |= dealer.as_ref().is_some_and(Dealer::needs_tags);
         self.dealer = dealer;
     }
 

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::event::{Position, Progress};
 use crate::log::Log;
 use crate::readmodel::{Snapshot, Store};
-use crate::sandbox::{Category, Digest, Failure, Limits, Module, Needs, ProjectorManifest, UpcasterManifest};
+use crate::sandbox::{
+    Category, Digest, Failure, Limits, Module, Needs, Partition, ProjectorManifest, UpcasterManifest,
+};
 use crate::storage::Storage;
 
 use super::error::Error;
@@ -47,7 +49,11 @@ impl Modules {
         let modules = std::iter::once(&self.projector).chain(&self.upcasters);
         modules.fold(Needs::default(), |needs, module| match &**module {
             Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
-            Module::Projector { manifest, .. } => needs.union(manifest.needs),
+            // Without the tags there would be nothing to tell the partitions by, also where one instance sees all of them.
+            Module::Projector { manifest, .. } => {
+                let tags = matches!(manifest.partition, Some(Partition::Tag(_)));
+                needs.union(manifest.needs).union(Needs { tags, ..Needs::default() })
+            }
         })
     }
 }

@@ -265,7 +265,7 @@ mod tests {
         assert_eq!((writes.get(0, "0"), writes.get(0, "f"), writes.get(1, "a")), (None, None, None));
         let part = KeyRange { start: Some("b".into()), end: Some("d".into()), reverse: true };
         assert_eq!(writes.range(0, &part).collect::<Vec<_>>(), [("c", four), ("b", one)]);
-        assert_eq!(writes.bytes(), 5 + 3);
+        assert_eq!(writes.bytes(), 5 + 3 + 5 * ROW_OVERHEAD_BYTES);
     }
 
     #[test]
