@@ -30,6 +30,8 @@ async fn club(dir: &std::path::Path) -> (Host, Api, String) {
     assert_eq!(api.deploy("club", &digest, &[]).await, 1);
     api.until_state("club", 1, "ready").await;
     assert_eq!(api.post("projections/club/versions/1/promote", json!({})).await.status, 200);
+    // The promotion is an event, too: until it is applied, the position of answers moves on.
+    api.until_caught_up("club", 1).await;
     (host, api, digest)
 }
 

@@ -45,7 +45,8 @@ impl Figures {
             let mut values = values.clone();
             values.sort_by(f64::total_cmp);
             let show = |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-            let (median, least, most) = (values[values.len() / 2], values[0], *values.last().unwrap());
+            let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+            let (least, most) = (values[0], *values.last().unwrap());
             table.add_row([name.clone(), show(median), show(least), show(most), (*unit).to_owned()]);
         }
         table.lines().for_each(|line| println!("{}", line.trim_end()));
