@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -91,7 +92,7 @@ pub const RESERVED: &str = "$kinora";
 
 /// The name of a stream, such as `flight-UA-1545-2013-01-01`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamName(String);
+pub struct StreamName(Arc<str>);
 
 impl StreamName {
     pub const MAX_BYTES: usize = 512;
@@ -106,7 +107,7 @@ impl FromStr for StreamName {
 
     fn from_str(name: &str) -> Result<Self, InvalidName> {
         check_name("stream name", name, Self::MAX_BYTES)?;
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod actor;
 mod append;
+mod around;
 mod backups;
 mod caller;
 mod claims;
@@ -36,10 +37,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{HeaderMap, Uri, header};
-use axum::middleware::Next;
-use axum::response::{Json, Response};
+use axum::response::Json;
 use axum::routing::{get, post};
 use serde_json::value::RawValue;
 
@@ -146,17 +146,8 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(axum::middleware::from_fn_with_state(host.clone(), around))
+        .layer(around::Around { host: host.clone(), body_bytes })
         .with_state(host)
-}
-
-/// What happens to every request: it is counted, and its body fits. One layer for both, because each has its price.
-async fn around(State(host): State<Host>, request: Request, next: Next) -> Response {
-    let counted = host.requests.begin(&request);
-    let response = large::bound(&host.bodies, request, next).await;
-    counted.end(&host.requests, &response);
-    response
 }
 
 async fn show_limits(State(host): State<Host>) -> Json<serde_json::Value> {

@@ -14,6 +14,7 @@ mod pending;
 mod postings;
 mod queue;
 mod reader;
+mod recent;
 mod record;
 mod requests;
 mod scan_types;

@@ -1,8 +1,7 @@
 //! `POST /v1/streams/{stream}/events` and `POST /v1/transactions`.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Json;
 use sha2::{Digest, Sha256};
@@ -10,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::event::{ExpectedRevision, Revision};
 use crate::log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 
+use super::caller;
 use super::cloudevents;
 use super::problem::Problem;
 use super::reserved;
@@ -19,37 +19,37 @@ type Answer = Result<(StatusCode, Json<AppendedOut>), Problem>;
 
 pub async fn to_stream(
     State(log): State<Log>,
-    client: Client,
     Path(stream): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Answer {
-    let body = body?;
-    let events = match cloudevents::mode(&headers) {
-        Some(mode) => cloudevents::events(mode, &headers, &body)?,
+    let (client, headers, body) = taken_apart(request).await?;
+    let (events, has_new_ids) = match cloudevents::mode(&headers) {
+        Some(mode) => (cloudevents::events(mode, &headers, &body)?, false),
         None => wire::events(&body)?,
     };
     let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events };
     let key = idempotency_key(&headers, &stream, &body)?;
-    let request = AppendRequest { key, ..vec![append].into() };
+    let request = AppendRequest { key, has_new_ids, ..vec![append].into() };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended, log.durability()))))
 }
 
-pub async fn transaction(
-    State(log): State<Log>,
-    client: Client,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer {
-    let body = body?;
+pub async fn transaction(State(log): State<Log>, request: Request) -> Answer {
+    let (client, headers, body) = taken_apart(request).await?;
     let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
     let key = idempotency_key(&headers, "", &body)?;
     let request = AppendRequest { key, ..transaction.try_into()? };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
     Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended, log.durability()))))
+}
+
+/// Who asks, and for what. An extractor for the headers would copy them all.
+async fn taken_apart(mut request: Request) -> Result<(Client, HeaderMap, Bytes), Problem> {
+    let client = caller::client(&request);
+    let headers = std::mem::take(request.headers_mut());
+    Ok((client, headers, Bytes::from_request(request, &()).await?))
 }
 
 /// `If-None-Match: *` no stream, `If-Match: *` exists, `If-Match: "3"` at revision 3, neither: any.

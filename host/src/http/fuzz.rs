@@ -19,7 +19,7 @@ fn check(events: &[NewEvent]) {
 }
 
 pub fn events(body: &[u8]) {
-    if let Ok(events) = wire::events(body) {
+    if let Ok((events, _)) = wire::events(body) {
         check(&events);
     }
 }

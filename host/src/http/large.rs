@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::problem::Problem;
 
@@ -39,33 +37,56 @@ impl Bodies {
     }
 }
 
-/// Passes a request on once there is room for its body.
-pub async fn bound(bodies: &Bodies, request: Request, next: Next) -> Response {
-    if *request.method() == Method::GET {
-        return next.run(request).await;
-    }
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if let Some(actual) = length.filter(|length: &usize| *length > bodies.limit) {
-        hear_out(request).await;
-        return Problem::new(413, "too-large", format!("the body has {actual} bytes, the limit is {}", bodies.limit))
-            .hint("send less at a time; all limits are at /v1/limits")
-            .with("limit", json!(bodies.limit))
-            .with("actual", json!(actual))
-            .into_response();
-    }
-    // One that does not say how long it is may be as long as any.
-    let permits = u32::try_from(length.unwrap_or(bodies.limit) / PERMIT_BYTES).unwrap_or(u32::MAX);
-    if permits == 0 {
-        return next.run(request).await;
-    }
-    match tokio::time::timeout(WAIT, bodies.permits.acquire_many(permits)).await {
-        Ok(_room) => next.run(request).await,
-        Err(_) => {
-            hear_out(request).await;
-            Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
-                .hint("try again a little later")
-                .into_response()
+/// What a body needs before it is read.
+pub enum Room {
+    /// Nothing: it is small, or there is none.
+    Small,
+    /// So many permits.
+    Permits(u32),
+    /// More than there may be: it has so many bytes.
+    TooLarge(usize),
+}
+
+/// The memory of a body, for as long as it is worked on.
+pub type Held<'a> = SemaphorePermit<'a>;
+
+impl Bodies {
+    pub fn room(&self, request: &Request) -> Room {
+        if *request.method() == Method::GET {
+            return Room::Small;
         }
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if let Some(actual) = length.filter(|length: &usize| *length > self.limit) {
+            return Room::TooLarge(actual);
+        }
+        // One that does not say how long it is may be as long as any.
+        match u32::try_from(length.unwrap_or(self.limit) / PERMIT_BYTES).unwrap_or(u32::MAX) {
+            0 => Room::Small,
+            permits => Room::Permits(permits),
+        }
+    }
+
+    /// Waits for the memory of a body, or answers once its client has sent it.
+    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<Held<'_>>), Problem> {
+        let problem = match room {
+            Room::Small => return Ok((request, None)),
+            Room::TooLarge(actual) => {
+                Problem::new(413, "too-large", format!("the body has {actual} bytes, the limit is {}", self.limit))
+                    .hint("send less at a time; all limits are at /v1/limits")
+                    .with("limit", json!(self.limit))
+                    .with("actual", json!(actual))
+            }
+            Room::Permits(permits) => {
+                match tokio::time::timeout(WAIT, self.permits.acquire_many(permits)).await {
+                    Ok(Ok(held)) => return Ok((request, Some(held))),
+                    // It is never closed, so the time is up.
+                    _ => Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
+                        .hint("try again a little later"),
+                }
+            }
+        };
+        hear_out(request).await;
+        Err(problem)
     }
 }
 

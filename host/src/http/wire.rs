@@ -63,14 +63,15 @@ pub fn invalid_json(cause: &serde_json::Error) -> Problem {
         .hint(r#"an event looks like {"type": "FlightDeparted", "schema": 1, "data": {...}}, with id, metadata and tags if you like"#)
 }
 
-/// One event, or an array of them.
-pub fn events(body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
+/// One event, or an array of them; and whether all have been given new ids here.
+pub fn events(body: &[u8]) -> Result<(Vec<NewEvent>, bool), Problem> {
     let events: Vec<EventIn> = if body.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice(body).map_err(|cause| invalid_json(&cause))?
     } else {
         vec![serde_json::from_slice(body).map_err(|cause| invalid_json(&cause))?]
     };
-    events.into_iter().map(NewEvent::try_from).collect()
+    let new = events.iter().all(|event| event.id.is_none());
+    Ok((events.into_iter().map(NewEvent::try_from).collect::<Result<_, _>>()?, new))
 }
 
 #[derive(Deserialize)]
@@ -124,11 +125,13 @@ impl TryFrom<TransactionIn> for AppendRequest {
                 events: append.events.into_iter().map(NewEvent::try_from).collect::<Result<_, _>>()?,
             })
         };
+        let has_new_ids = transaction.appends.iter().flat_map(|append| &append.events).all(|event| event.id.is_none());
         Ok(Self {
             appends: transaction.appends.into_iter().map(append).collect::<Result<_, _>>()?,
             condition: transaction.condition.map(Condition::try_from).transpose()?,
             claims: transaction.claims.try_into()?,
             key: None,
+            has_new_ids,
         })
     }
 }

@@ -19,6 +19,8 @@ pub struct AppendRequest {
     pub condition: Option<Condition>,
     pub claims: Claims,
     pub key: Option<IdempotencyKey>,
+    /// Whether the host has just made the ids of all the events: random ones, which need not be looked for.
+    pub has_new_ids: bool,
 }
 
 impl AppendRequest {
@@ -179,7 +181,9 @@ pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, 
     let mut seen = HashSet::new();
     let mut fresh = 0;
     for (append, event) in events(request) {
-        if !seen.insert(event.id) {
+        if request.has_new_ids {
+            fresh += 1;
+        } else if !seen.insert(event.id) {
             rejection.reused_ids.push(IdReused { id: event.id, position: None });
         } else if let Some(position) = state.position_of(event.id)? {
             match state.same(position, &append.stream, event)? {

@@ -1,8 +1,7 @@
 //! What the requests of one commit change, on top of the database: each request is decided against the log with all
 //! that was accepted before it in the same commit.
 
-use std::collections::HashMap;
-
+use foldhash::fast::RandomState;
 use rocksdb::{DB, WriteBatch};
 use uuid::Uuid;
 
@@ -12,9 +11,13 @@ use super::claims::{self, ClaimKey, Claims, Held};
 use super::decide::{AppendRequest, Appended, Condition, State};
 use super::error::Error;
 use super::postings::{self, Matches};
+use super::recent::Recent;
 use super::requests::Answered;
 use super::selection::{Filter, Item};
 use super::{keys, reader, record};
+
+/// Names come from clients, who cannot know the seed of the hashes.
+type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
 /// How often each (type, schema) occurs in the log, and where first.
 pub type Types = HashMap<(String, u32), (u64, Position)>;
@@ -48,14 +51,14 @@ impl Pending {
         Self {
             first,
             events: Vec::new(),
-            heads: HashMap::new(),
-            ids: HashMap::new(),
-            holders: HashMap::new(),
-            claims: HashMap::new(),
-            answered: HashMap::new(),
-            by_type: HashMap::new(),
-            by_tag: HashMap::new(),
-            by_category: HashMap::new(),
+            heads: HashMap::default(),
+            ids: HashMap::default(),
+            holders: HashMap::default(),
+            claims: HashMap::default(),
+            answered: HashMap::default(),
+            by_type: HashMap::default(),
+            by_tag: HashMap::default(),
+            by_category: HashMap::default(),
         }
     }
 
@@ -126,6 +129,14 @@ impl Pending {
         }
     }
 
+    /// Tells the writer what it need not look up from now on.
+    pub fn remember(self, recent: &mut Recent) {
+        let last = |positions: Vec<u64>| positions.last().copied().unwrap_or_default();
+        self.heads.into_iter().for_each(|(stream, revision)| recent.heads.put(stream, revision));
+        self.by_type.into_iter().for_each(|(name, positions)| recent.types.put(name, last(positions)));
+        self.by_tag.into_iter().for_each(|(tag, positions)| recent.tags.put(tag, last(positions)));
+    }
+
     /// All of it as one batch. `types` is brought up to date, too.
     pub fn write(&self, db: &DB, types: &mut Types) -> Result<WriteBatch, Error> {
         let mut batch = WriteBatch::default();
@@ -136,7 +147,7 @@ impl Pending {
         for (stream, revision) in &self.heads {
             batch.put_cf(heads, stream.as_str(), revision.0.to_be_bytes());
         }
-        let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::new();
+        let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::default();
         for (accepted, position) in self.events.iter().zip(self.first.0..) {
             let kind = &accepted.event.kind;
             counts.entry((&kind.name, kind.schema)).or_insert((0, Position(position))).0 += 1;
@@ -222,6 +233,7 @@ impl Pending {
 /// The log with what is pending: what the next request is decided on.
 pub struct View<'a> {
     pub db: &'a DB,
+    pub recent: &'a Recent,
     pub pending: &'a Pending,
     /// The time of the commit, and how long answered requests are kept.
     pub now: Micros,
@@ -232,8 +244,8 @@ impl State for View<'_> {
     type Error = Error;
 
     fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
-        match self.pending.heads.get(stream) {
-            Some(revision) => Ok(Some(*revision)),
+        match self.pending.heads.get(stream).copied().or_else(|| self.recent.heads.get(stream)) {
+            Some(revision) => Ok(Some(revision)),
             None => reader::head(self.db, stream),
         }
     }
@@ -248,15 +260,15 @@ impl State for View<'_> {
     fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Error> {
         let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
         let pending = self.pending;
-        if from < pending.first.0 {
+        let items = &condition.selection.items;
+        if from < pending.first.0 && items.iter().any(|item| self.recent.may_match(item, from)) {
             let filter = Filter::from(condition.selection.clone());
             let found = Matches::new(self.db, &filter, Direction::Forwards)?.find(from)?;
             if let Some(found) = found.filter(|found| *found < pending.first.0) {
                 return Ok(Some(Position(found)));
             }
         }
-        let items = condition.selection.items.iter();
-        Ok(items.filter_map(|item| pending.first_match(item, from)).min())
+        Ok(items.iter().filter_map(|item| pending.first_match(item, from)).min())
     }
 
     fn answered(&self, key: &str) -> Result<Option<Answered>, Error> {

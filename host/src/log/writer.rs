@@ -10,7 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
 use super::limits::Limits;
 use super::pending::{Pending, Types, View};
+use super::recent::Recent;
 use super::queue::{Client, Job, Queue};
 use super::{keys, reader};
 
@@ -48,11 +49,12 @@ struct Writer {
     /// The time of the last event: time never goes back, whatever the clock does.
     last_time: Micros,
     types: Types,
+    recent: Recent,
 }
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let mut writer = Self { written: Progress(0), last_time: Micros(0), types: Types::new() };
+        let mut writer = Self { written: Progress(0), last_time: Micros(0), types: Types::default(), recent: Recent::default() };
         if let Some(last) = db.iterator_cf(reader::family(db, keys::EVENTS)?, IteratorMode::End).next() {
             let (key, bytes) = last?;
             let position = Position(keys::number(&key).ok_or_else(|| reader::bad_key(keys::EVENTS, &key))?);
@@ -77,16 +79,20 @@ pub struct Appender {
     writer: Mutex<Writer>,
     /// A copy of `Writer::written` for those that do not hold the writer.
     written: AtomicU64,
+    /// Whether the last commit was for more than one.
+    crowded: AtomicBool,
+    /// Whether somebody will look at the queue again.
+    leading: AtomicBool,
     poisoned: AtomicBool,
     publish: watch::Sender<Progress>,
 }
 
-/// Whoever has queued a request sees to it that it is committed, even if they do not wait for it.
-struct Turn<'a>(&'a Arc<Appender>);
+/// Leads when its turn comes, or when its task is dropped with the runtime: somebody may wait from another one.
+struct Leader(Weak<Appender>);
 
-impl Drop for Turn<'_> {
+impl Drop for Leader {
     fn drop(&mut self) {
-        self.0.lead();
+        self.0.upgrade().iter().for_each(Appender::lead);
     }
 }
 
@@ -104,6 +110,8 @@ impl Appender {
             kept: Micros(u64::try_from(kept.as_micros()).unwrap_or(u64::MAX)),
             written: AtomicU64::new(writer.written.0),
             writer: Mutex::new(writer),
+            crowded: AtomicBool::new(false),
+            leading: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             publish,
         }))
@@ -126,43 +134,51 @@ impl Appender {
     pub async fn append(self: &Arc<Self>, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
         self.queue.push(client, Job { request, answer })?;
-        let turn = Turn(self);
-        // Those that are ready to be queued as well go into the same commit.
-        tokio::task::yield_now().await;
-        drop(turn);
+        // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
+        if !self.leading.swap(true, Ordering::AcqRel) && !(self.is_crowded() && self.hand_over()) {
+            self.lead();
+        }
         // Every job that is taken is answered; only a writer that died drops one.
         answered.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
-    /// Does a commit, unless another does one: it will see what is queued now, since it looks once more after it has let go.
+    /// Whether the last commit was for more than one. Who is alone need not wait for others to come into the same commit.
+    fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    /// Commits until nothing waits. Only the one that has set `leading` does; whoever has found it set was queued before the
+    /// leader's last look.
     fn lead(self: &Arc<Self>) {
         loop {
-            {
-                let mut writer = match self.writer.try_lock() {
-                    Ok(writer) => writer,
-                    Err(TryLockError::WouldBlock) => return,
-                    // A panic poisoned the log as well; whoever asks is told so.
-                    Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                };
-                self.step(&mut writer);
-            }
+            // A panic poisoned the log as well; whoever asks is told so.
+            self.step(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
             if self.queue.is_empty() {
-                return;
+                self.leading.swap(false, Ordering::AcqRel);
+                if self.queue.is_empty() || self.leading.swap(true, Ordering::AcqRel) {
+                    return;
+                }
             }
-            // Others go on, so that nobody serves all the others before they hear of their own append. Where there is but one
-            // thread, that may be the one that waits for us.
-            if let Ok(runtime) = Handle::try_current()
-                && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
-            {
-                let appender = Arc::downgrade(self);
-                runtime.spawn(async move {
-                    // Those that have just heard come back first, and are in the next commit.
-                    tokio::task::yield_now().await;
-                    appender.upgrade().iter().for_each(Self::lead);
-                });
+            if self.hand_over() {
                 return;
             }
         }
+    }
+
+    /// Lets another task lead, so that nobody serves all the others before they hear of their own append. `false`: there is but
+    /// one thread, and it may be the one that waits.
+    fn hand_over(self: &Arc<Self>) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return false;
+        }
+        let leader = Leader(Arc::downgrade(self));
+        runtime.spawn(async move {
+            // Those that are ready to be queued, such as those that have just heard, are in the next commit.
+            tokio::task::yield_now().await;
+            drop(leader);
+        });
+        true
     }
 
     /// One commit, or none if the log is poisoned.
@@ -174,6 +190,7 @@ impl Appender {
         if group.is_empty() {
             return;
         }
+        self.crowded.store(group.len() > 1, Ordering::Relaxed);
         match catch_unwind(AssertUnwindSafe(|| self.commit(writer, group))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.poison(&error.to_string()),
@@ -193,7 +210,7 @@ impl Appender {
         let mut pending = Pending::new(writer.written.next());
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         for job in group {
-            let view = View { db: &self.db, pending: &pending, now, kept: self.kept };
+            let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now, kept: self.kept };
             let answer = match decide(&view, &job.request) {
                 Ok(Decision::Accept(revisions)) => Ok(pending.accept(job.request, revisions, now)),
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
@@ -208,7 +225,7 @@ impl Appender {
             if let Err(no_space) = ensure_space(self.db.path()) {
                 // What was decided on top of the others' events is void, too.
                 answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::NoSpace(no_space)));
-            } else if let Err(error) = self.write(writer, &pending, now) {
+            } else if let Err(error) = self.write(writer, pending, now) {
                 answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::Failed(error.clone())));
                 failed = Err(error);
             }
@@ -220,13 +237,15 @@ impl Appender {
         failed
     }
 
-    fn write(&self, writer: &mut Writer, pending: &Pending, time: Micros) -> Result<(), Error> {
+    fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
+        let written = Progress(pending.next().0);
         let batch = pending.write(&self.db, &mut writer.types)?;
         let mut options = WriteOptions::default();
         options.set_sync(self.durability == Durability::Sync);
         self.db.write_opt(batch, &options)?;
+        pending.remember(&mut writer.recent);
         writer.last_time = time;
-        writer.written = Progress(pending.next().0);
+        writer.written = written;
         self.written.store(writer.written.0, Ordering::Release);
         if self.durability == Durability::Sync {
             self.publish.send_replace(writer.written);
@@ -240,7 +259,7 @@ impl Appender {
         let mut pending = Pending::new(writer.written.next());
         let mut last = writer.last_time;
         for (request, time) in requests {
-            let view = View { db: &self.db, pending: &pending, now: time, kept: self.kept };
+            let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now: time, kept: self.kept };
             let refuse = |why: String| Error::Import { position: pending.next(), why };
             if time < last {
                 return Err(refuse("it is older than the event before it".to_owned()));
@@ -256,7 +275,7 @@ impl Appender {
         }
         ensure_space(self.db.path())
             .map_err(|full| Error::Import { position: writer.written.next(), why: full.to_string() })?;
-        self.write(&mut writer, &pending, last)?;
+        self.write(&mut writer, pending, last)?;
         Ok(writer.written)
     }
 
