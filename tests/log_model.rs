@@ -172,7 +172,7 @@ fn a_request() -> impl Strategy<Value = AppendRequest> {
         });
         let (release, take) = claims.unwrap_or_default();
         let key = key.map(|(key, content)| IdempotencyKey { key: key.to_string(), fingerprint: [content; 32] });
-        AppendRequest { appends, condition, claims: Claims { release, take }, key }
+        AppendRequest { appends, condition, claims: Claims { release, take }, key, has_new_ids: false }
     })
 }
 

@@ -256,7 +256,7 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
         appends: vec![to("s", NoStream, vec![]), to("t", Any, vec![event(2, 0)])],
         condition: Some(Condition { selection: Selection { items: vec![Item::default()] }, after: None }),
         claims: Claims { release: vec![claim("12B", "ann")], take: vec![claim("12A", "bob")] },
-        key: None,
+        ..AppendRequest::default()
     };
     let rejection = rejection(log.append(request()).await.unwrap_err());
     assert_eq!(rejection.wrong_revisions.len(), 1);

@@ -20,6 +20,7 @@ mod requests;
 mod scan_types;
 mod selection;
 mod streams;
+mod unsynced;
 mod verify;
 mod writer;
 

@@ -17,11 +17,7 @@ use super::wire::{self, AppendedOut, TransactionIn};
 
 type Answer = Result<(StatusCode, Json<AppendedOut>), Problem>;
 
-pub async fn to_stream(
-    State(log): State<Log>,
-    Path(stream): Path<String>,
-    request: Request,
-) -> Answer {
+pub async fn to_stream(State(log): State<Log>, Path(stream): Path<String>, request: Request) -> Answer {
     let (client, headers, body) = taken_apart(request).await?;
     let (events, has_new_ids) = match cloudevents::mode(&headers) {
         Some(mode) => (cloudevents::events(mode, &headers, &body)?, false),

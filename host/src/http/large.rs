@@ -55,7 +55,8 @@ impl Bodies {
         if *request.method() == Method::GET {
             return Room::Small;
         }
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if let Some(actual) = length.filter(|length: &usize| *length > self.limit) {
             return Room::TooLarge(actual);
         }
@@ -80,8 +81,10 @@ impl Bodies {
                 match tokio::time::timeout(WAIT, self.permits.acquire_many(permits)).await {
                     Ok(Ok(held)) => return Ok((request, Some(held))),
                     // It is never closed, so the time is up.
-                    _ => Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
-                        .hint("try again a little later"),
+                    _ => {
+                        Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
+                            .hint("try again a little later")
+                    }
                 }
             }
         };

@@ -1,5 +1,6 @@
-//! The one writer: takes requests from the queue, decides them in order, writes what was accepted with one sync, then
-//! publishes and answers (group commit).
+//! The one writer: takes requests from the queue, decides them in order and writes what was accepted. While that is on its
+//! way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only then is it
+//! published and answered (group commit).
 //!
 //! There is one writer and it has no thread of its own: whoever finds it free after queueing a request does a commit,
 //! for all that wait by then. So a lone append costs no change of threads, and while one commit waits for the disk, the
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rocksdb::{DB, IteratorMode, WriteOptions};
+use rocksdb::{DB, IteratorMode};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
@@ -26,8 +27,9 @@ use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
 use super::limits::Limits;
 use super::pending::{Pending, Types, View};
-use super::recent::Recent;
 use super::queue::{Client, Job, Queue};
+use super::recent::Recent;
+use super::unsynced::{Answer, Group, Unsynced};
 use super::{keys, reader};
 
 /// When an append is acknowledged. Either way nobody reads an event that is not synced.
@@ -54,7 +56,8 @@ struct Writer {
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let mut writer = Self { written: Progress(0), last_time: Micros(0), types: Types::default(), recent: Recent::default() };
+        let mut writer =
+            Self { written: Progress(0), last_time: Micros(0), types: Types::default(), recent: Recent::default() };
         if let Some(last) = db.iterator_cf(reader::family(db, keys::EVENTS)?, IteratorMode::End).next() {
             let (key, bytes) = last?;
             let position = Position(keys::number(&key).ok_or_else(|| reader::bad_key(keys::EVENTS, &key))?);
@@ -76,6 +79,7 @@ pub struct Appender {
     /// How long answered requests are kept.
     kept: Micros,
     queue: Queue,
+    unsynced: Unsynced,
     writer: Mutex<Writer>,
     /// A copy of `Writer::written` for those that do not hold the writer.
     written: AtomicU64,
@@ -87,16 +91,14 @@ pub struct Appender {
     publish: watch::Sender<Progress>,
 }
 
-/// Leads when its turn comes, or when its task is dropped with the runtime: somebody may wait from another one.
-struct Leader(Weak<Appender>);
+/// What somebody has to do next. It is done even if its task is dropped with the runtime: somebody may wait in another one.
+struct Duty(Weak<Appender>, fn(&Arc<Appender>));
 
-impl Drop for Leader {
+impl Drop for Duty {
     fn drop(&mut self) {
-        self.0.upgrade().iter().for_each(Appender::lead);
+        self.0.upgrade().iter().for_each(self.1);
     }
 }
-
-type Answer = (oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>);
 
 impl Appender {
     pub fn open(db: Arc<DB>, limits: Limits, durability: Durability, kept: Duration) -> Result<Arc<Self>, Error> {
@@ -105,6 +107,7 @@ impl Appender {
         Ok(Arc::new(Self {
             db,
             queue: Queue::new(&limits),
+            unsynced: Unsynced::default(),
             limits,
             durability,
             kept: Micros(u64::try_from(kept.as_micros()).unwrap_or(u64::MAX)),
@@ -135,48 +138,84 @@ impl Appender {
         let (answer, answered) = oneshot::channel();
         self.queue.push(client, Job { request, answer })?;
         // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
-        if !self.leading.swap(true, Ordering::AcqRel) && !(self.is_crowded() && self.hand_over()) {
-            self.lead();
+        if self.may_lead() {
+            // Who is alone need not wait for others to come into the same commit.
+            let crowded = self.crowded.load(Ordering::Relaxed);
+            if !(crowded && self.hand_over(Self::lead)) {
+                self.lead();
+            }
         }
         // Every job that is taken is answered; only a writer that died drops one.
         answered.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
-    /// Whether the last commit was for more than one. Who is alone need not wait for others to come into the same commit.
-    fn is_crowded(&self) -> bool {
-        self.crowded.load(Ordering::Relaxed)
+    /// Whether a commit is to be made now, and the caller is the one to do it. While the disk is busy with others, a commit is made
+    /// once it is as large as those: the disk takes it with no more effort than a small one.
+    fn may_lead(&self) -> bool {
+        let queued = self.queue.len();
+        queued > 0 && queued >= self.unsynced.ahead() && !self.leading.swap(true, Ordering::AcqRel)
     }
 
-    /// Commits until nothing waits. Only the one that has set `leading` does; whoever has found it set was queued before the
-    /// leader's last look.
+    /// Does a commit. Only the one that has set `leading` does; whoever has found it set was queued before the leader's last
+    /// look, and whoever has found a commit not due was queued before the last look of the one that syncs.
     fn lead(self: &Arc<Self>) {
         loop {
             // A panic poisoned the log as well; whoever asks is told so.
             self.step(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
-            if self.queue.is_empty() {
-                self.leading.swap(false, Ordering::AcqRel);
-                if self.queue.is_empty() || self.leading.swap(true, Ordering::AcqRel) {
-                    return;
-                }
+            let syncs = self.unsynced.begin();
+            self.leading.swap(false, Ordering::AcqRel);
+            let mut goes_on = self.goes_on();
+            if syncs {
+                self.sync_and_answer();
+                goes_on = goes_on || self.goes_on();
             }
-            if self.hand_over() {
+            if !goes_on {
                 return;
             }
         }
     }
 
-    /// Lets another task lead, so that nobody serves all the others before they hear of their own append. `false`: there is but
+    /// Whether the caller has to do the next commit, too, since there is but one thread.
+    fn goes_on(self: &Arc<Self>) -> bool {
+        self.may_lead() && !self.hand_over(Self::lead)
+    }
+
+    /// Brings to the disk what is written, and answers those that wait for it.
+    fn sync_and_answer(self: &Arc<Self>) {
+        loop {
+            let groups = self.unsynced.take();
+            let synced = self.sync();
+            if let Err(error) = &synced {
+                self.poison(&error.to_string());
+            }
+            let answered = groups.iter().map(|group| group.answers.len()).sum();
+            groups.into_iter().for_each(|group| group.answer(&synced));
+            self.unsynced.end(answered);
+            if !self.unsynced.begin() || self.hand_over(Self::sync_further) {
+                return;
+            }
+        }
+    }
+
+    fn sync_further(self: &Arc<Self>) {
+        self.sync_and_answer();
+        if self.goes_on() {
+            self.lead();
+        }
+    }
+
+    /// Lets another task do it, so that nobody serves all the others before they hear of their own append. `false`: there is but
     /// one thread, and it may be the one that waits.
-    fn hand_over(self: &Arc<Self>) -> bool {
+    fn hand_over(self: &Arc<Self>, duty: fn(&Arc<Self>)) -> bool {
         let Ok(runtime) = Handle::try_current() else { return false };
         if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
             return false;
         }
-        let leader = Leader(Arc::downgrade(self));
+        let duty = Duty(Arc::downgrade(self), duty);
         runtime.spawn(async move {
             // Those that are ready to be queued, such as those that have just heard, are in the next commit.
             tokio::task::yield_now().await;
-            drop(leader);
+            drop(duty);
         });
         true
     }
@@ -230,9 +269,11 @@ impl Appender {
                 failed = Err(error);
             }
         }
-        for (answer, result) in answers {
-            // Whoever no longer waits finds the answer by trying again: ids make that harmless.
-            let _ = answer.send(result);
+        let group = Group { written: writer.written, answers };
+        if self.durability == Durability::Sync && self.progress() < group.written {
+            self.unsynced.add(group);
+        } else {
+            group.answer(&Ok(()));
         }
         failed
     }
@@ -240,16 +281,11 @@ impl Appender {
     fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
         let written = Progress(pending.next().0);
         let batch = pending.write(&self.db, &mut writer.types)?;
-        let mut options = WriteOptions::default();
-        options.set_sync(self.durability == Durability::Sync);
-        self.db.write_opt(batch, &options)?;
+        self.db.write(batch)?;
         pending.remember(&mut writer.recent);
         writer.last_time = time;
         writer.written = written;
         self.written.store(writer.written.0, Ordering::Release);
-        if self.durability == Durability::Sync {
-            self.publish.send_replace(writer.written);
-        }
         Ok(())
     }
 
@@ -276,6 +312,9 @@ impl Appender {
         ensure_space(self.db.path())
             .map_err(|full| Error::Import { position: writer.written.next(), why: full.to_string() })?;
         self.write(&mut writer, pending, last)?;
+        if self.durability == Durability::Sync {
+            self.sync()?;
+        }
         Ok(writer.written)
     }
 
