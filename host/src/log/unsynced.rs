@@ -55,7 +55,7 @@ impl Unsynced {
         !self.lock().is_empty() && !self.syncing.swap(true, Ordering::AcqRel)
     }
 
-    /// All that waits, and how to say that it has been answered.
+    /// All that waits.
     pub fn take(&self) -> Vec<Group> {
         std::mem::take(&mut *self.lock())
     }

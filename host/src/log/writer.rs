@@ -184,12 +184,16 @@ impl Appender {
     fn sync_and_answer(self: &Arc<Self>) {
         loop {
             let groups = self.unsynced.take();
-            let synced = self.sync();
-            if let Err(error) = &synced {
-                self.poison(&error.to_string());
-            }
             let answered = groups.iter().map(|group| group.answers.len()).sum();
-            groups.into_iter().for_each(|group| group.answer(&synced));
+            // After a failed sync a second one may succeed without the disk having what the first one lost. So nothing is
+            // asked of the disk any more; who waits finds the answer gone, and that is what it means.
+            if !self.poisoned.load(Ordering::Acquire) {
+                let synced = self.sync();
+                if let Err(error) = &synced {
+                    self.poison(&error.to_string());
+                }
+                groups.into_iter().for_each(|group| group.answer(&synced));
+            }
             self.unsynced.end(answered);
             if !self.unsynced.begin() || self.hand_over(Self::sync_further) {
                 return;
@@ -243,7 +247,7 @@ impl Appender {
         self.queue.clear();
     }
 
-    /// Decides, writes, publishes, answers: in this order, so that nobody hears of what is not durable.
+    /// Decides and writes. The answers wait for the disk, so that nobody hears of what is not durable.
     fn commit(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
         let now = now().max(writer.last_time);
         let mut pending = Pending::new(writer.written.next());
