@@ -35,6 +35,17 @@ fn kinora(host: &Host, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), text)
 }
 
+/// A host whose first version has counted so many events of the stream `a`, with the digest of its module.
+async fn counted(dir: &std::path::Path, events: u64) -> (Host, Api, String) {
+    let host = Host::start(dir);
+    let api = host.api();
+    let module = api.upload(module("hostile")).await;
+    append(&api, "a", "Count", 0..events).await;
+    api.deploy("counts", &module, &[]).await;
+    api.until_state("counts", 1, "ready").await;
+    (host, api, module)
+}
+
 #[tokio::test]
 async fn what_depends_on_instances_is_refused_with_the_first_row_and_event_and_nobody_else_notices() {
     for (kind, first, row) in [("Remember", 0, "is {\"n\":1"), ("HoldBack", 1, "not there")] {
@@ -86,12 +97,7 @@ async fn events_that_cannot_be_handled_out_of_their_context_are_left_out_of_the_
 #[tokio::test]
 async fn versions_of_the_same_make_have_the_same_rows_at_the_same_position() {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
-    let api = host.api();
-    let module = api.upload(module("hostile")).await;
-    append(&api, "a", "Count", 0..40).await;
-    api.deploy("counts", &module, &[]).await;
-    api.until_state("counts", 1, "ready").await;
+    let (host, api, module) = counted(dir.path(), 40).await;
     append(&api, "b", "Count", 0..40).await;
     api.deploy("counts", &module, &[]).await;
     api.until_caught_up("counts", 2).await;
@@ -133,12 +139,7 @@ async fn versions_of_the_same_make_have_the_same_rows_at_the_same_position() {
 #[tokio::test]
 async fn a_replay_of_all_of_history_finds_what_no_sample_had() {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
-    let api = host.api();
-    let module = api.upload(module("hostile")).await;
-    append(&api, "a", "Count", 0..10).await;
-    api.deploy("counts", &module, &[]).await;
-    api.until_state("counts", 1, "ready").await;
+    let (host, api, _) = counted(dir.path(), 10).await;
     let first = append(&api, "b", "Remember", 0..3).await;
     api.until_caught_up("counts", 1).await;
     let verified = verification(&api, 1).await;
@@ -156,12 +157,7 @@ async fn a_replay_of_all_of_history_finds_what_no_sample_had() {
 #[tokio::test]
 async fn rows_that_somebody_changed_on_disk_are_found() {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
-    let api = host.api();
-    let module = api.upload(module("hostile")).await;
-    append(&api, "a", "Count", 0..10).await;
-    api.deploy("counts", &module, &[]).await;
-    api.until_state("counts", 1, "ready").await;
+    let (host, _, _) = counted(dir.path(), 10).await;
     host.stop();
     {
         let rows = rocksdb::DB::open_default(dir.path().join("read-models/counts/1")).unwrap();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kinora_tests::Host;
-use kinora_tests::bench::{Figures, rounds};
+use kinora_tests::bench::{Figures, Server, rounds};
 
 /// How long one figure is measured for.
 const SPAN: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ async fn main() {
 async fn appends(figures: &mut Figures) {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let bare = bare::Server::start();
+    let bare = Server::start(&[bare::SERVER.as_ref()]);
     let (umadb, postgres) = (peers::Umadb::start(), peers::Postgres::start());
     let single = Arc::new(format!(r#"{{"type":"Deposited","data":{DATA}}}"#));
     figures.add("RocksDB alone, synced commits of one event", "commits/s", library::bare_commits(dir.path(), 1));

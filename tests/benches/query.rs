@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flights::{Feed, History};
-use kinora_tests::bench::{Figures, rounds};
+use kinora_tests::bench::{Figures, Server, rounds};
 use kinora_tests::{Host, module};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ async fn main() {
     let aircraft = aircraft(&host).await;
     let file = dir.path().join("sqlite");
     peers::fill(&file, &aircraft);
-    let peers = peers::Server::start(&file);
+    let peers = Server::start(&[peers::SERVER.as_ref(), file.as_os_str()]);
     let keys: Arc<[String]> = aircraft.into_iter().map(|(key, _)| key).collect();
     println!("{} rows, {CLIENTS} connections, {} seconds a figure", keys.len(), SPAN.as_secs());
     rounds(async || measure(host.address(), peers.address(), &keys).await).await;

@@ -1,5 +1,9 @@
 //! What the benchmarks share: figures by name, and rounds that are taken again when neighbours took too much of the machine.
 
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Rounds, unless ROUNDS says otherwise.
@@ -8,6 +12,33 @@ pub const ROUNDS: usize = 3;
 /// Steal above which a round does not count, and how often one is taken again.
 pub const MAX_STEAL: f64 = 0.10;
 pub const RETRIES: usize = 3;
+
+/// This program, started again with other arguments to be a server that says its address first.
+pub struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    pub fn start(arguments: &[&OsStr]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut process = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().to_owned() }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
 
 /// What was measured, in the order of the table: name, unit, values.
 #[derive(Default)]

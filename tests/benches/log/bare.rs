@@ -1,8 +1,5 @@
 //! The limit of HTTP: a server of the same kind whose handler parses the same body, and does nothing with it.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -33,30 +30,4 @@ pub async fn serve() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
     axum::serve(listener, Router::new().route("/v1/streams/{stream}/events", post(append))).await.unwrap();
-}
-
-pub struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    pub fn start() -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut process = command.arg(SERVER).stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { process, address: address.trim().to_owned() }
-    }
-
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

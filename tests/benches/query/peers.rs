@@ -2,9 +2,7 @@
 //! behind the same server, with the same rows and an index.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use axum::Router;
 use axum::extract::{Path as Segment, Query, State};
@@ -17,32 +15,6 @@ use serde_json::Value;
 
 /// This program is started again with this argument, and a file, to be the server.
 pub const SERVER: &str = "--peers";
-
-pub struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    pub fn start(file: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut process = command.arg(SERVER).arg(file).stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { process, address: address.trim().to_owned() }
-    }
-
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// The rows of a table as SQLite has them at its best: by key, with an index on the field that is asked for.
 pub fn fill(file: &Path, rows: &[(String, Value)]) {
