@@ -5,8 +5,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use kinora_tests::{Api, Host};
 use serde_json::json;
@@ -69,4 +71,63 @@ async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
         let verified = Command::new(Host::program()).args(["log", "verify", "--data"]).arg(&data).output().unwrap();
         assert!(verified.status.success(), "{fault}: {}", String::from_utf8_lossy(&verified.stdout));
     }
+}
+
+/// Appends without a pause until it is refused; the numbers of what was acknowledged.
+async fn append_until_refused(api: Api, from: u64) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    for n in from.. {
+        match append(&api, n).await.0 {
+            201 => acknowledged.push(n),
+            500 | 503 => break,
+            other => panic!("{other}"),
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn what_was_written_beside_a_sync_that_fails_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = failing_disk(dir.path());
+    let (data, order) = (dir.path().join("data"), dir.path().join("order"));
+    let mut command = Host::command(&data);
+    command.env("LD_PRELOAD", &library).env("KINORA_TEST_FAULT", &order).args(["--listen", "127.0.0.1:0"]);
+    let host = Host::start_command(command);
+    let clients = (1..=16_u64).map(|client| tokio::spawn(append_until_refused(host.api(), client * 1_000_000)));
+    let clients: Vec<_> = clients.collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // From here on one sync hangs and fails; the clients whose appends it does not cover have theirs written beside it.
+    let before =
+        host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
+    std::fs::write(&order, "late").unwrap();
+    let mut acknowledged = Vec::new();
+    for client in clients {
+        let numbers =
+            tokio::time::timeout(Duration::from_secs(20), client).await.expect("every client is refused").unwrap();
+        acknowledged.extend(numbers);
+    }
+    let durable =
+        host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
+    assert!(durable > before, "there was load");
+    assert_eq!(durable + 1, acknowledged.len() as u64 * 2, "what was read is what was acknowledged");
+    host.kill();
+
+    // What was written without being acknowledged may be there, whole.
+    let host = Host::start(&data);
+    let mut found = Vec::new();
+    let mut from = 0;
+    loop {
+        let page = host.api().get(&format!("events?from={from}&limit=1000")).await.body;
+        let events = page["events"].as_array().unwrap();
+        if events.is_empty() {
+            break;
+        }
+        from += events.len();
+        found.extend(events.iter().map(|event| event["data"]["n"].as_u64().unwrap()));
+    }
+    assert!(found.chunks(2).all(|pair| pair.len() == 2 && pair[0] == pair[1]), "by halves");
+    assert!(found.len() > acknowledged.len() * 2, "something had been written beside the sync that failed");
+    let found: HashSet<u64> = found.into_iter().collect();
+    assert!(acknowledged.iter().all(|n| found.contains(n)));
 }

@@ -2,7 +2,7 @@
 //!
 //! `tests/fuzz.rs` runs each for a short time, `make fuzz` for a long one, guided by coverage.
 
-use crate::{cli, http, log, sandbox};
+use crate::{cli, http, log, readmodel, sandbox};
 
 /// A decoder, bytes that it accepts, to begin from, and what is tried.
 pub struct Target {
@@ -45,6 +45,23 @@ pub const TARGETS: &[Target] = &[
         name: "line",
         seeds: &[br#"{"position":7,"stream":"a","revision":3,"time":"1970-01-01T00:00:01.5Z","id":"00000000-0000-0000-0000-000000000001","type":"T","schema":2,"data":{"n":1.5},"metadata":{},"tags":["x:1"],"claims":{"release":[],"take":[{"scope":"s","value":"v","owner":"a"}]}}"#],
         run: cli::fuzz::line,
+    },
+    Target {
+        name: "parameter",
+        seeds: &[
+            b"n=not.in.(1,\"a b\",true)",
+            b"or=(a.b.cs.{1,two},not.and(t.ilike.a*,n.lte.5),a[].b.is.null)",
+            b"order=-n,a.b.desc",
+            b"select=a.b,n",
+            b"aggregate=count,late:percentile(n,90)",
+        ],
+        run: readmodel::fuzz::parameter,
+    },
+    Target { name: "cursor", seeds: &[b"\x01abcd\x03x\0\0key", b"\x02\x04\xbf\xf0\0\0\0\0\0\0k"], run: readmodel::fuzz::cursor },
+    Target {
+        name: "entry",
+        seeds: &[b"\x05a\0\xffb\0\0key", b"\x03\0\x01UA\0\xff\xff\xff\xff\xff\xff\xff\xfe", b"\x04\0\x01\0\0\0\0\0\0\0\x02UA"],
+        run: readmodel::fuzz::entry,
     },
     Target { name: "module", seeds: &[b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0"], run: sandbox::fuzz::module },
 ];

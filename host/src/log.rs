@@ -42,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, ErrorKind};
+use rocksdb::{ColumnFamilyDescriptor, DB, ErrorKind, SliceTransform};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -162,6 +162,12 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
         if matches!(name, keys::IDS | keys::HEADS) {
             // Most ids and many streams that are asked for are new: a filter says so without a search.
             options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(0.05);
+        }
+        if name == keys::BY_TAG {
+            // The same for tags, whatever the position.
+            let by_name = SliceTransform::create("name", keys::posting_name, Some(keys::is_posting));
+            options.set_prefix_extractor(by_name);
             options.set_memtable_prefix_bloom_ratio(0.05);
         }
         if name == keys::REQUESTS {

@@ -9,6 +9,8 @@ mod error;
 mod fields;
 mod filter;
 mod first_difference;
+#[doc(hidden)]
+pub mod fuzz;
 mod history;
 mod index;
 mod ingest;

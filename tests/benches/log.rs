@@ -14,6 +14,7 @@ mod library;
 mod peers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kinora_tests::Host;
@@ -72,6 +73,10 @@ async fn appends(figures: &mut Figures) {
             let commits = figures.last("RocksDB alone, synced commits of one event");
             let least = 1.0 / commits + 1.0 / figures.last(&limit);
             figures.add("  time of one, to a RocksDB sync and a bare round trip", "ratio", 1.0 / measured.rate / least);
+            let (commit, body) = ("bare axum handler that syncs RocksDB, 1 client", Arc::clone(&single));
+            let post = move |n: usize| http::post(&format!("/v1/streams/account-{n}/commits"), &body);
+            figures.add(commit, "requests/s", http::load(bare.address(), 1, SPAN, post).await.rate);
+            figures.add("  time of an append, to that", "ratio", figures.last(commit) / measured.rate);
         }
         if let Some(umadb) = &umadb {
             figures.add(&format!("  UmaDB, {clients} clients"), "appends/s", umadb.measure("single", clients, SPAN));
@@ -100,6 +105,25 @@ async fn appends(figures: &mut Figures) {
     figures.add("  99 % within (2000)", "ms", measured.p99);
 }
 
+/// Appends of an event with a tag of its own, on the condition that there is none with it: in all of history, or since the head that
+/// the log had when so many of these appends had not been answered.
+fn tagged(condition: Option<Option<u64>>) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
+    let asked = Arc::new(AtomicU64::new(0));
+    move |_| {
+        let (tag, asked) = (uuid::Uuid::new_v4(), asked.fetch_add(1, Ordering::Relaxed));
+        let after = condition
+            .flatten()
+            .map_or_else(String::new, |head| format!(r#","after":{}"#, head + asked.saturating_sub(64)));
+        let condition = condition.map_or_else(String::new, |_| {
+            format!(r#""condition":{{"none_of":[{{"types":["Deposited"],"tags":["{tag}"]}}]{after}}},"#)
+        });
+        let body = format!(
+            r#"{{{condition}"appends":[{{"stream":"account-{tag}","events":[{{"type":"Deposited","tags":["{tag}"],"data":{DATA}}}]}}]}}"#
+        );
+        http::post("/v1/transactions", &body)
+    }
+}
+
 async fn reads(figures: &mut Figures) {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
@@ -120,25 +144,17 @@ async fn reads(figures: &mut Figures) {
         let measured = http::load(host.address(), 8, SPAN / 2, |_| http::get(path)).await;
         figures.add(what, "pages/s", measured.rate);
     }
-    let tagged = |condition: bool| {
-        move |_: usize| {
-            let tag = uuid::Uuid::new_v4();
-            let condition = if condition {
-                format!(r#""condition":{{"none_of":[{{"types":["Deposited"],"tags":["{tag}"]}}]}},"#)
-            } else {
-                String::new()
-            };
-            let body = format!(
-                r#"{{{condition}"appends":[{{"stream":"account-{tag}","events":[{{"type":"Deposited","tags":["{tag}"],"data":{DATA}}}]}}]}}"#
-            );
-            http::post("/v1/transactions", &body)
-        }
-    };
-    let plain = http::load(host.address(), 64, SPAN, tagged(false)).await.rate;
+    let plain = http::load(host.address(), 64, SPAN, tagged(None)).await.rate;
     figures.add("appends with a tag, 64 clients, on a million events", "appends/s", plain);
-    let conditional = http::load(host.address(), 64, SPAN, tagged(true)).await.rate;
-    figures.add("  on condition, 64 clients", "appends/s", conditional);
-    figures.add("  plain to conditional", "ratio", plain / conditional);
+    // Nothing such in all of history; or nothing such since what was there a moment ago, as by someone who has just read it.
+    let whole = http::load(host.address(), 64, SPAN, tagged(Some(None))).await.rate;
+    let head =
+        host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
+    let since = http::load(host.address(), 64, SPAN, tagged(Some(Some(head)))).await.rate;
+    for (what, rate) in [("on all of history", whole), ("since what was read", since)] {
+        figures.add(&format!("  on condition, {what}"), "appends/s", rate);
+        figures.add(&format!("  plain to it ({what})"), "ratio", plain / rate);
+    }
     if let Some(umadb) = peers::Umadb::start() {
         umadb.measure("batch", 16, SPAN);
         figures.add("  UmaDB, on condition, 64 clients", "appends/s", umadb.measure("conditional", 64, SPAN));

@@ -1,6 +1,6 @@
 /* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files fail for
-   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync", or "short" (half of what is to be
-   written is, and then nothing more). */
+   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync", "late" (one sync takes a while, and
+   then fails; later ones succeed), or "short" (half of what is to be written is, and then nothing more). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,14 +47,22 @@ ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
   return real(fd, bytes, count, at);
 }
 
+static int sync_fails(int fd) {
+  static int was_late;
+  if (told("sync", fd)) return 1;
+  if (!told("late", fd) || __atomic_exchange_n(&was_late, 1, __ATOMIC_SEQ_CST)) return 0;
+  usleep(100 * 1000);
+  return 1;
+}
+
 int fsync(int fd) {
   static int (*real)(int);
   if (!real) real = dlsym(RTLD_NEXT, "fsync");
-  return told("sync", fd) ? fail() : real(fd);
+  return sync_fails(fd) ? fail() : real(fd);
 }
 
 int fdatasync(int fd) {
   static int (*real)(int);
   if (!real) real = dlsym(RTLD_NEXT, "fdatasync");
-  return told("sync", fd) ? fail() : real(fd);
+  return sync_fails(fd) ? fail() : real(fd);
 }

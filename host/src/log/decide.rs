@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use indexmap::IndexMap;
 use uuid::Uuid;
 
 use super::claims::{Claim, ClaimKey, Claims};
@@ -196,7 +197,7 @@ pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, 
     }
     if fresh == 0
         && rejection == Rejection::default()
-        && let Some(appended) = as_the_first_time(request, &known)
+        && let Some(appended) = as_the_first_time(&known)
     {
         return Ok(Decision::Duplicate(appended));
     }
@@ -216,17 +217,19 @@ fn events(request: &AppendRequest) -> impl Iterator<Item = (&StreamAppend, &NewE
 }
 
 /// The answer to a request all of whose events are there already, if they stand there as one request.
-fn as_the_first_time(request: &AppendRequest, known: &[(StreamName, Revision, Position, Uuid)]) -> Option<Appended> {
+fn as_the_first_time(known: &[(StreamName, Revision, Position, Uuid)]) -> Option<Appended> {
     let (first, last) = (known.first()?.2, known.last()?.2);
     let together = known.iter().zip(first.0..).all(|(event, position)| event.2.0 == position);
-    let mut streams: Vec<(StreamName, Revision)> = Vec::new();
-    for append in request.appends.iter().filter(|append| !append.events.is_empty()) {
-        let last = known.iter().rfind(|event| event.0 == append.stream);
-        if let Some(last) = last.filter(|last| streams.iter().all(|stream| stream.0 != last.0)) {
-            streams.push((last.0.clone(), last.1));
-        }
-    }
+    let streams = last_of_each(known.iter().map(|event| (event.0.clone(), event.1)).collect());
     together.then_some(Appended { first, last, streams, duplicate: true })
+}
+
+/// The last revision of each stream, in the order in which the streams come first.
+pub fn last_of_each(streams: Vec<(StreamName, Revision)>) -> Vec<(StreamName, Revision)> {
+    if streams.len() < 2 {
+        return streams;
+    }
+    streams.into_iter().collect::<IndexMap<_, _>>().into_iter().collect()
 }
 
 /// Releases first, then takes, each on top of those before it.

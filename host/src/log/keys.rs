@@ -60,6 +60,16 @@ pub fn posting(name: &str, position: u64) -> Vec<u8> {
     named(name, &position.to_be_bytes())
 }
 
+/// What all chunks of a name begin with, out of the key of one. The database builds its filters from it, so it stays as it is.
+pub fn posting_name(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<8>().map_or(key, |(name, _)| name)
+}
+
+/// Whether a key can be that of a chunk.
+pub fn is_posting(key: &[u8]) -> bool {
+    key.len() > 8
+}
+
 /// The first position of a chunk of postings, if it belongs to this name.
 pub fn posted_under(key: &[u8], name: &str) -> Option<u64> {
     number(key.strip_prefix(name.as_bytes())?.strip_prefix(b"\0")?)
@@ -104,6 +114,8 @@ mod tests {
         assert_eq!(event(Position(258)), [0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(stream("ab", Revision(1)), b"ab\0\0\0\0\0\0\0\0\x01");
         assert_eq!(event_type("T", 2), b"T\0\0\0\0\x02");
+        assert_eq!(posting("a:1", 258), b"a:1\0\0\0\0\0\0\0\x01\x02");
+        assert_eq!(posting_name(&posting("a:1", 258)), b"a:1\0");
     }
 
     #[test]

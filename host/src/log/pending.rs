@@ -5,15 +5,15 @@ use foldhash::fast::RandomState;
 use rocksdb::{DB, WriteBatch};
 use uuid::Uuid;
 
-use crate::event::{Direction, Micros, NewEvent, Position, Revision, StreamName, Tag};
+use crate::event::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
 use super::claims::{self, ClaimKey, Claims, Held};
-use super::decide::{AppendRequest, Appended, Condition, State};
+use super::decide::{AppendRequest, Appended, Condition, State, last_of_each};
 use super::error::Error;
 use super::postings::{self, Matches};
 use super::recent::Recent;
 use super::requests::Answered;
-use super::selection::{Filter, Item};
+use super::selection::Item;
 use super::{keys, reader, record};
 
 /// Names come from clients, who cannot know the seed of the hashes.
@@ -97,13 +97,10 @@ impl Pending {
             }
             let Some(revision) = last else { continue };
             self.heads.insert(append.stream.clone(), revision);
-            match streams.iter_mut().find(|(stream, _)| *stream == append.stream) {
-                Some(known) => known.1 = revision,
-                None => streams.push((append.stream, revision)),
-            }
+            streams.push((append.stream, revision));
         }
         let last = Position(self.next().0.saturating_sub(1));
-        let appended = Appended { first: start, last, streams, duplicate: false };
+        let appended = Appended { first: start, last, streams: last_of_each(streams), duplicate: false };
         if let Some(key) = request.key {
             let again = Appended { duplicate: true, ..appended.clone() };
             self.answered.insert(key.key, Answered { fingerprint: key.fingerprint, time, appended: again });
@@ -131,10 +128,11 @@ impl Pending {
 
     /// Tells the writer what it need not look up from now on.
     pub fn remember(self, recent: &mut Recent) {
+        let written = Progress(self.next().0);
         let last = |positions: Vec<u64>| positions.last().copied().unwrap_or_default();
-        self.heads.into_iter().for_each(|(stream, revision)| recent.heads.put(stream, revision));
-        self.by_type.into_iter().for_each(|(name, positions)| recent.types.put(name, last(positions)));
-        self.by_tag.into_iter().for_each(|(tag, positions)| recent.tags.put(tag, last(positions)));
+        self.heads.into_iter().for_each(|(stream, revision)| recent.heads.put(stream, revision, written));
+        self.by_type.into_iter().for_each(|(name, positions)| recent.types.put(name, last(positions), written));
+        self.by_tag.into_iter().for_each(|(tag, positions)| recent.tags.put(tag, last(positions), written));
     }
 
     /// All of it as one batch. `types` is brought up to date, too.
@@ -262,8 +260,7 @@ impl State for View<'_> {
         let pending = self.pending;
         let items = &condition.selection.items;
         if from < pending.first.0 && items.iter().any(|item| self.recent.may_match(item, from)) {
-            let filter = Filter::from(condition.selection.clone());
-            let found = Matches::new(self.db, &filter, Direction::Forwards)?.find(from)?;
+            let found = Matches::of(self.db, &condition.selection, Direction::Forwards).find(from)?;
             if let Some(found) = found.filter(|found| *found < pending.first.0) {
                 return Ok(Some(Position(found)));
             }

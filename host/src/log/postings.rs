@@ -4,12 +4,12 @@
 //! is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an entry for
 //! an event, and a search skips whole chunks.
 
-use rocksdb::{DB, DBRawIterator};
+use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::event::Direction;
 
 use super::error::Error;
-use super::selection::{Filter, Item, Streams};
+use super::selection::{Filter, Item, Selection, Streams};
 use super::streams::{self, StreamList};
 use super::{keys, reader};
 
@@ -34,7 +34,9 @@ pub fn decode(first: u64, value: &[u8]) -> Option<Vec<u64>> {
 
 /// One list, searched in one direction.
 struct List<'a> {
-    rows: DBRawIterator<'a>,
+    db: &'a DB,
+    /// None until it is searched: where a rarer list ends the search, it never is.
+    rows: Option<DBRawIterator<'a>>,
     family: &'static str,
     name: String,
     direction: Direction,
@@ -45,9 +47,8 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    fn new(db: &'a DB, family: &'static str, name: &str, direction: Direction) -> Result<Self, Error> {
-        let rows = db.raw_iterator_cf(reader::family(db, family)?);
-        Ok(Self { rows, family, name: name.to_owned(), direction, chunk: Vec::new(), known: None })
+    fn new(db: &'a DB, family: &'static str, name: &str, direction: Direction) -> Self {
+        Self { db, rows: None, family, name: name.to_owned(), direction, chunk: Vec::new(), known: None }
     }
 
     fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
@@ -71,17 +72,15 @@ impl<'a> List<'a> {
     fn from(&mut self, at: u64) -> Result<Option<u64>, Error> {
         if !self.covers(at) {
             // Mostly the next chunk has it.
-            if !self.chunk.is_empty() && self.rows.valid() && self.chunk.last().is_some_and(|last| *last < at) {
-                self.rows.next();
-                self.load()?;
+            if self.chunk.last().is_some_and(|last| *last < at) {
+                self.load(|rows, _| rows.next())?;
             }
-            if !self.covers(at) {
-                self.rows.seek_for_prev(keys::posting(&self.name, at));
-                self.load()?;
-                if self.chunk.last().is_none_or(|last| *last < at) {
-                    self.rows.seek(keys::posting(&self.name, at));
-                    self.load()?;
-                }
+            // A chunk that begins before has it, if there is one that does.
+            if !self.covers(at) && at > 0 {
+                self.load(|rows, name| rows.seek_for_prev(keys::posting(name, at)))?;
+            }
+            if self.chunk.last().is_none_or(|last| *last < at) {
+                self.load(|rows, name| rows.seek(keys::posting(name, at)))?;
             }
         }
         Ok(self.chunk.get(self.chunk.partition_point(|position| *position < at)).copied())
@@ -89,8 +88,7 @@ impl<'a> List<'a> {
 
     fn upto(&mut self, at: u64) -> Result<Option<u64>, Error> {
         if !self.covers(at) {
-            self.rows.seek_for_prev(keys::posting(&self.name, at));
-            self.load()?;
+            self.load(|rows, name| rows.seek_for_prev(keys::posting(name, at)))?;
         }
         let before = self.chunk.partition_point(|position| *position <= at);
         Ok(before.checked_sub(1).and_then(|last| self.chunk.get(last)).copied())
@@ -100,10 +98,20 @@ impl<'a> List<'a> {
         self.chunk.first().is_some_and(|first| *first <= at) && self.chunk.last().is_some_and(|last| at <= *last)
     }
 
-    /// Takes up the chunk that `rows` stands on, or none if it belongs to another list.
-    fn load(&mut self) -> Result<(), Error> {
+    /// Takes up the chunk that `rows` is moved to, or none if it belongs to another list.
+    fn load(&mut self, to: impl FnOnce(&mut DBRawIterator<'a>, &str)) -> Result<(), Error> {
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            none => {
+                let mut options = ReadOptions::default();
+                // It never leaves its name, so a filter may say that there is none such.
+                options.set_prefix_same_as_start(true);
+                none.insert(self.db.raw_iterator_cf_opt(reader::family(self.db, self.family)?, options))
+            }
+        };
+        to(rows, &self.name);
         self.chunk.clear();
-        let Some((key, value)) = self.rows.item() else { return Ok(self.rows.status()?) };
+        let Some((key, value)) = rows.item() else { return Ok(rows.status()?) };
         if let Some(first) = keys::posted_under(key, &self.name) {
             self.chunk = decode(first, value).ok_or_else(|| reader::bad_key(self.family, key))?;
         }
@@ -130,11 +138,13 @@ impl<'a> Matches<'a> {
         // The streams first: they are rarer.
         let mut all = Vec::new();
         all.extend(stream_node(db, &filter.streams, direction)?);
-        if let Some(selection) = &filter.selection {
-            let items = selection.items.iter().map(|item| node(db, item, direction));
-            all.push(Node::Any(items.collect::<Result<_, _>>()?));
-        }
+        all.extend(filter.selection.iter().map(|selection| selected(db, selection, direction)));
         Ok(Self { direction, node: if all.is_empty() { Node::Every } else { Node::All(all) } })
+    }
+
+    /// Of all streams.
+    pub fn of(db: &'a DB, selection: &Selection, direction: Direction) -> Self {
+        Self { direction, node: selected(db, selection, direction) }
     }
 
     /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it may be one of
@@ -155,21 +165,24 @@ fn stream_node<'a>(db: &'a DB, streams: &Streams, direction: Direction) -> Resul
                 return Ok(Some(Node::Any(few.into_iter().map(one).collect::<Result<_, _>>()?)));
             }
             let Some(categories) = streams::few_categories(db, prefix)? else { return Ok(None) };
-            let list = |name: String| Ok(Node::List(Box::new(List::new(db, keys::BY_CATEGORY, &name, direction)?)));
-            Ok(Some(Node::Any(categories.into_iter().map(list).collect::<Result<_, Error>>()?)))
+            let list = |name: String| Node::List(Box::new(List::new(db, keys::BY_CATEGORY, &name, direction)));
+            Ok(Some(Node::Any(categories.into_iter().map(list).collect())))
         }
     }
 }
 
-fn node<'a>(db: &'a DB, item: &Item, direction: Direction) -> Result<Node<'a>, Error> {
-    let list = |family, name: &str| Ok::<_, Error>(Node::List(Box::new(List::new(db, family, name, direction)?)));
-    let types = item.types.iter().map(|name| list(keys::BY_TYPE, name)).collect::<Result<Vec<_>, _>>()?;
-    // The tags first: they are rarer.
-    let mut all = item.tags.iter().map(|tag| list(keys::BY_TAG, tag.as_str())).collect::<Result<Vec<_>, _>>()?;
-    if !types.is_empty() {
-        all.push(Node::Any(types));
-    }
-    Ok(if all.is_empty() { Node::Every } else { Node::All(all) })
+fn selected<'a>(db: &'a DB, selection: &Selection, direction: Direction) -> Node<'a> {
+    let list = |family, name: &str| Node::List(Box::new(List::new(db, family, name, direction)));
+    let item = |item: &Item| {
+        let types: Vec<_> = item.types.iter().map(|name| list(keys::BY_TYPE, name)).collect();
+        // The tags first: they are rarer.
+        let mut all: Vec<_> = item.tags.iter().map(|tag| list(keys::BY_TAG, tag.as_str())).collect();
+        if !types.is_empty() {
+            all.push(Node::Any(types));
+        }
+        if all.is_empty() { Node::Every } else { Node::All(all) }
+    };
+    Node::Any(selection.items.iter().map(item).collect())
 }
 
 impl Node<'_> {

@@ -117,6 +117,7 @@ impl<'a> Check<'a> {
         options.fill_cache(false);
         options.set_verify_checksums(true);
         options.set_readahead_size(2 << 20);
+        options.set_total_order_seek(true);
         let mut rows = self.db.raw_iterator_cf_opt(family(self.db, name)?, options);
         rows.seek_to_first();
         Ok(rows)

@@ -56,14 +56,14 @@ struct Writer {
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let mut writer =
-            Self { written: Progress(0), last_time: Micros(0), types: Types::default(), recent: Recent::default() };
+        let (mut written, mut last_time) = (Progress(0), Micros(0));
         if let Some(last) = db.iterator_cf(reader::family(db, keys::EVENTS)?, IteratorMode::End).next() {
             let (key, bytes) = last?;
             let position = Position(keys::number(&key).ok_or_else(|| reader::bad_key(keys::EVENTS, &key))?);
-            writer.last_time = reader::decode(position, &bytes)?.time;
-            writer.written = Progress::through(position);
+            last_time = reader::decode(position, &bytes)?.time;
+            written = Progress::through(position);
         }
+        let mut writer = Self { written, last_time, types: Types::default(), recent: Recent::from(written) };
         for count in reader::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
         }

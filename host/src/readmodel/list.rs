@@ -113,7 +113,7 @@ pub struct Explanation {
 }
 
 /// Where a page ended.
-enum Cursor {
+pub(super) enum Cursor {
     /// Behind this entry of an index, or of the rows.
     Entry { index: [u8; 4], within: Vec<u8> },
     /// Behind the row with these values.
@@ -130,11 +130,11 @@ impl ListQuery {
     }
 
     /// What has to be the same for a cursor to make sense, whatever the version of the projection.
-    fn fingerprint(&self) -> [u8; 8] {
+    pub(super) fn fingerprint(&self) -> [u8; 8] {
         digest(&format!("{:?} {:?} {:?}", self.table, self.filter, self.order))
     }
 
-    fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
+    pub(super) fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let damaged = || Error::InvalidCursor("it is damaged");
         let bytes = hex::decode(cursor).map_err(|_| damaged())?;
@@ -161,7 +161,7 @@ impl ListQuery {
         }
     }
 
-    fn write_cursor(&self, cursor: &Cursor) -> String {
+    pub(super) fn write_cursor(&self, cursor: &Cursor) -> String {
         let mut bytes = self.fingerprint().to_vec();
         match cursor {
             Cursor::Entry { index, within } => {
