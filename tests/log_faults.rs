@@ -8,6 +8,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kinora_tests::{Api, Host};
@@ -73,13 +75,18 @@ async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
     }
 }
 
-/// Appends without a pause until it is refused; the numbers of what was acknowledged.
-async fn append_until_refused(api: Api, from: u64) -> Vec<u64> {
+/// Appends without a pause until it is refused; the numbers of what was acknowledged. Once anybody has been refused, nobody may be
+/// told that an append is durable.
+async fn append_until_refused(api: Api, from: u64, refused: Arc<AtomicBool>) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for n in from.. {
         match append(&api, n).await.0 {
+            201 if refused.load(Ordering::SeqCst) => panic!("{n} was acknowledged after a sync had failed"),
             201 => acknowledged.push(n),
-            500 | 503 => break,
+            500 | 503 => {
+                refused.store(true, Ordering::SeqCst);
+                break;
+            }
             other => panic!("{other}"),
         }
     }
@@ -94,8 +101,9 @@ async fn what_was_written_beside_a_sync_that_fails_is_not_acknowledged() {
     let mut command = Host::command(&data);
     command.env("LD_PRELOAD", &library).env("KINORA_TEST_FAULT", &order).args(["--listen", "127.0.0.1:0"]);
     let host = Host::start_command(command);
-    let clients = (1..=16_u64).map(|client| tokio::spawn(append_until_refused(host.api(), client * 1_000_000)));
-    let clients: Vec<_> = clients.collect();
+    let refused = Arc::new(AtomicBool::new(false));
+    let client = |number: u64| append_until_refused(host.api(), number * 1_000_000, Arc::clone(&refused));
+    let clients: Vec<_> = (1..=16).map(|number| tokio::spawn(client(number))).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     // From here on one sync hangs and fails; the clients whose appends it does not cover have theirs written beside it.
     let before =

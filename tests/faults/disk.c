@@ -51,7 +51,7 @@ static int sync_fails(int fd) {
   static int was_late;
   if (told("sync", fd)) return 1;
   if (!told("late", fd) || __atomic_exchange_n(&was_late, 1, __ATOMIC_SEQ_CST)) return 0;
-  usleep(100 * 1000);
+  usleep(300 * 1000);
   return 1;
 }
 
