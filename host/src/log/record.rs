@@ -10,12 +10,17 @@ use crate::event::{Micros, NewEvent, Position, Revision, StreamName};
 const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 
+/// The body before the id, whose 16 bytes stand between the two as they are.
 #[derive(Serialize, Deserialize)]
-struct Body<'a> {
+struct Head<'a> {
     stream: &'a str,
     revision: u64,
     time: u64,
-    id: [u8; 16],
+}
+
+/// The body after the id.
+#[derive(Serialize, Deserialize)]
+struct Tail<'a> {
     kind: &'a str,
     schema: u32,
     data: &'a str,
@@ -122,11 +127,8 @@ pub fn encode(
     event: &NewEvent,
     claims: &str,
 ) -> Result<Vec<u8>, postcard::Error> {
-    let body = Body {
-        stream,
-        revision: revision.0,
-        time: time.0,
-        id: event.id.into_bytes(),
+    let head = Head { stream, revision: revision.0, time: time.0 };
+    let tail = Tail {
         kind: &event.kind.name,
         schema: event.kind.schema,
         data: event.data.get(),
@@ -136,7 +138,9 @@ pub fn encode(
     };
     let mut bytes = Vec::with_capacity(event.data.get().len() + 160);
     bytes.push(VERSION);
-    let mut bytes = postcard::to_extend(&body, bytes)?;
+    let mut bytes = postcard::to_extend(&head, bytes)?;
+    bytes.extend_from_slice(event.id.as_bytes());
+    let mut bytes = postcard::to_extend(&tail, bytes)?;
     bytes.extend_from_slice(&checksum(position, &bytes));
     Ok(bytes)
 }
@@ -157,18 +161,20 @@ pub fn decode(position: Position, bytes: &[u8]) -> Result<RecordRef<'_>, Damage>
     if checksum(position, signed) != *sum {
         return Err(Damage::Checksum);
     }
-    let body: Body<'_> = postcard::from_bytes(body).map_err(Damage::Body)?;
+    let (head, rest) = postcard::take_from_bytes::<Head<'_>>(body).map_err(Damage::Body)?;
+    let (id, rest) = rest.split_first_chunk().ok_or(Damage::Short)?;
+    let tail: Tail<'_> = postcard::from_bytes(rest).map_err(Damage::Body)?;
     Ok(RecordRef {
-        stream: body.stream,
-        revision: Revision(body.revision),
-        time: Micros(body.time),
-        id: Uuid::from_bytes(body.id),
-        kind: body.kind,
-        schema: body.schema,
-        data: body.data,
-        metadata: body.metadata,
-        tags: body.tags,
-        claims: body.claims,
+        stream: head.stream,
+        revision: Revision(head.revision),
+        time: Micros(head.time),
+        id: Uuid::from_bytes(*id),
+        kind: tail.kind,
+        schema: tail.schema,
+        data: tail.data,
+        metadata: tail.metadata,
+        tags: tail.tags,
+        claims: tail.claims,
     })
 }
 

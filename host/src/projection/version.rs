@@ -32,9 +32,8 @@ use super::status::Fault;
 use super::turns::Turns;
 use super::upcasting::Chain;
 
-/// How many instances replay one version: on a single core it shows, too, whether a projector's declaration is true, and
-/// each has memory of its own.
-const INSTANCES: std::ops::RangeInclusive<usize> = 2..=4;
+/// How many instances replay one version: each has memory of its own.
+const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
 
 /// What a version is made of, once its modules are compiled.
 #[derive(Clone)]

@@ -236,27 +236,30 @@ impl Modules {
     /// Loads a module from its folder, or starts to compile it again.
     fn restore(self: &Arc<Self>, digest: Digest) -> Result<(), Error> {
         let dir = self.folder(digest);
-        let source = match std::fs::read(dir.join("source.wasm")) {
-            Ok(source) if Digest::of(&source) == digest => source,
-            _ => {
-                tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
-                return std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause));
-            }
-        };
-        let bytes = source.len() as u64;
-        match self.load(digest, &dir) {
-            Ok((kind, compile_ms, module)) => {
+        let path = dir.join("source.wasm");
+        let source = std::fs::metadata(&path).map_err(|cause| store_error(&path, cause));
+        match source.and_then(|source| Ok((source.len(), self.load(digest, &dir)?))) {
+            Ok((bytes, (kind, compile_ms, module))) => {
                 self.set(Status { digest, kind, bytes, state: ModuleState::Ready { compile_ms, module } });
             }
             Err(why) => {
+                let source = match std::fs::read(&path) {
+                    Ok(source) if Digest::of(&source) == digest => source,
+                    _ => {
+                        tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
+                        return std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause));
+                    }
+                };
                 tracing::info!(%digest, %why, "compiling the module again");
                 let (component, kind) = componentize(&source, &self.limits)?;
-                self.start(digest, kind, bytes, component);
+                self.start(digest, kind, source.len() as u64, component);
             }
         }
         Ok(())
     }
 
+    /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only once that was
+    /// there: so the source itself, which is as large, is not read.
     fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Arc<Module>), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
         let record: Record = serde_json::from_slice(&read("module.json")?)

@@ -70,10 +70,15 @@ pub struct Change {
 }
 
 impl Change {
-    pub fn of<'a>(record: &RecordRef<'a>) -> (&'a str, Self) {
+    /// `None`: an event of another type, such as those of the host.
+    pub fn of<'a>(record: &RecordRef<'a>) -> Option<(&'a str, Self)> {
+        let is_deposit = match record.kind {
+            "Deposited" => true,
+            "Withdrawn" => false,
+            _ => return None,
+        };
         let movement: Movement<'a> = serde_json::from_str(record.data).expect("a movement");
-        let is_deposit = record.kind == "Deposited";
-        (movement.account, Self { is_deposit, cents: movement.cents, day: movement.day })
+        Some((movement.account, Self { is_deposit, cents: movement.cents, day: movement.day }))
     }
 
     pub fn apply(self, account: &mut Account) {
@@ -170,8 +175,9 @@ fn fold_ledger(log: &Log, storage: &Storage, dir: &Path) {
         shrink(cache);
     };
     log.scan(Position(0), log.progress(), |position, record| {
-        let (name, applied) = Change::of(&record);
-        if change(&mut cache, name, applied) {
+        if let Some((name, applied)) = Change::of(&record)
+            && change(&mut cache, name, applied)
+        {
             unread.push(name.into());
             if unread.len() == READ_ROWS {
                 read(&mut cache, &mut unread);
@@ -248,6 +254,10 @@ fn fold_flights(log: &Log, storage: &Storage, dir: &Path) {
 pub fn each_flight(log: &Log, mut visit: impl FnMut(&Input<'_>)) {
     let upcaster = Upcasting::new::<Departures>();
     log.scan(Position(0), log.progress(), |position, record| {
+        // The host's own events are in the log, too.
+        if record.kind.starts_with('$') {
+            return ControlFlow::Continue(());
+        }
         let input = Input {
             position: position.0,
             revision: record.revision.0,

@@ -87,8 +87,9 @@ fn fold_ledger(log: &Log, database: &Connection) {
         shrink(cache);
     };
     log.scan(Position(0), log.progress(), |position, record| {
-        let (name, applied) = Change::of(&record);
-        if change(&mut cache, name, applied) {
+        if let Some((name, applied)) = Change::of(&record)
+            && change(&mut cache, name, applied)
+        {
             unread.push(name.into());
         }
         if (position.0 + 1).is_multiple_of(COMMIT_EVENTS) {
