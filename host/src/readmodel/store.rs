@@ -54,7 +54,7 @@ impl Store {
         let failed = |cause| Error::Open { dir: dir.to_owned(), cause };
         let options = storage.row_options();
         let default = ColumnFamilyDescriptor::new("default", options.clone());
-        let db = DB::open_cf_descriptors(&storage.database_options(dir), dir, [default]).map_err(failed)?;
+        let db = DB::open_cf_descriptors(&storage.row_database_options(dir), dir, [default]).map_err(failed)?;
         let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
         match db.get(keys::FORMAT)? {
             None => {

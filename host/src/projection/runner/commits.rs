@@ -38,7 +38,7 @@ impl Runner {
             || waited >= time
             || self.applied.0 - self.committed.0 >= events
             || self.memory() >= self.parts.memory_bytes
-            || pending >= self.parts.commit_bytes / 2
+            || pending >= self.parts.commit_bytes / 4
     }
 
     /// A commit whose failure ends the runner: there is nothing pending that an event could be blamed for.
