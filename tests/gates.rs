@@ -287,6 +287,17 @@ async fn standby_versions_are_kept_as_the_projection_says_and_others_are_aborted
     let aborted = api.post(&format!("projections/counts/versions/{part}/abort"), json!({})).await;
     assert_eq!(aborted.body["versions"][4]["state"], "aborted", "{aborted:?}");
     assert!(!dir.path().join(format!("read-models/counts/{part}.1")).exists());
+    // The same by time: from the moment of an event on, and from just behind it.
+    let last = count(&api, "a", &[10]).await;
+    let time =
+        api.get(&format!("events?from={last}&limit=1")).await.body["events"][0]["time"].as_str().unwrap().to_owned();
+    for (time, left) in [(time.clone(), 10), (time.replace('Z', "9Z"), 0)] {
+        let part = deploy(&api, json!({"module": tally, "start": {"time": time}})).await;
+        api.until_caught_up("counts", part).await;
+        let row = api.get(&format!("read-models/counts/counts/a?version={part}")).await;
+        assert_eq!(row.body["n"].as_u64().unwrap_or_default(), left, "from {time}: {row:?}");
+        assert_eq!(api.post(&format!("projections/counts/versions/{part}/abort"), json!({})).await.status, 200);
+    }
     let beyond = api.post("projections/counts/versions", json!({"module": tally, "start": {"position": 9_999}})).await;
     assert_eq!((beyond.status, beyond.body["title"].as_str()), (400, Some("start beyond end")));
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -20,6 +21,14 @@ pub struct Revision(pub u64);
 /// Microseconds since the Unix epoch, by the clock of the host that appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub u64);
+
+impl Micros {
+    /// The first one that is not before a time: what lies within a microsecond has passed its beginning. `None` before 1970.
+    pub fn not_before(time: Timestamp) -> Option<Self> {
+        let begun = u64::from(time.subsec_nanosecond() % 1000 != 0);
+        Some(Self(u64::try_from(time.as_microsecond()).ok()? + begun))
+    }
+}
 
 /// How many events, from the first on, have been applied or made durable: the position of the next one.
 ///
@@ -208,6 +217,14 @@ pub enum Direction {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_within_a_microsecond_is_after_what_happened_in_it() {
+        let micros = |text: &str| Micros::not_before(text.parse().unwrap());
+        assert_eq!(micros("1970-01-01T00:00:01.000002Z"), Some(Micros(1_000_002)));
+        assert_eq!(micros("1970-01-01T00:00:01.000002001Z"), Some(Micros(1_000_003)));
+        assert_eq!(micros("1969-12-31T00:00:00Z"), None);
+    }
 
     #[test]
     fn names_that_cannot_stand_in_a_key_or_a_url_are_refused_with_the_reason() {

@@ -55,7 +55,7 @@ pub use limits::Limits;
 pub use preflight::{Gap, Preflight};
 pub use promotion::Promotion;
 pub use proof::Proof;
-pub use query::{Answer, QueryLimits};
+pub use query::{Answer, QueryLimits, QueryTurn};
 pub use reproduction::{Bundle, Rerun, rerun};
 pub use rollout::Projections;
 pub use status::{Fault, ProjectionStatus, State, VersionStatus};

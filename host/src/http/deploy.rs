@@ -56,8 +56,8 @@ impl TryFrom<StartIn> for Start {
             StartIn::Beginning => Self::Beginning,
             StartIn::Position(position) => Self::Position(Position(position)),
             StartIn::Time(time) => {
-                let micros = u64::try_from(time.as_microsecond());
-                Self::Time(Micros(micros.map_err(|_| invalid(format!("there was no log at {time}")))?))
+                let micros = Micros::not_before(time);
+                Self::Time(micros.ok_or_else(|| invalid(format!("there was no log at {time}")))?)
             }
         })
     }

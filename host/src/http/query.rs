@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,6 +27,9 @@ use super::problem::Problem;
 use super::session::{self, Asked, SESSION};
 
 pub use list::list;
+
+const VERSION: HeaderName = HeaderName::from_static("kinora-version");
+const POSITION: HeaderName = HeaderName::from_static("kinora-position");
 
 /// How long a query waits for `min_position`, unless the client says otherwise, and at most.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,7 +129,7 @@ impl Common {
 /// Says that an answer is of the past.
 fn as_of(past: Option<Progress>, mut response: Response) -> Response {
     if let Some(position) = past.and_then(Progress::last) {
-        response.headers_mut().insert("kinora-position", HeaderValue::from(position.0));
+        response.headers_mut().insert(POSITION, HeaderValue::from(position.0));
     }
     response
 }
@@ -145,13 +148,14 @@ fn invalid(detail: String) -> Problem {
 /// Says where an answer comes from.
 fn from(answer: &Answer, mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert("kinora-version", HeaderValue::from(answer.version.number));
+    headers.reserve(5);
+    headers.insert(VERSION, HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
-        headers.insert("kinora-position", HeaderValue::from(position.0));
+        headers.insert(POSITION, HeaderValue::from(position.0));
         headers.insert(SESSION, session::token(position.0));
     }
     if let Some(fault) = &answer.stale {
-        headers.insert("kinora-state", HeaderValue::from_static("faulted"));
+        headers.insert(HeaderName::from_static("kinora-state"), HeaderValue::from_static("faulted"));
         headers.insert(header::WARNING, stale_warning(fault));
     }
     if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {

@@ -85,7 +85,7 @@ impl Parameters {
         if self.from_time.is_some() && (self.from.is_some() || self.after.is_some()) {
             return Err(invalid("from_time does not go together with from or after".into()));
         }
-        Ok(self.from_time.map(|time| Micros(u64::try_from(time.as_microsecond()).unwrap_or(0))))
+        Ok(self.from_time.map(|time| Micros::not_before(time).unwrap_or(Micros(0))))
     }
 
     /// The parameters of a link to the page that begins at `from`.

@@ -6,12 +6,12 @@ use std::convert::Infallible;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
 
 use super::problem::Problem;
 
-pub const SESSION: &str = "kinora-session";
+pub const SESSION: HeaderName = HeaderName::from_static("kinora-session");
 
 /// What a token begins with, so that another kind can be told apart one day.
 const POSITION: &str = "p";

@@ -54,8 +54,8 @@ pub enum Error {
     QueryFailed(String),
     #[error("the query was stopped: {0}")]
     QueryStopped(Failure),
-    #[error("too many queries are running ({limit})")]
-    TooManyQueries { limit: usize },
+    #[error("too many queries are running already, and {limit} = {waiting} wait")]
+    TooManyQueries { limit: &'static str, waiting: usize },
     #[error("position {wanted} was not reached in time; the answer would be from position {}", reached.map_or("none".into(), |position| position.to_string()))]
     NotThereYet { wanted: u64, reached: Option<u64> },
     #[error("position {wanted} has been passed: the rows stand for all events up to {}", reached.last().map_or("none".into(), |position| position.to_string()))]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::event::Position;
 use crate::readmodel::Snapshot;
@@ -22,33 +22,76 @@ const NAMED_AT_ONCE: usize = 4;
 /// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
 const NAMED_WAITING: usize = 64;
 
+/// Scans, counts and statistics that run at once; each has up to a core, for seconds at worst.
+const SCANS_AT_ONCE: usize = 2;
+
+/// Scans, counts and statistics that wait for their turn.
+const SCANS_WAITING: usize = 64;
+
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryLimits {
     pub named_at_once: usize,
     pub named_waiting: usize,
+    pub scans_at_once: usize,
+    pub scans_waiting: usize,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { named_at_once: NAMED_AT_ONCE, named_waiting: NAMED_WAITING }
+        Self {
+            named_at_once: NAMED_AT_ONCE,
+            named_waiting: NAMED_WAITING,
+            scans_at_once: SCANS_AT_ONCE,
+            scans_waiting: SCANS_WAITING,
+        }
     }
 }
 
+/// The lines in which expensive queries wait.
 pub struct Queries {
-    limits: QueryLimits,
-    admitted: Arc<Semaphore>,
-    running: Arc<Semaphore>,
+    named: Line,
+    scans: Line,
 }
 
 impl Queries {
     pub fn new(limits: QueryLimits) -> Self {
-        let QueryLimits { named_at_once, named_waiting } = limits;
+        let QueryLimits { named_at_once, named_waiting, scans_at_once, scans_waiting } = limits;
         Self {
-            limits,
-            admitted: Arc::new(Semaphore::new(named_at_once.saturating_add(named_waiting))),
-            running: Arc::new(Semaphore::new(named_at_once)),
+            named: Line::new(named_at_once, named_waiting, "queries.named_waiting"),
+            scans: Line::new(scans_at_once, scans_waiting, "queries.scans_waiting"),
         }
+    }
+}
+
+/// So many at once, so many that wait, and no more.
+struct Line {
+    /// The name and the value of the limit that those who find no place are told.
+    limit: (&'static str, usize),
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+/// A turn, until it is dropped: when the work is done, not when the client goes away.
+pub struct QueryTurn {
+    _running: OwnedSemaphorePermit,
+}
+
+impl Line {
+    fn new(at_once: usize, waiting: usize, limit: &'static str) -> Self {
+        Self {
+            limit: (limit, waiting),
+            admitted: Arc::new(Semaphore::new(at_once.saturating_add(waiting))),
+            running: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
+    async fn turn(&self) -> Result<QueryTurn, Error> {
+        let (limit, waiting) = self.limit;
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
+        let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit, waiting })?;
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        Ok(QueryTurn { _running: running.map_err(|cause| Error::Thread(cause.to_string()))? })
     }
 }
 
@@ -120,6 +163,11 @@ impl Projections {
         state.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
     }
 
+    /// A turn for a query that goes through more rows than a page has.
+    pub async fn scan_turn(&self) -> Result<QueryTurn, Error> {
+        self.queries.scans.turn().await
+    }
+
     /// Lets the projector answer one of its named queries: JSON text.
     pub async fn named(&self, answer: &Answer, query: &str, arguments: String) -> Result<String, Error> {
         let module = answer.version.projector();
@@ -134,14 +182,9 @@ impl Projections {
         }
         let schemas = answer.version.schemas();
         schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
-        let limit = self.queries.limits.named_waiting;
-        let admitted = Arc::clone(&self.queries.admitted).try_acquire_owned();
-        let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit })?;
-        let turn = Arc::clone(&self.queries.running).acquire_owned().await;
-        let turn = turn.map_err(|cause| Error::Thread(cause.to_string()))?;
+        let turn = self.queries.named.turn().await?;
         let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
-            // Given back when the guest is done, not when the client goes away.
             let _turn = turn;
             let Module::Projector { pre, .. } = &*module else { return Err(Error::Thread("not a projector".into())) };
             let mut projector = pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
@@ -158,5 +201,28 @@ impl Projections {
             Ok(answer)
         });
         asked.await.map_err(|cause| Error::Thread(cause.to_string()))?
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_run_so_many_wait_and_others_are_told_which_limit() {
+        let line = Arc::new(Line::new(1, 1, "queries.scans_waiting"));
+        let running = line.turn().await.unwrap();
+        let waiting = tokio::spawn({
+            let line = Arc::clone(&line);
+            async move { line.turn().await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        let refused = line.turn().await.err().unwrap().to_string();
+        assert_eq!(refused, "too many queries are running already, and queries.scans_waiting = 1 wait");
+        assert!(!waiting.is_finished());
+        drop(running);
+        waiting.await.unwrap().unwrap();
+        line.turn().await.unwrap();
     }
 }

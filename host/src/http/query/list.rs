@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
 use crate::log::Log;
-use crate::projection::Projections;
+use crate::projection::{Projections, QueryTurn};
 use crate::readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
 
 use super::follow::{self, Followed};
@@ -123,14 +123,17 @@ pub async fn list(
     }
     let snapshot = Arc::clone(&answer.snapshot);
     if let Some(query) = parameters.statistics() {
-        let body = blocking(move || Ok::<_, Error>(statistics::body(&query, snapshot.statistics(&query)?))).await?;
+        let turn = projections.scan_turn().await?;
+        let body = move || Ok::<_, Error>(statistics::body(&query, snapshot.statistics(&query)?));
+        let body = blocking(taking(turn, body)).await?;
         return Ok(from(&answer, Json(body).into_response()));
     }
     let continued = parameters.query.cursor.is_some();
     let Parameters { query, select, format, explain, count, .. } = parameters;
     let past = common.past(&log, &answer).await?;
     let plain = !explain && !count && past.is_none();
-    let from_memory = if plain { snapshot.list_from_memory(&query)? } else { None };
+    let goes_far = count || query.scan;
+    let from_memory = if plain && !goes_far { snapshot.list_from_memory(&query)? } else { None };
     let look = move || {
         if let Some(past) = past {
             return Ok(Found::Page(snapshot.list_at(&query, past)?, None));
@@ -149,6 +152,7 @@ pub async fn list(
     };
     let found = match from_memory {
         Some(page) => Found::Page(page, None),
+        None if goes_far => blocking(taking(projections.scan_turn().await?, look)).await?,
         None => blocking(look).await?,
     };
     let (page, total) = match found {
@@ -172,6 +176,14 @@ pub async fn list(
         headers.insert(header::LINK, link);
     }
     Ok(as_of(past, from(&answer, response)))
+}
+
+/// Work that ends a turn when it is done.
+fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
+        let _turn = turn;
+        work()
+    }
 }
 
 enum Found {
