@@ -74,6 +74,7 @@ struct Line {
 
 /// A turn, until it is dropped: when the work is done, not when the client goes away.
 pub struct QueryTurn {
+    _admitted: OwnedSemaphorePermit,
     _running: OwnedSemaphorePermit,
 }
 
@@ -89,9 +90,10 @@ impl Line {
     async fn turn(&self) -> Result<QueryTurn, Error> {
         let (limit, waiting) = self.limit;
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
-        let _admitted = admitted.map_err(|_| Error::TooManyQueries { limit, waiting })?;
+        let admitted = admitted.map_err(|_| Error::TooManyQueries { limit, waiting })?;
         let running = Arc::clone(&self.running).acquire_owned().await;
-        Ok(QueryTurn { _running: running.map_err(|cause| Error::Thread(cause.to_string()))? })
+        let running = running.map_err(|cause| Error::Thread(cause.to_string()))?;
+        Ok(QueryTurn { _admitted: admitted, _running: running })
     }
 }
 
