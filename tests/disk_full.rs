@@ -39,8 +39,8 @@ async fn a_full_disk_stops_appends_and_projections_until_there_is_space() {
         return;
     };
     let ballast = disk.path().join("ballast");
-    // What is left fills with the write-ahead log alone: tables would pack these events to nothing.
-    std::fs::write(&ballast, vec![1; 416 << 20]).unwrap();
+    // What is left fills with the write-ahead log alone, before it is cut: tables would pack these events to nothing.
+    std::fs::write(&ballast, vec![1; 384 << 20]).unwrap();
     let host = Host::start(&disk.path().join("data"));
     let api = host.api();
     let digest = api.upload(module("hostile")).await;
