@@ -16,6 +16,10 @@ use super::{Runner, Stop, ends};
 /// Events of one commit of a replay: hot rows are encoded and written once for all of them.
 const REPLAY_COMMIT_EVENTS: u64 = 500_000;
 
+/// Which part of the rows that a commit may have is reached when one is made. Another one may be on its way to the disk meanwhile, and
+/// what has been read ahead is still applied: together they keep a host within its memory.
+const COMMIT_SHARE: usize = 4;
+
 /// Longest time between two commits of a replay: what a crash costs, and how old a progress bar's checkpoint is.
 const REPLAY_COMMIT_TIME: Duration = Duration::from_secs(2);
 
@@ -38,7 +42,7 @@ impl Runner {
             || waited >= time
             || self.applied.0 - self.committed.0 >= events
             || self.memory() >= self.parts.memory_bytes
-            || pending >= self.parts.commit_bytes / 4
+            || pending >= self.parts.commit_bytes / COMMIT_SHARE
     }
 
     /// A commit whose failure ends the runner: there is nothing pending that an event could be blamed for.
