@@ -111,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_at_once_is_one_at_least() {
+        for name in ["queries.named_at_once", "queries.scans_at_once", "log.commit_events"] {
+            let error = with(&[&format!("{name}=0")]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("nonzero"), "{error}");
+            assert!(with(&[&format!("{name}=1")]).is_ok());
+        }
+    }
+
+    #[test]
     fn every_limit_is_documented_with_its_default() {
         let document = include_str!("../LIMITS.md");
         let limits = Limits::default();

@@ -47,7 +47,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::event::{Micros, Progress};
-use crate::storage::Storage;
+use crate::storage::{NoSpace, Storage};
 
 use writer::Appender;
 
@@ -182,7 +182,10 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
     reader::refuse_other_families(&options, dir)?;
     DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
         ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
-        _ => Error::Open { dir: dir.to_owned(), cause },
+        _ => match NoSpace::of_write(&cause) {
+            Some(_) => Error::OpenNoSpace { dir: dir.to_owned(), cause },
+            None => Error::Open { dir: dir.to_owned(), cause },
+        },
     })
 }
 

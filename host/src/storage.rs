@@ -37,20 +37,35 @@ const METADATA_BLOCK_BYTES: usize = 4096;
 /// trouble; one that stops before is not.
 pub const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The disk is as good as full.
+/// The disk is as good as full. Nothing was written.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error(
-    "no space left: {available} bytes are free on the disk of the data folder, and {RESERVED_BYTES} are kept in reserve"
-)]
-pub struct NoSpace {
-    pub available: u64,
+pub enum NoSpace {
+    #[error(
+        "no space left: {available} bytes are free on the disk of the data folder, and {RESERVED_BYTES} are kept in reserve"
+    )]
+    Reserved { available: u64 },
+    #[error(
+        "no space was left when the database moved data to tables; it looks every few seconds whether there is some again"
+    )]
+    Stopped,
+}
+
+impl NoSpace {
+    /// What a refused write means. A database that could not flush or compact for want of space refuses writes before it does
+    /// anything, until RocksDB has noticed that there is space again, which it does by itself. A write-ahead log that could not
+    /// be written is another matter: a part of the write may be there.
+    pub fn of_write(error: &rocksdb::Error) -> Option<Self> {
+        let text = error.to_string();
+        let stopped = error.kind() == rocksdb::ErrorKind::IOError && text.contains("No space left on device");
+        (stopped && text.contains(".sst") && !text.contains(".log")).then_some(Self::Stopped)
+    }
 }
 
 /// Says no before the disk does. Where the free space cannot be found out, the disk has the last word.
 pub fn ensure_space(dir: &Path) -> Result<(), NoSpace> {
     let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
     let available = disk.f_bavail.saturating_mul(disk.f_frsize);
-    if available < RESERVED_BYTES { Err(NoSpace { available }) } else { Ok(()) }
+    if available < RESERVED_BYTES { Err(NoSpace::Reserved { available }) } else { Ok(()) }
 }
 
 /// Bytes that are free on the disk of a folder, beyond those that stay free; where that can be found out.

@@ -15,6 +15,8 @@ pub enum Error {
     Locked(PathBuf),
     #[error("the log at {} cannot be opened: {cause}; if it is damaged, restore it from a backup", dir.display())]
     Open { dir: PathBuf, cause: rocksdb::Error },
+    #[error("the log at {} cannot be opened: {cause}; free some space and start again: nothing acknowledged is lost", dir.display())]
+    OpenNoSpace { dir: PathBuf, cause: rocksdb::Error },
     #[error("the log at {} has format {found}, this program knows format {known}", dir.display())]
     Format { dir: PathBuf, found: String, known: u32 },
     #[error("the log is damaged at position {position}: {what}; restore it from a backup")]
@@ -23,6 +25,9 @@ pub enum Error {
     CorruptIndex { family: &'static str, what: String },
     #[error("the log cannot be read or written: {0}")]
     Storage(#[from] rocksdb::Error),
+    /// Nothing was written. The log goes on once there is space.
+    #[error(transparent)]
+    NoSpace(#[from] NoSpace),
     #[error("the log's thread cannot be started: {0}")]
     Thread(String),
     #[error("event {position} cannot be taken over: {why}")]

@@ -1,9 +1,14 @@
 //! What one append may bring, and what may wait.
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 
 use super::decide::AppendRequest;
 use super::error::AppendError;
+
+/// Enough to make a sync cheap, few enough to keep the others' wait short.
+const COMMIT_EVENTS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,8 +34,8 @@ pub struct Limits {
     pub queued_bytes: usize,
     /// Bytes of an idempotency key.
     pub key_bytes: usize,
-    /// Events of one group commit: enough to make a sync cheap, few enough to keep the others' wait short.
-    pub commit_events: usize,
+    /// Events of one group commit.
+    pub commit_events: NonZeroUsize,
 }
 
 impl Default for Limits {
@@ -46,7 +51,7 @@ impl Default for Limits {
             client_requests: 512,
             queued_bytes: 64 << 20,
             key_bytes: 256,
-            commit_events: 10_000,
+            commit_events: COMMIT_EVENTS,
         }
     }
 }

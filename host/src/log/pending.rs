@@ -136,7 +136,7 @@ impl Pending {
     }
 
     /// All of it as one batch. `types` is brought up to date, too.
-    pub fn write(&self, db: &DB, types: &mut Types) -> Result<WriteBatch, Error> {
+    pub fn write(&self, db: &DB, types: &Types) -> Result<(WriteBatch, Types), Error> {
         let mut batch = WriteBatch::default();
         self.write_events(db, &mut batch)?;
         self.write_postings(db, &mut batch)?;
@@ -151,13 +151,16 @@ impl Pending {
             counts.entry((&kind.name, kind.schema)).or_insert((0, Position(position))).0 += 1;
         }
         let family = reader::family(db, keys::TYPES)?;
+        let mut changed = Types::default();
         for ((name, schema), (count, position)) in counts {
-            let total = types.entry((name.to_owned(), schema)).or_insert((0, position));
-            total.0 += count;
-            let value = [total.0.to_be_bytes(), keys::event(total.1)].concat();
+            let kind = (name.to_owned(), schema);
+            let (before, first) = types.get(&kind).copied().unwrap_or((0, position));
+            let total = before + count;
+            let value = [total.to_be_bytes(), keys::event(first)].concat();
             batch.put_cf(family, keys::event_type(name, schema), value);
+            changed.insert(kind, (total, first));
         }
-        Ok(batch)
+        Ok((batch, changed))
     }
 
     fn write_events(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {

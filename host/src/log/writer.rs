@@ -21,7 +21,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use crate::event::{Micros, Position, Progress};
-use crate::storage::ensure_space;
+use crate::storage::{NoSpace, ensure_space};
 
 use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
@@ -229,7 +229,7 @@ impl Appender {
         if self.poisoned.load(Ordering::Acquire) {
             return self.queue.clear();
         }
-        let group = self.queue.take(self.limits.commit_events);
+        let group = self.queue.take(self.limits.commit_events.get());
         if group.is_empty() {
             return;
         }
@@ -265,12 +265,20 @@ impl Appender {
         }
         let mut failed = Ok(());
         if !pending.is_empty() {
-            if let Err(no_space) = ensure_space(self.db.path()) {
+            let written = match ensure_space(self.db.path()) {
+                Ok(()) => self.write(writer, pending, now),
+                Err(no_space) => Err(no_space.into()),
+            };
+            if let Err(error) = written {
+                let refused = match error {
+                    Error::NoSpace(no_space) => AppendError::NoSpace(no_space),
+                    error => {
+                        failed = Err(error.clone());
+                        AppendError::Failed(error)
+                    }
+                };
                 // What was decided on top of the others' events is void, too.
-                answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::NoSpace(no_space)));
-            } else if let Err(error) = self.write(writer, pending, now) {
-                answers.iter_mut().for_each(|(_, answer)| *answer = Err(AppendError::Failed(error.clone())));
-                failed = Err(error);
+                answers.iter_mut().for_each(|(_, answer)| *answer = Err(refused.clone()));
             }
         }
         let group = Group { written: writer.written, answers };
@@ -284,8 +292,11 @@ impl Appender {
 
     fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
         let written = Progress(pending.next().0);
-        let batch = pending.write(&self.db, &mut writer.types)?;
-        self.db.write(batch)?;
+        let (batch, types) = pending.write(&self.db, &writer.types)?;
+        self.db
+            .write(batch)
+            .map_err(|cause| NoSpace::of_write(&cause).map_or(Error::Storage(cause), Error::NoSpace))?;
+        writer.types.extend(types);
         pending.remember(&mut writer.recent);
         writer.last_time = time;
         writer.written = written;

@@ -1,5 +1,6 @@
 //! Queries: each is answered by one version, from one snapshot.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use super::status::{Fault, last};
 use super::version::Version;
 
 /// Named queries that run at once; each has an instance of its own, and up to a core.
-const NAMED_AT_ONCE: usize = 4;
+const NAMED_AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
 const NAMED_WAITING: usize = 64;
 
 /// Scans, counts and statistics that run at once; each has up to a core, for seconds at worst.
-const SCANS_AT_ONCE: usize = 2;
+const SCANS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Scans, counts and statistics that wait for their turn.
 const SCANS_WAITING: usize = 64;
@@ -31,9 +32,9 @@ const SCANS_WAITING: usize = 64;
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryLimits {
-    pub named_at_once: usize,
+    pub named_at_once: NonZeroUsize,
     pub named_waiting: usize,
-    pub scans_at_once: usize,
+    pub scans_at_once: NonZeroUsize,
     pub scans_waiting: usize,
 }
 
@@ -79,11 +80,11 @@ pub struct QueryTurn {
 }
 
 impl Line {
-    fn new(at_once: usize, waiting: usize, limit: &'static str) -> Self {
+    fn new(at_once: NonZeroUsize, waiting: usize, limit: &'static str) -> Self {
         Self {
             limit: (limit, waiting),
-            admitted: Arc::new(Semaphore::new(at_once.saturating_add(waiting))),
-            running: Arc::new(Semaphore::new(at_once)),
+            admitted: Arc::new(Semaphore::new(at_once.get().saturating_add(waiting))),
+            running: Arc::new(Semaphore::new(at_once.get())),
         }
     }
 
@@ -213,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_run_so_many_wait_and_others_are_told_which_limit() {
-        let line = Arc::new(Line::new(1, 1, "queries.scans_waiting"));
+        let line = Arc::new(Line::new(NonZeroUsize::MIN, 1, "queries.scans_waiting"));
         let running = line.turn().await.unwrap();
         let waiting = tokio::spawn({
             let line = Arc::clone(&line);

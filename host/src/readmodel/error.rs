@@ -22,7 +22,7 @@ pub enum Error {
     #[error("{0}; free some space, then resume the version")]
     NoSpace(#[from] NoSpace),
     #[error("the read model's storage failed: {0}")]
-    Storage(#[from] rocksdb::Error),
+    Storage(rocksdb::Error),
     #[error("a file of the read model cannot be replaced: {0}")]
     File(std::io::Error),
     #[error("there is no table {table:?}; the tables are {}", known.join(", "))]
@@ -62,6 +62,12 @@ pub enum Error {
     BeyondHistory { table: String, wanted: u64, oldest: u64 },
     #[error("the cursor is not one of this query: {0}")]
     InvalidCursor(&'static str),
+}
+
+impl From<rocksdb::Error> for Error {
+    fn from(cause: rocksdb::Error) -> Self {
+        NoSpace::of_write(&cause).map_or(Self::Storage(cause), Self::NoSpace)
+    }
 }
 
 impl Error {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 
 use crate::event::Progress;
-use crate::storage::{Storage, ensure_space};
+use crate::storage::{NoSpace, Storage, ensure_space};
 
 use super::changes::Changes;
 use super::error::Error;
@@ -51,7 +51,10 @@ pub struct Store {
 impl Store {
     /// Opens the read model in `dir`, or makes an empty one there.
     pub fn open(storage: &Storage, dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
-        let failed = |cause| Error::Open { dir: dir.to_owned(), cause };
+        let failed = |cause| match NoSpace::of_write(&cause) {
+            Some(no_space) => no_space.into(),
+            None => Error::Open { dir: dir.to_owned(), cause },
+        };
         let options = storage.row_options();
         let default = ColumnFamilyDescriptor::new("default", options.clone());
         let db = DB::open_cf_descriptors(&storage.row_database_options(dir), dir, [default]).map_err(failed)?;
