@@ -7,11 +7,15 @@ mod history;
 mod list;
 mod statistics;
 
+use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +34,12 @@ pub use list::list;
 
 const VERSION: HeaderName = HeaderName::from_static("kinora-version");
 const POSITION: HeaderName = HeaderName::from_static("kinora-position");
+
+/// Of an answer, with those that the server adds.
+const HEADERS: usize = 10;
+
+/// Version and position in digits, and what stands around them.
+const ENTITY_TAG_BYTES: usize = 40;
 
 /// How long a query waits for `min_position`, unless the client says otherwise, and at most.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -148,11 +158,11 @@ fn invalid(detail: String) -> Problem {
 /// Says where an answer comes from.
 fn from(answer: &Answer, mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.reserve(5);
     headers.insert(VERSION, HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
+        let token = session::token(position.0);
         headers.insert(POSITION, HeaderValue::from(position.0));
-        headers.insert(SESSION, session::token(position.0));
+        headers.insert(SESSION, token);
     }
     if let Some(fault) = &answer.stale {
         headers.insert(HeaderName::from_static("kinora-state"), HeaderValue::from_static("faulted"));
@@ -173,12 +183,31 @@ fn stale_warning(fault: &crate::projection::Fault) -> HeaderValue {
 
 /// The same version at the same position gives the same answer, so these two are what an answer is known by.
 fn entity_tag(answer: &Answer) -> String {
-    format!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0)
+    format(ENTITY_TAG_BYTES, format_args!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0))
+}
+
+/// A text that mostly has no more than so many bytes: it does not grow piece by piece, as with `format!`.
+fn format(bytes: usize, text: std::fmt::Arguments<'_>) -> String {
+    let mut out = String::with_capacity(bytes);
+    // A string takes everything.
+    let _ = out.write_fmt(text);
+    out
+}
+
+/// What a client has already. An extractor for all headers would copy them.
+pub struct Known(Option<HeaderValue>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Known {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+    }
 }
 
 /// The answer to a client that has it already.
-fn unchanged(answer: &Answer, headers: &HeaderMap) -> Option<Response> {
-    let known = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+fn unchanged(answer: &Answer, known: Option<&HeaderValue>) -> Option<Response> {
+    let known = known?.to_str().ok()?;
     let tag = entity_tag(answer);
     let plain = tag.trim_start_matches("W/");
     let same =
@@ -186,8 +215,17 @@ fn unchanged(answer: &Answer, headers: &HeaderMap) -> Option<Response> {
     same.then(|| from(answer, StatusCode::NOT_MODIFIED.into_response()))
 }
 
-fn json(text: impl Into<axum::body::Body>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
+/// With room for all headers that it may get.
+fn typed(kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn json(body: impl Into<Body>) -> Response {
+    typed("application/json", body)
 }
 
 #[derive(Serialize)]
@@ -228,7 +266,7 @@ pub async fn row(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
     Path((name, table, key)): Path<(String, String, String)>,
-    headers: HeaderMap,
+    Known(known): Known,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
@@ -237,7 +275,7 @@ pub async fn row(
         rest => only_common(rest).map(|()| None)?,
     };
     let answer = common.answer(&projections, &name).await?;
-    if let Some(unchanged) = unchanged(&answer, &headers) {
+    if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
         return Ok(unchanged);
     }
     if let Some(limit) = versions {
@@ -262,7 +300,7 @@ pub async fn row(
 pub async fn named(
     State(projections): State<Arc<Projections>>,
     Path((name, query)): Path<(String, String)>,
-    headers: HeaderMap,
+    Known(known): Known,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
@@ -290,7 +328,7 @@ pub async fn named(
             .hint(r#"such as ?arguments={"limit":10}, percent-encoded"#));
     }
     let answer = common.answer(&projections, &name).await?;
-    if let Some(unchanged) = unchanged(&answer, &headers) {
+    if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
         return Ok(unchanged);
     }
     let text = projections.named(&answer, &query, arguments).await?;

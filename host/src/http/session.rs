@@ -3,6 +3,7 @@
 //! whichever version that is by then: through promotions, rollbacks and restarts.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
@@ -15,6 +16,9 @@ pub const SESSION: HeaderName = HeaderName::from_static("kinora-session");
 
 /// What a token begins with, so that another kind can be told apart one day.
 const POSITION: &str = "p";
+
+/// Bytes of the longest token.
+const TOKEN_BYTES: usize = 21;
 
 /// What a query asks: its parameters, and the position that its session has seen.
 pub struct Asked {
@@ -33,7 +37,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// The token of a reader who has seen everything up to this position.
 pub fn token(position: u64) -> HeaderValue {
-    HeaderValue::try_from(format!("{POSITION}{position}")).unwrap_or(HeaderValue::from_static("p0"))
+    let mut token = String::with_capacity(TOKEN_BYTES);
+    // A string takes everything.
+    let _ = write!(token, "{POSITION}{position}");
+    HeaderValue::try_from(token).unwrap_or(HeaderValue::from_static("p0"))
 }
 
 fn position(token: &HeaderValue) -> Result<u64, Problem> {

@@ -20,7 +20,7 @@ pub use pattern::Pattern;
 pub const KEY: &str = "key";
 
 /// What rows have to be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
@@ -34,7 +34,7 @@ impl Default for Condition {
 }
 
 /// What one field has to be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Test {
     /// A path, such as `delay.mean`, `key`, or one through the elements of an array, such as `stops[].airport`: then one
     /// of them has to pass, and after a `not` none may.
@@ -43,7 +43,7 @@ pub struct Test {
     pub operator: Operator,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Operator {
     Equal(Value),
     Greater(Value),

@@ -1,6 +1,7 @@
 //! Lists of rows: a page of those that pass a filter, in an order.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use super::error::Error;
 use super::filter::{Condition, KEY};
@@ -45,7 +46,7 @@ pub struct ListQuery {
     pub scan: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
     /// The path of a field, or [`KEY`].
     pub field: String,
@@ -129,7 +130,7 @@ impl ListQuery {
 
     /// What has to be the same for a cursor to make sense, whatever the version of the projection.
     pub(super) fn fingerprint(&self) -> [u8; 4] {
-        checksum(&format!("{:?} {:?} {:?}", self.table, self.filter, self.order))
+        checksum(&(&self.table, &self.filter, &self.order))
     }
 
     pub(super) fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
@@ -176,14 +177,17 @@ impl ListQuery {
     }
 }
 
-/// Against mistakes, not against malice: whoever makes up a cursor gets other rows that they may see anyway.
-fn checksum(text: &str) -> [u8; 4] {
-    crc32fast::hash(text.as_bytes()).to_be_bytes()
+/// Against mistakes, not against malice: whoever makes up a cursor gets other rows that they may see anyway. Another build of
+/// this program may have another one: a cursor of before is then refused.
+fn checksum(what: &impl Hash) -> [u8; 4] {
+    let mut hasher = crc32fast::Hasher::new();
+    what.hash(&mut hasher);
+    hasher.finalize().to_be_bytes()
 }
 
 /// Tells an index from others by what it is ordered by: its number can change from version to version.
 fn index_checksum(table: &TableSpec, index: Option<u16>) -> [u8; 4] {
-    checksum(&format!("{:?}", index.and_then(|index| table.indexes.get(usize::from(index))).map(|index| &index.paths)))
+    checksum(&index.and_then(|index| table.indexes.get(usize::from(index))).map(|index| &index.paths))
 }
 
 impl Snapshot {

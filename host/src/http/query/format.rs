@@ -1,13 +1,13 @@
 //! Rows as JSON, as lines of JSON, or as CSV.
 
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::value::RawValue;
 
 use crate::http::problem::Problem;
 use crate::readmodel::{Page, Row, Selection, fields};
 
-use super::invalid;
+use super::{invalid, typed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -61,7 +61,7 @@ pub fn page(
         Format::Lines => (LINES, lines(&rows)?.into_bytes()),
         Format::Csv => (CSV, csv(&rows)?),
     };
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+    Ok(typed(kind, body))
 }
 
 fn damaged(cause: impl std::fmt::Display) -> Problem {

@@ -20,6 +20,9 @@ use crate::http::wants_events;
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1_000;
 
+/// Mostly enough for the parameters of a list, apart from its cursor.
+const URL_BYTES: usize = 256;
+
 /// What a list is asked for.
 struct Parameters {
     query: ListQuery,
@@ -118,7 +121,7 @@ pub async fn list(
         return follow::follow(projections, answer, followed, &headers).await;
     }
     let answer = common.answer(&projections, &name).await?;
-    if let Some(unchanged) = unchanged(&answer, &headers) {
+    if let Some(unchanged) = unchanged(&answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
     }
     let snapshot = Arc::clone(&answer.snapshot);
@@ -172,7 +175,7 @@ pub async fn list(
         headers.insert("preference-applied", HeaderValue::from_static("count=exact"));
         headers.insert(header::CONTENT_RANGE, range);
     }
-    if let Some(link) = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()) {
+    if let Some(link) = next.and_then(|next| HeaderValue::try_from(["<", &next, ">; rel=\"next\""].concat()).ok()) {
         headers.insert(header::LINK, link);
     }
     Ok(as_of(past, from(&answer, response)))
@@ -193,7 +196,9 @@ enum Found {
 
 /// The same list, from behind its last row on. A pinned version stays, a position that was waited for is reached.
 fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str) -> String {
-    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    let mut url = String::with_capacity(path.len() + cursor.len() + URL_BYTES);
+    url.extend([path, "?"]);
+    let mut parameters = form_urlencoded::Serializer::for_suffix(url, path.len() + 1);
     if let Some(version) = common.version {
         parameters.append_pair("version", &version.to_string());
     }
@@ -209,5 +214,5 @@ fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str
         parameters.append_pair(name, value);
     }
     parameters.append_pair("cursor", cursor);
-    format!("{path}?{}", parameters.finish())
+    parameters.finish()
 }

@@ -1,12 +1,12 @@
 //! Patterns of `like` and `ilike`: `*` or `%` for any characters, `_` for one, a backslash before one that is meant.
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Pattern {
     parts: Vec<Part>,
     ignores_case: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Hash)]
 enum Part {
     Any,
     One,
