@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -14,7 +14,9 @@ const DEPTH: usize = 2;
 /// another way.
 pub fn differing(old: &[u8], new: &[u8]) -> Result<Vec<String>, serde_json::Error> {
     let mut found = Vec::new();
-    let (old, new): (Members<'_>, Members<'_>) = (serde_json::from_slice(old)?, serde_json::from_slice(new)?);
+    // As text: bytes would be checked name by name, and value by value.
+    let text = |row| std::str::from_utf8(row).map_err(serde_json::Error::custom);
+    let (old, new): (Members<'_>, Members<'_>) = (serde_json::from_str(text(old)?)?, serde_json::from_str(text(new)?)?);
     members(&old, &new, "", 1, &mut found)?;
     Ok(found)
 }
