@@ -40,13 +40,26 @@ const HEAP: u32 = 65_536;
 impl Handwritten {
     /// The core module, with the contract that it is written for.
     pub fn module(&self) -> Vec<u8> {
-        let mut module = wat::parse_str(self.wat()).expect("the WAT is right");
-        let mut resolve = Resolve::default();
-        let package = resolve.push_str("kinora.wit", include_str!("../wit/kinora.wit")).expect("the contract parses");
-        let world = resolve.select_world(&[package], Some("projector")).expect("there is a world");
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-            .expect("the contract goes with it");
-        module
+        module(&self.wat(), "projector")
+    }
+
+    /// An upcaster with one step, from one event type of schema 1 to another, that traps whatever it is called with.
+    pub fn trapping_upcaster(from: &str, to: &str) -> Vec<u8> {
+        let manifest = escaped(&upcaster_manifest(from, to));
+        let wat = format!(
+            r#"(module
+  (memory (export "memory") 1)
+  (global $top (mut i32) (i32.const 4096))
+  (data (i32.const {MANIFEST}) "{manifest}")
+  (func (export "cabi_realloc") (param i32 i32 i32) (param $bytes i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 7)) (i32.const -8)))
+    (global.set $top (i32.add (local.get $at) (local.get $bytes)))
+    (local.get $at))
+  (func (export "describe") (result i32) (i32.const {MANIFEST}))
+  (func (export "upcast") (param i32) (result i32) unreachable)
+)"#
+        );
+        module(&wat, "upcaster")
     }
 
     fn wat(&self) -> String {
@@ -101,6 +114,16 @@ impl Handwritten {
     }
 }
 
+fn module(wat: &str, world: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(wat).expect("the WAT is right");
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("kinora.wit", include_str!("../wit/kinora.wit")).expect("the contract parses");
+    let world = resolve.select_world(&[package], Some(world)).expect("there is a world");
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        .expect("the contract goes with it");
+    module
+}
+
 fn escaped(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "\\{byte:02x}");
@@ -108,18 +131,34 @@ fn escaped(bytes: &[u8]) -> String {
     })
 }
 
-/// A manifest as the canonical ABI lays it out: the record first, then what it points to.
+/// Adds something that a manifest points to, and says where it stands.
+fn put(bytes: &mut Vec<u8>, text: &[u8]) -> u32 {
+    while !bytes.len().is_multiple_of(8) {
+        bytes.push(0);
+    }
+    let at = MANIFEST + bytes.len() as u32;
+    bytes.extend_from_slice(text);
+    at
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// An upcaster's manifest as the canonical ABI lays it out: the record first, then what it points to.
+fn upcaster_manifest(from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = vec![0; 20];
+    let name = put(&mut bytes, b"handwritten");
+    let (from_name, to_name) = (put(&mut bytes, from.as_bytes()), put(&mut bytes, to.as_bytes()));
+    let outputs = put(&mut bytes, &words(&[to_name, to.len() as u32, 1]));
+    let steps = put(&mut bytes, &words(&[from_name, from.len() as u32, 1, outputs, 1]));
+    bytes.splice(..20, words(&[name, 11, steps, 1, 0]));
+    bytes
+}
+
+/// The same of a projector.
 fn manifest(bad: &str) -> Vec<u8> {
     let mut bytes = vec![0; 60];
-    let put = |bytes: &mut Vec<u8>, text: &[u8]| {
-        while !bytes.len().is_multiple_of(8) {
-            bytes.push(0);
-        }
-        let at = MANIFEST + bytes.len() as u32;
-        bytes.extend_from_slice(text);
-        at
-    };
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     let name = put(&mut bytes, b"handwritten");
     let (count, all) = (put(&mut bytes, b"Count"), put(&mut bytes, b"*"));
     let (bad, bad_bytes) = (put(&mut bytes, bad.as_bytes()), bad.len() as u32);

@@ -192,7 +192,7 @@ async fn a_named_query_takes_and_answers_what_it_declares() {
     assert_eq!(ask(json!({"day": "2026-01-01"})).await.body, json!({"visitors": 2}));
     for (arguments, words) in [
         (json!({"day": "today"}), "/day"),
-        (json!({}), "/day is missing"),
+        (json!({}), "\"day\" is a required property"),
         (json!({"day": "2026-01-01", "to": 1}), "to"),
     ] {
         let refused = ask(arguments).await;
@@ -312,4 +312,46 @@ async fn the_first_rows_of_an_order_are_followed_as_they_come_and_go() {
     assert_eq!(rows, std::collections::BTreeMap::from([("m1".to_owned(), 3), ("m3".to_owned(), 3)]));
     let refused = api.client.get(api.at("read-models/club/members?order=a[]")).header("accept", "text/event-stream");
     assert_eq!(refused.send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn scans_wait_for_their_turn_and_one_too_many_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Host::command(dir.path());
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--limit",
+        "queries.scans_at_once=1",
+        "--limit",
+        "queries.scans_waiting=1",
+    ]);
+    let host = Host::start_command(command);
+    let api = host.api();
+    let rows = 3_000;
+    let appends =
+        (0..rows).map(|n| json!({"stream": format!("s{n}"), "events": [{"type": "Count", "data": {"n": n}}]}));
+    let transaction = json!({"appends": appends.collect::<Vec<_>>()});
+    assert_eq!(api.post("transactions", transaction).await.status, 201);
+    let digest = api.upload(module("hostile")).await;
+    api.deploy("counts", &digest, &[]).await;
+    api.until_state("counts", 1, "ready").await;
+    let path = "read-models/counts/counts?version=1&n=gte.1000&aggregate=count,sum(n)";
+    let answers = futures::future::join_all((0..32).map(|_| api.get(path))).await;
+    let sum = (1_000..rows).sum::<i32>().to_string();
+    let mut refused = 0;
+    for answer in &answers {
+        match answer.status {
+            200 => assert!(answer.body.to_string().contains(&sum), "{answer:?}"),
+            503 => {
+                refused += 1;
+                assert!(answer.body["detail"].as_str().unwrap().contains("queries.scans_waiting"), "{answer:?}");
+            }
+            _ => panic!("{answer:?}"),
+        }
+    }
+    assert!((1..answers.len()).contains(&refused), "{refused} of {} were refused", answers.len());
+    // Rows by key and short lists do not wait for them.
+    assert_eq!(api.get("read-models/counts/counts/s1?version=1").await.status, 200);
+    assert_eq!(api.get(path).await.status, 200, "there is room again");
 }

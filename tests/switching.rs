@@ -216,3 +216,64 @@ async fn a_host_that_dies_while_it_retires_a_version_has_all_of_its_rows_or_none
         assert_eq!(live(&api).await, 1);
     }
 }
+
+/// Pauses and resumes version 1 by turns, each for a reason of its own, until the host is gone. Gives the reasons that were
+/// acknowledged.
+async fn turned(api: &Api, life: u64) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for (n, what) in ["pause", "resume"].into_iter().cycle().enumerate() {
+        let why = format!("life {life}, change {n}");
+        let request = api.client.post(api.at(&format!("projections/counts/versions/1/{what}")));
+        match request.header("kinora-reason", &why).json(&json!({})).send().await {
+            Ok(answer) if answer.status() == 200 => acknowledged.push(why),
+            // A version that was left paused cannot be paused.
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_in_the_history_once_whenever_the_host_is_killed() {
+    const LIVES: u64 = 25;
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = Host::start(dir.path());
+    count(&host.api(), "a", &[1]).await;
+    two_versions(&host.api()).await;
+    let mut acknowledged = Vec::new();
+    for life in 0..LIVES {
+        let api = host.api();
+        let turning = tokio::spawn(async move { turned(&api, life).await });
+        tokio::time::sleep(Duration::from_micros(20_000 + life * 3_700)).await;
+        host.kill();
+        acknowledged.push(turning.await.unwrap());
+        host = Host::start(dir.path());
+    }
+    let api = host.api();
+    // Whatever waits in the catalog comes before this one.
+    api.client.post(api.at("projections/counts/versions/2/pause")).json(&json!({})).send().await.unwrap();
+    let mut recorded = Vec::new();
+    let mut page = "streams/$kinora%2Fprojections%2Fcounts/events?limit=1000".to_owned();
+    loop {
+        let events = api.get(&page).await.body;
+        let whys = events["events"].as_array().unwrap().iter().filter_map(|event| event["data"]["why"].as_str());
+        recorded.extend(whys.map(str::to_owned));
+        match events["next"].as_str() {
+            Some(next) if !events["events"].as_array().unwrap().is_empty() => {
+                page = next.trim_start_matches("/v1/").to_owned();
+            }
+            _ => break,
+        }
+    }
+    let count = recorded.len();
+    recorded.sort_unstable();
+    recorded.dedup();
+    assert_eq!(recorded.len(), count, "nothing is there twice");
+    let done: usize = acknowledged.iter().map(Vec::len).sum();
+    assert!(done > 100, "{done} changes");
+    for why in acknowledged.iter().flatten() {
+        assert!(recorded.binary_search(why).is_ok(), "{why} is missing");
+    }
+    assert!(count - done <= LIVES as usize, "one change at most was under way in each life");
+}

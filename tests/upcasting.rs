@@ -2,7 +2,7 @@
 //! way stops the version at that event.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Handwritten, Host, module};
 use serde_json::{Value, json};
 
 async fn append(api: &Api, events: Value) {
@@ -126,4 +126,26 @@ async fn projections_that_work_with_an_upcaster_follow_another_in_its_place() {
     assert_eq!(version["upcasters"], json!([new]));
     let row = api.get("read-models/counts/counts/a?version=2").await;
     assert_eq!(row.body["n"], json!(5));
+}
+
+#[tokio::test]
+async fn events_that_an_upcaster_has_no_step_for_never_enter_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    let counts: Vec<Value> = (0..2_000).map(|n| event("Count", 1, json!({"n": n}))).collect();
+    append(&api, json!(counts)).await;
+    // It traps whatever it is called with.
+    let (projector, upcaster) =
+        (api.upload(module("hostile")).await, api.upload(Handwritten::trapping_upcaster("Old", "Count")).await);
+    assert_eq!(api.deploy("counts", &projector, &[&upcaster]).await, 1);
+    api.until_state("counts", 1, "ready").await;
+    append(&api, json!(counts)).await;
+    let row = api.get("read-models/counts/counts/a?version=1&min_position=3999").await;
+    assert_eq!(row.body["n"], json!(2 * (0..2_000).sum::<u64>()), "{row:?}");
+    append(&api, json!([event("Count", 1, json!({"n": 1})), event("Old", 1, json!({"n": 1}))])).await;
+    let fault = api.until_state("counts", 1, "faulted").await["fault"].clone();
+    assert!(fault["message"].as_str().unwrap().contains("unreachable"), "{fault}");
+    let stream = api.get("streams/a/events?limit=1&direction=backwards").await.body;
+    assert_eq!(fault["position"], stream["events"][0]["position"], "at the first event that it has a step for");
 }

@@ -31,7 +31,6 @@ mod routes;
 mod rows;
 mod runner;
 mod sample;
-mod schemas;
 mod skipping;
 mod source;
 mod stall;

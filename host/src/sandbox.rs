@@ -20,6 +20,7 @@ mod instance;
 mod limits;
 mod manifest;
 mod modules;
+mod schemas;
 mod state;
 mod usage;
 
@@ -31,6 +32,7 @@ pub use instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAcce
 pub use limits::Limits;
 pub use manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use modules::{Module, ModuleState, Modules, Status};
+pub use schemas::Schemas;
 pub use usage::Usage;
 
 /// The check of an upload, for fuzzing.

@@ -13,7 +13,7 @@ use crate::event::{Position, Progress};
 use crate::log::Log;
 use crate::readmodel::{Snapshot, Store};
 use crate::sandbox::{
-    Category, Digest, Failure, Limits, Module, Needs, Partition, ProjectorManifest, UpcasterManifest,
+    Category, Digest, Failure, Limits, Module, Needs, Partition, ProjectorManifest, Schemas, UpcasterManifest,
 };
 use crate::storage::Storage;
 
@@ -25,7 +25,6 @@ use super::proof::{Proof, prove};
 use super::rehearsal::{Cast, Interrupted};
 use super::routes::Routes;
 use super::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
-use super::schemas::Schemas;
 use super::source::Source;
 use super::stall::Stall;
 use super::status::Fault;

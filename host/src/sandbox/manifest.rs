@@ -9,6 +9,7 @@ use super::bindings::projector::kinora::engine::types as wit;
 use super::bindings::{projector, upcaster};
 use super::error::Error;
 use super::limits::Limits;
+use super::schemas::Schemas;
 
 /// Which world a module implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -129,6 +130,7 @@ pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<Proje
     distinct("table", tables.iter().map(|table| table.name.clone()))?;
     let queries = manifest.queries.into_iter().map(|query| checker.query(query)).collect::<Result<Vec<_>, _>>()?;
     distinct("query", queries.iter().map(|query| query.name.clone()))?;
+    Schemas::new(&queries).map_err(Error::Manifest)?;
     Ok(ProjectorManifest {
         name: manifest.name,
         handles,
