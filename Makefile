@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout bench-hostile crash fuzz
+.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -47,6 +47,9 @@ bench-log: build ## Measure the log against the disk, the HTTP server, UmaDB and
 
 bench-rollout: build modules ## Measure differences and switches (ROWS and ROUNDS choose)
 	cargo bench --profile release --locked --workspace --bench rollout
+
+bench-history: build ## Measure tables with a history next to RocksDB's user-defined timestamps
+	cargo bench --profile release --locked --workspace --bench history
 
 crash: build ## Kill a host under load, CRASHES times (1000), and look for what is missing
 	CRASHES=$${CRASHES:-1000} cargo test --release --locked --workspace --test crash -- --nocapture

@@ -75,7 +75,7 @@ fn main() {
             "ledger" => compare(&LEDGER, &[Kinora, Native, Sqlite], &folder, rounds),
             "accounts" => compare(&ACCOUNTS, &[Kinora, Native, Sqlite], &folder, rounds),
             "cores" => compare(&LEDGER, &[Kinora, KinoraOnOneCore], &folder, rounds),
-            "linear" => linear(&folder),
+            "linear" => linear(&LINEAR.folder(&folder)),
             "live" => live::measure(&folder, &LEDGER),
             "load" => load(&folder),
             _ => panic!("{part:?} is no part of this bench"),
@@ -218,9 +218,8 @@ fn print(contestants: &[Contestant], taken: &[Vec<Used>]) {
 
 /// When a replay of 20 million events has passed each million.
 #[tokio::main]
-async fn linear(folder: &Path) {
-    let data: PathBuf = LINEAR.folder(folder);
-    let host = Host::start(&data);
+async fn linear(data: &Path) {
+    let host = Host::start(data);
     let api = host.api();
     let projector = api.upload(module("ledger")).await;
     let version = api.deploy("replayed", &projector, &[]).await;

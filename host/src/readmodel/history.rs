@@ -42,7 +42,8 @@ pub fn add(batch: &mut WriteBatch, table: u16, key: &str, row: Write<'_>, progre
     batch.put(keys::queued(table, progress.0, key), b"");
 }
 
-/// Deletes the versions that nobody can ask for any more once this commit is made.
+/// Deletes the versions that nobody can ask for any more once this commit is made. `front` is where the queue begins: RocksDB
+/// would pass all that was taken from it before, as long as no compaction has cleared that away. Gives where it begins then.
 pub fn forget(
     batch: &mut WriteBatch,
     view: View<'_>,
@@ -50,32 +51,38 @@ pub fn forget(
     retention: u64,
     progress: Progress,
     written: usize,
-) -> Result<(), Error> {
+    mut front: Vec<u8>,
+) -> Result<Vec<u8>, Error> {
     let horizon = horizon(retention, progress);
     if horizon.0 == 0 {
-        return Ok(());
+        return Ok(front);
     }
-    let mut queue = view.iterate(&keys::queue(table), &keys::queued(table, horizon.0 + 1, ""), false);
+    let mut queue = view.iterate(&front, &keys::queued(table, horizon.0 + 1, ""), false);
     let mut left = written + FORGOTTEN_VERSIONS;
     while let Some((entry, _)) = queue.current().filter(|_| left > 0) {
         let (at, key) = keys::queued_parts(entry).ok_or_else(|| damaged(entry))?;
         let version = keys::version(table, key, at);
         let mut older = view.iterate(&version, &keys::after(&keys::versions(table, key)), false);
-        let mut first = true;
-        while let Some((old, row)) = older.current() {
-            // The row was this at the horizon, unless it was nothing at all.
-            if !first || row.is_empty() {
-                batch.delete(old);
+        // The row was this at the horizon, unless it was nothing at all.
+        if let Some((this, row)) = older.current() {
+            if row.is_empty() {
+                batch.delete(this);
             }
-            first = false;
             older.advance();
+        }
+        // What was before is one version at most: the ones before that went when its turn in the queue came. To look for more
+        // of them would be to pass all that this row has ever been.
+        if let Some((before, _)) = older.current() {
+            batch.delete(before);
         }
         older.end()?;
         batch.delete(entry);
+        entry.clone_into(&mut front);
         left -= 1;
         queue.advance();
     }
-    queue.end()
+    queue.end()?;
+    Ok(front)
 }
 
 fn damaged(entry: &[u8]) -> Error {

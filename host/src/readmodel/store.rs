@@ -1,6 +1,6 @@
 //! The writing side of a read model: rows, index entries and the checkpoint, in one commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -42,6 +42,9 @@ pub struct Store {
     tables: Arc<[TableSpec]>,
     indexes: Vec<Indexes>,
     changes: Mutex<Changes>,
+    /// Where the queue of versions begins that wait to be forgotten, for each table with a history. A commit that fails leaves
+    /// it as it was.
+    fronts: Mutex<BTreeMap<u16, Vec<u8>>>,
     /// Those of the rows, for files that are written beside the database.
     options: Options,
     /// The rows as of the last commit, once somebody has asked for them.
@@ -80,8 +83,8 @@ impl Store {
         }
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::new(&db, None).checkpoint()?));
-        let latest = RwLock::default();
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, options, latest })
+        let (latest, fronts) = (RwLock::default(), Mutex::default());
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, options, latest })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -144,6 +147,8 @@ impl Store {
             if exists { batch.put(entry, b"") } else { batch.delete(entry) }
         }
         let mut key = Vec::new();
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moved = Vec::new();
         for (table, rows) in writes.tables() {
             let retention = self.tables.get(usize::from(table)).and_then(|table| table.history);
             let mut count = 0;
@@ -159,13 +164,17 @@ impl Store {
                 }
             }
             if let Some(retention) = retention {
-                history::forget(&mut batch, self.view(), table, retention, progress, count)?;
+                let front = fronts.get(&table).cloned().unwrap_or_else(|| keys::queue(table));
+                moved
+                    .push((table, history::forget(&mut batch, self.view(), table, retention, progress, count, front)?));
             }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
         let mut options = WriteOptions::default();
         options.disable_wal(durability == Durability::UntilFlushed);
-        Ok(self.db.write_opt(batch, &options)?)
+        self.db.write_opt(batch, &options)?;
+        fronts.extend(moved);
+        Ok(())
     }
 
     /// The rows as of the last commit: one snapshot for all who ask before the next one.
