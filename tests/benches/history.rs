@@ -10,7 +10,7 @@ use kinora::event::Progress;
 use kinora::readmodel::{Durability, Store, TableSpec, Writes};
 use kinora::storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
-use rocksdb::{DB, ReadOptions, WriteOptions};
+use rocksdb::{ColumnFamilyDescriptor, DB, ReadOptions, WriteOptions};
 
 /// Rows, and how often one of them is written: each in turn.
 const KEYS: u64 = 10_000;
@@ -98,8 +98,7 @@ fn split(key: &[u8], has_timestamp: bool) -> (&[u8], &[u8]) {
 }
 
 fn timestamps(dir: &Path, figures: &mut Figures) {
-    let mut options = Storage::default().row_database_options(dir);
-    options.create_if_missing(true);
+    let mut options = Storage::default().row_options();
     options.set_comparator_with_ts(
         "rows, newest first",
         TIMESTAMP_BYTES,
@@ -110,7 +109,8 @@ fn timestamps(dir: &Path, figures: &mut Figures) {
         Box::new(<[u8]>::cmp),
         Box::new(|a, a_has, b, b_has| -> Ordering { split(a, a_has).0.cmp(split(b, b_has).0) }),
     );
-    let db = DB::open(&options, dir).unwrap();
+    let family = ColumnFamilyDescriptor::new("default", options);
+    let db = DB::open_cf_descriptors(&Storage::default().row_database_options(dir), dir, [family]).unwrap();
     let mut unlogged = WriteOptions::default();
     unlogged.disable_wal(true);
     let started = Instant::now();
