@@ -63,5 +63,13 @@ pub const TARGETS: &[Target] = &[
         seeds: &[b"\x05a\0\xffb\0\0key", b"\x03\0\x01UA\0\xff\xff\xff\xff\xff\xff\xff\xfe", b"\x04\0\x01\0\0\0\0\0\0\0\x02UA"],
         run: readmodel::fuzz::entry,
     },
+    Target {
+        name: "schema",
+        seeds: &[
+            br#"{"type":"object","required":["a"],"properties":{"a":{"type":["integer","null"],"minimum":1,"multipleOf":0.5}},"additionalProperties":false}"#,
+            br#"{"anyOf":[{"pattern":"^(a|b)+$","maxLength":3},{"items":{"enum":["x",1]},"uniqueItems":true}],"not":{"const":null},"if":true,"then":{"format":"date"}}"#,
+        ],
+        run: sandbox::fuzz::schema,
+    },
     Target { name: "module", seeds: &[b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0"], run: sandbox::fuzz::module },
 ];

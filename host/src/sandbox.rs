@@ -35,9 +35,20 @@ pub use modules::{Module, ModuleState, Modules, Status};
 pub use schemas::Schemas;
 pub use usage::Usage;
 
-/// The check of an upload, for fuzzing.
+/// What an upload brings, for fuzzing.
 pub mod fuzz {
     pub fn module(bytes: &[u8]) {
         let _ = super::component::componentize(bytes, &super::Limits::default());
+    }
+
+    /// A schema of a query, held against itself.
+    pub fn schema(bytes: &[u8]) {
+        let Ok(schema) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+        let text = schema.to_string();
+        let arguments = Some(schema);
+        let query = super::NamedQuery { name: "q".into(), description: String::new(), arguments, answer: None };
+        if let Ok(schemas) = super::Schemas::new(&[query]) {
+            let _ = schemas.check_arguments("q", &text);
+        }
     }
 }
