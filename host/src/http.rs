@@ -33,6 +33,7 @@ mod upcasters;
 mod verify;
 mod wire;
 
+use std::fmt::Write;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -176,6 +177,14 @@ async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
 fn wants_events(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// A text that mostly has no more than so many bytes: it does not grow piece by piece, as with `format!`.
+fn written(bytes: usize, text: std::fmt::Arguments<'_>) -> String {
+    let mut out = String::with_capacity(bytes);
+    // A string takes everything.
+    let _ = out.write_fmt(text);
+    out
 }
 
 /// JSON text that has been checked when it was written.

@@ -8,7 +8,6 @@ mod list;
 mod statistics;
 
 use std::convert::Infallible;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use crate::sandbox::{Module, NamedQuery};
 use super::blocking;
 use super::problem::Problem;
 use super::session::{self, Asked, SESSION};
+use super::written;
 
 pub use list::list;
 
@@ -160,9 +160,8 @@ fn from(answer: &Answer, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(VERSION, HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
-        let token = session::token(position.0);
         headers.insert(POSITION, HeaderValue::from(position.0));
-        headers.insert(SESSION, token);
+        headers.insert(SESSION, session::token(position.0));
     }
     if let Some(fault) = &answer.stale {
         headers.insert(HeaderName::from_static("kinora-state"), HeaderValue::from_static("faulted"));
@@ -183,15 +182,7 @@ fn stale_warning(fault: &crate::projection::Fault) -> HeaderValue {
 
 /// The same version at the same position gives the same answer, so these two are what an answer is known by.
 fn entity_tag(answer: &Answer) -> String {
-    format(ENTITY_TAG_BYTES, format_args!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0))
-}
-
-/// A text that mostly has no more than so many bytes: it does not grow piece by piece, as with `format!`.
-fn format(bytes: usize, text: std::fmt::Arguments<'_>) -> String {
-    let mut out = String::with_capacity(bytes);
-    // A string takes everything.
-    let _ = out.write_fmt(text);
-    out
+    written(ENTITY_TAG_BYTES, format_args!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0))
 }
 
 /// What a client has already. An extractor for all headers would copy them.

@@ -3,7 +3,6 @@
 //! whichever version that is by then: through promotions, rollbacks and restarts.
 
 use std::convert::Infallible;
-use std::fmt::Write;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
@@ -11,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 
 use super::problem::Problem;
+use super::written;
 
 pub const SESSION: HeaderName = HeaderName::from_static("kinora-session");
 
@@ -37,9 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// The token of a reader who has seen everything up to this position.
 pub fn token(position: u64) -> HeaderValue {
-    let mut token = String::with_capacity(TOKEN_BYTES);
-    // A string takes everything.
-    let _ = write!(token, "{POSITION}{position}");
+    let token = written(TOKEN_BYTES, format_args!("{POSITION}{position}"));
     HeaderValue::try_from(token).unwrap_or(HeaderValue::from_static("p0"))
 }
 
