@@ -118,6 +118,24 @@ async fn a_module_is_compiled_once_and_loaded_after_a_restart_unless_somebody_ch
     assert!(matches!(changed.ready(digest), Err(Error::Unknown(_))));
 }
 
+/// What made a compiler fail once (too little memory, another machine) may be gone the next time.
+#[tokio::test]
+async fn a_module_that_was_accepted_is_kept_though_it_cannot_be_compiled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let modules = open(dir.path(), 1, Limits::default());
+    let digest = modules.upload(hostile()).await.unwrap().0.digest;
+    modules.settled(digest).await.unwrap();
+    drop(modules);
+
+    let no_compiler = dir.path().join("missing");
+    let failing = Modules::open(dir.path(), no_compiler, [2; SECRET_BYTES], Limits::default()).unwrap();
+    assert!(matches!(failing.settled(digest).await, Err(Error::Refused { .. })));
+    assert_eq!(failing.source(digest).unwrap(), hostile());
+    drop(failing);
+
+    open(dir.path(), 2, Limits::default()).settled(digest).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_two_people_upload_at_once_is_compiled_once() {
     let dir = tempfile::tempdir().unwrap();

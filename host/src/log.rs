@@ -182,7 +182,7 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
     reader::refuse_other_families(&options, dir)?;
     DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
         ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
-        _ => match NoSpace::of_write(&cause) {
+        _ => match NoSpace::of_open(&cause) {
             Some(_) => Error::OpenNoSpace { dir: dir.to_owned(), cause },
             None => Error::Open { dir: dir.to_owned(), cause },
         },

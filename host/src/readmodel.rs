@@ -20,6 +20,7 @@ mod order;
 mod pick;
 mod plan;
 mod reader;
+mod recent;
 mod select;
 mod snapshot;
 mod spans;

@@ -4,15 +4,16 @@
 //! A host has one database for the log and one for each projection version, because a database has one write
 //! queue and one stall controller: a heavy replay in the same database would hold up appends.
 
+mod row_cache;
+
 use std::path::Path;
 
 use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager};
 
+pub use row_cache::{Era, RowCache};
+
 /// Blocks of all databases, decompressed. Part of the promise that a host fits into 512 MiB.
 const BLOCK_CACHE_BYTES: usize = 80 * 1024 * 1024;
-
-/// Rows of all read models that were asked for last: a row that is found here costs a tenth of one that is searched in blocks.
-const ROW_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Memtables of all databases together. Beyond it RocksDB flushes early; it never stalls a writer for it.
 const WRITE_BUFFERS_BYTES: usize = 128 * 1024 * 1024;
@@ -48,6 +49,12 @@ pub enum NoSpace {
         "no space was left when the database moved data to tables; it looks every few seconds whether there is some again"
     )]
     Stopped,
+    #[error("no space was left on the disk when the database was opened")]
+    Opening,
+}
+
+fn is_no_space(error: &rocksdb::Error) -> bool {
+    error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("No space left on device")
 }
 
 impl NoSpace {
@@ -55,9 +62,13 @@ impl NoSpace {
     /// anything, until RocksDB has noticed that there is space again, which it does by itself. A write-ahead log that could not
     /// be written is another matter: a part of the write may be there.
     pub fn of_write(error: &rocksdb::Error) -> Option<Self> {
-        let text = error.to_string();
-        let stopped = error.kind() == rocksdb::ErrorKind::IOError && text.contains("No space left on device");
-        (stopped && text.contains(".sst") && !text.contains(".log")).then_some(Self::Stopped)
+        let text: &str = error.as_ref();
+        (is_no_space(error) && text.contains(".sst") && !text.contains(".log")).then_some(Self::Stopped)
+    }
+
+    /// What it means that a database did not open: whatever it was going to write, it had acknowledged nothing of it yet.
+    pub fn of_open(error: &rocksdb::Error) -> Option<Self> {
+        is_no_space(error).then_some(Self::Opening)
     }
 }
 
@@ -78,7 +89,7 @@ pub fn free_space(dir: &Path) -> Option<u64> {
 #[derive(Clone)]
 pub struct Storage {
     cache: Cache,
-    rows: Cache,
+    rows: RowCache,
     write_buffers: WriteBufferManager,
 }
 
@@ -97,7 +108,7 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             cache: Cache::new_lru_cache(BLOCK_CACHE_BYTES),
-            rows: Cache::new_lru_cache(ROW_CACHE_BYTES),
+            rows: RowCache::new(),
             write_buffers: WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false),
         }
     }
@@ -126,11 +137,9 @@ impl Storage {
         options
     }
 
-    /// Options of the database of a read model in `dir`, as a whole.
-    pub fn row_database_options(&self, dir: &Path) -> Options {
-        let mut options = self.database_options(dir);
-        options.set_row_cache(&self.rows);
-        options
+    /// Where all read models keep the rows that were asked for last.
+    pub fn rows(&self) -> &RowCache {
+        &self.rows
     }
 
     /// Options of a column family whose rows are read one here, one there: to read one unpacks a block, so blocks are

@@ -70,7 +70,7 @@ fn by_key(keys: &Arc<[String]>, path: &'static str) -> impl Fn(usize) -> Vec<u8>
 }
 
 /// A page that begins at another place of the index each time.
-fn by_index(before: &'static str, after: String) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
+fn by_index(before: String, after: String) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
     let next = Arc::new(AtomicUsize::new(0));
     move |_| http::get(&format!("{before}{}{after}", 30 + next.fetch_add(1, Ordering::Relaxed) * 13 % 400))
 }
@@ -89,13 +89,24 @@ async fn measure(host: &str, peers: &str, keys: &Arc<[String]>) -> Figures {
     figures.add(sqlite_row, "requests/s", http::load(peers, CLIENTS, SPAN, by_key(keys, "/rows")).await.rate);
     figures.ratio("  ratio to SQLite (row)", row, sqlite_row);
 
-    let ours = by_index("/v1/read-models/ontime/aircraft?order=flights.desc&flights=lte.", format!("&limit={PAGE}"));
-    let measured = http::load(host, CLIENTS, SPAN, ours).await;
-    figures.add(page, "requests/s", measured.rate);
-    figures.add("  99 % within (page)", "ms", measured.p99);
-    figures.ratio("  ratio to the bare handler (page)", page, bare);
-    let theirs = by_index("/rows?flights=", format!("&limit={PAGE}"));
-    figures.add(sqlite_page, "requests/s", http::load(peers, CLIENTS, SPAN, theirs).await.rate);
-    figures.ratio("  ratio to SQLite (page)", page, sqlite_page);
+    // What a page could be at most: a handler that answers as many bytes, and has them already.
+    let large = "bare axum handler, as many bytes";
+    let bytes = http::load(peers, CLIENTS, SPAN, by_key(keys, "/large")).await;
+    figures.add(large, "requests/s", bytes.rate);
+    // The index ascends, so that of the two one walks it forwards and one backwards.
+    for (page, sqlite_page, order, from) in [
+        (page, sqlite_page, "", "gte"),
+        ("page of 20 rows, backwards", "  SQLite behind axum, page backwards", ".desc", "lte"),
+    ] {
+        let before = format!("/v1/read-models/ontime/aircraft?order=flights{order}&flights={from}.");
+        let measured = http::load(host, CLIENTS, SPAN, by_index(before, format!("&limit={PAGE}"))).await;
+        figures.add(page, "requests/s", measured.rate);
+        figures.add(&format!("  99 % within ({page})"), "ms", measured.p99);
+        figures.ratio(&format!("  ratio to the bare handler ({page})"), page, bare);
+        figures.ratio(&format!("  ratio to as many bytes ({page})"), page, large);
+        let theirs = by_index(format!("/rows{order}?flights="), format!("&limit={PAGE}"));
+        figures.add(sqlite_page, "requests/s", http::load(peers, CLIENTS, SPAN, theirs).await.rate);
+        figures.ratio(&format!("  ratio to SQLite ({page})"), page, sqlite_page);
+    }
     figures
 }

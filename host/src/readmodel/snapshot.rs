@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::event::Progress;
 
 use super::error::Error;
+use super::recent::{Moment, Recent};
 use super::view::{Entries, View};
 use super::{KeyRange, TableSpec, Writes, keys};
 
@@ -26,13 +27,18 @@ self_cell!(
 pub struct Snapshot {
     cell: Cell,
     tables: Arc<[TableSpec]>,
+    recent: Arc<Recent>,
+    /// Which rows in memory are those of this snapshot.
+    moment: Option<Moment>,
     checkpoint: Progress,
 }
 
 impl Snapshot {
-    pub(super) fn new(db: Arc<DB>, tables: Arc<[TableSpec]>) -> Result<Self, Error> {
+    pub(super) fn new(db: Arc<DB>, tables: Arc<[TableSpec]>, recent: Arc<Recent>) -> Result<Self, Error> {
+        let moment = recent.moment();
         let cell = Cell::new(db, |db| db.snapshot());
-        let mut snapshot = Self { cell, tables, checkpoint: Progress::default() };
+        let moment = moment.filter(|_| moment == recent.moment());
+        let mut snapshot = Self { cell, tables, recent, moment, checkpoint: Progress::default() };
         snapshot.checkpoint = snapshot.view().checkpoint()?;
         Ok(snapshot)
     }
@@ -109,6 +115,7 @@ impl Snapshot {
     }
 
     pub(super) fn view(&self) -> View<'_> {
-        View::new(self.cell.borrow_owner(), Some(self.cell.borrow_dependent()))
+        let recent = self.moment.map(|moment| (&*self.recent, moment));
+        View::of(self.cell.borrow_owner(), self.cell.borrow_dependent(), recent)
     }
 }

@@ -13,6 +13,7 @@ use super::changes::Changes;
 use super::error::Error;
 use super::index::Indexes;
 use super::ingest::{INGESTED_BYTES, ingest};
+use super::recent::Recent;
 use super::snapshot::Snapshot;
 use super::unique::Unique;
 use super::view::View;
@@ -45,6 +46,7 @@ pub struct Store {
     /// Where the queue of versions begins that wait to be forgotten, for each table with a history. A commit that fails leaves
     /// it as it was.
     fronts: Mutex<BTreeMap<u16, Vec<u8>>>,
+    recent: Arc<Recent>,
     /// Those of the rows, for files that are written beside the database.
     options: Options,
     /// The rows as of the last commit, once somebody has asked for them.
@@ -54,13 +56,13 @@ pub struct Store {
 impl Store {
     /// Opens the read model in `dir`, or makes an empty one there.
     pub fn open(storage: &Storage, dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
-        let failed = |cause| match NoSpace::of_write(&cause) {
+        let failed = |cause| match NoSpace::of_open(&cause) {
             Some(no_space) => no_space.into(),
             None => Error::Open { dir: dir.to_owned(), cause },
         };
         let options = storage.row_options();
         let default = ColumnFamilyDescriptor::new("default", options.clone());
-        let db = DB::open_cf_descriptors(&storage.row_database_options(dir), dir, [default]).map_err(failed)?;
+        let db = DB::open_cf_descriptors(&storage.database_options(dir), dir, [default]).map_err(failed)?;
         let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
         match db.get(keys::FORMAT)? {
             None => {
@@ -82,9 +84,10 @@ impl Store {
             Some(_) => {}
         }
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
-        let changes = Mutex::new(Changes::new(View::new(&db, None).checkpoint()?));
+        let changes = Mutex::new(Changes::new(View::now(&db).checkpoint()?));
         let (latest, fronts) = (RwLock::default(), Mutex::default());
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, options, latest })
+        let recent = Arc::new(Recent::new(storage.rows()));
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, recent, options, latest })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -124,12 +127,14 @@ impl Store {
         ensure_space(self.db.path())?;
         let entries = self.entries(writes)?;
         self.remember(writes, progress, durability);
+        self.recent.begin(writes);
         let large = durability == Durability::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
         let written = if large {
             ingest(&self.db, &self.options, writes, entries, progress)
         } else {
             self.write(writes, entries, progress, durability)
         };
+        self.recent.end();
         // Whoever made a snapshot before the write made it under this lock, so none of an earlier commit stays.
         *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
         written
@@ -273,11 +278,11 @@ impl Store {
 
     /// Everything as it is now; it stays so.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::new(Arc::clone(&self.db), Arc::clone(&self.tables))
+        Snapshot::new(Arc::clone(&self.db), Arc::clone(&self.tables), Arc::clone(&self.recent))
     }
 
     fn view(&self) -> View<'_> {
-        View::new(&self.db, None)
+        View::now(&self.db)
     }
 }
 

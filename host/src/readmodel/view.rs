@@ -5,6 +5,7 @@ use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 use crate::event::Progress;
 
 use super::error::Error;
+use super::recent::{Moment, Recent};
 use super::{KeyRange, Writes, keys};
 
 /// Bytes that a sweep reads ahead of itself.
@@ -14,13 +15,19 @@ const READAHEAD_BYTES: usize = 1 << 20;
 pub struct View<'a> {
     db: &'a DB,
     snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+    /// Rows of the snapshot in memory.
+    recent: Option<(&'a Recent, Moment)>,
     /// Whether what is not in memory is left alone, and the reading given up.
     memory_only: bool,
 }
 
 impl<'a> View<'a> {
-    pub fn new(db: &'a DB, snapshot: Option<&'a rocksdb::Snapshot<'a>>) -> Self {
-        Self { db, snapshot, memory_only: false }
+    pub fn now(db: &'a DB) -> Self {
+        Self { db, snapshot: None, recent: None, memory_only: false }
+    }
+
+    pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, recent: Option<(&'a Recent, Moment)>) -> Self {
+        Self { db, snapshot: Some(snapshot), recent, memory_only: false }
     }
 
     /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
@@ -47,7 +54,22 @@ impl<'a> View<'a> {
             .ok_or_else(|| Error::Corrupt("there is no checkpoint".into()))
     }
 
+    /// Rows in the order of the keys.
     pub fn get_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let Some((recent, moment)) = self.recent else { return self.search_many(table, names) };
+        let mut rows: Vec<_> = names.iter().map(|name| recent.get(moment, table, name)).collect();
+        let missing: Vec<_> = names.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(name, _)| *name).collect();
+        if missing.is_empty() {
+            return Ok(rows);
+        }
+        let found = self.search_many(table, &missing)?;
+        let known = missing.iter().zip(&found).filter_map(|(name, row)| Some((*name, row.as_deref()?)));
+        recent.keep(moment, table, known);
+        rows.iter_mut().filter(|row| row.is_none()).zip(found).for_each(|(row, found)| *row = found);
+        Ok(rows)
+    }
+
+    fn search_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         if let [name] = names {
             return Ok(vec![self.db.get_opt(keys::row(table, name), &self.options())?]);
         }

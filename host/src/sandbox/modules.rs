@@ -87,7 +87,10 @@ impl Status {
     }
 }
 
-/// `module.json`.
+/// What is known of a module, beside its code.
+const RECORD: &str = "module.json";
+
+/// What [`RECORD`] holds.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Record {
     kind: Kind,
@@ -262,8 +265,8 @@ impl Modules {
     /// there: so the source itself, which is as large, is not read.
     fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Arc<Module>), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
-        let record: Record = serde_json::from_slice(&read("module.json")?)
-            .map_err(|cause| store_error(&dir.join("module.json"), cause))?;
+        let record: Record =
+            serde_json::from_slice(&read(RECORD)?).map_err(|cause| store_error(&dir.join(RECORD), cause))?;
         let signed = read("code")?;
         let (mac, code) = signed.split_at_checked(MAC_BYTES).ok_or_else(|| Error::Compile("no code is kept".into()))?;
         self.mac(digest, code)
@@ -316,7 +319,11 @@ impl Modules {
                 }
                 Err(error) => {
                     tracing::warn!(%digest, kind = kind.as_str(), %error, "module refused");
-                    let _ = std::fs::remove_dir_all(this.folder(digest));
+                    let dir = this.folder(digest);
+                    // One that was accepted before is what versions are made of: it is tried again at the next start.
+                    if !dir.join(RECORD).exists() {
+                        let _ = std::fs::remove_dir_all(dir);
+                    }
                     ModuleState::Refused(error)
                 }
             };
@@ -347,7 +354,7 @@ impl Modules {
             write_durably(&dir.join("code"), &signed)?;
             let record = serde_json::to_vec_pretty(&Record { kind, bytes, compile_ms, manifest })
                 .map_err(|cause| store_error(&dir, cause))?;
-            write_durably(&dir.join("module.json"), &record)?;
+            write_durably(&dir.join(RECORD), &record)?;
             Ok((compile_ms, Arc::new(module)))
         })
         .await

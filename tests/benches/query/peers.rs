@@ -16,6 +16,9 @@ use serde_json::Value;
 /// This program is started again with this argument, and a file, to be the server.
 pub const SERVER: &str = "--peers";
 
+/// What a page of 20 aircraft has, about.
+const PAGE_BYTES: usize = 3_200;
+
 /// The rows of a table as SQLite has them at its best: by key, with an index on the field that is asked for.
 pub fn fill(file: &Path, rows: &[(String, Value)]) {
     let mut sqlite = Connection::open(file).unwrap();
@@ -72,12 +75,14 @@ struct Parameters {
     limit: i64,
 }
 
-async fn page(State(file): State<PathBuf>, Query(parameters): Query<Parameters>) -> Response {
-    let found = with_connection(&file, |sqlite| {
+/// In the order of the index, and against it.
+const FORWARDS: &str = "SELECT key, row FROM aircraft WHERE flights >= ? ORDER BY flights, key LIMIT ?";
+const BACKWARDS: &str = "SELECT key, row FROM aircraft WHERE flights <= ? ORDER BY flights DESC, key DESC LIMIT ?";
+
+fn page(file: &Path, query: &str, parameters: &Parameters) -> Response {
+    let found = with_connection(file, |sqlite| {
         let mut body = String::from(r#"{"rows":["#);
-        let mut statement = sqlite.prepare_cached(
-            "SELECT key, row FROM aircraft WHERE flights <= ? ORDER BY flights DESC, key DESC LIMIT ?",
-        )?;
+        let mut statement = sqlite.prepare_cached(query)?;
         let mut rows = statement.query([parameters.flights, parameters.limit])?;
         let mut last = Value::Null;
         while let Some(row) = rows.next()? {
@@ -92,13 +97,23 @@ async fn page(State(file): State<PathBuf>, Query(parameters): Query<Parameters>)
     found.map_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(), json)
 }
 
+async fn forwards(State(file): State<PathBuf>, Query(parameters): Query<Parameters>) -> Response {
+    page(&file, FORWARDS, &parameters)
+}
+
+async fn backwards(State(file): State<PathBuf>, Query(parameters): Query<Parameters>) -> Response {
+    page(&file, BACKWARDS, &parameters)
+}
+
 pub async fn serve(file: PathBuf) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
     let routes = Router::new()
         .route("/bare/{key}", get(|Segment(key): Segment<String>| async move { json(format!(r#"{{"key":"{key}"}}"#)) }))
+        .route("/large/{key}", get(|Segment(_): Segment<String>| async move { json("x".repeat(PAGE_BYTES)) }))
         .route("/rows/{key}", get(row))
-        .route("/rows", get(page))
+        .route("/rows", get(forwards))
+        .route("/rows.desc", get(backwards))
         .with_state(file);
     axum::serve(listener, routes).await.unwrap();
 }
