@@ -24,7 +24,7 @@ mod schemas;
 mod state;
 mod usage;
 
-pub use bindings::{Batch, Texts};
+pub use bindings::{Batch, Texts, TextsTooLong};
 pub use compile::{CHILD_COMMAND, compile_child};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Category, Error, Exceeded, Failure};

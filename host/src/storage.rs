@@ -31,8 +31,20 @@ const BACKGROUND_JOBS: i32 = 2;
 /// Bits of Bloom filter for each key: about 1 % false positives.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
+/// Bytes of a block, before it is packed; and of one of rows.
+const BLOCK_BYTES: usize = 16 * 1024;
+const ROW_BLOCK_BYTES: usize = 4 * 1024;
+
 /// Bytes of a piece of an index or a Bloom filter.
 const METADATA_BLOCK_BYTES: usize = 4096;
+
+/// How the index and the Bloom filter of a file are stored.
+#[derive(Clone, Copy, PartialEq)]
+enum Metadata {
+    /// For files of any size: the filter of a hundred million keys would fill the cache.
+    InPieces,
+    Whole,
+}
 
 /// Bytes of disk that stay free. A database that runs out of space in the middle of a write, a flush or a compaction is in
 /// trouble; one that stops before is not.
@@ -107,7 +119,7 @@ fn is_new(dir: &Path) -> bool {
 impl Default for Storage {
     fn default() -> Self {
         Self {
-            cache: Cache::new_lru_cache(BLOCK_CACHE_BYTES),
+            cache: Cache::new_hyper_clock_cache(BLOCK_CACHE_BYTES, 0),
             rows: RowCache::new(),
             write_buffers: WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false),
         }
@@ -132,7 +144,7 @@ impl Storage {
 
     /// Options of a column family: Bloom filters, LZ4, and Zstandard for the coldest level.
     pub fn family_options(&self) -> Options {
-        let mut options = self.options_with_blocks(16 * 1024);
+        let mut options = self.options(BLOCK_BYTES, Metadata::InPieces);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
         options
     }
@@ -145,20 +157,26 @@ impl Storage {
     /// Options of a column family whose rows are read one here, one there: to read one unpacks a block, so blocks are
     /// small, and packed in a way that is quick to unpack.
     pub fn row_options(&self) -> Options {
-        self.options_with_blocks(4 * 1024)
+        self.options(ROW_BLOCK_BYTES, Metadata::InPieces)
     }
 
-    fn options_with_blocks(&self, block_bytes: usize) -> Options {
+    /// Options of a sorted file that is written beside such a family, and taken up by it. Until it is merged it is one of several
+    /// that every look-up asks, so its index and its filter are whole: they stay in memory, and are found without a search.
+    pub fn row_file_options(&self) -> Options {
+        self.options(ROW_BLOCK_BYTES, Metadata::Whole)
+    }
+
+    fn options(&self, block_bytes: usize, metadata: Metadata) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&self.cache);
         table.set_block_size(block_bytes);
         table.set_format_version(6);
         table.set_cache_index_and_filter_blocks(true);
-        // In pieces: the filter of a file with a million keys as a whole fits into no shard of the cache, and would be read
-        // from disk anew for each look-up.
-        table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-        table.set_partition_filters(true);
-        table.set_metadata_block_size(METADATA_BLOCK_BYTES);
+        if metadata == Metadata::InPieces {
+            table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+            table.set_partition_filters(true);
+            table.set_metadata_block_size(METADATA_BLOCK_BYTES);
+        }
         table.set_pin_top_level_index_and_filter(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
         table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);

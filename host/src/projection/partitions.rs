@@ -11,12 +11,15 @@ use std::thread::JoinHandle;
 
 use crate::event::Progress;
 use crate::readmodel::Writes;
-use crate::sandbox::{Batch, Category, Failure, Partition, Projector, ProjectorPre, Texts};
+use crate::sandbox::{Batch, Category, Failure, Partition, Projector, ProjectorPre, Texts, TextsTooLong};
 
 use super::rows::VersionRows;
 
 /// Batches that wait for an instance.
 const BATCHES_AHEAD: usize = 2;
+
+/// Bytes of events from which on an instance gathers no more.
+const GATHERED_BYTES: usize = 8 << 20;
 
 /// Deals events out to instances by their partition.
 #[derive(Clone)]
@@ -67,10 +70,12 @@ fn first_tag<'a>(tags: &'a [u8], prefix: &[u8]) -> &'a [u8] {
     tags.split(|byte| *byte == b'\n').find(|tag| tag.starts_with(prefix)).unwrap_or_default()
 }
 
-/// A batch that failed: the window that it is from, and why.
+/// A batch that failed: the windows that it is from, and why.
 pub struct Failed {
     pub from: Progress,
     pub next: Progress,
+    /// Whether it was of more than one window.
+    pub is_gathered: bool,
     pub failure: Failure,
 }
 
@@ -102,16 +107,29 @@ struct Instance {
 }
 
 impl Instances {
-    /// Starts `count` threads. Together they may hold as many bytes of uncommitted rows as one alone.
-    pub fn start(pre: &ProjectorPre, rows: &VersionRows, count: usize, commit_bytes: usize) -> Result<Self, Failure> {
+    /// Starts `count` threads. Together they may hold as many bytes of uncommitted rows as one alone. Each gathers the events of
+    /// so many windows as `gather` says before it applies them.
+    pub fn start(
+        pre: &ProjectorPre,
+        rows: &VersionRows,
+        count: usize,
+        commit_bytes: usize,
+        gather: &Arc<AtomicUsize>,
+    ) -> Result<Self, Failure> {
         let failed: Arc<Mutex<Vec<Failed>>> = Arc::default();
         let start = |number: usize| {
             let rows = rows.beside(commit_bytes / count.max(1));
             let shown = Arc::<Shown>::default();
             let projector = pre.instantiate(Box::new(rows.clone()))?;
             let (jobs, received) = sync_channel(BATCHES_AHEAD);
-            let worker =
-                Worker { projector, rows: rows.clone(), shown: Arc::clone(&shown), failed: Arc::clone(&failed) };
+            let worker = Worker {
+                projector,
+                rows: rows.clone(),
+                shown: Arc::clone(&shown),
+                failed: Arc::clone(&failed),
+                gather: Arc::clone(gather),
+                gathered: None,
+            };
             let thread = std::thread::Builder::new().name(format!("share {number}"));
             let span = tracing::Span::current();
             let thread = thread.spawn(move || span.in_scope(|| worker.run(&received))).map_err(Failure::storage)?;
@@ -194,28 +212,81 @@ struct Worker {
     rows: VersionRows,
     shown: Arc<Shown>,
     failed: Arc<Mutex<Vec<Failed>>>,
+    gather: Arc<AtomicUsize>,
+    gathered: Option<Gathered>,
+}
+
+/// The share of several windows.
+struct Gathered {
+    events: Box<Batch>,
+    from: Progress,
+    next: Progress,
+    windows: usize,
 }
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
-        let failed = Arc::clone(&self.failed);
-        let failed = || failed.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(job) = jobs.recv() {
             match job {
-                // What comes after a failure is done again.
-                Job::Apply { .. } if !failed().is_empty() => {}
                 Job::Apply { events, from, next } => {
-                    if let Err(failure) = self.projector.apply(&events) {
-                        failed().push(Failed { from, next, failure });
+                    self.gather(events, from, next);
+                    let most = self.gather.load(Ordering::Relaxed);
+                    let is_enough = |gathered: &Gathered| {
+                        gathered.windows >= most || gathered.events.text_bytes() >= GATHERED_BYTES
+                    };
+                    if self.gathered.as_ref().is_some_and(is_enough) {
+                        self.apply();
                     }
                 }
                 Job::Flush(answer) => {
-                    let _ = answer.send(self.projector.flush());
+                    self.apply();
+                    // Whoever asks sees that something has failed.
+                    let flushed = if self.has_failed() { Ok(()) } else { self.projector.flush() };
+                    let _ = answer.send(flushed);
                 }
             }
             self.shown.memory.store(self.projector.memory_bytes(), Ordering::Relaxed);
             self.shown.pending.store(self.rows.pending().bytes(), Ordering::Relaxed);
         }
+    }
+
+    fn gather(&mut self, events: Box<Batch>, from: Progress, next: Progress) {
+        let Some(gathered) = &mut self.gathered else {
+            self.gathered = Some(Gathered { events, from, next, windows: 1 });
+            return;
+        };
+        if let Err(cause) = gathered.append(&events, next) {
+            let failure = Failure::new(Category::Rule, cause.to_string());
+            self.gathered = None;
+            self.failed().push(Failed { from, next, failure, is_gathered: true });
+        }
+    }
+
+    fn apply(&mut self) {
+        let Some(Gathered { events, from, next, windows }) = self.gathered.take() else { return };
+        // What comes after a failure is done again.
+        if !self.has_failed()
+            && let Err(failure) = self.projector.apply(&events)
+        {
+            self.failed().push(Failed { from, next, failure, is_gathered: windows > 1 });
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        !self.failed().is_empty()
+    }
+
+    fn failed(&self) -> std::sync::MutexGuard<'_, Vec<Failed>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gathered {
+    /// Takes up the next window.
+    fn append(&mut self, events: &Batch, next: Progress) -> Result<(), TextsTooLong> {
+        self.next = next;
+        self.windows += 1;
+        self.events.append(events)
     }
 }
 

@@ -14,10 +14,16 @@ pub struct VersionRows {
     /// The names of the parts of composite keys, by table.
     parts: Arc<[Vec<String>]>,
     committing: Arc<Committing>,
-    /// Rows that the guest has asked for.
-    reads: Arc<AtomicU64>,
+    reads: Arc<Reads>,
     /// Bytes that may wait for a commit.
     max_bytes: usize,
+}
+
+/// Rows that guests have asked for, and their bytes.
+#[derive(Default)]
+struct Reads {
+    rows: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// The writes of a commit that is under way on another thread: for the guest, they are done.
@@ -79,9 +85,9 @@ impl VersionRows {
         &self.committing
     }
 
-    /// Rows that were asked for since this was asked last.
-    pub fn reads_since(&self) -> u64 {
-        self.reads.swap(0, Ordering::Relaxed)
+    /// Rows that were asked for since this was asked last, and their bytes.
+    pub fn reads_since(&self) -> (u64, u64) {
+        (self.reads.rows.swap(0, Ordering::Relaxed), self.reads.bytes.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -108,7 +114,7 @@ fn key_range(range: &Range) -> KeyRange {
 impl RowAccess for VersionRows {
     fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         let table = ordinal(table, self.store.tables().len())?;
-        self.reads.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        self.reads.rows.fetch_add(keys.len() as u64, Ordering::Relaxed);
         let committing = self.committing.writes().clone();
         let pending = self.pending();
         let written = |key: &str| pending.get(table, key).or_else(|| committing.as_ref()?.get(table, key));
@@ -119,7 +125,10 @@ impl RowAccess for VersionRows {
             Some(row) => row.map(<[u8]>::to_vec),
             None => stored.next().flatten(),
         };
-        Ok(written.iter().map(row).collect())
+        let rows: Vec<_> = written.iter().map(row).collect();
+        let bytes = rows.iter().flatten().map(Vec::len).sum::<usize>() as u64;
+        self.reads.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(rows)
     }
 
     fn scan(

@@ -89,6 +89,12 @@ pub struct Runner {
     /// Reads ahead while there is far to go.
     ahead: Option<Ahead>,
     window_events: Arc<AtomicUsize>,
+    /// Windows that several instances gather before they apply them.
+    gather: Arc<AtomicUsize>,
+    /// Where the size of windows was looked at last.
+    sized_at: Progress,
+    /// Whether large windows have failed.
+    is_wary: bool,
     /// Applied, and maybe not committed yet.
     applied: Progress,
     committed: Progress,
@@ -160,6 +166,9 @@ impl Runner {
             window: Window::default(),
             ahead: None,
             window_events: Arc::new(AtomicUsize::new(WINDOW_EVENTS)),
+            gather: Arc::new(AtomicUsize::new(1)),
+            sized_at: committed,
+            is_wary: false,
             applied: committed,
             committed,
             last_commit: now,
@@ -376,7 +385,7 @@ impl Runner {
             Ok(()) => {
                 self.applied = self.window.next;
                 self.measure();
-                self.size_windows(from);
+                self.size_windows();
                 if alone || stepwise || self.is_time(head) { self.flush() } else { Ok(()) }
             }
             failed => failed,

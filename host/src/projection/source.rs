@@ -12,7 +12,7 @@ use super::partitions::Dealer;
 use super::routes::{Route, Routes};
 use super::upcasting::Chain;
 
-/// Bytes of data in a window: what crosses into a guest at once.
+/// Bytes of texts in a window: what crosses into a guest at once.
 const WINDOW_BYTES: usize = 8 << 20;
 
 /// Events of a window that were looked at, handled or not: a long stretch of ignored ones ends it, too.
@@ -296,7 +296,7 @@ impl Filling<'_> {
 
     fn is_full(&self, limit: usize) -> bool {
         let Window { events, from, next, .. } = &self.window;
-        self.taken.len() >= limit || events.payloads.bytes.len() >= WINDOW_BYTES || next.0 - from.0 >= WINDOW_LOOKS
+        self.taken.len() >= limit || events.text_bytes() >= WINDOW_BYTES || next.0 - from.0 >= WINDOW_LOOKS
     }
 
     /// The window, with the work of the upcasters done. What they have nothing to do with never enters them.

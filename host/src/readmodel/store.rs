@@ -47,8 +47,8 @@ pub struct Store {
     /// it as it was.
     fronts: Mutex<BTreeMap<u16, Vec<u8>>>,
     recent: Arc<Recent>,
-    /// Those of the rows, for files that are written beside the database.
-    options: Options,
+    /// Those of files that are written beside the database.
+    file_options: Options,
     /// The rows as of the last commit, once somebody has asked for them.
     latest: RwLock<Option<Arc<Snapshot>>>,
 }
@@ -60,8 +60,7 @@ impl Store {
             Some(no_space) => no_space.into(),
             None => Error::Open { dir: dir.to_owned(), cause },
         };
-        let options = storage.row_options();
-        let default = ColumnFamilyDescriptor::new("default", options.clone());
+        let default = ColumnFamilyDescriptor::new("default", storage.row_options());
         let db = DB::open_cf_descriptors(&storage.database_options(dir), dir, [default]).map_err(failed)?;
         let declared = serde_json::to_vec(tables).map_err(|cause| Error::Corrupt(cause.to_string()))?;
         match db.get(keys::FORMAT)? {
@@ -85,9 +84,9 @@ impl Store {
         }
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::now(&db).checkpoint()?));
-        let (latest, fronts) = (RwLock::default(), Mutex::default());
+        let (latest, fronts, file_options) = (RwLock::default(), Mutex::default(), storage.row_file_options());
         let recent = Arc::new(Recent::new(storage.rows()));
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, recent, options, latest })
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, recent, file_options, latest })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -130,7 +129,7 @@ impl Store {
         self.recent.begin(writes);
         let large = durability == Durability::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
         let written = if large {
-            ingest(&self.db, &self.options, writes, entries, progress)
+            ingest(&self.db, &self.file_options, writes, entries, progress)
         } else {
             self.write(writes, entries, progress, durability)
         };

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 
 use super::KeyRange;
 
@@ -20,14 +20,20 @@ pub struct Writes {
     bytes: usize,
 }
 
-/// The writes of a table. A guest mostly writes its rows in order, once each: those stand one after the other in memory,
-/// without an allocation for each. What comes out of order, or again, stands aside.
+/// The writes of a table. A guest mostly writes its rows in order, once each: those make a run. What comes out of order, or again,
+/// stands aside. Several guests make a run each, none of which has a row of another.
 #[derive(Default)]
 struct Table {
+    runs: Vec<Run>,
+    late: BTreeMap<Box<str>, Option<Box<[u8]>>>,
+}
+
+/// Rows in the order of their keys, one after the other in memory, without an allocation for each.
+#[derive(Default)]
+struct Run {
     keys: String,
     values: Vec<u8>,
     entries: Vec<Entry>,
-    late: BTreeMap<Box<str>, Option<Box<[u8]>>>,
 }
 
 /// Where a key and its value end; they begin where those before end.
@@ -37,16 +43,11 @@ struct Entry {
     deletes: bool,
 }
 
-impl Table {
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.late.is_empty()
-    }
-
+impl Run {
     fn clear(&mut self) {
         self.keys.clear();
         self.values.clear();
         self.entries.clear();
-        self.late.clear();
     }
 
     fn start(&self, index: usize) -> (usize, usize) {
@@ -78,34 +79,66 @@ impl Table {
     }
 
     fn get(&self, key: &str) -> Option<Write<'_>> {
-        if let Some(late) = self.late.get(key) {
-            return Some(late.as_deref());
-        }
         let index = self.before(key);
         (self.key(index)? == key).then(|| self.value(index))
     }
 
-    fn set(&mut self, key: &str, row: Write<'_>) {
-        if self.last_key().is_some_and(|last| last >= key) {
-            self.late.insert(key.into(), row.map(Into::into));
-            return;
-        }
+    fn push(&mut self, key: &str, row: Write<'_>) {
         self.keys.push_str(key);
         self.values.extend_from_slice(row.unwrap_or_default());
         let (key_end, value_end) = (self.keys.len(), self.values.len());
         self.entries.push(Entry { key_end, value_end, deletes: row.is_none() });
     }
 
-    fn all(&self) -> Merged<'_> {
-        self.range(0..self.entries.len(), (Bound::Unbounded, Bound::Unbounded), false)
+    fn range(&self, range: &KeyRange) -> Rows<'_> {
+        let from = range.start.as_deref().map_or(0, |start| self.before(start));
+        let to = range.end.as_deref().map_or(self.entries.len(), |end| self.before(end));
+        let rows = (from..to).filter_map(|index| Some((self.key(index)?, self.value(index))));
+        if range.reverse { Box::new(rows.rev()) } else { Box::new(rows) }
+    }
+}
+
+impl Table {
+    fn is_empty(&self) -> bool {
+        self.runs.iter().all(|run| run.entries.is_empty()) && self.late.is_empty()
     }
 
-    fn range(&self, entries: Range<usize>, late: (Bound<&str>, Bound<&str>), reverse: bool) -> Merged<'_> {
-        let entries = entries.filter_map(|index| Some((self.key(index)?, self.value(index))));
-        let late = self.late.range::<str, _>(late).map(|(key, row)| (&**key, row.as_deref()));
-        let (entries, late): (Rows<'_>, Rows<'_>) =
-            if reverse { (Box::new(entries.rev()), Box::new(late.rev())) } else { (Box::new(entries), Box::new(late)) };
-        Merged { entries: entries.peekable(), late: late.peekable(), reverse }
+    fn clear(&mut self) {
+        self.runs.truncate(1);
+        self.runs.iter_mut().for_each(Run::clear);
+        self.late.clear();
+    }
+
+    fn get(&self, key: &str) -> Option<Write<'_>> {
+        if let Some(late) = self.late.get(key) {
+            return Some(late.as_deref());
+        }
+        self.runs.iter().find_map(|run| run.get(key))
+    }
+
+    /// The run that this key goes on, if it does.
+    fn open_run(&mut self, key: &str) -> Option<&mut Run> {
+        if self.runs.is_empty() {
+            self.runs.push(Run::default());
+        }
+        match self.runs.as_mut_slice() {
+            [run] => run.last_key().is_none_or(|last| last < key).then_some(run),
+            _ => None,
+        }
+    }
+
+    fn all(&self) -> Merged<'_> {
+        self.range(&KeyRange::default())
+    }
+
+    /// The rows of a range that does not end before it starts.
+    fn range(&self, range: &KeyRange) -> Merged<'_> {
+        let start = range.start.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let late = self.late.range::<str, _>((start, end)).map(|(key, row)| (&**key, row.as_deref()));
+        let late: Rows<'_> = if range.reverse { Box::new(late.rev()) } else { Box::new(late) };
+        let runs = self.runs.iter().map(|run| run.range(range).peekable()).collect();
+        Merged { runs, late: late.peekable(), reverse: range.reverse }
     }
 }
 
@@ -113,28 +146,38 @@ type Rows<'a> = Box<dyn Iterator<Item = (&'a str, Write<'a>)> + 'a>;
 
 /// Rows in order, each once: what stands aside is newer.
 struct Merged<'a> {
-    entries: Peekable<Rows<'a>>,
+    runs: Vec<Peekable<Rows<'a>>>,
     late: Peekable<Rows<'a>>,
     reverse: bool,
+}
+
+impl<'a> Merged<'a> {
+    /// The run whose next row comes first, and that row's key.
+    fn first(&mut self) -> Option<(usize, &'a str)> {
+        let mut first: Option<(usize, &'a str)> = None;
+        for (index, run) in self.runs.iter_mut().enumerate() {
+            if let Some((key, _)) = run.peek()
+                && first.is_none_or(|(_, before)| if self.reverse { before < *key } else { *key < before })
+            {
+                first = Some((index, key));
+            }
+        }
+        first
+    }
 }
 
 impl<'a> Iterator for Merged<'a> {
     type Item = (&'a str, Write<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let order = match (self.entries.peek(), self.late.peek()) {
-            (Some((entry, _)), Some((late, _))) => entry.cmp(late),
-            (Some(_), None) => return self.entries.next(),
-            (None, _) => return self.late.next(),
-        };
-        match if self.reverse { order.reverse() } else { order } {
-            Ordering::Less => self.entries.next(),
-            Ordering::Greater => self.late.next(),
-            Ordering::Equal => {
-                self.entries.next();
-                self.late.next()
-            }
+        let (first, late) = (self.first(), self.late.peek().map(|(late, _)| *late));
+        let Some((index, key)) = first else { return self.late.next() };
+        let order = late.map(|late| if self.reverse { late.cmp(key) } else { key.cmp(late) });
+        if order == Some(Ordering::Greater) {
+            return self.late.next();
         }
+        let entry = self.runs.get_mut(index).and_then(Iterator::next);
+        if order == Some(Ordering::Equal) { self.late.next() } else { entry }
     }
 }
 
@@ -144,12 +187,13 @@ impl Writes {
         let length = |row: Write<'_>| row.map_or(0, <[u8]>::len);
         self.bytes += ROW_OVERHEAD_BYTES + key.len() + length(row);
         // What comes in order is not there yet, so nobody has to look.
-        if table.last_key().is_some_and(|last| last >= key)
-            && let Some(replaced) = table.get(key)
-        {
+        if let Some(run) = table.open_run(key) {
+            return run.push(key, row);
+        }
+        if let Some(replaced) = table.get(key) {
             self.bytes -= ROW_OVERHEAD_BYTES + key.len() + length(replaced);
         }
-        table.set(key, row);
+        table.late.insert(key.into(), row.map(Into::into));
     }
 
     /// What was written under this key, if anything was.
@@ -172,39 +216,34 @@ impl Writes {
         self.bytes = 0;
     }
 
-    fn rows(&self, table: u16) -> impl Iterator<Item = (&str, Write<'_>)> {
-        self.tables.get(&table).map(Table::all).into_iter().flatten()
-    }
-
     /// Takes up the rows of several others, none of which may have a row of another.
     ///
     /// # Errors
     /// The table and the key of a row that two of them have; what is in here then is void.
     pub fn join(&mut self, mut parts: Vec<Self>) -> Result<(), (u16, String)> {
+        parts.push(std::mem::take(self));
         parts.retain(|part| !part.is_empty());
-        if self.is_empty() && parts.len() <= 1 {
-            if let Some(part) = parts.pop() {
-                *self = part;
-            }
-            return Ok(());
-        }
         let tables: BTreeSet<u16> = parts.iter().flat_map(|part| part.tables.keys().copied()).collect();
         for table in tables {
-            let mut open: Vec<_> = parts.iter().map(|part| part.rows(table).peekable()).collect();
-            loop {
-                let next = |(index, rows): (usize, &mut Peekable<_>)| rows.peek().map(|(key, _)| (*key, index));
-                let Some((key, index)) = open.iter_mut().enumerate().filter_map(next).min() else { break };
-                if open
-                    .iter_mut()
-                    .enumerate()
-                    .any(|(other, rows)| other != index && rows.peek().is_some_and(|(found, _)| *found == key))
-                    || self.get(table, key).is_some()
-                {
+            let of_each = parts.iter().filter_map(|part| part.tables.get(&table));
+            let runs: Vec<_> = of_each.map(|table| (Box::new(table.all()) as Rows<'_>).peekable()).collect();
+            if runs.len() < 2 {
+                continue;
+            }
+            let all = Merged { runs, late: (Box::new(std::iter::empty()) as Rows<'_>).peekable(), reverse: false };
+            let mut last = None;
+            for (key, _) in all {
+                if last.replace(key) == Some(key) {
                     return Err((table, key.to_owned()));
                 }
-                if let Some((key, row)) = open.get_mut(index).and_then(Iterator::next) {
-                    self.set(table, key, row);
-                }
+            }
+        }
+        for part in parts {
+            self.bytes += part.bytes;
+            for (table, rows) in part.tables {
+                let joined = self.tables.entry(table).or_default();
+                joined.runs.extend(rows.runs);
+                joined.late.extend(rows.late);
             }
         }
         Ok(())
@@ -217,14 +256,8 @@ impl Writes {
 
     /// The writes of a range of keys, in its order.
     pub fn range(&self, table: u16, range: &KeyRange) -> impl Iterator<Item = (&str, Write<'_>)> {
-        let start = range.start.as_deref().map_or(Bound::Unbounded, Bound::Included);
-        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let empty = matches!((&range.start, &range.end), (Some(start), Some(end)) if start >= end);
-        let rows = self.tables.get(&table).filter(|_| !empty).map(|rows| {
-            let from = range.start.as_deref().map_or(0, |start| rows.before(start));
-            let to = range.end.as_deref().map_or(rows.entries.len(), |end| rows.before(end));
-            rows.range(from..to, (start, end), range.reverse)
-        });
+        let rows = self.tables.get(&table).filter(|_| !empty).map(|rows| rows.range(range));
         rows.into_iter().flatten()
     }
 }

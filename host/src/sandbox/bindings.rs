@@ -29,6 +29,15 @@ impl Texts {
         Ok(())
     }
 
+    /// Adds the texts of another column, or none of them if they do not fit.
+    pub fn append(&mut self, other: &Self) -> Result<(), TextsTooLong> {
+        let start = u32::try_from(self.bytes.len()).map_err(|_| TextsTooLong)?;
+        u32::try_from(self.bytes.len() + other.bytes.len()).map_err(|_| TextsTooLong)?;
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+        Ok(())
+    }
+
     pub fn clear(&mut self) {
         self.ends.clear();
         self.bytes.clear();
@@ -116,6 +125,23 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
+    }
+
+    /// Bytes of all texts.
+    pub fn text_bytes(&self) -> usize {
+        [&self.streams, &self.payloads, &self.metadata, &self.tags].iter().map(|texts| texts.bytes.len()).sum()
+    }
+
+    /// Adds the events of another batch behind these. If they do not fit, what is here then is void.
+    pub fn append(&mut self, other: &Self) -> Result<(), TextsTooLong> {
+        self.positions.extend_from_slice(&other.positions);
+        self.revisions.extend_from_slice(&other.revisions);
+        self.times.extend_from_slice(&other.times);
+        self.kinds.extend_from_slice(&other.kinds);
+        self.streams.append(&other.streams)?;
+        self.payloads.append(&other.payloads)?;
+        self.metadata.append(&other.metadata)?;
+        self.tags.append(&other.tags)
     }
 
     pub fn clear(&mut self) {

@@ -16,6 +16,12 @@ pub(super) const WINDOW_EVENTS: usize = 2_048;
 /// The same where the guest reads many rows that it does not hold: the more it asks for at once, the less each costs.
 const LARGE_WINDOW_EVENTS: usize = 32_768;
 
+/// Windows whose events several instances gather at most, once a window is large: the same where rows are small.
+const GATHERED_WINDOWS: usize = 8;
+
+/// Bytes of rows that guests may read for what crosses at once.
+const READ_BYTES: u64 = 32 << 20;
+
 /// Windows grow where more than one event in so many has a row read, and shrink again where far fewer have.
 const READS_FROM_ONE_IN: u64 = 16;
 
@@ -87,7 +93,7 @@ impl Runner {
         }
         if matches!(self.guest, Guest::None) {
             let (count, max_bytes) = (self.window.dealt.len(), self.parts.commit_bytes);
-            let instances = Instances::start(&self.parts.projector, &self.rows, count, max_bytes)?;
+            let instances = Instances::start(&self.parts.projector, &self.rows, count, max_bytes, &self.gather)?;
             self.guest = Guest::Several(instances);
         }
         if let Guest::Several(instances) = &self.guest {
@@ -110,28 +116,57 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends several instances of which one has failed, and lets the events of its window be gone through one by one.
+    /// Ends several instances of which one has failed, and lets the events of its window be gone through one by one; those of
+    /// many windows, window by window first.
     pub(super) fn failed(&mut self) -> Failure {
         let unknown = || Failure::storage("an instance failed and does not say why");
         let Guest::Several(instances) = std::mem::replace(&mut self.guest, Guest::None) else { return unknown() };
         match instances.end() {
             Some(failed) => {
-                self.failed_at = Some((failed.from, failed.next));
+                self.failed_at = Some(if failed.is_gathered {
+                    self.be_wary();
+                    (failed.from, failed.from)
+                } else {
+                    (failed.from, failed.next)
+                });
                 failed.failure
             }
             None => unknown(),
         }
     }
 
-    /// Makes windows as large as it pays.
-    pub(super) fn size_windows(&self, from: Progress) {
-        let (reads, events) = (self.rows.reads_since(), self.applied.0 - from.0);
-        let size = self.window_events.load(Ordering::Relaxed);
-        if reads * READS_FROM_ONE_IN > events {
-            self.window_events.store((size * 2).min(LARGE_WINDOW_EVENTS), Ordering::Relaxed);
-        } else if reads * READS_FROM_ONE_IN * 4 < events {
-            self.window_events.store((size / 2).max(WINDOW_EVENTS), Ordering::Relaxed);
+    /// Makes what crosses at once as large as it pays.
+    pub(super) fn size_windows(&mut self) {
+        let (window, gather) = (self.window_events.load(Ordering::Relaxed), self.gather.load(Ordering::Relaxed));
+        let events = self.applied.0.saturating_sub(self.sized_at.0);
+        // Instances read rows when they have gathered enough.
+        if events < (window * gather) as u64 {
+            return;
         }
+        self.sized_at = self.applied;
+        let (rows, bytes) = self.rows.reads_since();
+        let at_once = bytes / events.div_ceil((window * gather) as u64).max(1);
+        if rows * READS_FROM_ONE_IN > events && at_once * 2 <= READ_BYTES && !self.is_wary {
+            if window < LARGE_WINDOW_EVENTS {
+                self.window_events.store(window * 2, Ordering::Relaxed);
+            } else {
+                self.gather.store((gather * 2).min(GATHERED_WINDOWS), Ordering::Relaxed);
+            }
+        } else if rows * READS_FROM_ONE_IN * 4 < events || at_once > READ_BYTES {
+            if gather > 1 {
+                self.gather.store(gather / 2, Ordering::Relaxed);
+            } else {
+                self.window_events.store((window / 2).max(WINDOW_EVENTS), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// From now on, what crosses at once is small.
+    fn be_wary(&mut self) {
+        tracing::debug!("what several windows gathered has failed: from here on they are small");
+        self.is_wary = true;
+        self.gather.store(1, Ordering::Relaxed);
+        self.window_events.store(WINDOW_EVENTS, Ordering::Relaxed);
     }
 
     /// Bytes of guest memory.
