@@ -133,6 +133,10 @@ async fn a_module_that_was_accepted_is_kept_though_it_cannot_be_compiled_again()
     assert_eq!(failing.source(digest).unwrap(), hostile());
     drop(failing);
 
+    let strict = open(dir.path(), 2, Limits { module_bytes: 1_000, ..Limits::default() });
+    assert!(matches!(strict.ready(digest), Err(Error::Refused { .. })), "and others are there all the same");
+    drop(strict);
+
     open(dir.path(), 2, Limits::default()).settled(digest).await.unwrap();
 }
 

@@ -99,6 +99,12 @@ struct Record {
     manifest: Manifest,
 }
 
+fn record(dir: &Path) -> Result<Record, Error> {
+    let path = dir.join(RECORD);
+    let text = std::fs::read(&path).map_err(|cause| store_error(&path, cause))?;
+    serde_json::from_slice(&text).map_err(|cause| store_error(&path, cause))
+}
+
 /// All modules of a host.
 pub struct Modules {
     dir: PathBuf,
@@ -254,8 +260,15 @@ impl Modules {
                     }
                 };
                 tracing::info!(%digest, %why, "compiling the module again");
-                let (component, kind) = componentize(&source, &self.limits)?;
-                self.start(digest, kind, source.len() as u64, component);
+                let bytes = source.len() as u64;
+                match (componentize(&source, &self.limits), record(&dir)) {
+                    (Ok((component, kind)), _) => drop(self.start(digest, kind, bytes, component)),
+                    // What is wrong with one module is no reason not to start.
+                    (Err(error), Ok(Record { kind, .. })) => {
+                        self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
+                    }
+                    (Err(error), Err(_)) => return Err(error),
+                }
             }
         }
         Ok(())
