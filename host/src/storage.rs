@@ -120,7 +120,7 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             cache: Cache::new_hyper_clock_cache(BLOCK_CACHE_BYTES, 0),
-            rows: RowCache::new(),
+            rows: RowCache::default(),
             write_buffers: WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false),
         }
     }

@@ -110,7 +110,7 @@ fn timestamps(dir: &Path, figures: &mut Figures) {
         Box::new(|a, a_has, b, b_has| -> Ordering { split(a, a_has).0.cmp(split(b, b_has).0) }),
     );
     let family = ColumnFamilyDescriptor::new("default", options);
-    let db = DB::open_cf_descriptors(&Storage::default().row_database_options(dir), dir, [family]).unwrap();
+    let db = DB::open_cf_descriptors(&Storage::default().database_options(dir), dir, [family]).unwrap();
     let mut unlogged = WriteOptions::default();
     unlogged.disable_wal(true);
     let started = Instant::now();

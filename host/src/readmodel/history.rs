@@ -10,10 +10,10 @@ use rocksdb::WriteBatch;
 use crate::event::Progress;
 
 use super::error::Error;
-use super::list::{Explanation, ListQuery, Page, sorted, text};
+use super::list::{Explanation, ListQuery, Page, sorted};
 use super::plan::Wanted;
 use super::snapshot::Snapshot;
-use super::view::{Entries, View};
+use super::view::{self, Entries, View};
 use super::walk::{Found, Rows};
 use super::writes::Write;
 use super::{TableSpec, keys};
@@ -117,10 +117,10 @@ impl<'a> Past<'a> {
             self.entries.seek(&place);
             let versions = keys::versions(self.table, &key);
             let found = self.entries.current().filter(|(entry, row)| entry.starts_with(&versions) && !row.is_empty());
-            let found = found.map(|(_, row)| row.to_vec());
+            let found = found.map(|(_, row)| view::text(&key, row)).transpose()?;
             self.entries.seek(&keys::after(&versions));
             if let Some(row) = found {
-                return Ok(Some(Found { entry: Vec::new(), key, row }));
+                return Ok(Some(Found::by_key(key, row)));
             }
         }
     }
@@ -174,13 +174,13 @@ impl Snapshot {
 
     /// What a row was, the newest first, and no more than so many.
     pub fn versions(&self, table: &str, key: &str, limit: usize) -> Result<Vec<RowVersion>, Error> {
-        let (ordinal, spec) = self.past(table, self.checkpoint())?;
+        let (ordinal, _) = self.past(table, self.checkpoint())?;
         let prefix = keys::versions(ordinal, key);
         let mut entries = self.view().iterate(&prefix, &keys::after(&prefix), false);
         let mut found = Vec::new();
         while let Some((entry, row)) = entries.current().filter(|_| found.len() < limit) {
             let (_, progress) = keys::version_parts(entry).ok_or_else(|| damaged(entry))?;
-            let json = (!row.is_empty()).then(|| text(spec, key, row.to_vec())).transpose()?;
+            let json = (!row.is_empty()).then(|| view::text(key, row)).transpose()?.map(|json| json.to_string());
             found.push(RowVersion { progress: Progress(progress), json });
             entries.advance();
         }

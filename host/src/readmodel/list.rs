@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use super::error::Error;
 use super::filter::{Condition, KEY};
@@ -30,7 +31,7 @@ impl Default for Budget {
 }
 
 /// Rows that are read and asked at once.
-const BATCH_ROWS: usize = 128;
+pub(super) const BATCH_ROWS: usize = 128;
 
 /// Which rows of a table, in which order.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +77,7 @@ impl Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub key: String,
-    pub json: String,
+    pub json: Arc<str>,
 }
 
 /// Some rows of a list.
@@ -273,8 +274,8 @@ impl Snapshot {
                 if found.is_empty() {
                     break;
                 }
-                for Found { key, row, .. } in found {
-                    count += usize::from(reader.read(&key, &row)?.is_some());
+                for found in found {
+                    count += usize::from(reader.read(found.key()?, found.row.as_bytes())?.is_some());
                 }
             }
         }
@@ -296,16 +297,17 @@ fn in_order(
     let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
     let mut walk = Walk::new(wanted.ordinal, view, plan);
     let mut page = Page { rows: Vec::new(), next: None };
+    let mut last = Vec::new();
     loop {
         let missing = query.limit - page.rows.len();
         let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
         let mut found = walk.rows(batch)?.into_iter();
         explanation.entries_visited = walk.visited();
-        let mut last = Vec::new();
-        for Found { entry, key, row } in found.by_ref() {
-            last = entry;
-            if plan.residual.is_empty() || reader.read(&key, &row)?.is_some() {
-                page.rows.push(Row { json: text(wanted.table, &key, row)?, key });
+        for found in found.by_ref() {
+            last.clear();
+            last.extend_from_slice(&found.entry);
+            if plan.residual.is_empty() || reader.read(found.key()?, found.row.as_bytes())?.is_some() {
+                page.rows.push(found.into_row()?);
             }
             if page.rows.len() == query.limit {
                 break;
@@ -340,23 +342,23 @@ pub(super) fn sorted(
     let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
     let sources = sources.collect::<Result<Vec<_>, Error>>()?;
     // One more than fits, to know whether another page follows.
-    let mut first: BTreeMap<Vec<u8>, (String, Vec<u8>)> = BTreeMap::new();
+    let mut first: BTreeMap<Vec<u8>, Found> = BTreeMap::new();
     loop {
         let found = walk.rows(BATCH_ROWS)?;
         explanation.entries_visited = walk.visited();
         if found.is_empty() {
             break;
         }
-        for Found { key, row, .. } in found {
-            let Some(values) = reader.read(&key, &row)? else { continue };
+        for found in found {
+            let Some(values) = reader.read(found.key()?, found.row.as_bytes())? else { continue };
             let mut place = Vec::new();
             for (source, descending) in &sources {
                 order::encode_directed(&values.value(source), *descending, &mut place);
             }
-            place.extend_from_slice(key.as_bytes());
+            place.extend_from_slice(found.key()?.as_bytes());
             let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
             if !beyond && after.is_none_or(|after| place.as_slice() > after) {
-                first.insert(place, (key, row));
+                first.insert(place, found);
                 if first.len() > query.limit + 1 {
                     first.pop_last();
                 }
@@ -371,8 +373,7 @@ pub(super) fn sorted(
         first.pop_last();
         next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
     }
-    let row = |(key, row): (String, Vec<u8>)| Ok(Row { json: text(wanted.table, &key, row)?, key });
-    Ok(Page { rows: first.into_values().map(row).collect::<Result<_, Error>>()?, next })
+    Ok(Page { rows: first.into_values().map(Found::into_row).collect::<Result<_, Error>>()?, next })
 }
 
 /// Says which index would help.
@@ -383,10 +384,6 @@ pub fn beyond_budget(wanted: &Wanted<'_>, entries: usize) -> Error {
     fields.dedup();
     let what = if fields.is_empty() { "this".to_owned() } else { fields.join(", ") };
     Error::BeyondBudget { table: wanted.table.name.clone(), what, entries, helpful: helpful(wanted) }
-}
-
-pub fn text(table: &TableSpec, key: &str, row: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} of table {:?} is not UTF-8", table.name)))
 }
 
 impl Explanation {

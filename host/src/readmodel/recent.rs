@@ -4,7 +4,7 @@
 //! and from its beginning on nobody may add what was read before. So a row that is here has not changed since the snapshot that
 //! it was read from, and is right for that one and all later ones.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::storage::{Era, RowCache};
 
@@ -68,16 +68,16 @@ impl Recent {
         (!state.is_committing).then_some(state.moment)
     }
 
-    pub fn get(&self, moment: Moment, table: u16, key: &str) -> Option<Vec<u8>> {
-        self.cache.get(moment.era, moment.generation, table, key).map(|row| row.to_vec())
+    pub fn get(&self, moment: Moment, table: u16, key: &str) -> Option<Arc<str>> {
+        self.cache.get(moment.era, moment.generation, table, key)
     }
 
     /// Keeps rows that a snapshot of this moment has, unless a commit has begun since.
-    pub fn keep<'a>(&self, moment: Moment, table: u16, rows: impl Iterator<Item = (&'a str, &'a [u8])>) {
+    pub fn keep<'a>(&self, moment: Moment, table: u16, rows: impl Iterator<Item = (&'a str, &'a Arc<str>)>) {
         // Held until all are in, so that a commit that begins meanwhile finds them.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if state.moment == moment && !state.is_committing {
-            rows.for_each(|(key, row)| self.cache.put(moment.era, moment.generation, table, key, row));
+            rows.for_each(|(key, row)| self.cache.put(moment.era, moment.generation, table, key, Arc::clone(row)));
         }
     }
 }

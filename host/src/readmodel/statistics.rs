@@ -12,7 +12,7 @@ use super::order;
 use super::plan::Wanted;
 use super::reader::{Reader, Source, Values};
 use super::snapshot::Snapshot;
-use super::walk::{Found, Rows, Walk};
+use super::walk::{Rows, Walk};
 
 /// Groups, or values of a facet, that are told apart: what has more is no summary.
 const MAX_GROUPS: usize = 10_000;
@@ -339,8 +339,8 @@ impl Snapshot {
             if found.is_empty() {
                 return Ok(count.finish());
             }
-            for Found { key, row, .. } in &found {
-                if let Some(values) = reader.read(key, row)? {
+            for found in &found {
+                if let Some(values) = reader.read(found.key()?, found.row.as_bytes())? {
                     count.add(&values)?;
                 }
             }

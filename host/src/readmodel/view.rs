@@ -1,5 +1,7 @@
 //! Reading rows, from the database as it is now or as a snapshot has it: the same code for both.
 
+use std::sync::Arc;
+
 use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 
 use crate::event::Progress;
@@ -56,28 +58,44 @@ impl<'a> View<'a> {
 
     /// Rows in the order of the keys.
     pub fn get_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let Some((recent, moment)) = self.recent else { return self.search_many(table, names) };
+        if self.recent.is_none() {
+            return self.search(table, names, |_, row| Ok(row.to_vec()));
+        }
+        let rows = self.texts(table, names)?;
+        Ok(rows.into_iter().map(|row| row.map(|row| row.as_bytes().to_vec())).collect())
+    }
+
+    /// The same as texts, which those that are in memory share with it.
+    pub fn texts(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Arc<str>>>, Error> {
+        let Some((recent, moment)) = self.recent else { return self.search(table, names, text) };
         let mut rows: Vec<_> = names.iter().map(|name| recent.get(moment, table, name)).collect();
         let missing: Vec<_> = names.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(name, _)| *name).collect();
         if missing.is_empty() {
             return Ok(rows);
         }
-        let found = self.search_many(table, &missing)?;
-        let known = missing.iter().zip(&found).filter_map(|(name, row)| Some((*name, row.as_deref()?)));
+        let found = self.search(table, &missing, text)?;
+        let known = missing.iter().zip(&found).filter_map(|(name, row)| Some((*name, row.as_ref()?)));
         recent.keep(moment, table, known);
         rows.iter_mut().filter(|row| row.is_none()).zip(found).for_each(|(row, found)| *row = found);
         Ok(rows)
     }
 
-    fn search_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    /// Looks rows up, and makes something of each.
+    fn search<T>(
+        &self,
+        table: u16,
+        names: &[&str],
+        make: impl Fn(&str, &[u8]) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
         if let [name] = names {
-            return Ok(vec![self.db.get_opt(keys::row(table, name), &self.options())?]);
+            let row = self.db.get_pinned_opt(keys::row(table, name), &self.options())?;
+            return Ok(vec![row.map(|row| make(name, &row)).transpose()?]);
         }
         let family = self.db.cf_handle("default").ok_or_else(|| Error::Corrupt("it has no column family".into()))?;
-        let names: Vec<_> = names.iter().map(|name| keys::row(table, name)).collect();
-        let sorted = names.is_sorted();
-        let found = self.db.batched_multi_get_cf_opt(family, &names, sorted, &self.options());
-        found.into_iter().map(|row| Ok(row?.map(|row| row.to_vec()))).collect()
+        let places: Vec<_> = names.iter().map(|name| keys::row(table, name)).collect();
+        let sorted = places.is_sorted();
+        let found = self.db.batched_multi_get_cf_opt(family, &places, sorted, &self.options());
+        found.into_iter().zip(names).map(|(row, name)| row?.map(|row| make(name, &row)).transpose()).collect()
     }
 
     /// What stands between two keys (`upper` not included), from the first on or from the last back.
@@ -154,6 +172,12 @@ impl<'a> View<'a> {
         stored.end()?;
         Ok(found)
     }
+}
+
+/// A row as text, which it is unless it is damaged.
+pub fn text(key: &str, row: &[u8]) -> Result<Arc<str>, Error> {
+    let text = std::str::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} is not UTF-8")))?;
+    Ok(text.into())
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,14 +1,40 @@
 //! Going through what a plan reads: entries in its order, and the rows that they stand for.
 
+use std::sync::Arc;
+
 use super::error::Error;
+use super::list::{BATCH_ROWS, Row};
 use super::plan::Plan;
-use super::view::{Entries, View};
+use super::view::{self, Entries, View};
 
 /// An entry, and the row that it stands for.
 pub struct Found {
+    /// It ends with the key of the row.
     pub entry: Vec<u8>,
-    pub key: String,
-    pub row: Vec<u8>,
+    key_start: usize,
+    pub row: Arc<str>,
+}
+
+impl Found {
+    /// A row that no entry of an index leads to.
+    pub fn by_key(key: String, row: Arc<str>) -> Self {
+        Self { entry: key.into_bytes(), key_start: 0, row }
+    }
+
+    pub fn key(&self) -> Result<&str, Error> {
+        let key = self.entry.get(self.key_start..).unwrap_or_default();
+        std::str::from_utf8(key).map_err(|_| damaged(&self.entry))
+    }
+
+    pub fn into_row(mut self) -> Result<Row, Error> {
+        self.entry.drain(..self.key_start);
+        let key = String::from_utf8(self.entry).map_err(|cause| damaged(cause.as_bytes()))?;
+        Ok(Row { key, json: self.row })
+    }
+}
+
+fn damaged(entry: &[u8]) -> Error {
+    Error::Corrupt(format!("the entry {} makes no sense", hex::encode(entry)))
 }
 
 /// Rows one after the other, wherever they come from.
@@ -73,22 +99,26 @@ impl Rows for Walk<'_, '_> {
     }
 
     fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error> {
-        let mut found: Vec<Found> = Vec::new();
+        let mut found: Vec<Found> = Vec::with_capacity(count.min(BATCH_ROWS));
+        let none: Arc<str> = "".into();
         while found.len() < count && self.arrive()? {
             let Some(entries) = &mut self.entries else { break };
             let Some((entry, row)) = entries.current() else { break };
-            let key = self.plan.row_key(entry)?.to_owned();
-            found.push(Found { entry: entry.to_vec(), key, row: row.to_vec() });
+            let key = self.plan.row_key(entry)?;
+            let row = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
+            found.push(Found { entry: entry.to_vec(), key_start: entry.len() - key.len(), row });
             entries.advance();
         }
         self.visited += found.len();
         if self.plan.index.is_some() {
-            let keys: Vec<&str> = found.iter().map(|found| found.key.as_str()).collect();
-            let rows = self.view.get_many(self.table, &keys)?;
+            let keys = found.iter().map(Found::key).collect::<Result<Vec<_>, _>>()?;
+            let rows = self.view.texts(self.table, &keys)?;
             for (found, row) in found.iter_mut().zip(rows) {
-                found.row = row.ok_or_else(|| {
-                    Error::Corrupt(format!("an index names row {:?}, which does not exist", found.key))
-                })?;
+                let Some(row) = row else {
+                    let key = found.key()?;
+                    return Err(Error::Corrupt(format!("an index names row {key:?}, which does not exist")));
+                };
+                found.row = row;
             }
         }
         Ok(found)

@@ -48,7 +48,7 @@ impl Equivalent<Key> for Lookup<'_> {
 #[derive(Clone)]
 struct Row {
     generation: u64,
-    bytes: Arc<[u8]>,
+    text: Arc<str>,
 }
 
 #[derive(Clone)]
@@ -56,7 +56,7 @@ struct Weight;
 
 impl Weighter<Key, Row> for Weight {
     fn weight(&self, key: &Key, row: &Row) -> u64 {
-        OVERHEAD_BYTES + (key.key.len() + row.bytes.len()) as u64
+        OVERHEAD_BYTES + (key.key.len() + row.text.len()) as u64
     }
 }
 
@@ -69,25 +69,27 @@ pub struct RowCache {
     eras: Arc<AtomicU64>,
 }
 
-impl RowCache {
-    pub fn new() -> Self {
+impl Default for RowCache {
+    fn default() -> Self {
         let rows = Cache::with(ROWS, BYTES, Weight, RandomState::default(), DefaultLifecycle::default());
         Self { rows: Arc::new(rows), eras: Arc::default() }
     }
+}
 
+impl RowCache {
     /// One that nobody has had before.
     pub fn new_era(&self) -> Era {
         Era(self.eras.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A row, if it is here and was read from this generation or one before.
-    pub fn get(&self, era: Era, generation: u64, table: u16, key: &str) -> Option<Arc<[u8]>> {
+    pub fn get(&self, era: Era, generation: u64, table: u16, key: &str) -> Option<Arc<str>> {
         let row = self.rows.get(&Lookup { era, table, key })?;
-        (row.generation <= generation).then_some(row.bytes)
+        (row.generation <= generation).then_some(row.text)
     }
 
-    pub fn put(&self, era: Era, generation: u64, table: u16, key: &str, row: &[u8]) {
-        self.rows.insert(Key { era, table, key: key.into() }, Row { generation, bytes: row.into() });
+    pub fn put(&self, era: Era, generation: u64, table: u16, key: &str, text: Arc<str>) {
+        self.rows.insert(Key { era, table, key: key.into() }, Row { generation, text });
     }
 
     pub fn remove(&self, era: Era, table: u16, key: &str) {

@@ -212,7 +212,7 @@ fn rows_among(snapshot: &Snapshot, followed: &Followed, keys: &BTreeSet<String>)
 fn selected(mut rows: Vec<Row>, followed: &Followed) -> Result<Vec<Row>, Error> {
     if let Some(select) = &followed.select {
         for row in &mut rows {
-            row.json = select.apply(&row.json).map_err(|cause| Error::Corrupt(cause.to_string()))?;
+            row.json = select.apply(&row.json).map_err(|cause| Error::Corrupt(cause.to_string()))?.into();
         }
     }
     Ok(rows)
