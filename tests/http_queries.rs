@@ -354,4 +354,14 @@ async fn scans_wait_for_their_turn_and_one_too_many_is_told_so() {
     // Rows by key and short lists do not wait for them.
     assert_eq!(api.get("read-models/counts/counts/s1?version=1").await.status, 200);
     assert_eq!(api.get(path).await.status, 200, "there is room again");
+
+    // Whoever follows all rows begins with a scan.
+    let follow = || {
+        let request = api.client.get(api.at("read-models/counts/counts?version=1"));
+        request.header("accept", "text/event-stream").send()
+    };
+    let followed = futures::future::join_all((0..32).map(|_| follow())).await;
+    let statuses: Vec<u16> = followed.iter().map(|answer| answer.as_ref().unwrap().status().as_u16()).collect();
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
 }

@@ -22,6 +22,7 @@ use crate::event::Progress;
 use crate::projection::{Answer, Projections};
 use crate::readmodel::{Condition, Error, KEY, ListQuery, Operator, Row, Selection, Snapshot, Test};
 
+use super::list::taking;
 use super::{blocking, format};
 use crate::http::problem::Problem;
 
@@ -73,7 +74,7 @@ pub async fn follow(
 ) -> Result<Response, Problem> {
     let mut client = Client { at: last_event_id(headers)?, ..Client::default() };
     let followed = Arc::new(followed);
-    let mut first = Some(round(&followed, answer, &mut client).await?);
+    let mut first = Some(round(&projections, &followed, answer, &mut client).await?);
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     tokio::spawn(async move {
         loop {
@@ -133,11 +134,16 @@ async fn next(
         }
         answer = projections.answer(&followed.name, followed.pinned, None).await?;
     }
-    round(followed, answer, client).await
+    round(projections, followed, answer, client).await
 }
 
 /// What the client has to be told of an answer, if it has that of an earlier one.
-async fn round(followed: &Arc<Followed>, answer: Answer, client: &mut Client) -> Result<Vec<Event>, Problem> {
+async fn round(
+    projections: &Projections,
+    followed: &Arc<Followed>,
+    answer: Answer,
+    client: &mut Client,
+) -> Result<Vec<Event>, Problem> {
     let (version, progress) = (answer.version.number, answer.snapshot.checkpoint());
     let (table, _) = answer.snapshot.table(&followed.query.table)?;
     let since = client.at.filter(|(known, at)| *known == version && *at <= progress);
@@ -158,13 +164,9 @@ async fn round(followed: &Arc<Followed>, answer: Answer, client: &mut Client) ->
             client.change(rows, &changed)?
         }
         Some(changed) if client.known || !windowed => {
-            let rows = blocking(move || rows(&snapshot, &followed)).await?;
-            client.compare(rows, &changed)?
+            client.compare(whole(projections, snapshot, followed).await?, &changed)?
         }
-        _ => {
-            let rows = blocking(move || rows(&snapshot, &followed)).await?;
-            client.reset(version, rows)?
-        }
+        _ => client.reset(version, whole(projections, snapshot, followed).await?)?,
     };
     if client.rows.len() > FOLLOWED_ROWS {
         return Err(too_many().into());
@@ -175,6 +177,17 @@ async fn round(followed: &Arc<Followed>, answer: Answer, client: &mut Client) ->
 
 fn too_many() -> Error {
     Error::TooManyRows { limit: FOLLOWED_ROWS }
+}
+
+/// All rows of the query, in turn with others if they may be many.
+async fn whole(
+    projections: &Projections,
+    snapshot: Arc<Snapshot>,
+    followed: Arc<Followed>,
+) -> Result<Vec<Row>, Problem> {
+    let goes_far = followed.query.limit == NO_LIMIT || followed.query.scan;
+    let look = move || rows(&snapshot, &followed);
+    if goes_far { blocking(taking(projections.scan_turn().await?, look)).await } else { blocking(look).await }
 }
 
 /// All rows of the query.

@@ -209,7 +209,7 @@ pub async fn list(
 }
 
 /// Work that ends a turn when it is done.
-fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+pub(super) fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     move || {
         let _turn = turn;
         work()
