@@ -261,13 +261,13 @@ impl Modules {
                 };
                 tracing::info!(%digest, %why, "compiling the module again");
                 let bytes = source.len() as u64;
-                match (componentize(&source, &self.limits), record(&dir)) {
-                    (Ok((component, kind)), _) => drop(self.start(digest, kind, bytes, component)),
-                    // What is wrong with one module is no reason not to start.
-                    (Err(error), Ok(Record { kind, .. })) => {
+                match componentize(&source, &self.limits) {
+                    Ok((component, kind)) => drop(self.start(digest, kind, bytes, component)),
+                    // What is wrong with one module that was accepted before is no reason not to start.
+                    Err(error) => {
+                        let Ok(Record { kind, .. }) = record(&dir) else { return Err(error) };
                         self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
                     }
-                    (Err(error), Err(_)) => return Err(error),
                 }
             }
         }
@@ -278,8 +278,7 @@ impl Modules {
     /// there: so the source itself, which is as large, is not read.
     fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Arc<Module>), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
-        let record: Record =
-            serde_json::from_slice(&read(RECORD)?).map_err(|cause| store_error(&dir.join(RECORD), cause))?;
+        let record = record(dir)?;
         let signed = read("code")?;
         let (mac, code) = signed.split_at_checked(MAC_BYTES).ok_or_else(|| Error::Compile("no code is kept".into()))?;
         self.mac(digest, code)

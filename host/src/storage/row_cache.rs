@@ -1,5 +1,4 @@
-//! Rows of all read models of a host that were asked for last, as they are: a row that is found here costs a twentieth of one
-//! that is searched in blocks.
+//! Rows of all read models of a host that were asked for last, as they are: a row that is found here is not searched in blocks.
 
 use std::hash::Hash;
 use std::sync::Arc;

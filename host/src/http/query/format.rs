@@ -74,13 +74,7 @@ fn quoted(text: &str) -> Result<String, Problem> {
 
 /// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
 pub fn push_row(row: &Row, body: &mut String) -> Result<(), Problem> {
-    // Keys mostly are plain.
-    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if row.key.bytes().all(plain) {
-        body.extend([r#"{"key":""#, &row.key, r#"","row":"#, &row.json, "}"]);
-    } else {
-        body.extend([r#"{"key":"#, &quoted(&row.key)?, r#","row":"#, &row.json, "}"]);
-    }
+    body.extend([r#"{"key":"#, &quoted(&row.key)?, r#","row":"#, &row.json, "}"]);
     Ok(())
 }
 

@@ -1,11 +1,9 @@
 //! `GET /v1/read-models/{name}/{table}`: rows by filter and order, a page of them.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri, Path, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
 use crate::log::Log;
@@ -102,38 +100,13 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
     preferences.flat_map(|value| value.split([',', ';'])).any(|preference| preference.trim() == "count=exact")
 }
 
-/// The headers that a list looks at. An extractor for all headers would copy them.
-pub struct Wishes(HeaderMap);
-
-/// Their names.
-const WISHES: [HeaderName; 4] = [
-    header::ACCEPT,
-    HeaderName::from_static("prefer"),
-    header::IF_NONE_MATCH,
-    HeaderName::from_static("last-event-id"),
-];
-
-impl<S: Send + Sync> FromRequestParts<S> for Wishes {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let mut headers = HeaderMap::new();
-        for name in WISHES {
-            for value in parts.headers.get_all(&name) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
-        Ok(Self(headers))
-    }
-}
-
 /// Rows by index or key: filters, order, limit, cursor.
 pub async fn list(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
-    Wishes(headers): Wishes,
+    headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
