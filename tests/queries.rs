@@ -274,11 +274,14 @@ proptest! {
 
         let order = Order::parse(&words).unwrap();
         let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
-        let snapshot = BOTH.store.snapshot().unwrap();
+        let snapshot = BOTH.store.latest().unwrap();
         prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
         let mut found = Vec::new();
         for _ in 0..PAGES {
             let page = snapshot.list(&query).unwrap();
+            if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
+                prop_assert_eq!(&from_memory, &page);
+            }
             prop_assert!(page.rows.len() <= limit);
             found.extend(page.rows.into_iter().map(|row| row.key));
             query.cursor = page.next;

@@ -188,11 +188,15 @@ fn parse((asked, order): &Wanted, limit: usize) -> ListQuery {
     query
 }
 
-/// All rows of a query, page by page.
+/// All rows of a query, page by page, looked for in both ways.
 fn list(store: &Store, query: &ListQuery) -> Vec<(String, Value)> {
-    let (snapshot, mut query, mut found) = (store.snapshot().unwrap(), query.clone(), Vec::new());
+    // One snapshot for all queries between two commits, so that iterators are used again.
+    let (snapshot, mut query, mut found) = (store.latest().unwrap(), query.clone(), Vec::new());
     loop {
         let page = snapshot.list(&query).unwrap();
+        if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
+            assert_eq!(from_memory, page, "{query:?}");
+        }
         assert!(page.rows.len() <= query.limit);
         found.extend(page.rows.into_iter().map(|row| (row.key, serde_json::from_str(&row.json).unwrap())));
         match page.next {
@@ -544,6 +548,37 @@ fn the_best_index_is_read_and_a_large_scan_is_refused_with_the_index_that_would_
     assert!(matches!(error, Error::BeyondBudget { .. }), "{error}");
     query.scan = true;
     assert_eq!(store.snapshot().unwrap().list(&query).unwrap().rows.len(), 0);
+}
+
+#[test]
+fn a_page_from_memory_does_not_walk_through_all_that_was_deleted_behind_its_range() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |n: i64| (format!("{n:05}"), json!({"n": n}));
+    let store = filled(dir.path(), &table("key", &[("by_n", &["n"], false)]), (0..10_000).map(row));
+    let mut writes = Writes::default();
+    (0..9_000).for_each(|n| writes.set(0, &row(n).0, None));
+    store.commit(&writes, Progress(2), Durability::Logged).unwrap();
+    let snapshot = store.latest().unwrap();
+    for order in ["n.desc", "key.desc"] {
+        for (field, value) in [("n", "gte.9000"), ("key", "gte.09000")] {
+            let ask = |limit| {
+                let mut query = ListQuery { table: "rows".into(), limit, ..ListQuery::default() };
+                query.filter.and(condition(field, value).unwrap());
+                query.order = Order::parse(order).unwrap();
+                query
+            };
+            let by_one = order.starts_with(field);
+            let rows = |page: &kinora::readmodel::Page| page.rows.len();
+            let few = snapshot.list_from_memory(&ask(5)).unwrap();
+            assert_eq!(few.as_ref().map(rows), by_one.then_some(5), "{field} {order}");
+            // The end of its range is behind the last row, and nothing but deleted ones follow.
+            let all = snapshot.list_from_memory(&ask(1_001)).unwrap();
+            assert_eq!(all.as_ref().map(rows), None, "{field} {order}");
+            assert_eq!(rows(&snapshot.list(&ask(1_001)).unwrap()), 1_000);
+            // An iterator that gave up is not used again.
+            assert_eq!(snapshot.list_from_memory(&ask(5)).unwrap(), few);
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod first_difference;
 #[doc(hidden)]
 pub mod fuzz;
 mod history;
+mod idle;
 mod index;
 mod ingest;
 mod keys;

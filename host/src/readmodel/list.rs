@@ -200,7 +200,7 @@ impl Snapshot {
     /// A page of rows that takes a few entries of an index and their rows, all of them in memory; `None` if it takes more.
     pub fn list_from_memory(&self, query: &ListQuery) -> Result<Option<Page>, Error> {
         let (ordinal, table) = self.table(&query.table)?;
-        let view = self.view().in_memory();
+        let view = self.in_memory();
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
         let found = self.plan(&wanted, query, view).and_then(|(plan, after)| {
             let simple = plan.ordered && plan.residual.is_empty() && after.is_none();

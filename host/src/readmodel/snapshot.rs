@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::event::Progress;
 
 use super::error::Error;
+use super::idle::Idle;
 use super::recent::{Moment, Recent};
 use super::view::{Entries, View};
 use super::{KeyRange, TableSpec, Writes, keys};
@@ -30,15 +31,17 @@ pub struct Snapshot {
     recent: Arc<Recent>,
     /// Which rows in memory are those of this snapshot.
     moment: Option<Moment>,
+    idle: Idle,
     checkpoint: Progress,
 }
 
 impl Snapshot {
     pub(super) fn new(db: Arc<DB>, tables: Arc<[TableSpec]>, recent: Arc<Recent>) -> Result<Self, Error> {
         let moment = recent.moment();
+        let idle = Idle::new(Arc::clone(&db));
         let cell = Cell::new(db, |db| db.snapshot());
         let moment = moment.filter(|_| moment == recent.moment());
-        let mut snapshot = Self { cell, tables, recent, moment, checkpoint: Progress::default() };
+        let mut snapshot = Self { cell, tables, recent, moment, idle, checkpoint: Progress::default() };
         snapshot.checkpoint = snapshot.view().checkpoint()?;
         Ok(snapshot)
     }
@@ -117,5 +120,10 @@ impl Snapshot {
     pub(super) fn view(&self) -> View<'_> {
         let recent = self.moment.map(|moment| (&*self.recent, moment));
         View::of(self.cell.borrow_owner(), self.cell.borrow_dependent(), recent)
+    }
+
+    /// The same, of what is in memory.
+    pub(super) fn in_memory(&self) -> View<'_> {
+        self.view().in_memory(&self.idle)
     }
 }

@@ -7,6 +7,7 @@ use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 use crate::event::Progress;
 
 use super::error::Error;
+use super::idle::{Idle, Loan};
 use super::recent::{Moment, Recent};
 use super::{KeyRange, Writes, keys};
 
@@ -19,22 +20,22 @@ pub struct View<'a> {
     snapshot: Option<&'a rocksdb::Snapshot<'a>>,
     /// Rows of the snapshot in memory.
     recent: Option<(&'a Recent, Moment)>,
-    /// Whether what is not in memory is left alone, and the reading given up.
-    memory_only: bool,
+    /// Whether what is not in memory is left alone, and the reading given up; and the iterators for that.
+    memory_only: Option<&'a Idle>,
 }
 
 impl<'a> View<'a> {
     pub fn now(db: &'a DB) -> Self {
-        Self { db, snapshot: None, recent: None, memory_only: false }
+        Self { db, snapshot: None, recent: None, memory_only: None }
     }
 
     pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, recent: Option<(&'a Recent, Moment)>) -> Self {
-        Self { db, snapshot: Some(snapshot), recent, memory_only: false }
+        Self { db, snapshot: Some(snapshot), recent, memory_only: None }
     }
 
     /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
-    pub fn in_memory(self) -> Self {
-        Self { memory_only: true, ..self }
+    pub fn in_memory(self, idle: &'a Idle) -> Self {
+        Self { memory_only: Some(idle), ..self }
     }
 
     fn options(&self) -> ReadOptions {
@@ -42,7 +43,7 @@ impl<'a> View<'a> {
         if let Some(snapshot) = self.snapshot {
             options.set_snapshot(snapshot);
         }
-        if self.memory_only {
+        if self.memory_only.is_some() {
             options.set_read_tier(ReadTier::BlockCache);
         }
         options
@@ -100,9 +101,12 @@ impl<'a> View<'a> {
 
     /// What stands between two keys (`upper` not included), from the first on or from the last back.
     pub fn iterate(&self, lower: &[u8], upper: &[u8], reverse: bool) -> Entries<'a> {
-        let mut options = self.options();
         // An upper bound below the lower one is not a range to RocksDB.
         let upper = upper.max(lower);
+        let mut options = self.options();
+        if let Some(idle) = self.memory_only {
+            return Entries { iterator: Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse };
+        }
         options.set_iterate_lower_bound(lower);
         options.set_iterate_upper_bound(upper);
         let mut iterator = self.db.raw_iterator_opt(options);
@@ -111,7 +115,7 @@ impl<'a> View<'a> {
         } else {
             iterator.seek_to_first()
         }
-        Entries { iterator, reverse }
+        Entries { iterator: Iterator::Own(iterator), reverse }
     }
 
     /// The same forwards, for somebody who goes through many rows: it reads ahead, and leaves the cache to others.
@@ -123,7 +127,7 @@ impl<'a> View<'a> {
         options.fill_cache(false);
         let mut iterator = self.db.raw_iterator_opt(options);
         iterator.seek_to_first();
-        Entries { iterator, reverse: false }
+        Entries { iterator: Iterator::Own(iterator), reverse: false }
     }
 
     /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
@@ -195,26 +199,45 @@ pub fn row_key(entry: &[u8]) -> Result<&str, Error> {
 
 /// An iterator over keys and values, forwards or backwards.
 pub struct Entries<'a> {
-    iterator: DBRawIterator<'a>,
+    iterator: Iterator<'a>,
     reverse: bool,
+}
+
+enum Iterator<'a> {
+    Own(DBRawIterator<'a>),
+    Lent(Loan<'a>),
 }
 
 impl Entries<'_> {
     pub fn current(&self) -> Option<(&[u8], &[u8])> {
-        self.iterator.item()
+        match &self.iterator {
+            Iterator::Own(iterator) => iterator.item(),
+            Iterator::Lent(loan) => loan.current(),
+        }
     }
 
     pub fn advance(&mut self) {
-        if self.reverse { self.iterator.prev() } else { self.iterator.next() }
+        let reverse = self.reverse;
+        self.change(|iterator| if reverse { iterator.prev() } else { iterator.next() });
     }
 
     /// Goes to the first key that is not before this one, forwards.
     pub fn seek(&mut self, key: &[u8]) {
-        self.iterator.seek(key);
+        self.change(|iterator| iterator.seek(key));
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut DBRawIterator<'_>)) {
+        match &mut self.iterator {
+            Iterator::Own(iterator) => change(iterator),
+            Iterator::Lent(loan) => loan.change(change),
+        }
     }
 
     /// Whether the end was the end, and not trouble.
     pub fn end(&self) -> Result<(), Error> {
-        Ok(self.iterator.status()?)
+        match &self.iterator {
+            Iterator::Own(iterator) => Ok(iterator.status()?),
+            Iterator::Lent(loan) => loan.end(),
+        }
     }
 }

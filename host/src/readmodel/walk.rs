@@ -103,11 +103,12 @@ impl Rows for Walk<'_, '_> {
         let none: Arc<str> = "".into();
         while found.len() < count && self.arrive()? {
             let Some(entries) = &mut self.entries else { break };
-            let Some((entry, row)) = entries.current() else { break };
-            let key = self.plan.row_key(entry)?;
-            let row = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
-            found.push(Found { entry: entry.to_vec(), key_start: entry.len() - key.len(), row });
-            entries.advance();
+            while let Some((entry, row)) = entries.current().filter(|_| found.len() < count) {
+                let key = self.plan.row_key(entry)?;
+                let row = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
+                found.push(Found { entry: entry.to_vec(), key_start: entry.len() - key.len(), row });
+                entries.advance();
+            }
         }
         self.visited += found.len();
         if self.plan.index.is_some() {
