@@ -7,7 +7,8 @@ use std::path::Path;
 
 use kinora::event::Progress;
 use kinora::readmodel::{
-    Durability, Error, Explanation, IndexSpec, KeyRange, ListQuery, Order, Store, TableSpec, Writes, condition, diff,
+    Durability, Error, Explanation, Figure, IndexSpec, KeyRange, ListQuery, Order, StatisticsQuery, Store, TableSpec,
+    Writes, condition, diff,
 };
 use kinora::storage::Storage;
 use proptest::prelude::*;
@@ -461,6 +462,11 @@ proptest! {
             }
             let mut expected: Vec<_> = state.iter().filter(|(_, row)| row["n"].as_i64() >= Some(1)).collect();
             expected.sort_by_key(|(key, row)| (-row["n"].as_i64().unwrap(), (*key).clone()));
+            prop_assert_eq!(snapshot.count_at(&query, Progress(progress)).unwrap(), expected.len() as u64);
+            let figures = Figure::parse("sum(n)").unwrap();
+            let sum = StatisticsQuery { table: "rows".into(), filter: query.filter.clone(), figures, ..StatisticsQuery::default() };
+            let sum = snapshot.statistics_at(&sum, Progress(progress)).unwrap().groups[0].figures["sum(n)"].as_i64();
+            prop_assert_eq!(sum.unwrap_or(0), expected.iter().map(|(_, row)| row["n"].as_i64().unwrap()).sum::<i64>());
             let mut found = Vec::new();
             query.cursor = None;
             loop {

@@ -10,11 +10,12 @@ use rocksdb::WriteBatch;
 use crate::event::Progress;
 
 use super::error::Error;
-use super::list::{Explanation, ListQuery, Page, sorted};
+use super::list::{Explanation, ListQuery, Page, Row, counted, sorted};
 use super::plan::Wanted;
 use super::snapshot::Snapshot;
+use super::statistics::{Statistics, StatisticsQuery, summed};
 use super::view::{self, Entries, View};
-use super::walk::{Found, Rows};
+use super::walk::Rows;
 use super::writes::Write;
 use super::{TableSpec, keys};
 
@@ -104,7 +105,7 @@ impl<'a> Past<'a> {
     }
 
     /// The next row, if there is one before the end.
-    fn next(&mut self) -> Result<Option<Found>, Error> {
+    fn next(&mut self) -> Result<Option<Row>, Error> {
         loop {
             let Some((entry, _)) = self.entries.current() else {
                 self.entries.end()?;
@@ -119,15 +120,15 @@ impl<'a> Past<'a> {
             let found = self.entries.current().filter(|(entry, row)| entry.starts_with(&versions) && !row.is_empty());
             let found = found.map(|(_, row)| view::text(&key, row)).transpose()?;
             self.entries.seek(&keys::after(&versions));
-            if let Some(row) = found {
-                return Ok(Some(Found::by_key(key, row)));
+            if let Some(json) = found {
+                return Ok(Some(Row { key, json }));
             }
         }
     }
 }
 
 impl Rows for Past<'_> {
-    fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error> {
+    fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error> {
         let mut found = Vec::new();
         while found.len() < count
             && let Some(row) = self.next()?
@@ -147,6 +148,14 @@ impl Rows for Past<'_> {
     fn visited(&self) -> usize {
         self.visited
     }
+}
+
+/// An index would not help: those are of the rows as they are.
+fn helpless<T>(found: Result<T, Error>) -> Result<T, Error> {
+    found.map_err(|error| match error {
+        Error::BeyondBudget { table, what, entries, .. } => Error::BeyondBudget { table, what, entries, helpful: None },
+        error => error,
+    })
 }
 
 impl Snapshot {
@@ -195,6 +204,22 @@ impl Snapshot {
         let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
         let after = query.sorted_after()?;
         let mut past = Past::new(self.view(), ordinal, at);
-        sorted(&wanted, &conditions, query, after.as_deref(), &mut past, &mut Explanation::default())
+        helpless(sorted(&wanted, &conditions, query, after.as_deref(), &mut past, &mut Explanation::default()))
+    }
+
+    /// How many rows passed the filter then.
+    pub fn count_at(&self, query: &ListQuery, at: Progress) -> Result<u64, Error> {
+        let (ordinal, table) = self.past(&query.table, at)?;
+        let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
+        let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
+        helpless(counted(&wanted, &conditions, query, &mut Past::new(self.view(), ordinal, at)))
+    }
+
+    /// Figures over rows as they were.
+    pub fn statistics_at(&self, query: &StatisticsQuery, at: Progress) -> Result<Statistics, Error> {
+        let (ordinal, table) = self.past(&query.table, at)?;
+        let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
+        let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
+        helpless(summed(&wanted, &conditions, query, &mut Past::new(self.view(), ordinal, at)))
     }
 }

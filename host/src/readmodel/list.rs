@@ -10,7 +10,7 @@ use super::plan::{Plan, Wanted, helpful};
 use super::reader::Reader;
 use super::snapshot::Snapshot;
 use super::view::View;
-use super::walk::{Found, Rows, Walk};
+use super::walk::{Rows, Walk};
 use super::{TableSpec, order};
 
 /// How much a query may read.
@@ -27,6 +27,14 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self { list_entries: 20_000, total_entries: 200_000, scan_entries: 5_000_000 }
+    }
+}
+
+impl Budget {
+    /// Entries that a count or statistics look at.
+    pub(super) fn of_totals(scan: bool) -> usize {
+        let budget = Self::default();
+        if scan { budget.scan_entries } else { budget.total_entries }
     }
 }
 
@@ -47,6 +55,9 @@ pub struct ListQuery {
     pub scan: bool,
 }
 
+/// What other systems call directions. A field that is called so is ordered by with `.asc` behind it.
+const OTHER_DIRECTIONS: [&str; 6] = ["asc", "desc", "ascending", "descending", "nullsfirst", "nullslast"];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order {
     /// The path of a field, or [`KEY`].
@@ -58,11 +69,20 @@ impl Order {
     /// Reads `flights.desc,origin` or `-flights`.
     pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
         let term = |term: &str| {
-            let (field, descending) = match (term.strip_prefix('-'), term.strip_suffix(".desc")) {
-                (Some(field), _) | (None, Some(field)) => (field, true),
-                (None, None) => (term.strip_suffix(".asc").unwrap_or(term), false),
-            };
             let invalid = |why: &str| Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() };
+            let (field, descending) =
+                match (term.strip_prefix('-'), term.strip_suffix(".desc"), term.strip_suffix(".asc")) {
+                    (Some(field), ..) | (_, Some(field), _) => (field, true),
+                    (.., Some(field)) => (field, false),
+                    // Nobody has a field of this name, but many a tool another word for it.
+                    _ if term
+                        .rsplit_once('.')
+                        .is_some_and(|(_, last)| OTHER_DIRECTIONS.contains(&&*last.to_lowercase())) =>
+                    {
+                        return Err(invalid("a direction is .asc or .desc; null comes first, with .desc last"));
+                    }
+                    _ => (term, false),
+                };
             match field {
                 "" => Err(invalid("it takes fields, such as order=flights.desc,origin")),
                 field if field.contains("[]") => Err(invalid("an array has no place in an order")),
@@ -263,26 +283,36 @@ impl Snapshot {
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let plan = wanted.best(self.view())?;
         let mut walk = Walk::new(ordinal, self.view(), &plan);
-        let budget = if query.scan { Budget::default().scan_entries } else { Budget::default().total_entries };
-        let mut count = 0;
-        if plan.residual.is_empty() {
-            count = walk.count(budget)?;
-        } else {
-            let reader = Reader::new(table, plan.residual.iter().copied())?;
-            while walk.visited() < budget {
-                let found = walk.rows(BATCH_ROWS)?;
-                if found.is_empty() {
-                    break;
-                }
-                for found in found {
-                    count += usize::from(reader.read(found.key()?, found.row.as_bytes())?.is_some());
-                }
-            }
+        if !plan.residual.is_empty() {
+            return counted(&wanted, &plan.residual, query, &mut walk);
         }
-        if !walk.is_at_end()? {
-            return Err(beyond_budget(&wanted, budget));
+        let budget = Budget::of_totals(query.scan);
+        let count = walk.count(budget)?;
+        if walk.is_at_end()? { Ok(count as u64) } else { Err(beyond_budget(&wanted, budget)) }
+    }
+}
+
+/// How many rows pass.
+pub(super) fn counted(
+    wanted: &Wanted<'_>,
+    residual: &[&Condition],
+    query: &ListQuery,
+    walk: &mut dyn Rows,
+) -> Result<u64, Error> {
+    let reader = Reader::new(wanted.table, residual.iter().copied())?;
+    let budget = Budget::of_totals(query.scan);
+    let mut count = 0;
+    loop {
+        let found = walk.rows(BATCH_ROWS)?;
+        if found.is_empty() {
+            return Ok(count);
         }
-        Ok(count as u64)
+        for found in found {
+            count += u64::from(reader.read(&found.key, found.json.as_bytes())?.is_some());
+        }
+        if walk.visited() >= budget && !walk.is_at_end()? {
+            return Err(beyond_budget(wanted, budget));
+        }
     }
 }
 
@@ -297,22 +327,22 @@ fn in_order(
     let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
     let mut walk = Walk::new(wanted.ordinal, view, plan);
     let mut page = Page { rows: Vec::new(), next: None };
-    let mut last = Vec::new();
     loop {
         let missing = query.limit - page.rows.len();
         let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
         let mut found = walk.rows(batch)?.into_iter();
         explanation.entries_visited = walk.visited();
+        let count = found.len();
         for found in found.by_ref() {
-            last.clear();
-            last.extend_from_slice(&found.entry);
-            if plan.residual.is_empty() || reader.read(found.key()?, found.row.as_bytes())?.is_some() {
-                page.rows.push(found.into_row()?);
+            if plan.residual.is_empty() || reader.read(&found.key, found.json.as_bytes())?.is_some() {
+                page.rows.push(found);
             }
             if page.rows.len() == query.limit {
                 break;
             }
         }
+        // If there is none, the end has come.
+        let last = (count - found.len()).checked_sub(1).map(|last| plan.within(walk.entry(last)).to_vec());
         let full = page.rows.len() == query.limit;
         if found.len() == 0 && walk.is_at_end()? {
             return Ok(page);
@@ -322,8 +352,8 @@ fn in_order(
             return Err(beyond_budget(wanted, query.budget()));
         }
         if full || exhausted {
-            let (index, within) = (index_checksum(wanted.table, plan.index), plan.within(&last).to_vec());
-            page.next = Some(query.write_cursor(&Cursor::Entry { index, within }));
+            let index = index_checksum(wanted.table, plan.index);
+            page.next = last.map(|within| query.write_cursor(&Cursor::Entry { index, within }));
             return Ok(page);
         }
     }
@@ -342,7 +372,7 @@ pub(super) fn sorted(
     let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
     let sources = sources.collect::<Result<Vec<_>, Error>>()?;
     // One more than fits, to know whether another page follows.
-    let mut first: BTreeMap<Vec<u8>, Found> = BTreeMap::new();
+    let mut first: BTreeMap<Vec<u8>, Row> = BTreeMap::new();
     loop {
         let found = walk.rows(BATCH_ROWS)?;
         explanation.entries_visited = walk.visited();
@@ -350,12 +380,12 @@ pub(super) fn sorted(
             break;
         }
         for found in found {
-            let Some(values) = reader.read(found.key()?, found.row.as_bytes())? else { continue };
+            let Some(values) = reader.read(&found.key, found.json.as_bytes())? else { continue };
             let mut place = Vec::new();
             for (source, descending) in &sources {
                 order::encode_directed(&values.value(source), *descending, &mut place);
             }
-            place.extend_from_slice(found.key()?.as_bytes());
+            place.extend_from_slice(found.key.as_bytes());
             let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
             if !beyond && after.is_none_or(|after| place.as_slice() > after) {
                 first.insert(place, found);
@@ -373,7 +403,7 @@ pub(super) fn sorted(
         first.pop_last();
         next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
     }
-    Ok(Page { rows: first.into_values().map(Found::into_row).collect::<Result<_, Error>>()?, next })
+    Ok(Page { rows: first.into_values().collect(), next })
 }
 
 /// Says which index would help.

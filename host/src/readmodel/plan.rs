@@ -93,10 +93,14 @@ impl<'a> Wanted<'a> {
         let conjuncts = self.filter.conjuncts();
         let mut ranges = Ranges { starts: vec![prefix.clone()], ends: None };
         let (mut fixed, mut narrow, mut met) = (Vec::new(), 0, vec![false; conjuncts.len()]);
-        for place in &places {
+        for (number, place) in places.iter().enumerate() {
             let is_array = matches!(place, Place::Field(column) if column.array.is_some());
             let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, place)).collect();
             let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, place));
+            if index.is_some() && number == 0 && all.is_none() && !self.begins_with(place) {
+                // Neither narrowed nor ordered, which the rows themselves are no less.
+                return None;
+            }
             let single = all.as_ref().is_some_and(|all| matches!(all.spans.as_slice(), [span] if span.point));
             if is_array && (!single || ranges.ends.is_some()) {
                 return None;
@@ -125,6 +129,11 @@ impl<'a> Wanted<'a> {
         let (ordered, reverse) = self.serves(&places, &fixed);
         let residual = conjuncts.iter().zip(&met).filter(|(_, met)| !**met).map(|(condition, _)| condition).collect();
         Some(Plan { index, places, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
+    }
+
+    /// Whether the order begins with what stands at this place.
+    fn begins_with(&self, place: &Place) -> bool {
+        self.order.first().is_some_and(|first| place.is_ordered_by(&first.field))
     }
 
     /// Whether entries stand in the order that is wanted, and whether backwards.

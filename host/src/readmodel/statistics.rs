@@ -330,23 +330,32 @@ impl Snapshot {
         let (ordinal, table) = self.table(&query.table)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let plan = wanted.best(self.view())?;
-        let mut reader = Reader::new(table, plan.residual.iter().copied())?;
-        let mut count = Count::new(query, &mut reader)?;
-        let mut walk = Walk::new(ordinal, self.view(), &plan);
-        let budget = if query.scan { Budget::default().scan_entries } else { Budget::default().total_entries };
-        loop {
-            let found = walk.rows(BATCH_ROWS)?;
-            if found.is_empty() {
-                return Ok(count.finish());
+        summed(&wanted, &plan.residual, query, &mut Walk::new(ordinal, self.view(), &plan))
+    }
+}
+
+/// The figures over all rows that pass.
+pub(super) fn summed(
+    wanted: &Wanted<'_>,
+    residual: &[&Condition],
+    query: &StatisticsQuery,
+    walk: &mut dyn Rows,
+) -> Result<Statistics, Error> {
+    let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
+    let mut count = Count::new(query, &mut reader)?;
+    let budget = Budget::of_totals(query.scan);
+    loop {
+        let found = walk.rows(BATCH_ROWS)?;
+        if found.is_empty() {
+            return Ok(count.finish());
+        }
+        for found in &found {
+            if let Some(values) = reader.read(&found.key, found.json.as_bytes())? {
+                count.add(&values)?;
             }
-            for found in &found {
-                if let Some(values) = reader.read(found.key()?, found.row.as_bytes())? {
-                    count.add(&values)?;
-                }
-            }
-            if walk.visited() >= budget && !walk.is_at_end()? {
-                return Err(beyond_budget(&wanted, budget));
-            }
+        }
+        if walk.visited() >= budget && !walk.is_at_end()? {
+            return Err(beyond_budget(wanted, budget));
         }
     }
 }

@@ -7,40 +7,13 @@ use super::list::{BATCH_ROWS, Row};
 use super::plan::Plan;
 use super::view::{self, Entries, View};
 
-/// An entry, and the row that it stands for.
-pub struct Found {
-    /// It ends with the key of the row.
-    pub entry: Vec<u8>,
-    key_start: usize,
-    pub row: Arc<str>,
-}
-
-impl Found {
-    /// A row that no entry of an index leads to.
-    pub fn by_key(key: String, row: Arc<str>) -> Self {
-        Self { entry: key.into_bytes(), key_start: 0, row }
-    }
-
-    pub fn key(&self) -> Result<&str, Error> {
-        let key = self.entry.get(self.key_start..).unwrap_or_default();
-        std::str::from_utf8(key).map_err(|_| damaged(&self.entry))
-    }
-
-    pub fn into_row(mut self) -> Result<Row, Error> {
-        self.entry.drain(..self.key_start);
-        let key = String::from_utf8(self.entry).map_err(|cause| damaged(cause.as_bytes()))?;
-        Ok(Row { key, json: self.row })
-    }
-}
-
-fn damaged(entry: &[u8]) -> Error {
-    Error::Corrupt(format!("the entry {} makes no sense", hex::encode(entry)))
-}
+/// Mostly enough for an entry.
+const ENTRY_BYTES: usize = 48;
 
 /// Rows one after the other, wherever they come from.
 pub trait Rows {
     /// The next rows, so many unless the end comes first.
-    fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error>;
+    fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error>;
     fn is_at_end(&mut self) -> Result<bool, Error>;
     /// Entries that were looked at.
     fn visited(&self) -> usize;
@@ -53,12 +26,15 @@ pub struct Walk<'a, 'p> {
     /// The ranges that have been begun.
     begun: usize,
     entries: Option<Entries<'a>>,
+    /// The entries of the rows that were given last, one behind the other, and where each ends.
+    last: Vec<u8>,
+    ends: Vec<usize>,
     visited: usize,
 }
 
 impl<'a, 'p> Walk<'a, 'p> {
     pub fn new(table: u16, view: View<'a>, plan: &'p Plan<'p>) -> Self {
-        Self { table, view, plan, begun: 0, entries: None, visited: 0 }
+        Self { table, view, plan, begun: 0, entries: None, last: Vec::new(), ends: Vec::new(), visited: 0 }
     }
 
     /// Goes on to the next range while this one has no entry. `false` at the end of all.
@@ -82,6 +58,12 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
+    /// The entry that stands for a row of those that were given last.
+    pub fn entry(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(row).and_then(|end| self.last.get(start..*end)).unwrap_or_default()
+    }
+
     /// How many entries there are, up to a limit.
     pub fn count(&mut self, limit: usize) -> Result<usize, Error> {
         while self.visited < limit && self.arrive()? {
@@ -98,28 +80,34 @@ impl Rows for Walk<'_, '_> {
         Ok(!self.arrive()?)
     }
 
-    fn rows(&mut self, count: usize) -> Result<Vec<Found>, Error> {
-        let mut found: Vec<Found> = Vec::with_capacity(count.min(BATCH_ROWS));
+    fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error> {
+        let expected = count.min(BATCH_ROWS);
+        let mut found: Vec<Row> = Vec::with_capacity(expected);
+        self.last.clear();
+        self.last.reserve(expected * ENTRY_BYTES);
+        self.ends.clear();
+        self.ends.reserve(expected);
         let none: Arc<str> = "".into();
         while found.len() < count && self.arrive()? {
             let Some(entries) = &mut self.entries else { break };
             while let Some((entry, row)) = entries.current().filter(|_| found.len() < count) {
                 let key = self.plan.row_key(entry)?;
-                let row = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
-                found.push(Found { entry: entry.to_vec(), key_start: entry.len() - key.len(), row });
+                let json = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
+                found.push(Row { key: key.to_owned(), json });
+                self.last.extend_from_slice(entry);
+                self.ends.push(self.last.len());
                 entries.advance();
             }
         }
         self.visited += found.len();
         if self.plan.index.is_some() {
-            let keys = found.iter().map(Found::key).collect::<Result<Vec<_>, _>>()?;
-            let rows = self.view.texts(self.table, &keys)?;
-            for (found, row) in found.iter_mut().zip(rows) {
-                let Some(row) = row else {
-                    let key = found.key()?;
-                    return Err(Error::Corrupt(format!("an index names row {key:?}, which does not exist")));
+            let keys: Vec<_> = found.iter().map(|row| row.key.as_str()).collect();
+            let texts = self.view.texts(self.table, &keys)?;
+            for (row, text) in found.iter_mut().zip(texts) {
+                let Some(text) = text else {
+                    return Err(Error::Corrupt(format!("an index names row {:?}, which does not exist", row.key)));
                 };
-                found.row = row;
+                row.json = text;
             }
         }
         Ok(found)

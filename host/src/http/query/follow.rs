@@ -236,9 +236,7 @@ impl Client {
     fn tell(&mut self, row: &Row, events: &mut Vec<Event>) -> Result<(), Problem> {
         let hash = self.hasher.hash_one(&row.json);
         if self.rows.insert(row.key.clone(), Some(hash)) != Some(Some(hash)) {
-            let mut data = String::new();
-            format::push_row(row, &mut data)?;
-            events.push(Event::default().event("row").data(data));
+            events.push(Event::default().event("row").data(format::row(row)?));
         }
         Ok(())
     }

@@ -57,8 +57,8 @@ pub fn page(
         }
     }
     let (kind, body) = match format {
-        Format::Json => ("application/json", json(&rows, next, total)?.into_bytes()),
-        Format::Lines => (LINES, lines(&rows)?.into_bytes()),
+        Format::Json => ("application/json", json(&rows, next, total)?),
+        Format::Lines => (LINES, lines(&rows)?),
         Format::Csv => (CSV, csv(&rows)?),
     };
     Ok(typed(kind, body))
@@ -68,14 +68,21 @@ fn damaged(cause: impl std::fmt::Display) -> Problem {
     Problem::new(500, "internal", format!("a row is damaged: {cause}"))
 }
 
-fn quoted(text: &str) -> Result<String, Problem> {
-    serde_json::to_string(text).map_err(damaged)
+/// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
+fn push_row(row: &Row, body: &mut Vec<u8>) -> Result<(), Problem> {
+    body.extend_from_slice(br#"{"key":"#);
+    serde_json::to_writer(&mut *body, &row.key).map_err(damaged)?;
+    body.extend_from_slice(br#","row":"#);
+    body.extend_from_slice(row.json.as_bytes());
+    body.push(b'}');
+    Ok(())
 }
 
-/// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
-pub fn push_row(row: &Row, body: &mut String) -> Result<(), Problem> {
-    body.extend([r#"{"key":"#, &quoted(&row.key)?, r#","row":"#, &row.json, "}"]);
-    Ok(())
+/// The same as text.
+pub fn row(row: &Row) -> Result<String, Problem> {
+    let mut text = Vec::with_capacity(capacity(std::slice::from_ref(row)));
+    push_row(row, &mut text)?;
+    String::from_utf8(text).map_err(damaged)
 }
 
 fn capacity(rows: &[Row]) -> usize {
@@ -83,29 +90,30 @@ fn capacity(rows: &[Row]) -> usize {
 }
 
 /// `{"rows": [{"key", "row"}], "next", "count"}`.
-fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<String, Problem> {
-    let mut body = String::with_capacity(capacity(rows));
-    body.push_str(r#"{"rows":["#);
+fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(capacity(rows) + next.map_or(0, str::len));
+    body.extend_from_slice(br#"{"rows":["#);
     for (index, row) in rows.iter().enumerate() {
         if index > 0 {
-            body.push(',');
+            body.push(b',');
         }
         push_row(row, &mut body)?;
     }
-    let next = next.map_or_else(|| Ok("null".to_owned()), quoted)?;
-    body.extend([r#"],"next":"#, &next]);
+    body.extend_from_slice(br#"],"next":"#);
+    serde_json::to_writer(&mut body, &next).map_err(damaged)?;
     if let Some(total) = total {
-        body.extend([r#","count":"#, &total.to_string()]);
+        body.extend_from_slice(br#","count":"#);
+        serde_json::to_writer(&mut body, &total).map_err(damaged)?;
     }
-    body.push('}');
+    body.push(b'}');
     Ok(body)
 }
 
-fn lines(rows: &[Row]) -> Result<String, Problem> {
-    let mut body = String::with_capacity(capacity(rows));
+fn lines(rows: &[Row]) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(capacity(rows));
     for row in rows {
         push_row(row, &mut body)?;
-        body.push('\n');
+        body.push(b'\n');
     }
     Ok(body)
 }

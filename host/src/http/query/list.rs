@@ -112,8 +112,10 @@ pub async fn list(
     let (common, rest) = Common::take(pairs)?;
     let mut parameters = Parameters::read(table, &headers, &rest)?;
     let looks_back = common.past.is_some();
-    if looks_back && (wants_events(&headers) || parameters.explain || parameters.count || parameters.has_statistics()) {
-        return Err(invalid("at_position and at_time go with rows only".into()));
+    if looks_back && (wants_events(&headers) || parameters.explain) {
+        return Err(invalid(
+            "what was can be neither followed nor explained: at_position and at_time read no index".into(),
+        ));
     }
     if wants_events(&headers) {
         let followed = Followed { name, pinned: common.version, query: parameters.query, select: parameters.select };
@@ -125,21 +127,28 @@ pub async fn list(
         return Ok(unchanged);
     }
     let snapshot = Arc::clone(&answer.snapshot);
+    let past = common.past(&log, &answer).await?;
     if let Some(query) = parameters.statistics() {
         let turn = projections.scan_turn().await?;
-        let body = move || Ok::<_, Error>(statistics::body(&query, snapshot.statistics(&query)?));
+        let body = move || {
+            let statistics = match past {
+                Some(past) => snapshot.statistics_at(&query, past)?,
+                None => snapshot.statistics(&query)?,
+            };
+            Ok::<_, Error>(statistics::body(&query, statistics))
+        };
         let body = blocking(taking(turn, body)).await?;
-        return Ok(from(&answer, Json(body).into_response()));
+        return Ok(as_of(past, from(&answer, Json(body).into_response())));
     }
     let continued = parameters.query.cursor.is_some();
     let Parameters { query, select, format, explain, count, .. } = parameters;
-    let past = common.past(&log, &answer).await?;
     let plain = !explain && !count && past.is_none();
     let goes_far = count || query.scan;
     let from_memory = if plain && !goes_far { snapshot.list_from_memory(&query)? } else { None };
     let look = move || {
         if let Some(past) = past {
-            return Ok(Found::Page(snapshot.list_at(&query, past)?, None));
+            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
+            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
         }
         if explain {
             let mut explanation = Explanation::default();
