@@ -35,6 +35,7 @@ mod skipping;
 mod source;
 mod stall;
 mod status;
+mod throttle;
 mod turns;
 mod upcasting;
 mod verify;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -69,7 +69,7 @@ impl Common {
     /// Takes the common parameters out of all of them.
     fn take(pairs: Pairs) -> Result<(Self, Vec<(String, String)>), Problem> {
         let Asked { pairs, seen } = pairs;
-        let (Query(pairs), seen) = (pairs.map_err(|cause| invalid(cause.body_text()))?, seen?);
+        let seen = seen?;
         let mut common = Self::default();
         let mut rest = Vec::new();
         for (name, value) in pairs {

@@ -4,8 +4,7 @@
 
 use std::convert::Infallible;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 
@@ -22,16 +21,17 @@ const TOKEN_BYTES: usize = 21;
 
 /// What a query asks: its parameters, and the position that its session has seen.
 pub struct Asked {
-    pub pairs: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    pub pairs: Vec<(String, String)>,
     pub seen: Result<Option<u64>, Problem>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let seen = parts.headers.get(SESSION).map(position).transpose();
-        Ok(Self { pairs: Query::from_request_parts(parts, state).await, seen })
+        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Ok(Self { pairs, seen })
     }
 }
 

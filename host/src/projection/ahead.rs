@@ -10,6 +10,7 @@ use crate::log;
 use crate::sandbox::Failure;
 
 use super::source::{Source, Window};
+use super::throttle::Throttle;
 
 /// Windows that wait for the guest: enough to bridge a commit's small pauses, few enough to stay small.
 const WINDOWS_AHEAD: usize = 3;
@@ -25,14 +26,23 @@ pub struct Ahead {
 
 impl Ahead {
     /// Starts to read from `from` up to `upto`, in windows of `limit` events, which may change meanwhile.
-    pub fn start(mut source: Source, from: Progress, upto: Progress, limit: Arc<AtomicUsize>) -> Result<Self, Failure> {
+    pub fn start(
+        mut source: Source,
+        from: Progress,
+        upto: Progress,
+        limit: Arc<AtomicUsize>,
+        throttle: Throttle,
+    ) -> Result<Self, Failure> {
         let (hand_over, windows): (SyncSender<_>, _) = sync_channel(WINDOWS_AHEAD);
         let (used, back) = channel::<Window>();
         let name = format!("ahead {}", std::thread::current().name().unwrap_or_default());
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let limit = || limit.load(Ordering::Relaxed);
+            let mut work = Some(throttle.work());
             let taken = |window| {
+                work = None;
                 hand_over.send(Ok(window)).ok()?;
+                work = Some(throttle.work());
                 Some(back.try_recv().unwrap_or_default())
             };
             if let Err(error) = source.windows(Window::default(), from, upto, limit, taken) {

@@ -14,6 +14,7 @@ use crate::readmodel::{Durability, Store, Writes};
 use crate::sandbox::Failure;
 
 use super::rows::Committing;
+use super::throttle::Throttle;
 
 /// Longest time between two flushes of a replay, which has no write-ahead log: what a killed process has to do again.
 const FLUSH_TIME: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ impl Committer {
         store: Arc<Store>,
         committing: Arc<Committing>,
         checkpoint: watch::Sender<Progress>,
+        throttle: Throttle,
     ) -> Result<Self, Failure> {
         let (jobs, received) = sync_channel(1);
         let failed = Arc::<Mutex<Option<Failure>>>::default();
@@ -39,7 +41,7 @@ impl Committer {
         let name = format!("commit {}", std::thread::current().name().unwrap_or_default());
         let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
-            if let Err(failure) = run(&store, &shared, &checkpoint, &received) {
+            if let Err(failure) = run(&store, &shared, &checkpoint, &throttle, &received) {
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                 // Nobody is kept waiting for what does not come.
                 shared.end();
@@ -72,11 +74,14 @@ fn run(
     store: &Store,
     committing: &Committing,
     checkpoint: &watch::Sender<Progress>,
+    throttle: &Throttle,
     jobs: &Receiver<(Arc<Writes>, Progress)>,
 ) -> Result<(), Failure> {
     let mut flushed = Instant::now();
     while let Ok((writes, progress)) = jobs.recv() {
+        let work = throttle.work();
         store.commit(&writes, progress, Durability::UntilFlushed).map_err(Failure::storage)?;
+        drop(work);
         checkpoint.send_replace(progress);
         drop(writes);
         committing.end();

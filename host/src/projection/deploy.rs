@@ -113,6 +113,7 @@ impl Projections {
             dir: &self.scratch()?,
             modules,
             start,
+            turns: &self.turns,
         };
         preflight::run(name, &routes, sample)
     }

@@ -82,7 +82,8 @@ impl Projections {
         }
         let failed = |failure: crate::sandbox::Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
-        let made = parts(self.log(), &store, &modules, false, self.modules().limits(), &gauges, &checkpoint);
+        let limits = self.modules().limits();
+        let made = parts(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;

@@ -18,6 +18,7 @@ use super::error::Error;
 use super::gauges::Gauges;
 use super::runner::Runner;
 use super::status::Fault;
+use super::turns::Turns;
 use super::version::{Modules, parts};
 
 /// Events of a sample, and how long it may take: enough to be past the first, slow ones, and nothing that holds up a
@@ -33,6 +34,7 @@ pub struct Sample<'a> {
     pub dir: &'a tempfile::TempDir,
     pub modules: Modules,
     pub start: Progress,
+    pub turns: &'a Turns,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -70,7 +72,7 @@ impl Sample<'_> {
             store.start_at(self.start)?;
         }
         let checkpoint = watch::Sender::new(self.start);
-        let made = parts(log, &store, &self.modules, false, self.limits, &gauges, &checkpoint).map_err(failed)?;
+        let made = parts(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
         let mut runner = Runner::new(made, oneshot::channel().0).map_err(failed)?;
 
         let end = log.progress();

@@ -14,6 +14,7 @@ use crate::readmodel::Writes;
 use crate::sandbox::{Batch, Category, Failure, Partition, Projector, ProjectorPre, Texts, TextsTooLong};
 
 use super::rows::VersionRows;
+use super::throttle::Throttle;
 
 /// Batches that wait for an instance.
 const BATCHES_AHEAD: usize = 2;
@@ -115,6 +116,7 @@ impl Instances {
         count: usize,
         commit_bytes: usize,
         gather: &Arc<AtomicUsize>,
+        throttle: &Throttle,
     ) -> Result<Self, Failure> {
         let failed: Arc<Mutex<Vec<Failed>>> = Arc::default();
         let start = |number: usize| {
@@ -129,6 +131,7 @@ impl Instances {
                 failed: Arc::clone(&failed),
                 gather: Arc::clone(gather),
                 gathered: None,
+                throttle: throttle.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("share {number}"));
             let span = tracing::Span::current();
@@ -214,6 +217,7 @@ struct Worker {
     failed: Arc<Mutex<Vec<Failed>>>,
     gather: Arc<AtomicUsize>,
     gathered: Option<Gathered>,
+    throttle: Throttle,
 }
 
 /// The share of several windows.
@@ -241,7 +245,7 @@ impl Worker {
                 Job::Flush(answer) => {
                     self.apply();
                     // Whoever asks sees that something has failed.
-                    let flushed = if self.has_failed() { Ok(()) } else { self.projector.flush() };
+                    let flushed = if self.has_failed() { Ok(()) } else { self.flush() };
                     let _ = answer.send(flushed);
                 }
             }
@@ -264,12 +268,18 @@ impl Worker {
 
     fn apply(&mut self) {
         let Some(Gathered { events, from, next, windows }) = self.gathered.take() else { return };
+        let _work = self.throttle.work();
         // What comes after a failure is done again.
         if !self.has_failed()
             && let Err(failure) = self.projector.apply(&events)
         {
             self.failed().push(Failed { from, next, failure, is_gathered: windows > 1 });
         }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let _work = self.throttle.work();
+        self.projector.flush()
     }
 
     fn has_failed(&self) -> bool {

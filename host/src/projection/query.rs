@@ -137,6 +137,7 @@ impl Projections {
         at_least: Option<(Position, Duration)>,
         stopped: impl Fn(Error) -> Result<(), Error>,
     ) -> Result<Answer, Error> {
+        self.turns.throttle().serve();
         let version = self.version(name, number)?;
         let look = || {
             let fault = version.fault();

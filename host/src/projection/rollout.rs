@@ -3,6 +3,7 @@
 //! Every change is written to the catalog first and takes effect in memory after it, under one lock.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::history::{By, Recorder, What};
 use super::limits::Limits;
 use super::query::{Queries, QueryLimits};
 use super::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
+use super::throttle::Throttle;
 use super::turns::Turns;
 use super::verify::identity;
 use super::version::{self, Notice, Version};
@@ -45,7 +47,7 @@ pub struct Projections {
     changes: watch::Sender<u64>,
     pub(super) limits: Limits,
     pub(super) queries: Queries,
-    turns: Turns,
+    pub(super) turns: Turns,
     /// A verification costs a core: one at a time.
     pub(super) verifying: Arc<Semaphore>,
     pub(super) comparisons: Comparisons,
@@ -88,6 +90,8 @@ impl Projections {
         for (name, projection) in &catalog.projections {
             projection.unrecorded.iter().for_each(|entry| recorder.send(name, entry.clone()));
         }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let turns = Turns::new(Throttle::new(log.watch(), cores.saturating_sub(limits.reserved_cores)));
         let projections = Arc::new_cyclic(|this| Self {
             log,
             storage,
@@ -98,7 +102,7 @@ impl Projections {
             changes: watch::Sender::new(0),
             limits,
             queries: Queries::new(queries),
-            turns: Turns::default(),
+            turns,
             verifying: Arc::new(Semaphore::new(1)),
             comparisons: Comparisons::default(),
             recorder,

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::throttle::Throttle;
+
 /// Replays that run at once: each has a guest, rows that wait for a commit, and up to two threads. More of them would be
 /// no faster on few cores, and take more memory than a host promises to.
 pub const REPLAYS_AT_ONCE: usize = 2;
@@ -21,16 +23,11 @@ const NICENESS: i32 = 10;
 pub struct Turns {
     free: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    throttle: Throttle,
 }
 
 /// A replay's turn, until it is dropped.
 pub struct Turn(#[allow(dead_code)] OwnedSemaphorePermit);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(REPLAYS_AT_ONCE)), waiting: Arc::default() }
-    }
-}
 
 /// Counts somebody who waits, for as long as they do.
 struct Waiting<'a>(&'a AtomicUsize);
@@ -42,6 +39,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Turns {
+    pub fn new(throttle: Throttle) -> Self {
+        Self { free: Arc::new(Semaphore::new(REPLAYS_AT_ONCE)), waiting: Arc::default(), throttle }
+    }
+
+    /// What the threads of replays work under.
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
     /// Waits in the line. `None` never happens: nobody closes it.
     pub async fn next(&self) -> Option<Turn> {
         self.waiting.fetch_add(1, Ordering::Relaxed);

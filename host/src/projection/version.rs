@@ -230,10 +230,10 @@ impl Version {
         if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
             store.start_at(from).map_err(Failure::storage)?;
         }
-        let parts = parts(log, &store, &modules, was_ready, limits, &self.gauges, &self.checkpoint)?;
+        let parts = parts(log, &store, &modules, limits, &self.gauges, &self.checkpoint, turns)?;
         let dealer = Dealer::new(manifest.partition.as_ref(), instances());
         let source = parts.source.skipping(skipped.iter().copied().collect());
-        let parts = Parts { turns: turns.clone(), dealer, source, ..parts };
+        let parts = Parts { was_ready, dealer, source, ..parts };
         let (ready, is_ready) = oneshot::channel();
         let runner = Runner::new(parts, ready)?;
         // A version that has served goes on as far as it can.
@@ -375,15 +375,15 @@ pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Resul
     Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
 }
 
-/// What a runner works with, alone and with one instance.
+/// What a runner works with, alone, with one instance, and for the first time.
 pub fn parts(
     log: &Log,
     store: &Arc<Store>,
     modules: &Modules,
-    was_ready: bool,
     limits: &Limits,
     gauges: &Arc<Gauges>,
     checkpoint: &watch::Sender<Progress>,
+    turns: &Turns,
 ) -> Result<Parts, Failure> {
     let Module::Projector { manifest, pre, .. } = &*modules.projector else {
         return Err(Failure::new(Category::Upcast, "the module is not a projector"));
@@ -397,10 +397,10 @@ pub fn parts(
         projector: pre.clone(),
         memory_bytes: limits.memory_bytes / 2,
         commit_bytes: limits.commit_bytes,
-        was_ready,
+        was_ready: false,
         gauges: Arc::clone(gauges),
         checkpoint: checkpoint.clone(),
-        turns: Turns::default(),
+        turns: turns.clone(),
         dealer: None,
     })
 }

@@ -75,7 +75,10 @@ impl Runner {
         }
         match &mut self.guest {
             Guest::None => {}
-            Guest::One(projector) => projector.flush()?,
+            Guest::One(projector) => {
+                let _work = self.turn.as_ref().map(|_| self.parts.turns.throttle().work());
+                projector.flush()?;
+            }
             Guest::Several(instances) => {
                 instances.flush(&mut self.rows.pending())?;
                 if instances.has_failed() {
@@ -119,7 +122,8 @@ impl Runner {
             Some(committer) => committer,
             none => {
                 let committing = Arc::clone(self.rows.committing());
-                none.insert(Committer::start(Arc::clone(&self.parts.store), committing, self.parts.checkpoint.clone())?)
+                let (store, checkpoint) = (Arc::clone(&self.parts.store), self.parts.checkpoint.clone());
+                none.insert(Committer::start(store, committing, checkpoint, self.parts.turns.throttle().clone())?)
             }
         })
     }

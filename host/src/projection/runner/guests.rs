@@ -44,7 +44,8 @@ impl Runner {
         }
         if !alone && self.ahead.is_none() && upto.0 - self.applied.0 >= AHEAD_FROM_EVENTS {
             let (source, limit) = (self.parts.source.clone(), Arc::clone(&self.window_events));
-            self.ahead = Some(Ahead::start(source, self.applied, upto, limit)?);
+            let throttle = self.parts.turns.throttle().clone();
+            self.ahead = Some(Ahead::start(source, self.applied, upto, limit, throttle)?);
         }
         let taken = self.ahead.as_ref().and_then(Ahead::next);
         let read = match (taken, &self.ahead) {
@@ -81,7 +82,10 @@ impl Runner {
             self.guest = Guest::One(Box::new(self.parts.projector.instantiate(Box::new(self.rows.clone()))?));
         }
         match &mut self.guest {
-            Guest::One(projector) => projector.apply(&self.window.events),
+            Guest::One(projector) => {
+                let _work = self.turn.as_ref().map(|_| self.parts.turns.throttle().work());
+                projector.apply(&self.window.events)
+            }
             Guest::None | Guest::Several(_) => Ok(()),
         }
     }
@@ -93,7 +97,14 @@ impl Runner {
         }
         if matches!(self.guest, Guest::None) {
             let (count, max_bytes) = (self.window.dealt.len(), self.parts.commit_bytes);
-            let instances = Instances::start(&self.parts.projector, &self.rows, count, max_bytes, &self.gather)?;
+            let instances = Instances::start(
+                &self.parts.projector,
+                &self.rows,
+                count,
+                max_bytes,
+                &self.gather,
+                self.parts.turns.throttle(),
+            )?;
             self.guest = Guest::Several(instances);
         }
         if let Guest::Several(instances) = &self.guest {
