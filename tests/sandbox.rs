@@ -140,6 +140,19 @@ async fn a_module_that_was_accepted_is_kept_though_it_cannot_be_compiled_again()
     open(dir.path(), 2, Limits::default()).settled(digest).await.unwrap();
 }
 
+/// A host ended between an upload and its compilation, and the next one accepts less.
+#[tokio::test]
+async fn an_unfinished_upload_that_is_refused_now_is_removed_and_keeps_no_host_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = Digest::of(&hostile());
+    let folder = dir.path().join(digest.to_string());
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("source.wasm"), hostile()).unwrap();
+    let strict = open(dir.path(), 1, Limits { module_bytes: 1_000, ..Limits::default() });
+    assert!(matches!(strict.ready(digest), Err(Error::Unknown(_))));
+    assert!(!folder.exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_two_people_upload_at_once_is_compiled_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -23,12 +23,9 @@ use crate::readmodel::{Change, Difference, Error as ReadModelError, KeyRange, di
 
 use super::blocking;
 use super::diff::{DifferenceOut, patience};
+use super::page;
 use super::problem::Problem;
 use super::rollouts::invalid;
-
-/// Rows of a page, unless the client says otherwise, and at most.
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1_000;
 
 /// Bytes of a piece of a stream, and pieces that wait for a slow client.
 const PIECE_BYTES: usize = 32 << 10;
@@ -94,10 +91,7 @@ pub async fn rows(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
-    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(invalid(format!("limit {limit} is not from 1 to {MAX_LIMIT}")));
-    }
+    let limit = page::limit(parameters.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     let Parameters { from, to, comparison, .. } = parameters;
     let compared = projections.compared(&name, from, to, comparison, patience(parameters.timeout)?).await?;
     let rest = Rest::new(&compared, &parameters)?;

@@ -13,13 +13,9 @@ use crate::log::Log;
 use crate::projection::{Projections, history_stream};
 
 use super::blocking;
-use super::page::Page;
+use super::page::{self, Page};
 use super::problem::Problem;
 use super::rollouts::invalid;
-
-/// Entries of a page, unless the client says otherwise, and at most.
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,10 +33,8 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(Parameters { from, limit }) = parameters.map_err(|cause| invalid(cause.body_text()))?;
-    let (from, limit) = (Revision(from.unwrap_or(0)), limit.unwrap_or(DEFAULT_LIMIT));
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(invalid(format!("limit {limit} is not from 1 to {MAX_LIMIT}")));
-    }
+    let from = Revision(from.unwrap_or(0));
+    let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     projections.status(&name)?;
     let (stream, id) = (history_stream(&name)?, log.id());
     let (head, page) = blocking(move || {

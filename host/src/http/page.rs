@@ -13,6 +13,18 @@ use crate::log::RecordRef;
 use super::encode;
 use super::problem::Problem;
 
+/// Items of a page, unless the client says otherwise.
+pub const DEFAULT_LIMIT: usize = 100;
+
+/// Items of a page at most: some megabytes of usual events.
+const MAX_LIMIT: usize = 1_000;
+
+/// How many items a page is to have, or why there is none with so many.
+pub fn limit(asked: usize) -> Result<usize, String> {
+    let fits = (1..=MAX_LIMIT).contains(&asked);
+    if fits { Ok(asked) } else { Err(format!("limit {asked} is not from 1 to {MAX_LIMIT}")) }
+}
+
 /// For a year, and without asking again.
 const FOR_EVER: &str = "max-age=31536000, immutable";
 

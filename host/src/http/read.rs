@@ -10,15 +10,9 @@ use serde::Deserialize;
 use crate::event::{Direction, Micros, Position, Revision, StreamName};
 use crate::log::{self, Filter, Item, Log, Selection, Span, Streams};
 
-use super::page::Page;
+use super::page::{self, Page};
 use super::problem::Problem;
 use super::{blocking, ndjson, subscribe, wants_events};
-
-/// Events of a page, unless the client says otherwise.
-const DEFAULT_LIMIT: usize = 100;
-
-/// Events of a page at most: some megabytes of usual events.
-const MAX_LIMIT: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,11 +44,7 @@ enum DirectionIn {
 
 impl Parameters {
     fn limit(&self) -> Result<usize, Problem> {
-        match self.limit {
-            None => Ok(DEFAULT_LIMIT),
-            Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-            Some(limit) => Err(invalid(format!("limit {limit} is not from 1 to {MAX_LIMIT}"))),
-        }
+        page::limit(self.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)
     }
 
     fn start(&self) -> Result<u64, Problem> {

@@ -14,6 +14,9 @@ use super::manifest::Kind;
 /// Everything that a guest may import begins so.
 const CONTRACT: &str = "kinora:engine/";
 
+/// What WebAssembly begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 const PROJECTOR_EXPORTS: [&str; 4] = ["describe", "apply", "flush", "query"];
 const UPCASTER_EXPORTS: [&str; 2] = ["describe", "upcast"];
 
@@ -37,6 +40,13 @@ pub fn componentize(bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, Kind), Er
 fn encoding(bytes: &[u8]) -> Result<Encoding, Error> {
     if bytes.is_empty() {
         return Err(Error::NotWasm("it is empty".into()));
+    }
+    if !bytes.starts_with(MAGIC) {
+        let what = match bytes.trim_ascii_start().starts_with(b"(") {
+            true => "it looks like its text format, which `wasm-tools parse` makes binary",
+            false => "it does not begin with \\0asm, as each binary module and component does",
+        };
+        return Err(Error::NotWasm(what.into()));
     }
     match Parser::new(0).parse_all(bytes).next() {
         Some(Ok(Payload::Version { encoding, .. })) => Ok(encoding),
@@ -154,6 +164,19 @@ mod tests {
         let limits = Limits { module_bytes: 7, ..Limits::default() };
         let error = componentize(&wat::parse_str("(module)").unwrap(), &limits).unwrap_err();
         assert!(matches!(error, Error::TooLarge { actual: 8, limit: 7 }), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_webassembly_is_told_so_in_a_sentence() {
+        for (bytes, words) in [
+            (b"".as_slice(), "it is empty"),
+            (b"#!/bin/sh", "it does not begin with \\0asm"),
+            (b" (module)", "it looks like its text format"),
+            (b"\0asm", "unexpected end"),
+        ] {
+            let error = componentize(bytes, &Limits::default()).unwrap_err().to_string();
+            assert!(error.contains(words) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

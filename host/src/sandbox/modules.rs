@@ -263,11 +263,19 @@ impl Modules {
                 let bytes = source.len() as u64;
                 match componentize(&source, &self.limits) {
                     Ok((component, kind)) => drop(self.start(digest, kind, bytes, component)),
-                    // What is wrong with one module that was accepted before is no reason not to start.
-                    Err(error) => {
-                        let Ok(Record { kind, .. }) = record(&dir) else { return Err(error) };
-                        self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
-                    }
+                    // What is wrong with one module is no reason not to start. One that was accepted before is kept.
+                    Err(error) => match record(&dir) {
+                        Ok(Record { kind, .. }) => {
+                            self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
+                        }
+                        Err(_) if dir.join(RECORD).exists() => {
+                            tracing::error!(%digest, path = %dir.display(), %error, "left alone: a module with a damaged record");
+                        }
+                        Err(_) => {
+                            tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
+                            std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
+                        }
+                    },
                 }
             }
         }

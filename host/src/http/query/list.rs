@@ -13,12 +13,12 @@ use crate::readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selec
 use super::follow::{self, Followed};
 use super::format::Format;
 use super::{Common, Pairs, Past, as_of, blocking, format, from, invalid, number, statistics, unchanged};
+use crate::http::page;
 use crate::http::problem::Problem;
 use crate::http::wants_events;
 
-/// Rows of a page, unless the client says otherwise, and at most.
+/// Rows of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 1_000;
 
 /// Mostly enough for the parameters of a list, apart from its cursor.
 const URL_BYTES: usize = 256;
@@ -56,9 +56,8 @@ impl Parameters {
                 field => parameters.query.filter.and(condition(field, value)?),
             }
         }
-        let limited = parameters.query.limit != follow::NO_LIMIT;
-        if limited && !(1..=MAX_LIMIT).contains(&parameters.query.limit) {
-            return Err(invalid(format!("limit {} is not from 1 to {MAX_LIMIT}", parameters.query.limit)));
+        if parameters.query.limit != follow::NO_LIMIT {
+            page::limit(parameters.query.limit).map_err(invalid)?;
         }
         if parameters.statistics.figures.is_empty() && !parameters.statistics.group.is_empty() {
             return Err(invalid(
