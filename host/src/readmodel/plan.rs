@@ -43,10 +43,18 @@ pub struct Wanted<'a> {
     pub order: &'a [Order],
 }
 
+/// What a plan has to do at least.
+#[derive(Clone, Copy, PartialEq)]
+enum Least {
+    /// Narrow what is read, or read it in order.
+    Helps,
+    Serves,
+}
+
 impl<'a> Wanted<'a> {
     /// The best plan.
     pub fn best(&self, view: View<'_>) -> Result<Plan<'a>, Error> {
-        let mut plans: Vec<Plan<'a>> = self.candidates().collect();
+        let mut plans = self.candidates();
         let most = |plans: &[Plan<'_>], ordered: bool| {
             plans.iter().filter(|plan| plan.ordered || !ordered).map(|plan| plan.narrow).max()
         };
@@ -72,24 +80,28 @@ impl<'a> Wanted<'a> {
 
     /// The plan by this index, or by key.
     pub fn by(&self, index: Option<u16>) -> Option<Plan<'a>> {
-        let plans = self.candidates().filter(|plan| plan.index == index && plan.ordered);
+        let plans = self.candidates().into_iter().filter(|plan| plan.index == index && plan.ordered);
         plans.max_by_key(|plan| plan.narrow)
     }
 
-    fn candidates(&self) -> impl Iterator<Item = Plan<'a>> {
-        let by_key = self.plan(None, keys::rows(self.ordinal), vec![Place::Key]);
+    /// The plans that narrow what is read, or that read it in order. If there is none, the rows themselves.
+    fn candidates(&self) -> Vec<Plan<'a>> {
+        let by_key = |least| self.plan(None, keys::rows(self.ordinal), vec![Place::Key], least);
         let parts = key_parts(self.table);
-        let by_parts = (!parts.is_empty()).then(|| self.plan(None, keys::rows(self.ordinal), parts)).flatten();
+        let by_parts =
+            (!parts.is_empty()).then(|| self.plan(None, keys::rows(self.ordinal), parts, Least::Helps)).flatten();
         let by_index = (0..).zip(&self.table.indexes).filter_map(|(number, index)| {
             let fields = columns(index).into_iter().map(Place::Field);
             let places = fields.chain(std::iter::once(Place::Key)).collect();
-            self.plan(Some(number), keys::index(self.ordinal, number), places)
+            self.plan(Some(number), keys::index(self.ordinal, number), places, Least::Helps)
         });
-        by_key.into_iter().chain(by_parts).chain(by_index)
+        let plans = by_key(Least::Helps).into_iter().chain(by_parts).chain(by_index);
+        let plans: Vec<_> = plans.filter(|plan| plan.narrow > 0 || plan.ordered).collect();
+        if plans.is_empty() { by_key(Least::Serves).into_iter().collect() } else { plans }
     }
 
-    /// `None` if this index cannot serve the query.
-    fn plan(&self, index: Option<u16>, prefix: Vec<u8>, places: Vec<Place>) -> Option<Plan<'a>> {
+    /// `None` if this index cannot serve the query, or is seen at once to be of no help.
+    fn plan(&self, index: Option<u16>, prefix: Vec<u8>, places: Vec<Place>, least: Least) -> Option<Plan<'a>> {
         let conjuncts = self.filter.conjuncts();
         let mut ranges = Ranges { starts: vec![prefix.clone()], ends: None };
         let (mut fixed, mut narrow, mut met) = (Vec::new(), 0, vec![false; conjuncts.len()]);
@@ -97,8 +109,7 @@ impl<'a> Wanted<'a> {
             let is_array = matches!(place, Place::Field(column) if column.array.is_some());
             let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, place)).collect();
             let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, place));
-            if index.is_some() && number == 0 && all.is_none() && !self.begins_with(place) {
-                // Neither narrowed nor ordered, which the rows themselves are no less.
+            if number == 0 && all.is_none() && !self.begins_with(place) && least == Least::Helps {
                 return None;
             }
             let single = all.as_ref().is_some_and(|all| matches!(all.spans.as_slice(), [span] if span.point));
@@ -131,9 +142,12 @@ impl<'a> Wanted<'a> {
         Some(Plan { index, places, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
     }
 
-    /// Whether the order begins with what stands at this place.
+    /// Whether the order begins with what stands at this place. Without an order, all are in that of the keys.
     fn begins_with(&self, place: &Place) -> bool {
-        self.order.first().is_some_and(|first| place.is_ordered_by(&first.field))
+        match self.order.first() {
+            Some(first) => place.is_ordered_by(&first.field),
+            None => matches!(place, Place::Key),
+        }
     }
 
     /// Whether entries stand in the order that is wanted, and whether backwards.
