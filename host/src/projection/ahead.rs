@@ -31,18 +31,19 @@ impl Ahead {
         from: Progress,
         upto: Progress,
         limit: Arc<AtomicUsize>,
-        throttle: Throttle,
+        throttle: Option<Throttle>,
     ) -> Result<Self, Failure> {
         let (hand_over, windows): (SyncSender<_>, _) = sync_channel(WINDOWS_AHEAD);
         let (used, back) = channel::<Window>();
         let name = format!("ahead {}", std::thread::current().name().unwrap_or_default());
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let limit = || limit.load(Ordering::Relaxed);
-            let mut work = Some(throttle.work());
+            let begin = || throttle.as_ref().map(Throttle::work);
+            let mut work = begin();
             let taken = |window| {
                 work = None;
                 hand_over.send(Ok(window)).ok()?;
-                work = Some(throttle.work());
+                work = begin();
                 Some(back.try_recv().unwrap_or_default())
             };
             if let Err(error) = source.windows(Window::default(), from, upto, limit, taken) {

@@ -33,7 +33,7 @@ impl Committer {
         store: Arc<Store>,
         committing: Arc<Committing>,
         checkpoint: watch::Sender<Progress>,
-        throttle: Throttle,
+        throttle: Option<Throttle>,
     ) -> Result<Self, Failure> {
         let (jobs, received) = sync_channel(1);
         let failed = Arc::<Mutex<Option<Failure>>>::default();
@@ -41,7 +41,7 @@ impl Committer {
         let name = format!("commit {}", std::thread::current().name().unwrap_or_default());
         let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
-            if let Err(failure) = run(&store, &shared, &checkpoint, &throttle, &received) {
+            if let Err(failure) = run(&store, &shared, &checkpoint, throttle.as_ref(), &received) {
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                 // Nobody is kept waiting for what does not come.
                 shared.end();
@@ -74,12 +74,12 @@ fn run(
     store: &Store,
     committing: &Committing,
     checkpoint: &watch::Sender<Progress>,
-    throttle: &Throttle,
+    throttle: Option<&Throttle>,
     jobs: &Receiver<(Arc<Writes>, Progress)>,
 ) -> Result<(), Failure> {
     let mut flushed = Instant::now();
     while let Ok((writes, progress)) = jobs.recv() {
-        let work = throttle.work();
+        let work = throttle.map(Throttle::work);
         store.commit(&writes, progress, Durability::UntilFlushed).map_err(Failure::storage)?;
         drop(work);
         checkpoint.send_replace(progress);

@@ -116,7 +116,7 @@ impl Instances {
         count: usize,
         commit_bytes: usize,
         gather: &Arc<AtomicUsize>,
-        throttle: &Throttle,
+        throttle: Option<Throttle>,
     ) -> Result<Self, Failure> {
         let failed: Arc<Mutex<Vec<Failed>>> = Arc::default();
         let start = |number: usize| {
@@ -217,7 +217,7 @@ struct Worker {
     failed: Arc<Mutex<Vec<Failed>>>,
     gather: Arc<AtomicUsize>,
     gathered: Option<Gathered>,
-    throttle: Throttle,
+    throttle: Option<Throttle>,
 }
 
 /// The share of several windows.
@@ -268,7 +268,7 @@ impl Worker {
 
     fn apply(&mut self) {
         let Some(Gathered { events, from, next, windows }) = self.gathered.take() else { return };
-        let _work = self.throttle.work();
+        let _work = self.throttle.as_ref().map(Throttle::work);
         // What comes after a failure is done again.
         if !self.has_failed()
             && let Err(failure) = self.projector.apply(&events)
@@ -278,7 +278,7 @@ impl Worker {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        let _work = self.throttle.work();
+        let _work = self.throttle.as_ref().map(Throttle::work);
         self.projector.flush()
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::throttle::Throttle;
+use super::throttle::{Throttle, Work};
 
 /// Replays that run at once: each has a guest, rows that wait for a commit, and up to two threads. More of them would be
 /// no faster on few cores, and take more memory than a host promises to.
@@ -27,7 +27,22 @@ pub struct Turns {
 }
 
 /// A replay's turn, until it is dropped.
-pub struct Turn(#[allow(dead_code)] OwnedSemaphorePermit);
+pub struct Turn {
+    throttle: Throttle,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// What the threads of the replay work under.
+    pub fn throttle(&self) -> Throttle {
+        self.throttle.clone()
+    }
+
+    /// Begins a stretch of work.
+    pub fn work(&self) -> Work<'_> {
+        self.throttle.work()
+    }
+}
 
 /// Counts somebody who waits, for as long as they do.
 struct Waiting<'a>(&'a AtomicUsize);
@@ -52,7 +67,8 @@ impl Turns {
     pub async fn next(&self) -> Option<Turn> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        Arc::clone(&self.free).acquire_owned().await.ok().map(Turn)
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        Some(Turn { throttle: self.throttle.clone(), _permit: permit })
     }
 
     /// Whether somebody waits for a turn.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::filter::{Condition, KEY};
 use super::plan::{Plan, Wanted, helpful};
-use super::reader::Reader;
+use super::reader::{Reader, Values};
 use super::snapshot::Snapshot;
 use super::view::View;
 use super::walk::{Rows, Walk};
@@ -300,15 +300,32 @@ pub(super) fn counted(
     walk: &mut dyn Rows,
 ) -> Result<u64, Error> {
     let reader = Reader::new(wanted.table, residual.iter().copied())?;
-    let budget = Budget::of_totals(query.scan);
     let mut count = 0;
+    visit(wanted, &reader, query.scan, walk, |_| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// Goes through all rows that pass, as far as the budget of totals reaches.
+pub(super) fn visit(
+    wanted: &Wanted<'_>,
+    reader: &Reader<'_>,
+    scan: bool,
+    walk: &mut dyn Rows,
+    mut visitor: impl FnMut(&Values<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let budget = Budget::of_totals(scan);
     loop {
         let found = walk.rows(BATCH_ROWS)?;
         if found.is_empty() {
-            return Ok(count);
+            return Ok(());
         }
-        for found in found {
-            count += u64::from(reader.read(&found.key, found.json.as_bytes())?.is_some());
+        for found in &found {
+            if let Some(values) = reader.read(&found.key, found.json.as_bytes())? {
+                visitor(&values)?;
+            }
         }
         if walk.visited() >= budget && !walk.is_at_end()? {
             return Err(beyond_budget(wanted, budget));

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::error::Error;
 use super::filter::Condition;
-use super::list::{Budget, beyond_budget};
+use super::list::visit;
 use super::order;
 use super::plan::Wanted;
 use super::reader::{Reader, Source, Values};
@@ -16,9 +16,6 @@ use super::walk::{Rows, Walk};
 
 /// Groups, or values of a facet, that are told apart: what has more is no summary.
 const MAX_GROUPS: usize = 10_000;
-
-/// Rows that are read and asked at once.
-const BATCH_ROWS: usize = 256;
 
 /// What is wanted of which rows.
 #[derive(Clone, Debug, Default)]
@@ -343,21 +340,8 @@ pub(super) fn summed(
 ) -> Result<Statistics, Error> {
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let mut count = Count::new(query, &mut reader)?;
-    let budget = Budget::of_totals(query.scan);
-    loop {
-        let found = walk.rows(BATCH_ROWS)?;
-        if found.is_empty() {
-            return Ok(count.finish());
-        }
-        for found in &found {
-            if let Some(values) = reader.read(&found.key, found.json.as_bytes())? {
-                count.add(&values)?;
-            }
-        }
-        if walk.visited() >= budget && !walk.is_at_end()? {
-            return Err(beyond_budget(wanted, budget));
-        }
-    }
+    visit(wanted, &reader, query.scan, walk, |values| count.add(values))?;
+    Ok(count.finish())
 }
 
 #[cfg(test)]

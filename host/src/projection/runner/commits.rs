@@ -7,6 +7,7 @@ use crate::event::Progress;
 use crate::projection::committer::Committer;
 use crate::projection::gauges::Phase;
 use crate::projection::rows::commit_failure;
+use crate::projection::turns::Turn;
 use crate::readmodel::Durability;
 use crate::sandbox::{Failure, Usage};
 
@@ -76,7 +77,7 @@ impl Runner {
         match &mut self.guest {
             Guest::None => {}
             Guest::One(projector) => {
-                let _work = self.turn.as_ref().map(|_| self.parts.turns.throttle().work());
+                let _work = self.turn.as_ref().map(Turn::work);
                 projector.flush()?;
             }
             Guest::Several(instances) => {
@@ -123,7 +124,7 @@ impl Runner {
             none => {
                 let committing = Arc::clone(self.rows.committing());
                 let (store, checkpoint) = (Arc::clone(&self.parts.store), self.parts.checkpoint.clone());
-                none.insert(Committer::start(store, committing, checkpoint, self.parts.turns.throttle().clone())?)
+                none.insert(Committer::start(store, committing, checkpoint, self.turn.as_ref().map(Turn::throttle))?)
             }
         })
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::event::Progress;
 use crate::projection::ahead::Ahead;
 use crate::projection::partitions::Instances;
+use crate::projection::turns::Turn;
 use crate::sandbox::{Failure, Projector};
 
 use super::{Runner, Stop, storage};
@@ -44,7 +45,7 @@ impl Runner {
         }
         if !alone && self.ahead.is_none() && upto.0 - self.applied.0 >= AHEAD_FROM_EVENTS {
             let (source, limit) = (self.parts.source.clone(), Arc::clone(&self.window_events));
-            let throttle = self.parts.turns.throttle().clone();
+            let throttle = self.turn.as_ref().map(Turn::throttle);
             self.ahead = Some(Ahead::start(source, self.applied, upto, limit, throttle)?);
         }
         let taken = self.ahead.as_ref().and_then(Ahead::next);
@@ -83,7 +84,7 @@ impl Runner {
         }
         match &mut self.guest {
             Guest::One(projector) => {
-                let _work = self.turn.as_ref().map(|_| self.parts.turns.throttle().work());
+                let _work = self.turn.as_ref().map(Turn::work);
                 projector.apply(&self.window.events)
             }
             Guest::None | Guest::Several(_) => Ok(()),
@@ -103,7 +104,7 @@ impl Runner {
                 count,
                 max_bytes,
                 &self.gather,
-                self.parts.turns.throttle(),
+                self.turn.as_ref().map(Turn::throttle),
             )?;
             self.guest = Guest::Several(instances);
         }
