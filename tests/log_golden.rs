@@ -13,7 +13,7 @@ use kinora_tests::{event, everything, open, to};
 const EVENTS: u64 = 40;
 
 fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-3")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-4")
 }
 
 fn claim(value: &str) -> Claim {

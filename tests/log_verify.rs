@@ -36,31 +36,40 @@ fn keyed(name: &str, last: u64) -> Vec<u8> {
     [name.as_bytes(), b"\0", &number(last)].concat()
 }
 
+fn revision(first: u64, revision: u64) -> [u8; 16] {
+    [number(first), number(revision)].concat().try_into().unwrap()
+}
+
 type Damage = fn(&DB, &ColumnFamily);
 
 #[tokio::test]
 async fn each_damage_is_named_where_it_is() {
-    let cases: [(&str, Damage, &str); 15] = [
+    let cases: [(&str, Damage, &str); 20] = [
         ("events", |db, f| db.delete_cf(f, number(3)).unwrap(), "there are no events at positions 3 to 3"),
         ("events", |db, f| db.put_cf(f, number(3), b"x").unwrap(), "damaged at position 3: the record is too short"),
         (
-            "streams",
-            |db, f| db.delete_cf(f, keyed("a", 1)).unwrap(),
+            "revisions",
+            |db, f| db.delete_cf(f, revision(0, 1)).unwrap(),
             "a revision 1 is missing for the event at position 1",
         ),
+        ("revisions", |db, f| db.delete_cf(f, revision(0, 1)).unwrap(), "stream a has revision 2 after 0"),
+        ("revisions", |db, f| db.delete_cf(f, revision(4, 0)).unwrap(), "stream ab begins at revision 1"),
         (
-            "streams",
-            |db, f| db.put_cf(f, keyed("a", 1), number(5)).unwrap(),
-            "names position 5, whose event is another",
+            "revisions",
+            |db, f| db.put_cf(f, revision(0, 1), number(5)).unwrap(),
+            "a revision 1 names position 5, whose event is another",
         ),
         (
-            "streams",
-            |db, f| db.put_cf(f, keyed("b", 0), number(5)).unwrap(),
-            "names position 5, whose event is another",
+            "revisions",
+            |db, f| db.put_cf(f, revision(3, 0), number(5)).unwrap(),
+            "a revision 0 names position 5, whose event is another",
         ),
-        ("heads", |db, f| db.put_cf(f, "a", number(9)).unwrap(), "the head of stream a is 9, its last event has 4"),
-        ("heads", |db, f| db.delete_cf(f, "ab").unwrap(), "stream ab has no head"),
-        ("heads", |db, f| db.put_cf(f, "aa", number(0)).unwrap(), "stream aa has a head, but no events"),
+        ("revisions", |db, f| db.put_cf(f, revision(3, 4), number(10)).unwrap(), "it has an entry twice"),
+        ("revisions", |db, f| db.put_cf(f, revision(99, 0), number(5)).unwrap(), "makes no sense"),
+        ("revisions", |db, f| db.put_cf(f, revision(0, 1), b"x").unwrap(), "makes no sense"),
+        ("streams", |db, f| db.put_cf(f, "a", number(9)).unwrap(), "a names position 9, whose event is another"),
+        ("streams", |db, f| db.delete_cf(f, "ab").unwrap(), "ab is missing for the event at position 4"),
+        ("streams", |db, f| db.put_cf(f, "aa", number(0)).unwrap(), "aa names position 0, whose event is another"),
         ("ids", |db, f| db.delete_cf(f, 3_u128.to_be_bytes()).unwrap(), "is missing for the event at position 2"),
         ("types", |db, f| db.delete_cf(f, b"Counted\0\0\0\0\x01").unwrap(), "there are 11 events from position 0 on"),
         ("by_type", |db, f| db.delete_cf(f, keyed("Counted", 0)).unwrap(), "missing for the event at position 3"),
@@ -107,10 +116,11 @@ async fn the_commands_show_the_log_and_its_faults_and_leave_a_running_host_alone
     let options = Options::default();
     let log = dir.path().join("log");
     let db = DB::open_cf(&options, &log, DB::list_cf(&options, &log).unwrap()).unwrap();
-    db.delete_cf(db.cf_handle("heads").unwrap(), "ab").unwrap();
+    db.delete_cf(db.cf_handle("streams").unwrap(), "ab").unwrap();
     drop(db);
     let (code, said, error) = run("verify");
-    assert!(code == 1 && said.starts_with("heads: stream ab has no head\n"), "{code} {said}");
+    let missing = "streams: ab is missing for the event at position 4\n";
+    assert!(code == 1 && said.starts_with(missing), "{code} {said}");
     assert!(error.contains("1 faults") && error.contains("backup"), "{error}");
 
     let host = tempfile::tempdir().unwrap();

@@ -158,13 +158,14 @@ pub struct EventType {
 impl EventType {
     pub const MAX_BYTES: usize = 256;
 
-    pub fn new(name: &str, schema: u32) -> Result<Self, InvalidName> {
-        check_name("event type", name, Self::MAX_BYTES)?;
+    pub fn new(name: impl Into<String>, schema: u32) -> Result<Self, InvalidName> {
+        let name = name.into();
+        check_name("event type", &name, Self::MAX_BYTES)?;
         if schema == 0 {
             let why = "its schema is 0, schemas count from 1".to_owned();
-            return Err(InvalidName { what: "event type", name: name.to_owned(), why });
+            return Err(InvalidName { what: "event type", name, why });
         }
-        Ok(Self { name: name.to_owned(), schema })
+        Ok(Self { name, schema })
     }
 }
 

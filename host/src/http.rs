@@ -12,6 +12,7 @@ mod cloudevents;
 mod deploy;
 mod diff;
 mod diff_rows;
+mod direct;
 mod encode;
 mod faults;
 pub mod fuzz;
@@ -33,16 +34,18 @@ mod upcasters;
 mod verify;
 mod wire;
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::http::{HeaderMap, Uri, header};
-use axum::response::Json;
+use axum::response::{Json, Response};
 use axum::routing::{get, post};
 use serde_json::value::RawValue;
+use tower_service::Service;
 
 use crate::backup::Backups;
 use crate::limits::Limits;
@@ -93,8 +96,16 @@ impl FromRef<Host> for Arc<Projections> {
     }
 }
 
-/// All routes.
-pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backups>>, limits: Limits) -> Router {
+/// The route that is asked most often.
+const APPEND: &str = "/v1/streams/{stream}/events";
+
+/// All that a host answers.
+pub fn service(
+    log: Log,
+    projections: Arc<Projections>,
+    backups: Option<Arc<Backups>>,
+    limits: Limits,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
@@ -103,8 +114,8 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
     let bodies = large::Bodies::new(body_bytes.max(module_bytes));
     let requests = health::Requests::default();
     let host = Host(Arc::new(Parts { log, projections, backups, requests, limits, bodies }));
-    Router::new()
-        .route("/v1/streams/{stream}/events", post(append::to_stream).get(read::stream))
+    let routes = Router::new()
+        .route(APPEND, post(append::to_stream).get(read::stream))
         .route("/v1/transactions", post(append::transaction))
         .route("/v1/claims/{scope}/{value}", get(claims::show))
         .route("/v1/events", get(read::all))
@@ -148,7 +159,8 @@ pub fn router(log: Log, projections: Arc<Projections>, backups: Option<Arc<Backu
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(around::Around { host: host.clone(), body_bytes })
-        .with_state(host)
+        .with_state(host.clone());
+    direct::Direct { host, routes }
 }
 
 async fn show_limits(State(host): State<Host>) -> Json<serde_json::Value> {

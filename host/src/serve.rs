@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::ServiceExt;
+use axum::extract::Request;
 use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
@@ -74,8 +76,12 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let server = axum::serve(
         listener,
-        http::router(log, Arc::clone(&projections), backups, options.limits)
-            .into_make_service_with_connect_info::<SocketAddr>(),
+        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(
+            log,
+            Arc::clone(&projections),
+            backups,
+            options.limits,
+        )),
     )
     .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = server.into_future();

@@ -2,43 +2,72 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use crate::event::{ExpectedRevision, Revision};
+use crate::event::{ExpectedRevision, Revision, StreamName};
 use crate::log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 
 use super::caller;
 use super::cloudevents;
+use super::direct;
 use super::problem::Problem;
 use super::reserved;
 use super::wire::{self, AppendedOut, TransactionIn};
 
-type Answer = Result<(StatusCode, Json<AppendedOut>), Problem>;
-
-pub async fn to_stream(State(log): State<Log>, Path(stream): Path<String>, request: Request) -> Answer {
+pub async fn to_stream(State(log): State<Log>, Path(stream): Path<String>, request: Request) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;
-    let (events, has_new_ids) = match cloudevents::mode(&headers) {
-        Some(mode) => (cloudevents::events(mode, &headers, &body)?, false),
-        None => wire::events(&body)?,
+    append_to(&log, stream.parse()?, client, &headers, &body).await
+}
+
+/// The same for a request whose path is plain, and whose body is so small that nobody need count it.
+pub async fn small_to_stream(log: &Log, request: Request) -> Result<Response, Problem> {
+    let client = caller::client(&request);
+    let (head, body) = request.into_parts();
+    let stream: StreamName = direct::stream(head.uri.path()).unwrap_or_default().parse()?;
+    // It has said how long it is, and the server takes no more.
+    let body = axum::body::to_bytes(body, usize::MAX).await;
+    let body = body.map_err(|cause| Problem::new(400, "invalid-body", cause.to_string()))?;
+    append_to(log, stream, client, &head.headers, &body).await
+}
+
+async fn append_to(
+    log: &Log,
+    stream: StreamName,
+    client: Client,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let (events, has_new_ids) = match cloudevents::mode(headers) {
+        Some(mode) => (cloudevents::events(mode, headers, body)?, false),
+        None => wire::events(body)?,
     };
-    let append = StreamAppend { stream: stream.parse()?, expected: expected(&headers)?, events };
-    let key = idempotency_key(&headers, &stream, &body)?;
+    let key = idempotency_key(headers, stream.as_str(), body)?;
+    let append = StreamAppend { stream, expected: expected(headers)?, events };
     let request = AppendRequest { key, has_new_ids, ..vec![append].into() };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
-    Ok((StatusCode::CREATED, Json(AppendedOut::to_one_stream(&appended, log.durability()))))
+    created(&AppendedOut::to_one_stream(&appended, log.durability()))
 }
 
-pub async fn transaction(State(log): State<Log>, request: Request) -> Answer {
+pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;
     let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
     let key = idempotency_key(&headers, "", &body)?;
     let request = AppendRequest { key, ..transaction.try_into()? };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
-    Ok((StatusCode::CREATED, Json(AppendedOut::transaction(&appended, log.durability()))))
+    created(&AppendedOut::transaction(&appended, log.durability()))
+}
+
+/// Written at once: to answer takes a fair part of the time of a small append.
+fn created(appended: &AppendedOut) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(appended).map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
 }
 
 /// Who asks, and for what. An extractor for the headers would copy them all.

@@ -1,17 +1,20 @@
 //! Who asks: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
 //! who somebody is, only whose turn it is.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use axum::extract::{ConnectInfo, Request};
+use foldhash::fast::RandomState;
 
 use crate::log::Client;
 
+/// Nobody knows its seed, so nobody can choose a name that is taken for another's.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
 pub fn client(request: &Request) -> Client {
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let mut hasher = DefaultHasher::new();
-    (address, request.headers().get("kinora-client")).hash(&mut hasher);
     // 0 is the host itself.
-    Client(hasher.finish().max(1))
+    Client(HASHER.hash_one((address, request.headers().get("kinora-client"))).max(1))
 }

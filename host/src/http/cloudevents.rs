@@ -160,7 +160,7 @@ fn to_event(mut attributes: Map<String, Value>, data: Option<Box<RawValue>>) -> 
     Ok(NewEvent {
         // A length ends the source, so that no other source and id make the same name.
         id: Uuid::new_v5(&NAMESPACE, format!("{}:{source}{id}", source.len()).as_bytes()),
-        kind: EventType::new(&kind, schema)?,
+        kind: EventType::new(kind, schema)?,
         data: wire::on_one_line(data.unwrap_or_else(|| RawValue::NULL.to_owned()))?,
         metadata: Some(metadata.map_err(|cause| invalid(cause.to_string()))?),
         tags,

@@ -56,12 +56,31 @@ type Times = Family<RouteLabels, Histogram, fn() -> Histogram>;
 pub struct Requests {
     count: Family<RequestLabels, Counter>,
     times: Times,
+    appends: Appends,
+}
+
+/// What appends to a stream are counted with: they are too many to look it up for each.
+#[derive(Clone)]
+struct Appends {
+    created: Counter,
+    times: Histogram,
 }
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { count: Family::default(), times: Times::new_with_constructor(|| Histogram::new(SECONDS)) }
+        let count = Family::<RequestLabels, Counter>::default();
+        let times = Times::new_with_constructor(|| Histogram::new(SECONDS));
+        let created = append_labels(StatusCode::CREATED);
+        let appends = Appends {
+            created: count.get_or_create_owned(&created),
+            times: times.get_or_create_owned(&RouteLabels { route: created.route }),
+        };
+        Self { count, times, appends }
     }
+}
+
+fn append_labels(status: StatusCode) -> RequestLabels {
+    RequestLabels { route: super::APPEND.to_owned(), method: "POST", status: status.as_u16() }
 }
 
 /// A request that is being answered.
@@ -76,6 +95,23 @@ impl Requests {
     pub fn begin(&self, request: &Request) -> Counted {
         let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
         Counted { route, method: name(request.method()), asked: Instant::now() }
+    }
+}
+
+/// An append to a stream that is being answered.
+pub struct CountedAppend(Instant);
+
+impl CountedAppend {
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn end(self, requests: &Requests, response: &Response) {
+        match response.status() {
+            StatusCode::CREATED => requests.appends.created.inc(),
+            status => requests.count.get_or_create(&append_labels(status)).inc(),
+        };
+        requests.appends.times.observe(self.0.elapsed().as_secs_f64());
     }
 }
 

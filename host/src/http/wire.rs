@@ -40,7 +40,7 @@ impl TryFrom<EventIn> for NewEvent {
         }
         Ok(Self {
             id: event.id.unwrap_or_else(Uuid::now_v7),
-            kind: EventType::new(&event.kind, event.schema)?,
+            kind: EventType::new(event.kind, event.schema)?,
             data: on_one_line(event.data)?,
             metadata: event.metadata.map(on_one_line).transpose()?,
             tags: event.tags.iter().map(|tag| tag.parse()).collect::<Result<_, _>>()?,

@@ -139,11 +139,27 @@ impl fmt::Display for Rejection {
     }
 }
 
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The position of its first event, which stands for the stream in the index.
+    pub first: Position,
+    pub revision: Revision,
+}
+
+/// The place of an event in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The position of the stream's first event; `None` if that one is in the same request.
+    pub first: Option<Position>,
+    pub revision: Revision,
+}
+
 /// What a decision depends on: the log, with all that was accepted before.
 pub trait State {
     type Error;
 
-    fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Self::Error>;
+    fn head(&self, stream: &StreamName) -> Result<Option<Head>, Self::Error>;
 
     fn position_of(&self, id: Uuid) -> Result<Option<Position>, Self::Error>;
 
@@ -161,8 +177,8 @@ pub trait State {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// To be appended: for each event, in order, its revision.
-    Accept(Vec<Revision>),
+    /// To be appended: for each event, in order, its place.
+    Accept(Vec<Place>),
     /// Done before: answered as it was then.
     Duplicate(Appended),
     Reject(Rejection),
@@ -204,12 +220,12 @@ pub fn decide<S: State>(state: &S, request: &AppendRequest) -> Result<Decision, 
     // A part of the request that is there already can be no retry of this request.
     rejection.reused_ids.extend(known.into_iter().map(|(_, _, at, id)| IdReused { id, position: Some(at) }));
 
-    let revisions = number(state, request, &mut rejection)?;
+    let places = number(state, request, &mut rejection)?;
     if let Some(condition) = &request.condition {
         rejection.matched = state.first_match(condition)?;
     }
     rejection.claims = check_claims(state, &request.claims)?;
-    if rejection == Rejection::default() { Ok(Decision::Accept(revisions)) } else { Ok(Decision::Reject(rejection)) }
+    if rejection == Rejection::default() { Ok(Decision::Accept(places)) } else { Ok(Decision::Reject(rejection)) }
 }
 
 fn events(request: &AppendRequest) -> impl Iterator<Item = (&StreamAppend, &NewEvent)> {
@@ -258,13 +274,13 @@ fn check_claims<S: State>(state: &S, claims: &Claims) -> Result<Vec<ClaimFailed>
 }
 
 /// Checks the expected revisions and numbers the events.
-fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Revision>, S::Error> {
-    let mut heads: HashMap<&StreamName, Option<Revision>> = HashMap::new();
-    let mut revisions = Vec::new();
+fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Place>, S::Error> {
+    let mut heads: HashMap<&StreamName, (Option<Position>, Option<Revision>)> = HashMap::new();
+    let mut places = Vec::new();
     for append in &request.appends {
-        let mut current = match heads.get(&append.stream) {
+        let (first, mut current) = match heads.get(&append.stream) {
             Some(head) => *head,
-            None => state.head(&append.stream)?,
+            None => state.head(&append.stream)?.map_or((None, None), |head| (Some(head.first), Some(head.revision))),
         };
         let holds = match append.expected {
             ExpectedRevision::Any => true,
@@ -277,11 +293,11 @@ fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejectio
             rejection.wrong_revisions.push(WrongRevision { stream, expected, current });
         }
         for _ in &append.events {
-            let next = Revision(current.map_or(0, |revision| revision.0 + 1));
-            revisions.push(next);
-            current = Some(next);
+            let revision = Revision(current.map_or(0, |revision| revision.0 + 1));
+            places.push(Place { first, revision });
+            current = Some(revision);
         }
-        heads.insert(&append.stream, current);
+        heads.insert(&append.stream, (first, current));
     }
-    Ok(revisions)
+    Ok(places)
 }

@@ -17,7 +17,11 @@ pub enum Error {
     Open { dir: PathBuf, cause: rocksdb::Error },
     #[error("the log at {} cannot be opened: {cause}; free some space and start again: nothing acknowledged is lost", dir.display())]
     OpenNoSpace { dir: PathBuf, cause: rocksdb::Error },
-    #[error("the log at {} has format {found}, this program knows format {known}", dir.display())]
+    #[error(
+        "the log at {} has format {found}, this program knows format {known}: export it with the program that wrote it \
+         (kinora log export), and import that into a new folder (kinora log import)",
+        dir.display()
+    )]
     Format { dir: PathBuf, found: String, known: u32 },
     #[error("the log is damaged at position {position}: {what}; restore it from a backup")]
     Corrupt { position: Position, what: String },

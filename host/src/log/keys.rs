@@ -3,8 +3,8 @@
 //! | family    | key                                   | value                                   |
 //! |-----------|---------------------------------------|-----------------------------------------|
 //! | `events`  | position, u64 big-endian              | record (see `record`)                   |
-//! | `streams` | stream, NUL, revision, u64 big-endian | position, u64 big-endian                |
-//! | `heads`   | stream                                | revision, u64 big-endian                |
+//! | `streams` | stream                                | position of its first event, u64 big-endian |
+//! | `revisions` | position of the stream's first event, revision, both u64 big-endian | position, u64 big-endian |
 //! | `types`   | type, NUL, schema, u32 big-endian     | count, first position, u64 big-endian   |
 //! | `by_type` | type, NUL, position, u64 big-endian   | positions from there on (see `postings`) |
 //! | `by_tag`  | tag, NUL, position, u64 big-endian    | positions from there on (see `postings`) |
@@ -16,6 +16,9 @@
 //! | `meta`    | `id`                                  | a UUID that is this log's own, 16 bytes |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
+//!
+//! An event adds an entry to `revisions` and `ids`, and a stream one to `streams`, once. What stands for the stream in
+//! `revisions` is short, and grows: new streams come last, so their entries are placed without a search.
 
 use crate::event::{Position, Revision};
 
@@ -23,7 +26,7 @@ use super::claims::ClaimKey;
 
 pub const EVENTS: &str = "events";
 pub const STREAMS: &str = "streams";
-pub const HEADS: &str = "heads";
+pub const REVISIONS: &str = "revisions";
 pub const TYPES: &str = "types";
 pub const BY_TYPE: &str = "by_type";
 pub const BY_TAG: &str = "by_tag";
@@ -34,7 +37,7 @@ pub const REQUESTS: &str = "requests";
 pub const META: &str = "meta";
 
 pub const FAMILIES: [&str; 11] =
-    [EVENTS, STREAMS, HEADS, TYPES, BY_TYPE, BY_TAG, BY_CATEGORY, IDS, CLAIMS, REQUESTS, META];
+    [EVENTS, STREAMS, REVISIONS, TYPES, BY_TYPE, BY_TAG, BY_CATEGORY, IDS, CLAIMS, REQUESTS, META];
 
 pub const FORMAT_KEY: &[u8] = b"format";
 pub const ID_KEY: &[u8] = b"id";
@@ -48,8 +51,9 @@ pub fn event(position: Position) -> [u8; 8] {
     position.0.to_be_bytes()
 }
 
-pub fn stream(stream: &str, revision: Revision) -> Vec<u8> {
-    named(stream, &revision.0.to_be_bytes())
+/// `first` is the position of the stream's first event.
+pub fn revision(first: Position, revision: Revision) -> [u8; 16] {
+    (u128::from(first.0) << 64 | u128::from(revision.0)).to_be_bytes()
 }
 
 pub fn event_type(name: &str, schema: u32) -> Vec<u8> {
@@ -94,10 +98,13 @@ pub fn split_event_type(key: &[u8]) -> Option<(&str, u32)> {
     Some((name, u32::from_be_bytes(*schema)))
 }
 
-/// The revision in a key of `streams`, if the key belongs to this stream.
-pub fn revision_of(key: &[u8], stream: &str) -> Option<Revision> {
-    let rest = key.strip_prefix(stream.as_bytes())?.strip_prefix(b"\0")?;
-    number(rest).map(Revision)
+/// What all keys of a stream in `revisions` begin with. The database builds its filters from it, so it stays as it is.
+pub const REVISIONS_PREFIX_BYTES: usize = 8;
+
+/// Splits what [`revision`] made.
+pub fn split_revision(key: &[u8]) -> Option<(Position, Revision)> {
+    let (first, revision) = key.split_first_chunk()?;
+    Some((Position(u64::from_be_bytes(*first)), Revision(number(revision)?)))
 }
 
 pub fn number(bytes: &[u8]) -> Option<u64> {
@@ -112,18 +119,18 @@ mod tests {
     #[test]
     fn keys_are_these_bytes() {
         assert_eq!(event(Position(258)), [0, 0, 0, 0, 0, 0, 1, 2]);
-        assert_eq!(stream("ab", Revision(1)), b"ab\0\0\0\0\0\0\0\0\x01");
+        assert_eq!(revision(Position(258), Revision(3)), *b"\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x03");
         assert_eq!(event_type("T", 2), b"T\0\0\0\0\x02");
         assert_eq!(posting("a:1", 258), b"a:1\0\0\0\0\0\0\0\x01\x02");
         assert_eq!(posting_name(&posting("a:1", 258)), b"a:1\0");
     }
 
     #[test]
-    fn a_stream_is_not_taken_for_one_whose_name_it_begins_with() {
-        let key = stream("ab", Revision(7));
-        assert_eq!(revision_of(&key, "ab"), Some(Revision(7)));
-        assert_eq!(revision_of(&key, "a"), None);
-        assert!(stream("a", Revision(u64::MAX)) < stream("ab", Revision(0)));
+    fn the_revisions_of_a_stream_stand_together() {
+        let key = revision(Position(7), Revision(300));
+        assert_eq!(split_revision(&key), Some((Position(7), Revision(300))));
+        assert_eq!(split_revision(&key[1..]), None);
+        assert!(revision(Position(7), Revision(u64::MAX)) < revision(Position(8), Revision(0)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::event::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
 use super::claims::{self, ClaimKey, Claims, Held};
-use super::decide::{AppendRequest, Appended, Condition, State, last_of_each};
+use super::decide::{AppendRequest, Appended, Condition, Head, Place, State, last_of_each};
 use super::error::Error;
 use super::postings::{self, Matches};
 use super::recent::Recent;
@@ -24,6 +24,8 @@ pub type Types = HashMap<(String, u32), (u64, Position)>;
 
 struct Accepted {
     stream: StreamName,
+    /// The position of the stream's first event.
+    first: Position,
     revision: Revision,
     time: Micros,
     event: NewEvent,
@@ -33,7 +35,7 @@ struct Accepted {
 pub struct Pending {
     first: Position,
     events: Vec<Accepted>,
-    heads: HashMap<StreamName, Revision>,
+    heads: HashMap<StreamName, Head>,
     ids: HashMap<Uuid, Position>,
     /// Who holds a claim now, and since when.
     holders: HashMap<ClaimKey, Option<Held>>,
@@ -71,8 +73,8 @@ impl Pending {
         Position(self.first.0 + self.events.len() as u64)
     }
 
-    /// Takes up a request that was accepted at `time`, with the revisions that its events were given.
-    pub fn accept(&mut self, request: AppendRequest, revisions: Vec<Revision>, time: Micros) -> Appended {
+    /// Takes up a request that was accepted at `time`, with the places that its events were given.
+    pub fn accept(&mut self, request: AppendRequest, places: Vec<Place>, time: Micros) -> Appended {
         let start = self.next();
         if !request.claims.is_empty() {
             for claim in &request.claims.release {
@@ -84,20 +86,22 @@ impl Pending {
             }
             self.claims.insert(start, request.claims);
         }
-        let mut revisions = revisions.into_iter();
+        let mut places = places.into_iter();
         let mut streams: Vec<(StreamName, Revision)> = Vec::with_capacity(request.appends.len());
         for append in request.appends {
-            let mut last = None;
-            for (event, revision) in append.events.into_iter().zip(revisions.by_ref()) {
+            let mut head: Option<Head> = None;
+            for (event, Place { first, revision }) in append.events.into_iter().zip(places.by_ref()) {
                 let position = self.next();
+                let here = || self.heads.get(&append.stream).map_or(position, |head| head.first);
+                let first = head.map(|head| head.first).or(first).unwrap_or_else(here);
                 self.ids.insert(event.id, position);
                 self.post(position.0, &append.stream, &event);
-                self.events.push(Accepted { stream: append.stream.clone(), revision, time, event });
-                last = Some(revision);
+                self.events.push(Accepted { stream: append.stream.clone(), first, revision, time, event });
+                head = Some(Head { first, revision });
             }
-            let Some(revision) = last else { continue };
-            self.heads.insert(append.stream.clone(), revision);
-            streams.push((append.stream, revision));
+            let Some(head) = head else { continue };
+            self.heads.insert(append.stream.clone(), head);
+            streams.push((append.stream, head.revision));
         }
         let last = Position(self.next().0.saturating_sub(1));
         let appended = Appended { first: start, last, streams: last_of_each(streams), duplicate: false };
@@ -130,7 +134,7 @@ impl Pending {
     pub fn remember(self, recent: &mut Recent) {
         let written = Progress(self.next().0);
         let last = |positions: Vec<u64>| positions.last().copied().unwrap_or_default();
-        self.heads.into_iter().for_each(|(stream, revision)| recent.heads.put(stream, revision, written));
+        self.heads.into_iter().for_each(|(stream, head)| recent.heads.put(stream, head, written));
         self.by_type.into_iter().for_each(|(name, positions)| recent.types.put(name, last(positions), written));
         self.by_tag.into_iter().for_each(|(tag, positions)| recent.tags.put(tag, last(positions), written));
     }
@@ -141,10 +145,6 @@ impl Pending {
         self.write_events(db, &mut batch)?;
         self.write_postings(db, &mut batch)?;
         self.write_claims(db, &mut batch)?;
-        let heads = reader::family(db, keys::HEADS)?;
-        for (stream, revision) in &self.heads {
-            batch.put_cf(heads, stream.as_str(), revision.0.to_be_bytes());
-        }
         let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::default();
         for (accepted, position) in self.events.iter().zip(self.first.0..) {
             let kind = &accepted.event.kind;
@@ -164,15 +164,18 @@ impl Pending {
     }
 
     fn write_events(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
-        let (events, streams) = (reader::family(db, keys::EVENTS)?, reader::family(db, keys::STREAMS)?);
-        let ids = reader::family(db, keys::IDS)?;
+        let (events, ids) = (reader::family(db, keys::EVENTS)?, reader::family(db, keys::IDS)?);
+        let (streams, revisions) = (reader::family(db, keys::STREAMS)?, reader::family(db, keys::REVISIONS)?);
         for (accepted, position) in self.events.iter().zip((self.first.0..).map(Position)) {
-            let Accepted { stream, revision, time, event } = accepted;
+            let Accepted { stream, first, revision, time, event } = accepted;
             let claims = self.claims.get(&position).map(Claims::to_text).unwrap_or_default();
             let bytes = record::encode(position, stream.as_str(), *revision, *time, event, &claims)
                 .map_err(|cause| Error::Corrupt { position, what: cause.to_string() })?;
             batch.put_cf(events, keys::event(position), bytes);
-            batch.put_cf(streams, keys::stream(stream.as_str(), *revision), keys::event(position));
+            batch.put_cf(revisions, keys::revision(*first, *revision), keys::event(position));
+            if *first == position {
+                batch.put_cf(streams, stream.as_str(), keys::event(position));
+            }
             batch.put_cf(ids, event.id.as_bytes(), keys::event(position));
         }
         Ok(())
@@ -244,9 +247,9 @@ pub struct View<'a> {
 impl State for View<'_> {
     type Error = Error;
 
-    fn head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
+    fn head(&self, stream: &StreamName) -> Result<Option<Head>, Error> {
         match self.pending.heads.get(stream).copied().or_else(|| self.recent.heads.get(stream)) {
-            Some(revision) => Ok(Some(revision)),
+            Some(head) => Ok(Some(head)),
             None => reader::head(self.db, stream),
         }
     }

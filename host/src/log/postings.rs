@@ -6,7 +6,7 @@
 
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
-use crate::event::Direction;
+use crate::event::{Direction, StreamName};
 
 use super::error::Error;
 use super::selection::{Filter, Item, Selection, Streams};
@@ -156,13 +156,13 @@ impl<'a> Matches<'a> {
 
 /// `None`: every event, or so many streams that no list is better than the log itself.
 fn stream_node<'a>(db: &'a DB, streams: &Streams, direction: Direction) -> Result<Option<Node<'a>>, Error> {
-    let one = |stream| Ok::<_, Error>(Node::Stream(Box::new(StreamList::new(db, stream, direction)?)));
+    let one = |stream: &StreamName| Ok::<_, Error>(Node::Stream(Box::new(StreamList::new(db, stream, direction)?)));
     match streams {
         Streams::All => Ok(None),
-        Streams::One(stream) => one(stream.clone()).map(Some),
+        Streams::One(stream) => one(stream).map(Some),
         Streams::Prefix(prefix) => {
             if let Some(few) = streams::few_with_prefix(db, prefix)? {
-                return Ok(Some(Node::Any(few.into_iter().map(one).collect::<Result<_, _>>()?)));
+                return Ok(Some(Node::Any(few.iter().map(one).collect::<Result<_, _>>()?)));
             }
             let Some(categories) = streams::few_categories(db, prefix)? else { return Ok(None) };
             let list = |name: String| Node::List(Box::new(List::new(db, keys::BY_CATEGORY, &name, direction)));

@@ -1,8 +1,9 @@
 //! Requests that wait for the log. Clients take turns: one that sends much waits for itself, not the others for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 
 use super::decide::{AppendRequest, Appended};
@@ -38,7 +39,7 @@ struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    clients: HashMap<Client, Line>,
+    clients: std::collections::HashMap<Client, Line, RandomState>,
     /// The clients that have something waiting, each once.
     turns: VecDeque<Client>,
     requests: usize,

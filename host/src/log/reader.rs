@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::event::{Direction, Micros, Position, Progress, Revision, StreamName};
 
 use super::claims::{self, ClaimKey, Held};
+use super::decide::Head;
 use super::error::Error;
 use super::postings::Matches;
 use super::record::{RecordRef, Recorded};
@@ -200,7 +201,8 @@ impl Log {
     ) -> Result<(), Error> {
         let durable = self.progress();
         let db = &self.inner.db;
-        let start = keys::stream(stream.as_str(), from);
+        let Some(first) = first_of(db, stream)? else { return Ok(()) };
+        let start = keys::revision(first, from);
         let toward = match direction {
             Direction::Forwards => Toward::Forward,
             Direction::Backwards => Toward::Reverse,
@@ -208,12 +210,13 @@ impl Log {
         let mut left = limit;
         let mut rows = db.raw_iterator_cf(family(db, keys::EVENTS)?);
         let mut before = None;
-        for entry in db.iterator_cf(family(db, keys::STREAMS)?, IteratorMode::From(&start, toward)) {
+        let mode = IteratorMode::From(&start, toward);
+        for entry in db.iterator_cf_opt(family(db, keys::REVISIONS)?, of_one_stream(), mode) {
             let (key, value) = entry?;
-            if left == 0 || keys::revision_of(&key, stream.as_str()).is_none() {
+            if left == 0 || keys::split_revision(&key).is_none_or(|(of, _)| of != first) {
                 break;
             }
-            let position = Position(keys::number(&value).ok_or_else(|| bad_key(keys::STREAMS, &key))?);
+            let position = Position(keys::number(&value).ok_or_else(|| bad_key(keys::REVISIONS, &key))?);
             if durable.includes(position) {
                 go_to(&mut rows, before, position);
                 before = Some(position);
@@ -227,9 +230,9 @@ impl Log {
     /// The first revision of a stream whose event stands at `position` or later, or where the next one will stand.
     pub fn revision_at(&self, stream: &StreamName, position: Position) -> Result<Revision, Error> {
         let db = &self.inner.db;
-        match StreamList::new(db, stream.clone(), Direction::Forwards)?.find(position.0)? {
+        match StreamList::new(db, stream, Direction::Forwards)?.find(position.0)? {
             Some(found) => Ok(record(db, Position(found), |event| event.revision)?.unwrap_or(Revision(0))),
-            None => Ok(head(db, stream)?.map_or(Revision(0), |head| Revision(head.0 + 1))),
+            None => Ok(head(db, stream)?.map_or(Revision(0), |head| Revision(head.revision.0 + 1))),
         }
     }
 
@@ -243,15 +246,14 @@ impl Log {
     /// The revision of a stream's last durable event, or `None` if there is no such stream.
     pub fn stream_head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
         let (db, durable) = (&self.inner.db, self.progress());
-        let mut head = head(db, stream)?;
+        let Some(Head { first, revision }) = head(db, stream)? else { return Ok(None) };
+        let mut head = Some(revision);
         // Only where syncs are put off, the last events may not be durable yet.
-        while let Some(Revision(revision)) = head {
-            let key = keys::stream(stream.as_str(), Revision(revision));
-            let position = number(db, keys::STREAMS, &key)?.ok_or_else(|| bad_key(keys::STREAMS, &key))?;
-            if durable.includes(Position(position)) {
+        while let Some(revision) = head {
+            if durable.includes(position_in_stream(db, first, revision)?) {
                 break;
             }
-            head = revision.checked_sub(1).map(Revision);
+            head = revision.0.checked_sub(1).map(Revision);
         }
         Ok(head)
     }
@@ -263,7 +265,7 @@ impl Log {
         let size = |of: &'static str| property("rocksdb.total-sst-files-size", of);
         Ok(Stats {
             events: self.progress().0,
-            streams: property("rocksdb.estimate-num-keys", keys::HEADS)?,
+            streams: property("rocksdb.estimate-num-keys", keys::STREAMS)?,
             bytes: keys::FAMILIES.into_iter().map(size).sum::<Result<_, _>>()?,
             types: self.types()?,
         })
@@ -322,8 +324,34 @@ pub fn answered(db: &DB, key: &str) -> Result<Option<Answered>, Error> {
     }
 }
 
-pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Revision>, Error> {
-    number(db, keys::HEADS, stream.as_str().as_bytes()).map(|head| head.map(Revision))
+/// Where a stream stands, all that is written included.
+pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Head>, Error> {
+    let Some(first) = first_of(db, stream)? else { return Ok(None) };
+    let mut rows = db.raw_iterator_cf_opt(family(db, keys::REVISIONS)?, of_one_stream());
+    let last = keys::revision(first, Revision(u64::MAX));
+    rows.seek_for_prev(last);
+    rows.status()?;
+    let found = rows.key().and_then(keys::split_revision).filter(|(of, _)| *of == first);
+    let (_, revision) = found.ok_or_else(|| bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
+    Ok(Some(Head { first, revision }))
+}
+
+/// The position of a stream's first event.
+fn first_of(db: &DB, stream: &StreamName) -> Result<Option<Position>, Error> {
+    number(db, keys::STREAMS, stream.as_str().as_bytes()).map(|first| first.map(Position))
+}
+
+/// Where the event of a revision stands that there is in the stream with this first event.
+pub fn position_in_stream(db: &DB, first: Position, revision: Revision) -> Result<Position, Error> {
+    let key = keys::revision(first, revision);
+    number(db, keys::REVISIONS, &key)?.map(Position).ok_or_else(|| bad_key(keys::REVISIONS, &key))
+}
+
+/// For reads of `revisions` that leave a stream only to end: a filter may say which files have nothing of it.
+fn of_one_stream() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_prefix_same_as_start(true);
+    options
 }
 
 pub fn position_of(db: &DB, id: Uuid) -> Result<Option<Position>, Error> {

@@ -6,15 +6,16 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
+use super::decide::Head;
 use super::selection::Item;
-use crate::event::{Progress, Revision, StreamName, Tag};
+use crate::event::{Progress, StreamName, Tag};
 
 /// Entries of one kind that are kept. A name has at most a few hundred bytes, mostly a few dozen.
 const ENTRIES: usize = 16_384;
 
 /// Only the writer changes the log, so what it keeps is right for as long as it keeps all that it writes.
 pub struct Recent {
-    pub heads: Cache<StreamName, Revision>,
+    pub heads: Cache<StreamName, Head>,
     /// The last position of a type or a tag.
     pub types: Cache<String, u64>,
     pub tags: Cache<Tag, u64>,

@@ -2,7 +2,7 @@
 
 use rocksdb::{DB, IteratorMode};
 
-use crate::event::{Direction, Revision, StreamName};
+use crate::event::{Direction, Position, Revision, StreamName};
 
 use super::error::Error;
 use super::{keys, reader};
@@ -13,7 +13,8 @@ const MERGED_STREAMS: usize = 128;
 /// The events of one stream.
 pub struct StreamList<'a> {
     db: &'a DB,
-    stream: StreamName,
+    /// The position of the first one.
+    first: Position,
     /// How many events it has.
     count: u64,
     direction: Direction,
@@ -22,9 +23,10 @@ pub struct StreamList<'a> {
 }
 
 impl<'a> StreamList<'a> {
-    pub fn new(db: &'a DB, stream: StreamName, direction: Direction) -> Result<Self, Error> {
-        let count = reader::head(db, &stream)?.map_or(0, |head| head.0 + 1);
-        Ok(Self { db, stream, count, direction, at: None })
+    pub fn new(db: &'a DB, stream: &StreamName, direction: Direction) -> Result<Self, Error> {
+        let (first, count) =
+            reader::head(db, stream)?.map_or((Position(0), 0), |head| (head.first, head.revision.0 + 1));
+        Ok(Self { db, first, count, direction, at: None })
     }
 
     /// The nearest position from `at` on, in the direction of the search.
@@ -96,9 +98,7 @@ impl<'a> StreamList<'a> {
     }
 
     fn position(&self, revision: u64) -> Result<u64, Error> {
-        let key = keys::stream(self.stream.as_str(), Revision(revision));
-        let value = self.db.get_pinned_cf(reader::family(self.db, keys::STREAMS)?, &key)?;
-        value.as_deref().and_then(keys::number).ok_or_else(|| reader::bad_key(keys::STREAMS, &key))
+        reader::position_in_stream(self.db, self.first, Revision(revision)).map(|position| position.0)
     }
 }
 
@@ -106,7 +106,7 @@ impl<'a> StreamList<'a> {
 pub fn few_with_prefix(db: &DB, prefix: &str) -> Result<Option<Vec<StreamName>>, Error> {
     let mut found = Vec::new();
     let from = IteratorMode::From(prefix.as_bytes(), rocksdb::Direction::Forward);
-    for entry in db.iterator_cf(reader::family(db, keys::HEADS)?, from) {
+    for entry in db.iterator_cf(reader::family(db, keys::STREAMS)?, from) {
         let (name, _) = entry?;
         if !name.starts_with(prefix.as_bytes()) {
             break;
@@ -115,7 +115,7 @@ pub fn few_with_prefix(db: &DB, prefix: &str) -> Result<Option<Vec<StreamName>>,
             return Ok(None);
         }
         let parsed = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
-        found.push(parsed.ok_or_else(|| reader::bad_key(keys::HEADS, &name))?);
+        found.push(parsed.ok_or_else(|| reader::bad_key(keys::STREAMS, &name))?);
     }
     Ok(Some(found))
 }

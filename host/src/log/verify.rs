@@ -55,8 +55,8 @@ impl Sum {
     }
 }
 
-/// The indexes that have entries for each event: (key or name, position).
-const INDEXES: [&str; 5] = [keys::STREAMS, keys::IDS, keys::BY_TYPE, keys::BY_CATEGORY, keys::BY_TAG];
+/// The indexes that have entries for events: (key or name, position).
+const INDEXES: [&str; 6] = [keys::STREAMS, keys::REVISIONS, keys::IDS, keys::BY_TYPE, keys::BY_CATEGORY, keys::BY_TAG];
 
 /// What the records say.
 #[derive(Default)]
@@ -78,7 +78,7 @@ impl Log {
         let expected = check.records(self.progress(), &mut progress)?;
         check.types(&expected)?;
         check.claims(&expected)?;
-        check.heads()?;
+        check.revisions()?;
         for index in INDEXES {
             if check.sum(index)? != *expected.sums.get(index).unwrap_or(&Sum::default()) {
                 check.locate(index, self.progress())?;
@@ -91,7 +91,9 @@ impl Log {
 /// The entries of an index that an event calls for.
 fn entries(index: &'static str, event: &RecordRef<'_>, mut each: impl FnMut(&[u8])) {
     match index {
-        keys::STREAMS => each(&keys::stream(event.stream, event.revision)),
+        keys::STREAMS if event.revision.0 == 0 => each(event.stream.as_bytes()),
+        keys::STREAMS => {}
+        keys::REVISIONS => each(&in_stream(event.stream, event.revision)),
         keys::IDS => each(event.id.as_bytes()),
         keys::BY_TYPE => each(event.kind.as_bytes()),
         keys::BY_CATEGORY => each(keys::category(event.stream).as_bytes()),
@@ -102,6 +104,11 @@ fn entries(index: &'static str, event: &RecordRef<'_>, mut each: impl FnMut(&[u8
             tags.into_iter().for_each(|tag| each(tag.as_bytes()));
         }
     }
+}
+
+/// What the checks call an entry of `revisions`, whose own key has a position in place of the name.
+fn in_stream(stream: &str, revision: Revision) -> Vec<u8> {
+    [stream.as_bytes(), b"\0", &revision.0.to_be_bytes()].concat()
 }
 
 impl<'a> Check<'a> {
@@ -233,74 +240,64 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Heads against the index of the streams: both are in the order of the streams' names. That the index agrees with the records
-    /// is another check.
-    fn heads(&mut self) -> Result<(), Error> {
-        let (mut heads, mut rows) = (self.rows(keys::HEADS)?, self.rows(keys::STREAMS)?);
-        let mut current: Option<(Vec<u8>, u64)> = None;
-        loop {
-            let entry = rows.item().and_then(|(key, _)| {
-                let (name, revision) = key.split_last_chunk::<8>()?;
-                Some((name.strip_suffix(b"\0")?.to_vec(), u64::from_be_bytes(*revision)))
-            });
-            match (&mut current, entry) {
-                (Some((name, last)), Some((next, revision))) if *name == next => {
-                    if revision != *last + 1 {
-                        let name = String::from_utf8_lossy(name).into_owned();
-                        self.fault(keys::STREAMS, format!("stream {name} has revision {revision} after {last}"));
-                    }
-                    *last = revision;
+    /// Whether the revisions of each stream go from 0 on without a gap. That they agree with the records is another check.
+    fn revisions(&mut self) -> Result<(), Error> {
+        let mut rows = self.rows(keys::REVISIONS)?;
+        let mut before: Option<(Position, Revision)> = None;
+        while let Some(key) = rows.key() {
+            // What makes no sense is named by the other check.
+            if let Some((first, revision)) = keys::split_revision(key) {
+                let last = before.filter(|before| before.0 == first).map(|before| before.1);
+                if last.is_none() {
+                    self.report.streams += 1;
                 }
-                (_, entry) => {
-                    if let Some((name, last)) = current.take() {
-                        self.head(&mut heads, &name, last);
-                    }
-                    let Some((name, revision)) = entry else { break };
-                    if revision != 0 {
-                        let name = String::from_utf8_lossy(&name).into_owned();
-                        self.fault(keys::STREAMS, format!("stream {name} begins at revision {revision}"));
-                    }
-                    current = Some((name, revision));
+                if revision.0 != last.map_or(0, |last| last.0 + 1) {
+                    let stream = self.stream_at(first)?.unwrap_or_else(|| format!("of the event at position {first}"));
+                    self.fault(
+                        keys::REVISIONS,
+                        match last {
+                            Some(last) => format!("stream {stream} has revision {revision} after {last}"),
+                            None => format!("stream {stream} begins at revision {revision}"),
+                        },
+                    );
                 }
+                before = Some((first, revision));
             }
             rows.next();
         }
-        rows.status()?;
-        while let Some(name) = heads.key().map(<[u8]>::to_vec) {
-            self.fault(keys::HEADS, format!("stream {} has a head, but no events", String::from_utf8_lossy(&name)));
-            heads.next();
-        }
-        Ok(heads.status()?)
+        Ok(rows.status()?)
     }
 
-    fn head(&mut self, heads: &mut DBRawIterator<'_>, stream: &[u8], last: u64) {
-        self.report.streams += 1;
-        while let Some((name, _)) = heads.item().filter(|(name, _)| *name < stream) {
-            let name = String::from_utf8_lossy(name).into_owned();
-            self.fault(keys::HEADS, format!("stream {name} has a head, but no events"));
-            heads.next();
-        }
-        let stream_name = String::from_utf8_lossy(stream).into_owned();
-        match heads.item().filter(|(name, _)| *name == stream).map(|(_, value)| keys::number(value)) {
-            Some(head) => {
-                if head != Some(last) {
-                    let head = head.map_or("no number".to_owned(), |head| Revision(head).to_string());
-                    self.fault(
-                        keys::HEADS,
-                        format!("the head of stream {stream_name} is {head}, its last event has {last}"),
-                    );
-                }
-                heads.next();
-            }
-            None => self.fault(keys::HEADS, format!("stream {stream_name} has no head")),
-        }
+    /// The stream of the event at a position, if there is a sound one.
+    fn stream_at(&self, position: Position) -> Result<Option<String>, Error> {
+        let bytes = self.db.get_pinned_cf(family(self.db, keys::EVENTS)?, keys::event(position))?;
+        let event = bytes.as_deref().and_then(|bytes| decode(position, bytes).ok());
+        Ok(event.map(|event| event.stream.to_owned()))
     }
 
     /// Visits all entries of an index as (key or name, position).
     fn index(&mut self, index: &'static str, mut each: impl FnMut(&mut Self, &[u8], u64)) -> Result<(), Error> {
         let mut rows = self.rows(index)?;
+        // The stream whose revisions come just now.
+        let mut stream: Option<(Position, String)> = None;
         while let Some((key, value)) = rows.item() {
+            let named;
             let chunk = match index {
+                keys::REVISIONS => {
+                    let parts = keys::split_revision(key).zip(keys::number(value));
+                    if let Some(((first, _), _)) = parts
+                        && stream.as_ref().is_none_or(|stream| stream.0 != first)
+                    {
+                        stream = self.stream_at(first)?.map(|name| (first, name));
+                    }
+                    match (&stream, parts) {
+                        (Some((_, name)), Some(((_, revision), position))) => {
+                            named = in_stream(name, revision);
+                            Some((named.as_slice(), vec![position]))
+                        }
+                        _ => None,
+                    }
+                }
                 keys::STREAMS | keys::IDS => keys::number(value).map(|position| (key, vec![position])),
                 _ => key.split_last_chunk::<8>().and_then(|(name, first)| {
                     Some((name.strip_suffix(b"\0")?, postings::decode(u64::from_be_bytes(*first), value)?))
@@ -332,7 +329,7 @@ impl<'a> Check<'a> {
     fn locate(&mut self, index: &'static str, end: Progress) -> Result<(), Error> {
         let show = |key: &[u8]| match index {
             keys::IDS => hex::encode(key),
-            keys::STREAMS => key.split_last_chunk::<8>().map_or_else(
+            keys::REVISIONS => key.split_last_chunk::<8>().map_or_else(
                 || hex::encode(key),
                 |(name, revision)| {
                     let name = String::from_utf8_lossy(name.strip_suffix(b"\0").unwrap_or(name));
@@ -385,6 +382,15 @@ impl<'a> Check<'a> {
 
     fn is_there(&self, index: &'static str, key: &[u8], position: Position) -> Result<bool, Error> {
         let index_family = family(self.db, index)?;
+        if index == keys::REVISIONS {
+            let Some((name, revision)) = key.split_last_chunk::<8>() else { return Ok(false) };
+            let name = name.strip_suffix(b"\0").unwrap_or(name);
+            let first = self.db.get_pinned_cf(family(self.db, keys::STREAMS)?, name)?;
+            let Some(first) = first.as_deref().and_then(keys::number) else { return Ok(false) };
+            let key = keys::revision(Position(first), Revision(u64::from_be_bytes(*revision)));
+            let value = self.db.get_pinned_cf(index_family, key)?;
+            return Ok(value.is_some_and(|value| *value == keys::event(position)));
+        }
         if matches!(index, keys::STREAMS | keys::IDS) {
             let value = self.db.get_pinned_cf(index_family, key)?;
             return Ok(value.is_some_and(|value| *value == keys::event(position)));

@@ -255,7 +255,7 @@ impl Appender {
         for job in group {
             let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now, kept: self.kept };
             let answer = match decide(&view, &job.request) {
-                Ok(Decision::Accept(revisions)) => Ok(pending.accept(job.request, revisions, now)),
+                Ok(Decision::Accept(places)) => Ok(pending.accept(job.request, places, now)),
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
                 Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
                 // The request could not be checked. Nothing of it is written, and the others go on.
@@ -316,7 +316,7 @@ impl Appender {
                 return Err(refuse("it is older than the event before it".to_owned()));
             }
             match decide(&view, &request)? {
-                Decision::Accept(revisions) => drop(pending.accept(request, revisions, time)),
+                Decision::Accept(places) => drop(pending.accept(request, places, time)),
                 Decision::Duplicate(appended) => {
                     return Err(refuse(format!("it is there already, at position {}", appended.first)));
                 }

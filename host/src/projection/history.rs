@@ -100,7 +100,7 @@ impl Entry {
     fn event(&self, projection: &str) -> Result<NewEvent, String> {
         let data = serde_json::value::RawValue::from_string(self.data.clone()).map_err(|cause| cause.to_string())?;
         let tag = format!("projection:{projection}").parse().map_err(|cause: InvalidName| cause.to_string())?;
-        let kind = EventType::new(&self.kind, 1).map_err(|cause| cause.to_string())?;
+        let kind = EventType::new(self.kind.as_str(), 1).map_err(|cause| cause.to_string())?;
         Ok(NewEvent { id: self.id, kind, data, metadata: None, tags: vec![tag] })
     }
 }

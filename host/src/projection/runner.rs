@@ -443,7 +443,7 @@ impl Runner {
     fn blame(&self, failure: Failure) -> Stop {
         let failure = Failure { position: failure.position.or(self.window.first), ..failure };
         let event = failure.position.and_then(|position| self.parts.log.event(position).ok().flatten());
-        let event = event.and_then(|event| EventType::new(&event.kind, event.schema).ok());
+        let event = event.and_then(|event| EventType::new(event.kind.as_str(), event.schema).ok());
         Stop(failure, event)
     }
 }

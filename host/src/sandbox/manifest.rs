@@ -160,7 +160,7 @@ pub fn upcaster(manifest: upcaster::UpcasterManifest, limits: &Limits) -> Result
 }
 
 fn event_type(event_type: wit::EventType) -> Result<EventType, Error> {
-    EventType::new(&event_type.name, event_type.schema).map_err(|cause| Error::Manifest(cause.to_string()))
+    EventType::new(event_type.name.as_str(), event_type.schema).map_err(|cause| Error::Manifest(cause.to_string()))
 }
 
 fn needs(needs: wit::Needs) -> Needs {

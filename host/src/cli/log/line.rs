@@ -68,7 +68,7 @@ impl Line {
         };
         let event = NewEvent {
             id: self.id,
-            kind: EventType::new(&self.kind, self.schema)?,
+            kind: EventType::new(self.kind.as_str(), self.schema)?,
             data: self.data,
             metadata: self.metadata,
             tags: self.tags.iter().map(|tag| tag.parse()).collect::<Result<_, _>>()?,
