@@ -88,7 +88,11 @@ fn check_name(what: &'static str, name: &str, max_bytes: usize) -> Result<(), In
     if name.len() > max_bytes {
         return Err(refuse(format!("it has {} bytes, the limit is {max_bytes}", name.len())));
     }
-    if name.chars().any(char::is_control) {
+    let is_control = match name.is_ascii() {
+        true => name.bytes().any(|byte| byte.is_ascii_control()),
+        false => name.chars().any(char::is_control),
+    };
+    if is_control {
         return Err(refuse("it has a control character".into()));
     }
     Ok(())

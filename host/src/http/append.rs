@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
@@ -95,9 +95,11 @@ fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
     }
 }
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// The `Idempotency-Key` of a request, with the hash of all that says what is asked for.
 fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let invalid = || {
         Problem::new(400, "invalid-header", "the header Idempotency-Key cannot be read")
             .hint("send a text that is new for each request, such as a UUID, and the same again for a retry")

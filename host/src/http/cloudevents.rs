@@ -5,7 +5,7 @@
 //! type; the extension attributes `schema` (a number) and `tags` (separated by commas) are what they are of other events.
 //! All attributes but these are kept, in the metadata under `cloudevent`.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -28,6 +28,9 @@ pub enum Mode {
     Batch,
 }
 
+/// Every CloudEvent in headers has it.
+const SPEC_VERSION_HEADER: HeaderName = HeaderName::from_static("ce-specversion");
+
 /// `None`: the request has no CloudEvents.
 pub fn mode(headers: &HeaderMap) -> Option<Mode> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -36,7 +39,7 @@ pub fn mode(headers: &HeaderMap) -> Option<Mode> {
     } else if kind.starts_with("application/cloudevents") {
         Some(Mode::Structured)
     } else {
-        headers.contains_key("ce-specversion").then_some(Mode::Binary)
+        headers.contains_key(SPEC_VERSION_HEADER).then_some(Mode::Binary)
     }
 }
 

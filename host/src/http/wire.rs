@@ -50,7 +50,7 @@ impl TryFrom<EventIn> for NewEvent {
 
 /// Within JSON text a raw line break can only be white space between tokens, and it would break a line-based format.
 pub fn on_one_line(json: Box<RawValue>) -> Result<Box<RawValue>, Problem> {
-    if !json.get().contains(['\n', '\r']) {
+    if !json.get().bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Ok(json);
     }
     let text = json.get().replace(['\n', '\r'], " ");

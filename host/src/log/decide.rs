@@ -25,6 +25,10 @@ pub struct AppendRequest {
 }
 
 impl AppendRequest {
+    pub fn events(&self) -> usize {
+        self.appends.iter().map(|append| append.events.len()).sum()
+    }
+
     /// Bytes of data and metadata.
     pub fn bytes(&self) -> usize {
         let events = self.appends.iter().flat_map(|append| &append.events);
@@ -276,7 +280,7 @@ fn check_claims<S: State>(state: &S, claims: &Claims) -> Result<Vec<ClaimFailed>
 /// Checks the expected revisions and numbers the events.
 fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Place>, S::Error> {
     let mut heads: HashMap<&StreamName, (Option<Position>, Option<Revision>)> = HashMap::new();
-    let mut places = Vec::new();
+    let mut places = Vec::with_capacity(request.events());
     for append in &request.appends {
         let (first, mut current) = match heads.get(&append.stream) {
             Some(head) => *head,
@@ -297,7 +301,10 @@ fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejectio
             places.push(Place { first, revision });
             current = Some(revision);
         }
-        heads.insert(&append.stream, (first, current));
+        // Mostly there is but one.
+        if request.appends.len() > 1 {
+            heads.insert(&append.stream, (first, current));
+        }
     }
     Ok(places)
 }

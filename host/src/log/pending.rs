@@ -22,6 +22,9 @@ type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 /// How often each (type, schema) occurs in the log, and where first.
 pub type Types = HashMap<(String, u32), (u64, Position)>;
 
+/// Of an event's names, and of its entries in the indexes: enough for most.
+const ENTRIES_BYTES: usize = 256;
+
 struct Accepted {
     stream: StreamName,
     /// The position of the stream's first event.
@@ -29,6 +32,14 @@ struct Accepted {
     revision: Revision,
     time: Micros,
     event: NewEvent,
+}
+
+impl Accepted {
+    /// About so many bytes are written for it.
+    fn bytes(&self) -> usize {
+        let metadata = self.event.metadata.as_ref().map_or(0, |json| json.get().len());
+        self.event.data.get().len() + metadata + ENTRIES_BYTES
+    }
 }
 
 /// The changes of a commit whose first event will stand at `first`.
@@ -49,11 +60,12 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub fn new(first: Position) -> Self {
+    /// `requests`: how many will be decided, about.
+    pub fn new(first: Position, requests: usize) -> Self {
         Self {
             first,
-            events: Vec::new(),
-            heads: HashMap::default(),
+            events: Vec::with_capacity(requests),
+            heads: HashMap::with_capacity_and_hasher(requests, RandomState::default()),
             ids: HashMap::default(),
             holders: HashMap::default(),
             claims: HashMap::default(),
@@ -94,7 +106,10 @@ impl Pending {
                 let position = self.next();
                 let here = || self.heads.get(&append.stream).map_or(position, |head| head.first);
                 let first = head.map(|head| head.first).or(first).unwrap_or_else(here);
-                self.ids.insert(event.id, position);
+                // Nobody knows an id yet that the host has just made.
+                if !request.has_new_ids {
+                    self.ids.insert(event.id, position);
+                }
                 self.post(position.0, &append.stream, &event);
                 self.events.push(Accepted { stream: append.stream.clone(), first, revision, time, event });
                 head = Some(Head { first, revision });
@@ -141,7 +156,7 @@ impl Pending {
 
     /// All of it as one batch. `types` is brought up to date, too.
     pub fn write(&self, db: &DB, types: &Types) -> Result<(WriteBatch, Types), Error> {
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(self.events.iter().map(Accepted::bytes).sum());
         self.write_events(db, &mut batch)?;
         self.write_postings(db, &mut batch)?;
         self.write_claims(db, &mut batch)?;

@@ -24,12 +24,6 @@ pub struct Job {
     pub answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-impl Job {
-    fn events(&self) -> usize {
-        self.request.appends.iter().map(|append| append.events.len()).sum()
-    }
-}
-
 /// What one client has waiting.
 #[derive(Default)]
 struct Line {
@@ -104,7 +98,7 @@ impl Queue {
             if let Some(job) = job {
                 waiting.requests -= 1;
                 waiting.bytes -= job.request.bytes();
-                events += job.events();
+                events += job.request.events();
                 group.push(job);
             }
         }

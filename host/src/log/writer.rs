@@ -250,7 +250,7 @@ impl Appender {
     /// Decides and writes. The answers wait for the disk, so that nobody hears of what is not durable.
     fn commit(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
         let now = now().max(writer.last_time);
-        let mut pending = Pending::new(writer.written.next());
+        let mut pending = Pending::new(writer.written.next(), group.len());
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         for job in group {
             let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now, kept: self.kept };
@@ -307,7 +307,7 @@ impl Appender {
     /// Takes over events of another log, with their times: requests of which each is accepted, or none is.
     pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pending = Pending::new(writer.written.next());
+        let mut pending = Pending::new(writer.written.next(), requests.len());
         let mut last = writer.last_time;
         for (request, time) in requests {
             let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now: time, kept: self.kept };
