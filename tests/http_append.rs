@@ -60,6 +60,52 @@ async fn a_request_with_a_key_is_done_once_even_over_a_restart() {
     assert_eq!(events(&api).await.len(), 3);
 }
 
+/// A small append to a plainly written stream has a way of its own past the routes; an encoded name and a long body go through them.
+#[tokio::test]
+async fn an_append_is_answered_the_same_on_every_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    let spaces = " ".repeat(2_000);
+    let event = r#"{"type":"T","data":1}"#;
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+    let cases: [Case; 7] = [
+        ("a", "%61", &[], event, 201),
+        ("a", "%61", &[("if-none-match", "*")], event, 412),
+        ("a", "%61", &[("if-match", "\"x\"")], event, 400),
+        ("a", "%61", &[], r#"{"type":"T","data":1"#, 400),
+        ("a", "%61", &[], r#"{"type":"T","data":1,"other":2}"#, 400),
+        ("$kinora.a", "%24kinora.a", &[], event, 403),
+        ("a", "%61", &[("content-type", "application/cloudevents+json")], r#"{"specversion":"1.0"}"#, 400),
+    ];
+    for (plain, encoded, headers, body, status) in cases {
+        let mut answers = Vec::new();
+        for (stream, body) in [(plain, body.to_owned()), (encoded, body.to_owned()), (plain, format!("{spaces}{body}"))]
+        {
+            let mut answer = post(&api, &format!("streams/{stream}/events"), headers, &body).await;
+            assert_eq!(answer.status, status, "{stream} {body}: {answer:?}");
+            for grows in ["first_position", "last_position", "revision"] {
+                answer.body.as_object_mut().unwrap().remove(grows);
+            }
+            // Where in the body something is wrong is another matter with spaces before it.
+            let detail = answer.body["detail"].as_str().unwrap_or_default();
+            answer.body["detail"] = json!(detail.split(" at line ").next());
+            answers.push(answer.body);
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+    let metrics =
+        api.client.get(format!("http://{}/metrics", host.address())).send().await.unwrap().text().await.unwrap();
+    for (status, count) in [(201, 3), (412, 3), (403, 3), (400, 12)] {
+        let line = format!(
+            r#"kinora_http_requests_total{{route="/v1/streams/{{stream}}/events",method="POST",status="{status}"}} {count}"#
+        );
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
+    let times = r#"kinora_http_request_seconds_count{route="/v1/streams/{stream}/events"} 21"#;
+    assert!(metrics.contains(times), "{metrics}");
+}
+
 #[tokio::test]
 async fn a_key_is_forgotten_after_its_time() {
     let dir = tempfile::tempdir().unwrap();

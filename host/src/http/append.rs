@@ -16,7 +16,11 @@ use super::problem::Problem;
 use super::reserved;
 use super::wire::{self, AppendedOut, TransactionIn};
 
-pub async fn to_stream(State(log): State<Log>, Path(stream): Path<String>, request: Request) -> Result<Response, Problem> {
+pub async fn to_stream(
+    State(log): State<Log>,
+    Path(stream): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;
     append_to(&log, stream.parse()?, client, &headers, &body).await
 }

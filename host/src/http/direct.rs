@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn only_a_plain_path_is_taken() {
         assert_eq!(stream("/v1/streams/account-1/events"), Some("account-1"));
-        for other in ["/v1/streams//events", "/v1/streams/a%20b/events", "/v1/streams/a/b/events", "/v1/streams/events"] {
+        for other in ["/v1/streams//events", "/v1/streams/a%20b/events", "/v1/streams/a/b/events", "/v1/streams/events"]
+        {
             assert_eq!(stream(other), None, "{other}");
         }
     }

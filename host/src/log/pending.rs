@@ -160,6 +160,7 @@ impl Pending {
         self.write_events(db, &mut batch)?;
         self.write_postings(db, &mut batch)?;
         self.write_claims(db, &mut batch)?;
+        self.write_answers(db, &mut batch)?;
         let mut counts: HashMap<(&str, u32), (u64, Position)> = HashMap::default();
         for (accepted, position) in self.events.iter().zip(self.first.0..) {
             let kind = &accepted.event.kind;
@@ -210,12 +211,22 @@ impl Pending {
     }
 
     fn write_claims(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
+        if self.holders.is_empty() {
+            return Ok(());
+        }
         let claims = reader::family(db, keys::CLAIMS)?;
         for (key, held) in &self.holders {
             match held {
                 Some(held) => batch.put_cf(claims, keys::claim(key), claims::encode(held)),
                 None => batch.delete_cf(claims, keys::claim(key)),
             }
+        }
+        Ok(())
+    }
+
+    fn write_answers(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
+        if self.answered.is_empty() {
+            return Ok(());
         }
         let requests = reader::family(db, keys::REQUESTS)?;
         for (key, answered) in &self.answered {
