@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use kinora::event::ExpectedRevision::{Any, Exactly, Exists, NoStream};
-use kinora::event::{Direction, Position, Progress, Revision};
-use kinora::log::{AppendError, AppendRequest, IdReused, Limits, Log, Rejection};
+use kinora::event::{Direction, NewEvent, Position, Progress, Revision};
+use kinora::log::{
+    AppendError, AppendRequest, Condition, Durability, IdReused, Item, Limits, Log, Options, Rejection, Selection,
+};
 use kinora::storage::Storage;
 use kinora_tests::{event, everything, open, request, to};
 use uuid::Uuid;
@@ -166,4 +168,36 @@ async fn a_second_host_on_the_same_log_is_refused_and_told_why() {
     let _log = open(dir.path());
     let Err(error) = Log::open(&Storage::default(), dir.path(), Limits::default()) else { panic!("it opened twice") };
     assert!(error.to_string().contains("another process"), "{error}");
+}
+
+/// The writer remembers what was used lately, and asks the database, through an iterator that it keeps, about the rest.
+#[tokio::test]
+async fn a_tag_is_known_to_be_used_however_long_ago() {
+    const ROUNDS: u64 = 36_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Interval(5), ..Options::default() };
+    let log = Log::open(&Storage::default(), dir.path(), options).unwrap();
+    let tagged = |tag: &str, unused: bool| {
+        let items = vec![Item::new([], [tag]).unwrap()];
+        let condition = unused.then(|| Condition { selection: Selection { items }, after: None });
+        let event = NewEvent { id: Uuid::new_v4(), tags: vec![tag.parse().unwrap()], ..event(0, 0) };
+        AppendRequest { condition, ..vec![to("s", Any, vec![event])].into() }
+    };
+    let mut used: Vec<(String, Position)> = Vec::new();
+    for round in 0..ROUNDS {
+        for (tag, unused) in [(format!("if-unused:{round}"), true), (format!("anyway:{round}"), false)] {
+            let appended = log.append(tagged(&tag, unused)).await.unwrap();
+            used.push((tag, appended.first));
+        }
+        for ago in [1, 2, 300, 9_000, 17_000, 33_000, 70_000] {
+            // Not each time, since that takes long; both kinds of tags, since the numbers are odd and even.
+            if round % 97 == ago as u64 % 97
+                && let Some(before) = used.len().checked_sub(ago)
+            {
+                let (tag, position) = &used[before];
+                let refused = rejection(log.append(tagged(tag, true)).await.unwrap_err());
+                assert_eq!(refused.matched, Some(*position), "{tag}, {ago} events ago");
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ mod scan_types;
 mod selection;
 mod streams;
 mod unsynced;
+mod unused;
 mod verify;
 mod writer;
 

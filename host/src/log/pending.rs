@@ -1,6 +1,9 @@
 //! What the requests of one commit change, on top of the database: each request is decided against the log with all
 //! that was accepted before it in the same commit.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use rocksdb::{DB, WriteBatch};
 use uuid::Uuid;
@@ -14,6 +17,7 @@ use super::postings::{self, Matches};
 use super::recent::Recent;
 use super::requests::Answered;
 use super::selection::Item;
+use super::unused::Unused;
 use super::{keys, reader, record};
 
 /// Names come from clients, who cannot know the seed of the hashes.
@@ -262,12 +266,31 @@ impl Pending {
 
 /// The log with what is pending: what the next request is decided on.
 pub struct View<'a> {
-    pub db: &'a DB,
+    pub db: &'a Arc<DB>,
     pub recent: &'a Recent,
+    pub unused: &'a RefCell<Unused>,
     pub pending: &'a Pending,
     /// The time of the commit, and how long answered requests are kept.
     pub now: Micros,
     pub kept: Micros,
+}
+
+impl View<'_> {
+    /// Whether events from a position on, before those of this commit, may match. `false` is certain.
+    fn may_match(&self, items: &[Item], from: u64) -> Result<bool, Error> {
+        let written = Progress(self.pending.first.0);
+        for item in items.iter().filter(|item| self.recent.may_match(item, from)) {
+            let mut unused = self.unused.borrow_mut();
+            let mut is_unused = false;
+            for tag in &item.tags {
+                is_unused = is_unused || unused.is_certain(self.db, self.recent, tag, written)?;
+            }
+            if !is_unused {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl State for View<'_> {
@@ -291,7 +314,7 @@ impl State for View<'_> {
         let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
         let pending = self.pending;
         let items = &condition.selection.items;
-        if from < pending.first.0 && items.iter().any(|item| self.recent.may_match(item, from)) {
+        if from < pending.first.0 && self.may_match(items, from)? {
             let found = Matches::of(self.db, &condition.selection, Direction::Forwards).find(from)?;
             if let Some(found) = found.filter(|found| *found < pending.first.0) {
                 return Ok(Some(Position(found)));

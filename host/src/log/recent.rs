@@ -61,6 +61,11 @@ impl<K: Hash + Eq, V: Copy> Cache<K, V> {
         self.recent.get(key).or_else(|| self.older.get(key)).copied()
     }
 
+    /// Whether all that was put into it since the log had come so far is still in it.
+    pub fn knows_all_since(&self, written: Progress) -> bool {
+        self.older_from <= written
+    }
+
     /// Takes up what was written when the log had come as far as `written`.
     pub fn put(&mut self, key: K, value: V, written: Progress) {
         if self.recent.len() >= ENTRIES / 2 {

@@ -9,6 +9,7 @@
 //! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
 //! poisoned until it is opened again, which reads what is really there.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -30,6 +31,7 @@ use super::pending::{Pending, Types, View};
 use super::queue::{Client, Job, Queue};
 use super::recent::Recent;
 use super::unsynced::{Answer, Group, Unsynced};
+use super::unused::Unused;
 use super::{keys, reader};
 
 /// When an append is acknowledged. Either way nobody reads an event that is not synced.
@@ -52,6 +54,7 @@ struct Writer {
     last_time: Micros,
     types: Types,
     recent: Recent,
+    unused: RefCell<Unused>,
 }
 
 impl Writer {
@@ -63,7 +66,13 @@ impl Writer {
             last_time = reader::decode(position, &bytes)?.time;
             written = Progress::through(position);
         }
-        let mut writer = Self { written, last_time, types: Types::default(), recent: Recent::from(written) };
+        let mut writer = Self {
+            written,
+            last_time,
+            types: Types::default(),
+            recent: Recent::from(written),
+            unused: RefCell::default(),
+        };
         for count in reader::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
         }
@@ -253,7 +262,14 @@ impl Appender {
         let mut pending = Pending::new(writer.written.next(), group.len());
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
         for job in group {
-            let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now, kept: self.kept };
+            let view = View {
+                db: &self.db,
+                recent: &writer.recent,
+                unused: &writer.unused,
+                pending: &pending,
+                now,
+                kept: self.kept,
+            };
             let answer = match decide(&view, &job.request) {
                 Ok(Decision::Accept(places)) => Ok(pending.accept(job.request, places, now)),
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
@@ -300,6 +316,7 @@ impl Appender {
         pending.remember(&mut writer.recent);
         writer.last_time = time;
         writer.written = written;
+        writer.unused.get_mut().let_go(written);
         self.written.store(writer.written.0, Ordering::Release);
         Ok(())
     }
@@ -310,7 +327,14 @@ impl Appender {
         let mut pending = Pending::new(writer.written.next(), requests.len());
         let mut last = writer.last_time;
         for (request, time) in requests {
-            let view = View { db: &self.db, recent: &writer.recent, pending: &pending, now: time, kept: self.kept };
+            let view = View {
+                db: &self.db,
+                recent: &writer.recent,
+                unused: &writer.unused,
+                pending: &pending,
+                now: time,
+                kept: self.kept,
+            };
             let refuse = |why: String| Error::Import { position: pending.next(), why };
             if time < last {
                 return Err(refuse("it is older than the event before it".to_owned()));
