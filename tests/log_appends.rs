@@ -179,7 +179,7 @@ async fn a_tag_is_known_to_be_used_however_long_ago() {
     let log = Log::open(&Storage::default(), dir.path(), options).unwrap();
     let tagged = |tag: &str, unused: bool| {
         let items = vec![Item::new([], [tag]).unwrap()];
-        let condition = unused.then(|| Condition { selection: Selection { items }, after: None });
+        let condition = unused.then_some(Condition { selection: Selection { items }, after: None });
         let event = NewEvent { id: Uuid::new_v4(), tags: vec![tag.parse().unwrap()], ..event(0, 0) };
         AppendRequest { condition, ..vec![to("s", Any, vec![event])].into() }
     };
