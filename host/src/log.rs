@@ -8,6 +8,7 @@ mod claims;
 mod decide;
 mod error;
 pub mod fuzz;
+mod kept;
 mod keys;
 mod limits;
 mod pending;
@@ -21,7 +22,6 @@ mod scan_types;
 mod selection;
 mod streams;
 mod unsynced;
-mod unused;
 mod verify;
 mod writer;
 

@@ -13,11 +13,11 @@ use crate::event::{Direction, Micros, NewEvent, Position, Progress, Revision, St
 use super::claims::{self, ClaimKey, Claims, Held};
 use super::decide::{AppendRequest, Appended, Condition, Head, Place, State, last_of_each};
 use super::error::Error;
+use super::kept::Kept;
 use super::postings::{self, Matches};
 use super::recent::Recent;
 use super::requests::Answered;
 use super::selection::Item;
-use super::unused::Unused;
 use super::{keys, reader, record};
 
 /// Names come from clients, who cannot know the seed of the hashes.
@@ -268,7 +268,7 @@ impl Pending {
 pub struct View<'a> {
     pub db: &'a Arc<DB>,
     pub recent: &'a Recent,
-    pub unused: &'a RefCell<Unused>,
+    pub rows: &'a RefCell<Kept>,
     pub pending: &'a Pending,
     /// The time of the commit, and how long answered requests are kept.
     pub now: Micros,
@@ -276,14 +276,17 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// How far the log has come without this commit.
+    fn written(&self) -> Progress {
+        Progress(self.pending.first.0)
+    }
+
     /// Whether events from a position on, before those of this commit, may match. `false` is certain.
     fn may_match(&self, items: &[Item], from: u64) -> Result<bool, Error> {
-        let written = Progress(self.pending.first.0);
         for item in items.iter().filter(|item| self.recent.may_match(item, from)) {
-            let mut unused = self.unused.borrow_mut();
             let mut is_unused = false;
             for tag in &item.tags {
-                is_unused = is_unused || unused.is_certain(self.db, self.recent, tag, written)?;
+                is_unused = is_unused || self.rows.borrow_mut().is_unused(self.db, self.recent, tag, self.written())?;
             }
             if !is_unused {
                 return Ok(true);
@@ -299,7 +302,7 @@ impl State for View<'_> {
     fn head(&self, stream: &StreamName) -> Result<Option<Head>, Error> {
         match self.pending.heads.get(stream).copied().or_else(|| self.recent.heads.get(stream)) {
             Some(head) => Ok(Some(head)),
-            None => reader::head(self.db, stream),
+            None => self.rows.borrow_mut().head(self.db, self.recent, stream, self.written()),
         }
     }
 

@@ -4,7 +4,7 @@
 //! is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an entry for
 //! an event, and a search skips whole chunks.
 
-use rocksdb::{DB, DBRawIterator, ReadOptions};
+use rocksdb::{DB, DBRawIterator};
 
 use crate::event::{Direction, StreamName};
 
@@ -103,10 +103,8 @@ impl<'a> List<'a> {
         let rows = match &mut self.rows {
             Some(rows) => rows,
             none => {
-                let mut options = ReadOptions::default();
-                // It never leaves its name, so a filter may say that there is none such.
-                options.set_prefix_same_as_start(true);
-                none.insert(self.db.raw_iterator_cf_opt(reader::family(self.db, self.family)?, options))
+                let family = reader::family(self.db, self.family)?;
+                none.insert(self.db.raw_iterator_cf_opt(family, reader::under_one_name()))
             }
         };
         to(rows, &self.name);

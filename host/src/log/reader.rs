@@ -211,7 +211,7 @@ impl Log {
         let mut rows = db.raw_iterator_cf(family(db, keys::EVENTS)?);
         let mut before = None;
         let mode = IteratorMode::From(&start, toward);
-        for entry in db.iterator_cf_opt(family(db, keys::REVISIONS)?, of_one_stream(), mode) {
+        for entry in db.iterator_cf_opt(family(db, keys::REVISIONS)?, under_one_name(), mode) {
             let (key, value) = entry?;
             if left == 0 || keys::split_revision(&key).is_none_or(|(of, _)| of != first) {
                 break;
@@ -327,17 +327,22 @@ pub fn answered(db: &DB, key: &str) -> Result<Option<Answered>, Error> {
 /// Where a stream stands, all that is written included.
 pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Head>, Error> {
     let Some(first) = first_of(db, stream)? else { return Ok(None) };
-    let mut rows = db.raw_iterator_cf_opt(family(db, keys::REVISIONS)?, of_one_stream());
-    let last = keys::revision(first, Revision(u64::MAX));
-    rows.seek_for_prev(last);
-    rows.status()?;
-    let found = rows.key().and_then(keys::split_revision).filter(|(of, _)| *of == first);
-    let (_, revision) = found.ok_or_else(|| bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
+    let mut rows = db.raw_iterator_cf_opt(family(db, keys::REVISIONS)?, under_one_name());
+    let revision = last_revision(&mut rows, first)?;
+    let revision = revision.ok_or_else(|| bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
     Ok(Some(Head { first, revision }))
 }
 
+/// The last revision of the stream with this first event, by an iterator over `revisions`.
+pub fn last_revision(rows: &mut DBRawIterator<'_>, first: Position) -> Result<Option<Revision>, Error> {
+    rows.seek_for_prev(keys::revision(first, Revision(u64::MAX)));
+    rows.status()?;
+    let found = rows.key().and_then(keys::split_revision).filter(|(of, _)| *of == first);
+    Ok(found.map(|(_, revision)| revision))
+}
+
 /// The position of a stream's first event.
-fn first_of(db: &DB, stream: &StreamName) -> Result<Option<Position>, Error> {
+pub fn first_of(db: &DB, stream: &StreamName) -> Result<Option<Position>, Error> {
     number(db, keys::STREAMS, stream.as_str().as_bytes()).map(|first| first.map(Position))
 }
 
@@ -347,8 +352,8 @@ pub fn position_in_stream(db: &DB, first: Position, revision: Revision) -> Resul
     number(db, keys::REVISIONS, &key)?.map(Position).ok_or_else(|| bad_key(keys::REVISIONS, &key))
 }
 
-/// For reads of `revisions` that leave a stream only to end: a filter may say which files have nothing of it.
-fn of_one_stream() -> ReadOptions {
+/// For an iterator that goes on from one stream or name to another only by a search: a filter may say which files have nothing of it.
+pub fn under_one_name() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_prefix_same_as_start(true);
     options

@@ -26,12 +26,12 @@ use crate::storage::{NoSpace, ensure_space};
 
 use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
+use super::kept::Kept;
 use super::limits::Limits;
 use super::pending::{Pending, Types, View};
 use super::queue::{Client, Job, Queue};
 use super::recent::Recent;
 use super::unsynced::{Answer, Group, Unsynced};
-use super::unused::Unused;
 use super::{keys, reader};
 
 /// When an append is acknowledged. Either way nobody reads an event that is not synced.
@@ -54,7 +54,7 @@ struct Writer {
     last_time: Micros,
     types: Types,
     recent: Recent,
-    unused: RefCell<Unused>,
+    kept: RefCell<Kept>,
 }
 
 impl Writer {
@@ -71,7 +71,7 @@ impl Writer {
             last_time,
             types: Types::default(),
             recent: Recent::from(written),
-            unused: RefCell::default(),
+            kept: RefCell::default(),
         };
         for count in reader::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
@@ -265,7 +265,7 @@ impl Appender {
             let view = View {
                 db: &self.db,
                 recent: &writer.recent,
-                unused: &writer.unused,
+                rows: &writer.kept,
                 pending: &pending,
                 now,
                 kept: self.kept,
@@ -316,7 +316,7 @@ impl Appender {
         pending.remember(&mut writer.recent);
         writer.last_time = time;
         writer.written = written;
-        writer.unused.get_mut().let_go(written);
+        writer.kept.get_mut().let_go(written);
         self.written.store(writer.written.0, Ordering::Release);
         Ok(())
     }
@@ -330,7 +330,7 @@ impl Appender {
             let view = View {
                 db: &self.db,
                 recent: &writer.recent,
-                unused: &writer.unused,
+                rows: &writer.kept,
                 pending: &pending,
                 now: time,
                 kept: self.kept,
