@@ -201,3 +201,27 @@ async fn a_tag_is_known_to_be_used_however_long_ago() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_head_of_a_stream_is_known_however_long_ago_it_was_appended_to() {
+    const STREAMS: usize = 24_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Interval(5), ..Options::default() };
+    let log = Log::open(&Storage::default(), dir.path(), options).unwrap();
+    let mut heads: Vec<u64> = Vec::new();
+    for round in 0..3 * STREAMS {
+        // A new stream at first, then one of long ago; and each time one that may or may not be remembered.
+        let (new, other) = (round.min(STREAMS), round * 7_919 % heads.len().max(1));
+        let stream = if new < STREAMS { new } else { round % STREAMS };
+        for stream in [stream, other] {
+            let expected = heads.get(stream).map_or(NoStream, |head| Exactly(Revision(*head)));
+            let event = NewEvent { id: Uuid::new_v4(), ..event(0, 0) };
+            let name = format!("s-{stream}");
+            log.append(request(&name, expected, vec![event])).await.unwrap();
+            match heads.get_mut(stream) {
+                Some(head) => *head += 1,
+                None => heads.push(0),
+            }
+        }
+    }
+}
