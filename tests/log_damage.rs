@@ -8,7 +8,7 @@ use kinora::event::ExpectedRevision::Any;
 use kinora::event::{Position, Progress};
 use kinora::log::{Error, Limits, Log};
 use kinora::storage::Storage;
-use kinora_tests::{event, everything, open, request};
+use kinora_tests::{copied, event, everything, open, request};
 
 async fn filled(dir: &Path) {
     let log = open(dir);
@@ -99,14 +99,6 @@ async fn a_flipped_bit_in_a_table_file_is_refused_loudly_or_does_not_matter() {
     assert!(refused * 2 > tried, "most damage matters: {refused} of {tried}");
 }
 
-fn copied(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(dir).unwrap().flatten() {
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
-    copy
-}
-
 #[tokio::test]
 async fn a_flipped_byte_within_the_write_ahead_log_is_never_served() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,10 +148,7 @@ async fn a_record_that_was_changed_or_removed_is_named_by_its_position() {
 
 #[test]
 fn a_folder_of_the_format_before_is_refused_and_left_as_it_is() {
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-3")).unwrap().flatten() {
-        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
-    }
+    let dir = copied(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-3"));
     let families = || rocksdb::DB::list_cf(&rocksdb::Options::default(), dir.path()).unwrap();
     let before = families();
     let error = Log::open(&Storage::default(), dir.path(), Limits::default()).err().unwrap().to_string();

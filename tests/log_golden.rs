@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use kinora::event::ExpectedRevision::Any;
 use kinora::event::{EventType, Micros, NewEvent, Position};
 use kinora::log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
-use kinora_tests::{event, everything, open, to};
+use kinora_tests::{copied, event, everything, open, to};
 
 const EVENTS: u64 = 40;
 
@@ -51,10 +51,7 @@ async fn a_log_of_this_format_is_read_as_it_was_written() {
             std::fs::remove_file(data().join(name)).unwrap();
         }
     }
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(data()).unwrap().flatten() {
-        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
-    }
+    let dir = copied(&data());
     let log = open(dir.path());
     let fresh = tempfile::tempdir().unwrap();
     let expected = open(fresh.path());

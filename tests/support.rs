@@ -21,6 +21,15 @@ pub fn open(dir: &Path) -> Log {
     Log::open(&Storage::default(), dir, Limits::default()).expect("the log opens")
 }
 
+/// A copy of the files of a folder.
+pub fn copied(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
 /// An event whose id and content follow from `id` and `content`.
 pub fn event(id: u128, content: u64) -> NewEvent {
     NewEvent {

@@ -11,7 +11,6 @@ use crate::log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 
 use super::caller;
 use super::cloudevents;
-use super::direct;
 use super::problem::Problem;
 use super::reserved;
 use super::wire::{self, AppendedOut, TransactionIn};
@@ -25,11 +24,10 @@ pub async fn to_stream(
     append_to(&log, stream.parse()?, client, &headers, &body).await
 }
 
-/// The same for a request whose path is plain, and whose body is so small that nobody need count it.
-pub async fn small_to_stream(log: &Log, request: Request) -> Result<Response, Problem> {
+/// The same for a body that is so small that nobody need count it.
+pub async fn small_to_stream(log: &Log, stream: StreamName, request: Request) -> Result<Response, Problem> {
     let client = caller::client(&request);
     let (head, body) = request.into_parts();
-    let stream: StreamName = direct::stream(head.uri.path()).unwrap_or_default().parse()?;
     // It has said how long it is, and the server takes no more.
     let body = axum::body::to_bytes(body, usize::MAX).await;
     let body = body.map_err(|cause| Problem::new(400, "invalid-body", cause.to_string()))?;

@@ -1,7 +1,7 @@
 //! The service of a host: all routes, and a way past them for the request that comes most often, a small append to one stream. It
 //! goes straight to its handler, since to find it among the routes costs about as much as to append an event.
 //!
-//! Both ways end in the same code. What is not plain here (an encoded name, a large body) goes through the routes.
+//! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large body) goes through the routes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::future::RouteFuture;
 use futures::future::Either;
 use tower_service::Service;
+
+use crate::event::StreamName;
 
 use super::health::CountedAppend;
 use super::large::Room;
@@ -36,24 +38,28 @@ impl Service<Request> for Direct {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let is_small = || matches!(self.host.bodies.room(&request), Room::Small);
-        if *request.method() != Method::POST || stream(request.uri().path()).is_none() || !is_small() {
-            return Either::Right(self.routes.call(request));
-        }
+        let Some(stream) = self.appended_to(&request) else { return Either::Right(self.routes.call(request)) };
         let host = self.host.clone();
         Either::Left(Box::pin(async move {
             let counted = CountedAppend::begin();
-            let response = append::small_to_stream(&host.log, request).await.into_response();
+            let response = append::small_to_stream(&host.log, stream, request).await.into_response();
             counted.end(&host.requests, &response);
             Ok(response)
         }))
     }
 }
 
-/// The stream that the path of an append names, if it is written as it is.
-pub fn stream(path: &str) -> Option<&str> {
+impl Direct {
+    fn appended_to(&self, request: &Request) -> Option<StreamName> {
+        let stream = stream(request.uri().path()).filter(|_| *request.method() == Method::POST)?;
+        matches!(self.host.bodies.room(request), Room::Small).then_some(stream)
+    }
+}
+
+/// The stream that the path of an append names, if it is one, and written as it is.
+fn stream(path: &str) -> Option<StreamName> {
     let name = path.strip_prefix("/v1/streams/")?.strip_suffix("/events")?;
-    (!name.is_empty() && !name.contains(['/', '%'])).then_some(name)
+    if name.contains(['/', '%']) { None } else { name.parse().ok() }
 }
 
 #[cfg(test)]
@@ -62,7 +68,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_path_is_taken() {
-        assert_eq!(stream("/v1/streams/account-1/events"), Some("account-1"));
+        assert_eq!(stream("/v1/streams/account-1/events"), "account-1".parse().ok());
         for other in ["/v1/streams//events", "/v1/streams/a%20b/events", "/v1/streams/a/b/events", "/v1/streams/events"]
         {
             assert_eq!(stream(other), None, "{other}");

@@ -279,13 +279,14 @@ fn check_claims<S: State>(state: &S, claims: &Claims) -> Result<Vec<ClaimFailed>
 
 /// Checks the expected revisions and numbers the events.
 fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Place>, S::Error> {
-    let mut heads: HashMap<&StreamName, (Option<Position>, Option<Revision>)> = HashMap::new();
+    let mut lasts: HashMap<&StreamName, Option<Place>> = HashMap::new();
     let mut places = Vec::with_capacity(request.events());
     for append in &request.appends {
-        let (first, mut current) = match heads.get(&append.stream) {
-            Some(head) => *head,
-            None => state.head(&append.stream)?.map_or((None, None), |head| (Some(head.first), Some(head.revision))),
+        let mut last = match lasts.get(&append.stream) {
+            Some(last) => *last,
+            None => state.head(&append.stream)?.map(|head| Place { first: Some(head.first), revision: head.revision }),
         };
+        let current = last.map(|place| place.revision);
         let holds = match append.expected {
             ExpectedRevision::Any => true,
             ExpectedRevision::NoStream => current.is_none(),
@@ -297,13 +298,14 @@ fn number<S: State>(state: &S, request: &AppendRequest, rejection: &mut Rejectio
             rejection.wrong_revisions.push(WrongRevision { stream, expected, current });
         }
         for _ in &append.events {
-            let revision = Revision(current.map_or(0, |revision| revision.0 + 1));
-            places.push(Place { first, revision });
-            current = Some(revision);
+            let revision = Revision(last.map_or(0, |place| place.revision.0 + 1));
+            let place = Place { first: last.and_then(|place| place.first), revision };
+            places.push(place);
+            last = Some(place);
         }
         // Mostly there is but one.
         if request.appends.len() > 1 {
-            heads.insert(&append.stream, (first, current));
+            lasts.insert(&append.stream, last);
         }
     }
     Ok(places)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rocksdb::{DB, DBRawIterator};
 use self_cell::self_cell;
 
-use crate::event::{Progress, Revision, StreamName, Tag};
+use crate::event::{Progress, StreamName, Tag};
 
 use super::decide::Head;
 use super::error::Error;
@@ -25,13 +25,13 @@ self_cell!(
 );
 
 pub struct Kept {
-    revisions: Iterator,
-    by_tag: Iterator,
+    revisions: KeptRows,
+    by_tag: KeptRows,
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { revisions: Iterator::of(keys::REVISIONS), by_tag: Iterator::of(keys::BY_TAG) }
+        Self { revisions: KeptRows::of(keys::REVISIONS), by_tag: KeptRows::of(keys::BY_TAG) }
     }
 }
 
@@ -44,12 +44,10 @@ impl Kept {
         stream: &StreamName,
         written: Progress,
     ) -> Result<Option<Head>, Error> {
-        let Some(first) = reader::first_of(db, stream)? else { return Ok(None) };
         let knows = |made| recent.heads.knows_all_since(made);
-        let revision: Option<Revision> =
-            self.revisions.ask(db, written, knows, |rows| reader::last_revision(rows, first))?;
-        let revision = revision.ok_or_else(|| reader::bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
-        Ok(Some(Head { first, revision }))
+        reader::head_by(db, stream, |first| {
+            self.revisions.ask(db, written, knows, |rows| reader::last_revision(rows, first))
+        })
     }
 
     /// Whether it is certain that nobody has ever used a tag: what a condition over all of history mostly comes to, such as that a name
@@ -72,19 +70,20 @@ impl Kept {
 
     /// To be called now and then.
     pub fn let_go(&mut self, written: Progress) {
-        for iterator in [&mut self.revisions, &mut self.by_tag] {
-            iterator.kept.take_if(|(made, _)| written.0 - made.0 > KEPT_EVENTS);
+        for rows in [&mut self.revisions, &mut self.by_tag] {
+            rows.kept.take_if(|(made, _)| written.0 - made.0 > KEPT_EVENTS);
         }
     }
 }
 
-struct Iterator {
+/// The iterator of a family.
+struct KeptRows {
     family: &'static str,
     /// With how far the log had come.
     kept: Option<(Progress, Rows)>,
 }
 
-impl Iterator {
+impl KeptRows {
     fn of(family: &'static str) -> Self {
         Self { family, kept: None }
     }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use foldhash::{HashMap, HashMapExt};
 use rocksdb::{DB, WriteBatch};
 use uuid::Uuid;
 
@@ -19,9 +19,6 @@ use super::recent::Recent;
 use super::requests::Answered;
 use super::selection::Item;
 use super::{keys, reader, record};
-
-/// Names come from clients, who cannot know the seed of the hashes.
-type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
 /// How often each (type, schema) occurs in the log, and where first.
 pub type Types = HashMap<(String, u32), (u64, Position)>;
@@ -69,7 +66,7 @@ impl Pending {
         Self {
             first,
             events: Vec::with_capacity(requests),
-            heads: HashMap::with_capacity_and_hasher(requests, RandomState::default()),
+            heads: HashMap::with_capacity(requests),
             ids: HashMap::default(),
             holders: HashMap::default(),
             claims: HashMap::default(),
@@ -283,14 +280,13 @@ impl View<'_> {
 
     /// Whether events from a position on, before those of this commit, may match. `false` is certain.
     fn may_match(&self, items: &[Item], from: u64) -> Result<bool, Error> {
-        for item in items.iter().filter(|item| self.recent.may_match(item, from)) {
-            let mut is_unused = false;
+        'items: for item in items.iter().filter(|item| self.recent.may_match(item, from)) {
             for tag in &item.tags {
-                is_unused = is_unused || self.rows.borrow_mut().is_unused(self.db, self.recent, tag, self.written())?;
+                if self.rows.borrow_mut().is_unused(self.db, self.recent, tag, self.written())? {
+                    continue 'items;
+                }
             }
-            if !is_unused {
-                return Ok(true);
-            }
+            return Ok(true);
         }
         Ok(false)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::RandomState;
+use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use super::decide::{AppendRequest, Appended};
@@ -33,7 +33,7 @@ struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    clients: std::collections::HashMap<Client, Line, RandomState>,
+    clients: HashMap<Client, Line>,
     /// The clients that have something waiting, each once.
     turns: VecDeque<Client>,
     requests: usize,

@@ -326,10 +326,20 @@ pub fn answered(db: &DB, key: &str) -> Result<Option<Answered>, Error> {
 
 /// Where a stream stands, all that is written included.
 pub fn head(db: &DB, stream: &StreamName) -> Result<Option<Head>, Error> {
+    head_by(db, stream, |first| {
+        let mut rows = db.raw_iterator_cf_opt(family(db, keys::REVISIONS)?, under_one_name());
+        last_revision(&mut rows, first)
+    })
+}
+
+/// The same, with another way to the last revision of the stream that has its first event there.
+pub fn head_by(
+    db: &DB,
+    stream: &StreamName,
+    last_revision: impl FnOnce(Position) -> Result<Option<Revision>, Error>,
+) -> Result<Option<Head>, Error> {
     let Some(first) = first_of(db, stream)? else { return Ok(None) };
-    let mut rows = db.raw_iterator_cf_opt(family(db, keys::REVISIONS)?, under_one_name());
-    let revision = last_revision(&mut rows, first)?;
-    let revision = revision.ok_or_else(|| bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
+    let revision = last_revision(first)?.ok_or_else(|| bad_key(keys::STREAMS, stream.as_str().as_bytes()))?;
     Ok(Some(Head { first, revision }))
 }
 
@@ -342,7 +352,7 @@ pub fn last_revision(rows: &mut DBRawIterator<'_>, first: Position) -> Result<Op
 }
 
 /// The position of a stream's first event.
-pub fn first_of(db: &DB, stream: &StreamName) -> Result<Option<Position>, Error> {
+fn first_of(db: &DB, stream: &StreamName) -> Result<Option<Position>, Error> {
     number(db, keys::STREAMS, stream.as_str().as_bytes()).map(|first| first.map(Position))
 }
 

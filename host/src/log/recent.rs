@@ -1,10 +1,9 @@
 //! What the writer has just written, in memory: mostly the next request asks about it.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
 
-use foldhash::fast::RandomState;
+use foldhash::HashMap;
 
 use super::decide::Head;
 use super::selection::Item;
@@ -38,11 +37,11 @@ impl Recent {
 
 /// A map that forgets what has not been put into it for long.
 pub struct Cache<K, V> {
-    recent: HashMap<K, V, RandomState>,
+    recent: HashMap<K, V>,
     /// From here on all that was put into it is in `recent`.
     recent_from: Progress,
     /// Those of the generation before.
-    older: HashMap<K, V, RandomState>,
+    older: HashMap<K, V>,
     /// From here on all that was put into it is in one of both.
     older_from: Progress,
 }
