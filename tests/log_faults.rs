@@ -105,9 +105,10 @@ async fn what_was_written_beside_a_sync_that_fails_is_not_acknowledged() {
     let client = |number: u64| append_until_refused(host.api(), number * 1_000_000, Arc::clone(&refused));
     let clients: Vec<_> = (1..=16).map(|number| tokio::spawn(client(number))).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // From here on one sync hangs and fails; the clients whose appends it does not cover have theirs written beside it.
     let before =
         host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // From here on one sync hangs and fails; the clients whose appends it does not cover have theirs written beside it.
     std::fs::write(&order, "late").unwrap();
     let mut acknowledged = Vec::new();
     for client in clients {
