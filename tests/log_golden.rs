@@ -1,4 +1,4 @@
-//! A log of today's format, kept as it was written: whatever changes, it must be read as it was meant, or refused by its number.
+//! Logs of today's format and the one before, kept as they were written: whatever changes, they must be read as they were meant.
 //!
 //! `GOLDEN=write cargo test --release --workspace --test log_golden` makes the data anew, for a new format.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -12,8 +12,11 @@ use kinora_tests::{copied, event, everything, open, to};
 
 const EVENTS: u64 = 40;
 
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-4")
+/// Today's format, and those before that are taken over.
+const FORMATS: [u32; 2] = [5, 4];
+
+fn data(format: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/log-format-{format}"))
 }
 
 fn claim(value: &str) -> Claim {
@@ -38,37 +41,54 @@ fn requests() -> impl Iterator<Item = (AppendRequest, Micros)> {
 }
 
 #[tokio::test]
-async fn a_log_of_this_format_is_read_as_it_was_written() {
+async fn a_log_of_a_known_format_is_read_as_it_was_written() {
     if std::env::var("GOLDEN").is_ok_and(|what| what == "write") {
-        std::fs::create_dir_all(data()).unwrap();
-        let log = open(&data());
-        // Half of it in table files, and half of it in the write-ahead log.
+        std::fs::create_dir_all(data(FORMATS[0])).unwrap();
+        // Half of it in table files, and half of it in the journal.
+        let made = tempfile::tempdir().unwrap();
+        let log = open(made.path());
         let mut requests = requests();
         log.import(requests.by_ref().take(20).collect()).unwrap();
         drop(log);
-        open(&data()).import(requests.collect()).unwrap();
-        for name in ["LOCK", "LOG"] {
-            std::fs::remove_file(data().join(name)).unwrap();
+        let log = open(made.path());
+        log.import(requests.collect()).unwrap();
+        let crashed = copied(made.path());
+        for entry in std::fs::read_dir(crashed.path()).unwrap().map(Result::unwrap) {
+            let name = entry.file_name();
+            if !["LOCK", "LOG"].iter().any(|other| name.to_string_lossy().starts_with(other)) {
+                std::fs::copy(entry.path(), data(FORMATS[0]).join(name)).unwrap();
+            }
         }
     }
-    let dir = copied(&data());
-    let log = open(dir.path());
-    let fresh = tempfile::tempdir().unwrap();
-    let expected = open(fresh.path());
-    expected.import(requests().collect()).unwrap();
-    assert_eq!(everything(&log), everything(&expected));
-    let report = log.verify(|_| {}).unwrap();
-    assert_eq!((report.events, report.streams, report.claims, report.faults), (EVENTS, 3, 1, 0), "{:?}", report.named);
-    assert_eq!(log.claim(&claim("12B").key).unwrap().unwrap().since, Position(2));
-    assert_eq!(log.claim(&claim("12A").key).unwrap(), None);
-    let filter = Filter::from(Selection { items: vec![Item::new(["Fourth"], ["n:2"]).unwrap()] });
-    let span = Span {
-        from: Position(u64::MAX),
-        upto: log.progress(),
-        direction: kinora::event::Direction::Backwards,
-        limit: 10,
-    };
-    let found: Vec<_> = log.select(&filter, span).unwrap().events.iter().map(|event| event.position.0).collect();
-    assert_eq!(found, [32, 12]);
-    assert_eq!(log.append(requests().next().unwrap().0).await.unwrap().first, Position(0), "ids are known for ever");
+    for format in FORMATS {
+        let dir = copied(&data(format));
+        let log = open(dir.path());
+        let fresh = tempfile::tempdir().unwrap();
+        let expected = open(fresh.path());
+        expected.import(requests().collect()).unwrap();
+        assert_eq!(everything(&log), everything(&expected));
+        let report = log.verify(|_| {}).unwrap();
+        assert_eq!(
+            (report.events, report.streams, report.claims, report.faults),
+            (EVENTS, 3, 1, 0),
+            "{:?}",
+            report.named
+        );
+        assert_eq!(log.claim(&claim("12B").key).unwrap().unwrap().since, Position(2));
+        assert_eq!(log.claim(&claim("12A").key).unwrap(), None);
+        let filter = Filter::from(Selection { items: vec![Item::new(["Fourth"], ["n:2"]).unwrap()] });
+        let span = Span {
+            from: Position(u64::MAX),
+            upto: log.progress(),
+            direction: kinora::event::Direction::Backwards,
+            limit: 10,
+        };
+        let found: Vec<_> = log.select(&filter, span).unwrap().events.iter().map(|event| event.position.0).collect();
+        assert_eq!(found, [32, 12]);
+        assert_eq!(
+            log.append(requests().next().unwrap().0).await.unwrap().first,
+            Position(0),
+            "ids are known for ever"
+        );
+    }
 }

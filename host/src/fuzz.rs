@@ -18,6 +18,12 @@ pub const TARGETS: &[Target] = &[
         seeds: &[b"\x01s\x05\xac\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\x01T\x02\x07{\"a\":1}\0\x05x:1\ny\x07+\ts\tv\to"],
         run: log::fuzz::record,
     },
+    Target {
+        name: "journal",
+        // Epoch, durable, from, upto, blocks in front of it, and a commit: see `log::journal::frame`.
+        seeds: &[b"\x01\x02\x02\x04\x00\x04\0\0\0\0\0\0\0\x03\0\0\0abc", b"\x01\x03\x01\x03\x02\x03\0\0\0\0\0\0\0\0\0\0\0"],
+        run: log::fuzz::journal,
+    },
     Target { name: "postings", seeds: &[b"\x02\x01\x04", b"\x00"], run: log::fuzz::postings },
     Target { name: "claims", seeds: &[b"-\temail\ta\tuser-1\n+\temail\tb c\tuser-1"], run: log::fuzz::claims },
     Target { name: "held", seeds: &[b"\0\0\0\0\0\0\x01\x02user-1"], run: log::fuzz::held },

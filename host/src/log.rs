@@ -8,9 +8,11 @@ mod claims;
 mod decide;
 mod error;
 pub mod fuzz;
+mod journal;
 mod kept;
 mod keys;
 mod limits;
+mod opening;
 mod pending;
 mod postings;
 mod queue;
@@ -43,17 +45,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, ErrorKind, SliceTransform};
+use rocksdb::DB;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::event::{Micros, Progress};
-use crate::storage::{NoSpace, Storage};
+use crate::storage::Storage;
 
+use opening::Opened;
 use writer::Appender;
-
-/// The layout of this database. Another one is refused, never guessed at.
-const FORMAT: u32 = 4;
 
 /// How a log is run.
 #[derive(Clone, Debug)]
@@ -95,11 +95,8 @@ impl Log {
     /// Opens the log in `dir`, or makes a new one there.
     pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
-        let db = Arc::new(open_database(storage, dir, options.keep_requests)?);
-        reader::check_format(&db, dir)?;
-        let id = reader::id(&db)?;
-        let appender =
-            Appender::open(Arc::clone(&db), options.limits.clone(), options.durability, options.keep_requests)?;
+        let Opened { id, db, journal } = opening::open(storage, dir, options.durability, options.keep_requests)?;
+        let appender = Appender::open(Arc::clone(&db), journal, &options)?;
         if let Durability::Interval(milliseconds) = options.durability {
             writer::sync_at_intervals(&appender, Duration::from_millis(milliseconds.max(1)))?;
         }
@@ -157,56 +154,13 @@ impl Log {
     }
 }
 
-fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
-    let family = |name| {
-        let mut options = storage.family_options();
-        if matches!(name, keys::IDS | keys::STREAMS) {
-            // Most ids and many streams that are asked for are new: a filter says so without a search.
-            options.set_memtable_whole_key_filtering(true);
-            options.set_memtable_prefix_bloom_ratio(0.05);
-        }
-        if name == keys::REVISIONS {
-            let bytes = keys::REVISIONS_PREFIX_BYTES;
-            // The next event of a stream stands behind the one before: its place is remembered, and not searched for.
-            let hint = format!("memtable_insert_with_hint_prefix_extractor=fixed:{bytes}");
-            options = options.get_options_from_string(hint)?;
-            options.set_prefix_extractor(SliceTransform::create_fixed_prefix(bytes));
-        }
-        if name == keys::BY_TAG {
-            // The same for tags, whatever the position.
-            let by_name = SliceTransform::create("name", keys::posting_name, Some(keys::is_posting));
-            options.set_prefix_extractor(by_name);
-            options.set_memtable_prefix_bloom_ratio(0.05);
-        }
-        if name == keys::REQUESTS {
-            options.set_compaction_filter("expired", requests::drop_expired(keep_requests));
-        }
-        Ok::<_, Error>(ColumnFamilyDescriptor::new(name, options))
-    };
-    let families = keys::FAMILIES.into_iter().map(family).collect::<Result<Vec<_>, _>>()?;
-    let mut options = storage.database_options(dir);
-    // A torn tail of the write-ahead log is what a crash leaves: nothing of it was acknowledged. Damage in the
-    // middle is refused.
-    options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
-    reader::refuse_other_families(&options, dir)?;
-    DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
-        ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
-        _ => match NoSpace::of_open(&cause) {
-            Some(_) => Error::OpenNoSpace { dir: dir.to_owned(), cause },
-            None => Error::Open { dir: dir.to_owned(), cause },
-        },
-    })
-}
-
 impl Drop for Inner {
     /// Closes the log in this thread: whoever opens it again right away finds it closed.
     fn drop(&mut self) {
-        if let Err(error) = self.appender.sync() {
-            tracing::error!(%error, "the last appends may not be on the disk");
-        }
         // Another thread may still be on its way out of a commit that it has answered.
         while Arc::strong_count(&self.appender) > 1 {
             std::thread::yield_now();
         }
+        self.appender.close();
     }
 }

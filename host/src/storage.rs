@@ -65,7 +65,8 @@ pub enum NoSpace {
     Opening,
 }
 
-fn is_no_space(error: &rocksdb::Error) -> bool {
+/// Whether a database had no space left on its disk.
+pub fn is_no_space(error: &rocksdb::Error) -> bool {
     error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("No space left on device")
 }
 

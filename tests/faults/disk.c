@@ -1,6 +1,7 @@
 /* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files fail for
-   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync", "late" (one sync takes a while, and
-   then fails; later ones succeed), or "short" (half of what is to be written is, and then nothing more). */
+   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync" (what is written is there, but the
+   disk says that it failed), "late" (the same, once, after a while; later ones succeed), or "short" (half of what is to be written is,
+   and then nothing more). A write to a file that syncs each of them is a sync, too. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,13 +12,15 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#define BLOCK 4096
+
 static int told(const char *what, int fd) {
   const char *order = getenv("KINORA_TEST_FAULT");
   char text[16] = {0}, link[64], path[4096];
   if (!order) return 0;
   int file = open(order, O_RDONLY);
   if (file < 0) return 0;
-  ssize_t length = pread(file, text, sizeof text - 1, 0);
+  ssize_t length = read(file, text, sizeof text - 1);
   close(file);
   if (length <= 0 || strncmp(text, what, strlen(what)) != 0) return 0;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -32,6 +35,16 @@ static int fail(void) {
   return -1;
 }
 
+static int sync_fails(int fd) {
+  static int was_late;
+  if (told("sync", fd)) return 1;
+  if (!told("late", fd) || __atomic_exchange_n(&was_late, 1, __ATOMIC_SEQ_CST)) return 0;
+  usleep(300 * 1000);
+  return 1;
+}
+
+static int syncs_writes(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0; }
+
 ssize_t write(int fd, const void *bytes, size_t count) {
   static ssize_t (*real)(int, const void *, size_t);
   if (!real) real = dlsym(RTLD_NEXT, "write");
@@ -40,19 +53,25 @@ ssize_t write(int fd, const void *bytes, size_t count) {
   return real(fd, bytes, count);
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
-  static ssize_t (*real)(int, const void *, size_t, off_t);
-  if (!real) real = dlsym(RTLD_NEXT, "pwrite");
-  if (told("write", fd) || told("short", fd)) return fail();
-  return real(fd, bytes, count, at);
+typedef ssize_t (*writer)(int, const void *, size_t, off_t);
+
+static ssize_t write_at(writer real, int fd, const void *bytes, size_t count, off_t at) {
+  if (told("write", fd)) return fail();
+  if (told("short", fd)) return count > BLOCK ? real(fd, bytes, count / 2 / BLOCK * BLOCK, at) : fail();
+  ssize_t written = real(fd, bytes, count, at);
+  return syncs_writes(fd) && sync_fails(fd) ? fail() : written;
 }
 
-static int sync_fails(int fd) {
-  static int was_late;
-  if (told("sync", fd)) return 1;
-  if (!told("late", fd) || __atomic_exchange_n(&was_late, 1, __ATOMIC_SEQ_CST)) return 0;
-  usleep(300 * 1000);
-  return 1;
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+  static writer real;
+  if (!real) real = (writer)dlsym(RTLD_NEXT, "pwrite");
+  return write_at(real, fd, bytes, count, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t at) {
+  static writer real;
+  if (!real) real = (writer)dlsym(RTLD_NEXT, "pwrite64");
+  return write_at(real, fd, bytes, count, at);
 }
 
 int fsync(int fd) {

@@ -7,7 +7,7 @@ use rocksdb::Env;
 use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
 
 use super::error::Error;
-use super::{Log, Options};
+use super::{Log, Options, opening};
 use crate::event::Progress;
 use crate::storage::Storage;
 
@@ -44,7 +44,7 @@ impl Backups {
 
     /// Makes a backup of all that is durable now, and of more if more comes meanwhile.
     pub fn create(&mut self, log: &Log) -> Result<Backup, Error> {
-        // Flushed first, so that the write-ahead log, which is copied each time, is short.
+        // Flushed first: what is in the tables is a log by itself. The journal is no part of a backup.
         self.0.create_new_backup_flush(&*log.inner.db, true).map_err(|cause| failed(&cause))?;
         self.list().pop().ok_or_else(|| Error::Backup("the one just made is not listed".to_owned()))
     }
@@ -67,6 +67,7 @@ impl Backups {
         std::fs::create_dir_all(dir).map_err(|cause| Error::Backup(format!("{}: {cause}", dir.display())))?;
         self.0.verify_backup(number).map_err(|cause| failed(&cause))?;
         self.0.restore_from_backup(dir, dir, &RestoreOptions::default(), number).map_err(|cause| failed(&cause))?;
+        opening::give_journal(dir)?;
         // Opened once, so that it is known to be a log, and how far it goes.
         Ok(Log::open(&Storage::default(), dir, Options::default())?.progress())
     }

@@ -1,9 +1,10 @@
 //! What can go wrong with the log, and what the caller can do.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::event::Position;
-use crate::storage::NoSpace;
+use crate::storage::{NoSpace, is_no_space};
 
 use super::decide::Rejection;
 
@@ -16,7 +17,7 @@ pub enum Error {
     #[error("the log at {} cannot be opened: {cause}; if it is damaged, restore it from a backup", dir.display())]
     Open { dir: PathBuf, cause: rocksdb::Error },
     #[error("the log at {} cannot be opened: {cause}; free some space and start again: nothing acknowledged is lost", dir.display())]
-    OpenNoSpace { dir: PathBuf, cause: rocksdb::Error },
+    OpenNoSpace { dir: PathBuf, cause: String },
     #[error(
         "the log at {} has format {found}, this program knows format {known}: export it with the program that wrote it \
          (kinora log export), and import that into a new folder (kinora log import)",
@@ -27,6 +28,10 @@ pub enum Error {
     Corrupt { position: Position, what: String },
     #[error("the log's index {family} is damaged: {what}; restore it from a backup")]
     CorruptIndex { family: &'static str, what: String },
+    #[error("the log's journal {} is damaged: {what}; restore the log from a backup", path.display())]
+    JournalDamaged { path: PathBuf, what: String },
+    #[error("the log's journal {} cannot be read or written: {cause}", path.display())]
+    Journal { path: PathBuf, kind: io::ErrorKind, cause: String },
     #[error("the log cannot be read or written: {0}")]
     Storage(#[from] rocksdb::Error),
     /// Nothing was written. The log goes on once there is space.
@@ -38,6 +43,22 @@ pub enum Error {
     Import { position: Position, why: String },
     #[error("the backup: {0}")]
     Backup(String),
+}
+
+impl Error {
+    pub(super) fn journal_io(path: &Path, cause: &io::Error) -> Self {
+        Self::Journal { path: path.to_owned(), kind: cause.kind(), cause: cause.to_string() }
+    }
+
+    /// What it means that a log did not open: whatever it was going to write, it had acknowledged nothing of it yet.
+    pub(super) fn of_open(self, dir: &Path) -> Self {
+        let no_space = match &self {
+            Self::Open { cause, .. } | Self::Storage(cause) => is_no_space(cause),
+            Self::Journal { kind, .. } => *kind == io::ErrorKind::StorageFull,
+            _ => false,
+        };
+        if no_space { Self::OpenNoSpace { dir: dir.to_owned(), cause: self.to_string() } } else { self }
+    }
 }
 
 /// An append was not made.

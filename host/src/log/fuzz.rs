@@ -4,12 +4,23 @@ use crate::event::Position;
 
 use super::claims::{self, Claims};
 use super::requests::Answered;
-use super::{postings, record};
+use super::{journal, postings, record};
 
 /// With a checksum that holds, so that what is behind it is reached.
 pub fn record(body: &[u8]) {
     let _ = record::decode(Position(3), &record::signed(Position(3), body));
     let _ = record::decode(Position(3), body);
+}
+
+/// A journal of one frame, whose header is right: its numbers, and what it holds.
+pub fn journal(bytes: &[u8]) {
+    let Some(([epoch, durable, from, upto, blocks], payload)) = bytes.split_first_chunk::<5>() else { return };
+    let (durable, from, upto) = (u64::from(*durable), u64::from(*from), u64::from(*upto));
+    let numbers = [u64::from(*epoch), durable, from, upto];
+    let mut applied = Vec::new();
+    if let Ok(recovered) = journal::fuzz::recover(numbers, u64::from(*blocks), payload, &mut applied) {
+        assert!(recovered == 2 || recovered > 2 && !applied.is_empty(), "{recovered} after {applied:?}");
+    }
 }
 
 pub fn postings(bytes: &[u8]) {

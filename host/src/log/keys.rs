@@ -14,6 +14,7 @@
 //! | `requests` | the client's key                     | what it was answered (see `requests`)   |
 //! | `meta`    | `format`                              | format version, u32 big-endian          |
 //! | `meta`    | `id`                                  | a UUID that is this log's own, 16 bytes |
+//! | `meta`    | `epoch`                               | how often the log has been opened, u64 big-endian |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
 //!
@@ -41,6 +42,7 @@ pub const FAMILIES: [&str; 11] =
 
 pub const FORMAT_KEY: &[u8] = b"format";
 pub const ID_KEY: &[u8] = b"id";
+pub const EPOCH_KEY: &[u8] = b"epoch";
 
 /// The category of a stream: its name up to the first hyphen, that included, or all of it if there is none.
 pub fn category(stream: &str) -> &str {

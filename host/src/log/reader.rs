@@ -1,9 +1,8 @@
 //! Reading the log: in order, by stream, by id. Every record's checksum is verified on the way, and a gap is damage.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
-use rocksdb::{ColumnFamily, DB, DBRawIterator, Direction as Toward, IteratorMode, Options, ReadOptions};
+use rocksdb::{ColumnFamily, DB, DBRawIterator, Direction as Toward, IteratorMode, ReadOptions};
 use uuid::Uuid;
 
 use crate::event::{Direction, Micros, Position, Progress, Revision, StreamName};
@@ -16,7 +15,7 @@ use super::record::{RecordRef, Recorded};
 use super::requests::Answered;
 use super::selection::Filter;
 use super::streams::StreamList;
-use super::{FORMAT, Log, keys, record};
+use super::{Log, keys, record};
 
 /// Bytes that a long scan reads ahead of itself.
 const READAHEAD_BYTES: usize = 2 << 20;
@@ -388,6 +387,21 @@ fn number(db: &DB, name: &'static str, key: &[u8]) -> Result<Option<u64>, Error>
     }
 }
 
+/// How far the log goes.
+pub fn end(db: &DB) -> Result<Progress, Error> {
+    let Some(last) = db.iterator_cf(family(db, keys::EVENTS)?, IteratorMode::End).next() else {
+        return Ok(Progress::default());
+    };
+    let (key, _) = last?;
+    let last = keys::number(&key).ok_or_else(|| bad_key(keys::EVENTS, &key))?;
+    Ok(Progress::through(Position(last)))
+}
+
+/// How often the log has been opened.
+pub fn epoch(db: &DB) -> Result<u64, Error> {
+    Ok(number(db, keys::META, keys::EPOCH_KEY)?.unwrap_or_default())
+}
+
 pub fn types(db: &DB) -> Result<Vec<TypeCount>, Error> {
     let mut types = Vec::new();
     for entry in db.iterator_cf(family(db, keys::TYPES)?, IteratorMode::Start) {
@@ -400,54 +414,4 @@ pub fn types(db: &DB) -> Result<Vec<TypeCount>, Error> {
         types.push(TypeCount { kind: name.to_owned(), schema, count, first: Position(first) });
     }
     Ok(types)
-}
-
-/// What tells this log from all others.
-pub fn id(db: &DB) -> Result<Uuid, Error> {
-    let meta = family(db, keys::META)?;
-    match db.get_cf(meta, keys::ID_KEY)? {
-        Some(id) => Uuid::from_slice(&id).map_err(|_| bad_key(keys::META, keys::ID_KEY)),
-        None => {
-            let id = Uuid::new_v4();
-            db.put_cf(meta, keys::ID_KEY, id.as_bytes())?;
-            Ok(id)
-        }
-    }
-}
-
-/// Refuses a database of another format, and marks a new one with ours.
-pub fn check_format(db: &DB, dir: &Path) -> Result<(), Error> {
-    let meta = family(db, keys::META)?;
-    let Some(found) = db.get_cf(meta, keys::FORMAT_KEY)? else {
-        db.put_cf(meta, keys::FORMAT_KEY, FORMAT.to_be_bytes())?;
-        return Ok(());
-    };
-    if found == FORMAT.to_be_bytes() {
-        return Ok(());
-    }
-    Err(other_format(dir, &found))
-}
-
-/// Refuses a database of another format before anything in it is changed: other formats have other families, and opening it
-/// would make ours.
-pub fn refuse_other_families(options: &Options, dir: &Path) -> Result<(), Error> {
-    // Whether it can be read at all is seen when it is opened.
-    let Ok(families) = DB::list_cf(options, dir) else { return Ok(()) };
-    let ours = |name: &String| name == "default" || keys::FAMILIES.contains(&name.as_str());
-    if families.len() == keys::FAMILIES.len() + 1 && families.iter().all(ours) {
-        return Ok(());
-    }
-    let Ok(db) = DB::open_cf_for_read_only(options, dir, [keys::META], false) else { return Ok(()) };
-    match db.get_cf(family(&db, keys::META)?, keys::FORMAT_KEY)? {
-        Some(found) if found != FORMAT.to_be_bytes() => Err(other_format(dir, &found)),
-        _ => Ok(()),
-    }
-}
-
-fn other_format(dir: &Path, found: &[u8]) -> Error {
-    let found = match <[u8; 4]>::try_from(found) {
-        Ok(number) => u32::from_be_bytes(number).to_string(),
-        Err(_) => hex::encode(found),
-    };
-    Error::Format { dir: dir.to_owned(), found, known: FORMAT }
 }

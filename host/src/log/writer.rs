@@ -16,23 +16,24 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rocksdb::{DB, IteratorMode};
+use rocksdb::{DB, WriteOptions};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
-use crate::event::{Micros, Position, Progress};
+use crate::event::{Micros, Progress};
 use crate::storage::{NoSpace, ensure_space};
 
 use super::decide::{AppendRequest, Appended, Decision, decide};
 use super::error::{AppendError, Error};
+use super::journal::{self, Journal};
 use super::kept::Kept;
 use super::limits::Limits;
 use super::pending::{Pending, Types, View};
 use super::queue::{Client, Job, Queue};
 use super::recent::Recent;
 use super::unsynced::{Answer, Group, Unsynced};
-use super::{keys, reader};
+use super::{Options, reader};
 
 /// When an append is acknowledged. Either way nobody reads an event that is not synced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +60,11 @@ struct Writer {
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let (mut written, mut last_time) = (Progress(0), Micros(0));
-        if let Some(last) = db.iterator_cf(reader::family(db, keys::EVENTS)?, IteratorMode::End).next() {
-            let (key, bytes) = last?;
-            let position = Position(keys::number(&key).ok_or_else(|| reader::bad_key(keys::EVENTS, &key))?);
-            last_time = reader::decode(position, &bytes)?.time;
-            written = Progress::through(position);
-        }
+        let written = reader::end(db)?;
+        let last_time = written.last().map(|last| reader::record(db, last, |event| event.time)).transpose()?.flatten();
         let mut writer = Self {
             written,
-            last_time,
+            last_time: last_time.unwrap_or(Micros(0)),
             types: Types::default(),
             recent: Recent::from(written),
             kept: RefCell::default(),
@@ -83,6 +79,8 @@ impl Writer {
 /// The writer and its queue, shared by all who append.
 pub struct Appender {
     db: Arc<DB>,
+    journal: Journal,
+    without_wal: WriteOptions,
     limits: Limits,
     durability: Durability,
     /// How long answered requests are kept.
@@ -110,16 +108,18 @@ impl Drop for Duty {
 }
 
 impl Appender {
-    pub fn open(db: Arc<DB>, limits: Limits, durability: Durability, kept: Duration) -> Result<Arc<Self>, Error> {
+    pub fn open(db: Arc<DB>, journal: Journal, options: &Options) -> Result<Arc<Self>, Error> {
         let writer = Writer::read(&db)?;
         let (publish, _) = watch::channel(writer.written);
         Ok(Arc::new(Self {
             db,
-            queue: Queue::new(&limits),
+            journal,
+            without_wal: journal::without_wal(),
+            queue: Queue::new(&options.limits),
             unsynced: Unsynced::default(),
-            limits,
-            durability,
-            kept: Micros(u64::try_from(kept.as_micros()).unwrap_or(u64::MAX)),
+            limits: options.limits.clone(),
+            durability: options.durability,
+            kept: Micros(u64::try_from(options.keep_requests.as_micros()).unwrap_or(u64::MAX)),
             written: AtomicU64::new(writer.written.0),
             writer: Mutex::new(writer),
             crowded: AtomicBool::new(false),
@@ -309,9 +309,12 @@ impl Appender {
     fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
         let written = Progress(pending.next().0);
         let (batch, types) = pending.write(&self.db, &writer.types)?;
+        let commit = batch.data().to_vec();
         self.db
-            .write(batch)
+            .write_opt(batch, &self.without_wal)
             .map_err(|cause| NoSpace::of_write(&cause).map_or(Error::Storage(cause), Error::NoSpace))?;
+        // Only now: what the database has refused is nowhere.
+        self.journal.add(written, &commit)?;
         writer.types.extend(types);
         pending.remember(&mut writer.recent);
         writer.last_time = time;
@@ -357,11 +360,21 @@ impl Appender {
         Ok(writer.written)
     }
 
+    /// Brings all to the disk, so that the log is opened again in no time. One that is poisoned is left as it is.
+    pub fn close(&self) {
+        if self.poisoned.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.journal.close() {
+            tracing::error!(%error, "the log could not be closed; what was acknowledged is in its journal");
+        }
+    }
+
     /// Brings what is written to the disk, and publishes it.
     pub fn sync(&self) -> Result<(), Error> {
         let written = self.written();
         if self.progress() < written {
-            self.db.flush_wal(true)?;
+            self.journal.sync()?;
             self.publish.send_if_modified(|progress| {
                 let further = *progress < written;
                 *progress = written.max(*progress);
