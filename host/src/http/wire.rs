@@ -220,8 +220,14 @@ pub struct StreamRevision {
 
 impl AppendedOut {
     pub fn to_one_stream(appended: &Appended, durability: Durability) -> Self {
-        let revision = appended.streams.first().map(|stream| stream.1.0);
-        Self { revision, streams: Vec::new(), ..Self::transaction(appended, durability) }
+        Self {
+            first_position: appended.first.0,
+            last_position: appended.last.0,
+            revision: appended.streams.first().map(|stream| stream.1.0),
+            streams: Vec::new(),
+            duplicate: appended.duplicate,
+            durability,
+        }
     }
 
     pub fn transaction(appended: &Appended, durability: Durability) -> Self {
@@ -229,13 +235,7 @@ impl AppendedOut {
             stream: stream.to_string(),
             revision: revision.0,
         };
-        Self {
-            first_position: appended.first.0,
-            last_position: appended.last.0,
-            revision: None,
-            streams: appended.streams.iter().map(stream).collect(),
-            duplicate: appended.duplicate,
-            durability,
-        }
+        let streams = appended.streams.iter().map(stream).collect();
+        Self { revision: None, streams, ..Self::to_one_stream(appended, durability) }
     }
 }

@@ -47,6 +47,9 @@ pub enum Durability {
     Interval(u64),
 }
 
+/// Bytes of a commit for which room is kept.
+const COMMIT_BYTES: usize = 1024 * 1024;
+
 /// What the writer has to know of the log.
 struct Writer {
     /// What is written. Ahead of what is published only if syncs are put off.
@@ -56,6 +59,8 @@ struct Writer {
     types: Types,
     recent: Recent,
     kept: RefCell<Kept>,
+    /// Room for the bytes of a commit.
+    commit: Vec<u8>,
 }
 
 impl Writer {
@@ -68,6 +73,7 @@ impl Writer {
             types: Types::default(),
             recent: Recent::from(written),
             kept: RefCell::default(),
+            commit: Vec::new(),
         };
         for count in reader::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
@@ -309,12 +315,14 @@ impl Appender {
     fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
         let written = Progress(pending.next().0);
         let (batch, types) = pending.write(&self.db, &writer.types)?;
-        let commit = batch.data().to_vec();
+        writer.commit.clear();
+        writer.commit.extend_from_slice(batch.data());
         self.db
             .write_opt(batch, &self.without_wal)
             .map_err(|cause| NoSpace::of_write(&cause).map_or(Error::Storage(cause), Error::NoSpace))?;
         // Only now: what the database has refused is nowhere.
-        self.journal.add(written, &commit)?;
+        self.journal.add(written, &writer.commit)?;
+        writer.commit.shrink_to(COMMIT_BYTES);
         writer.types.extend(types);
         pending.remember(&mut writer.recent);
         writer.last_time = time;
