@@ -94,10 +94,7 @@ fn run(options: Options) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KINORA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    // One of them waits for the disk while it commits.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
     let served = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)

@@ -2,9 +2,9 @@
 //! way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only then is it
 //! published and answered (group commit).
 //!
-//! There is one writer and it has no thread of its own: whoever finds it free after queueing a request does a commit,
-//! for all that wait by then. So a lone append costs no change of threads, and while one commit waits for the disk, the
-//! next one gathers.
+//! There is one writer, and it is a lock: whoever finds it free after queueing a request does a commit, for all that wait by
+//! then, and syncs it. So a lone append costs no change of threads. Where several wait, a thread of the log's own syncs, and does the
+//! commit that has gathered meanwhile: the threads that serve clients never sleep then.
 //!
 //! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
 //! poisoned until it is opened again, which reads what is really there.
@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -102,21 +102,39 @@ pub struct Appender {
     leading: AtomicBool,
     poisoned: AtomicBool,
     publish: watch::Sender<Progress>,
+    /// To the thread that syncs for many.
+    syncer: mpsc::Sender<Arc<Appender>>,
 }
 
-/// What somebody has to do next. It is done even if its task is dropped with the runtime: somebody may wait in another one.
-struct Duty(Weak<Appender>, fn(&Arc<Appender>));
+/// To do a commit. It is done even if its task is dropped with the runtime: somebody may wait in another one.
+struct Duty(Weak<Appender>);
 
 impl Drop for Duty {
     fn drop(&mut self) {
-        self.0.upgrade().iter().for_each(self.1);
+        self.0.upgrade().iter().for_each(Appender::lead);
     }
+}
+
+/// The thread that syncs where several wait, and goes on with what has gathered meanwhile. It ends with the writer.
+fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
+    let (sender, begun) = mpsc::channel::<Arc<Appender>>();
+    let run = move || {
+        for appender in begun {
+            appender.sync_and_answer();
+            if appender.goes_on() {
+                appender.lead();
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("log-writer".into()).spawn(run);
+    thread.map(|_| sender).map_err(|cause| Error::Thread(cause.to_string()))
 }
 
 impl Appender {
     pub fn open(db: Arc<DB>, journal: Journal, options: &Options) -> Result<Arc<Self>, Error> {
         let writer = Writer::read(&db)?;
         let (publish, _) = watch::channel(writer.written);
+        let syncer = syncer()?;
         Ok(Arc::new(Self {
             db,
             journal,
@@ -132,6 +150,7 @@ impl Appender {
             leading: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             publish,
+            syncer,
         }))
     }
 
@@ -156,7 +175,7 @@ impl Appender {
         if self.may_lead() {
             // Who is alone need not wait for others to come into the same commit.
             let crowded = self.crowded.load(Ordering::Relaxed);
-            if !(crowded && self.hand_over(Self::lead)) {
+            if !(crowded && self.hand_over()) {
                 self.lead();
             }
         }
@@ -180,7 +199,7 @@ impl Appender {
             let syncs = self.unsynced.begin();
             self.leading.swap(false, Ordering::AcqRel);
             let mut goes_on = self.goes_on();
-            if syncs {
+            if syncs && !(self.crowded.load(Ordering::Relaxed) && self.sync_elsewhere()) {
                 self.sync_and_answer();
                 goes_on = goes_on || self.goes_on();
             }
@@ -190,9 +209,14 @@ impl Appender {
         }
     }
 
-    /// Whether the caller has to do the next commit, too, since there is but one thread.
+    /// Whether the caller has to do the next commit, too, since there is nobody else.
     fn goes_on(self: &Arc<Self>) -> bool {
-        self.may_lead() && !self.hand_over(Self::lead)
+        self.may_lead() && !self.hand_over()
+    }
+
+    /// Leaves a sync that has begun to the log's thread. `false`: there is none any more.
+    fn sync_elsewhere(self: &Arc<Self>) -> bool {
+        self.syncer.send(Arc::clone(self)).is_ok()
     }
 
     /// Brings to the disk what is written, and answers those that wait for it.
@@ -210,27 +234,24 @@ impl Appender {
                 groups.into_iter().for_each(|group| group.answer(&synced));
             }
             self.unsynced.end(answered);
-            if !self.unsynced.begin() || self.hand_over(Self::sync_further) {
+            if !self.unsynced.begin() {
+                return;
+            }
+            // Nobody serves all the others before they hear of their own append.
+            if Handle::try_current().is_ok() && self.sync_elsewhere() {
                 return;
             }
         }
     }
 
-    fn sync_further(self: &Arc<Self>) {
-        self.sync_and_answer();
-        if self.goes_on() {
-            self.lead();
-        }
-    }
-
-    /// Lets another task do it, so that nobody serves all the others before they hear of their own append. `false`: there is but
-    /// one thread, and it may be the one that waits.
-    fn hand_over(self: &Arc<Self>, duty: fn(&Arc<Self>)) -> bool {
+    /// Lets another task do a commit, so that those that are about to append are in it, too. `false`: this is no task that there
+    /// are others of.
+    fn hand_over(self: &Arc<Self>) -> bool {
         let Ok(runtime) = Handle::try_current() else { return false };
         if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
             return false;
         }
-        let duty = Duty(Arc::downgrade(self), duty);
+        let duty = Duty(Arc::downgrade(self));
         runtime.spawn(async move {
             // Those that are ready to be queued, such as those that have just heard, are in the next commit.
             tokio::task::yield_now().await;
