@@ -178,14 +178,23 @@ impl Journal {
 
     /// Brings to the disk what has gathered.
     pub fn sync(&self) -> Result<(), Error> {
+        let (upto, cached) = {
+            let mut disk = lock(&self.disk);
+            self.write(&mut disk)?;
+            if disk.durable == disk.written {
+                return Ok(());
+            }
+            (disk.written, disk.file.cached())
+        };
+        // Others may write meanwhile.
+        let synced = cached.map_or(Ok(()), |file| file.sync_data());
         let disk = &mut *lock(&self.disk);
-        self.write(disk)?;
-        if disk.durable < disk.written {
-            let synced = disk.file.sync().and_then(|()| disk.witness.say(disk.written));
-            disk.failed = synced.is_err();
-            synced.map_err(|cause| self.failure(&cause))?;
-            disk.durable = disk.written;
+        let told = synced.and_then(|()| if disk.durable < upto { disk.witness.say(upto) } else { Ok(()) });
+        if let Err(cause) = told {
+            disk.failed = true;
+            return Err(self.failure(&cause));
         }
+        disk.durable = disk.durable.max(upto);
         Ok(())
     }
 

@@ -56,7 +56,7 @@ pub struct Stats {
     pub events: u64,
     /// About so many: RocksDB estimates it.
     pub streams: u64,
-    /// Bytes of the table files, without what is still in the write-ahead log only.
+    /// Bytes of the table files, without what is still in the journal only.
     pub bytes: u64,
     pub types: Vec<TypeCount>,
 }

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::super::writer::Durability;
@@ -22,7 +23,7 @@ enum Way {
 
 pub struct JournalFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     way: Way,
     growing: Option<Growing>,
 }
@@ -35,7 +36,7 @@ struct Growing {
 impl JournalFile {
     pub fn open(path: &Path, durability: Durability) -> io::Result<Self> {
         let (file, way) = open_to_write(path, durability)?;
-        Ok(Self { path: path.to_owned(), file, way, growing: None })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), way, growing: None })
     }
 
     /// Memory, offset and length are those of blocks.
@@ -43,16 +44,16 @@ impl JournalFile {
         self.file.write_all_at(blocks, at)
     }
 
-    /// After this, what was written is on the disk.
-    pub fn sync(&self) -> io::Result<()> {
+    /// What is to be synced before the disk has what was written; nothing, if it has.
+    pub fn cached(&self) -> Option<Arc<File>> {
         match self.way {
-            Way::Direct => Ok(()),
-            Way::Cached => self.file.sync_data(),
+            Way::Direct => None,
+            Way::Cached => Some(Arc::clone(&self.file)),
         }
     }
 
     /// Makes the file longer.
-    pub fn grow(&mut self, from: u64, to: u64) -> io::Result<()> {
+    pub fn grow(&self, from: u64, to: u64) -> io::Result<()> {
         fill(&self.path, from, to)
     }
 
