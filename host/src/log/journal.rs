@@ -290,13 +290,12 @@ impl Journal {
             self.take(disk, grown)?;
         }
         if let Some(to) = disk.ring.should_grow() {
-            let begun = disk.file.grow_beside(disk.ring.bytes(), to);
-            begun.map_err(|cause| Error::Thread(cause.to_string()))?;
+            disk.file.grow_beside(disk.ring.bytes(), to);
         }
         if disk.ring.needed() > FLUSH_BYTES && !disk.tables.are_flushed() {
             disk.ring.free(|upto| disk.tables.keep(upto))?;
             if disk.ring.needed() > FLUSH_BYTES {
-                disk.tables.flush_beside()?;
+                disk.tables.flush_beside();
             }
         }
         Ok(())

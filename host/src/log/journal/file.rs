@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::super::writer::Durability;
+use super::Buffer;
+use super::frame::BLOCK;
 
 /// What is written at once when the file grows.
 const ZEROS_BYTES: usize = 1024 * 1024;
@@ -57,15 +59,14 @@ impl JournalFile {
         fill(&self.path, from, to)
     }
 
-    /// Makes it longer beside what is written, unless that is under way.
-    pub fn grow_beside(&mut self, from: u64, to: u64) -> io::Result<()> {
+    /// Makes it longer beside what is written, unless that is under way. Without a thread it grows when it must.
+    pub fn grow_beside(&mut self, from: u64, to: u64) {
         if self.growing.is_none() {
             let path = self.path.clone();
             let run = move || fill(&path, from, to);
-            let thread = std::thread::Builder::new().name("log-journal".into()).spawn(run)?;
-            self.growing = Some(Growing { to, thread });
+            let thread = std::thread::Builder::new().name("log-journal".into()).spawn(run);
+            self.growing = thread.ok().map(|thread| Growing { to, thread });
         }
-        Ok(())
     }
 
     /// The bytes that it has got meanwhile. `waits`: and if it is just getting some, only then.
@@ -83,13 +84,18 @@ impl Drop for JournalFile {
     }
 }
 
-/// Where the file system has no way past the page cache, or syncs are put off, writes are cached.
+/// Where the file system or the disk has no way past the page cache, or syncs are put off, writes are cached. Whether there is one
+/// is tried on the first block, which nobody needs when the journal is opened.
 fn open_to_write(path: &Path, durability: Durability) -> io::Result<(File, Way)> {
     #[cfg(target_os = "linux")]
     if durability == Durability::Sync {
         let direct = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
         let flags = i32::try_from(direct.bits()).map_err(io::Error::other)?;
-        match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+        let tried = OpenOptions::new().write(true).custom_flags(flags).open(path).and_then(|file| {
+            file.write_all_at(&Buffer::from_slice(BLOCK, &[0; BLOCK]), BLOCK as u64)?;
+            Ok(file)
+        });
+        match tried {
             Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {}
             opened => return Ok((opened?, Way::Direct)),
         }

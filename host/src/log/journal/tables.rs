@@ -73,16 +73,15 @@ impl Tables {
         self.flushing.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    pub fn flush_beside(&mut self) -> Result<(), Error> {
+    /// Without a thread they are flushed when they must be.
+    pub fn flush_beside(&mut self) {
         let db = Arc::clone(&self.db);
         let run = move || {
             if let Err(error) = flush(&db) {
                 tracing::warn!(%error, "the log's tables could not be flushed");
             }
         };
-        let thread = std::thread::Builder::new().name("log-flush".into()).spawn(run);
-        self.flushing = Some(thread.map_err(|cause| Error::Thread(cause.to_string()))?);
-        Ok(())
+        self.flushing = std::thread::Builder::new().name("log-flush".into()).spawn(run).ok();
     }
 }
 
