@@ -23,6 +23,14 @@ async fn append(log: &Log, numbers: std::ops::Range<u64>) {
     }
 }
 
+/// A running log with so many events.
+async fn running(events: u64) -> (TempDir, Log) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    append(&log, 0..events).await;
+    (dir, log)
+}
+
 fn opened(dir: &Path) -> Result<Log, String> {
     Log::open(&Storage::default(), dir, Options::default()).map_err(|error| error.to_string())
 }
@@ -59,8 +67,7 @@ fn assert_sound(log: &Log, events: u64) {
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_taken_up_again_and_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut crashed = dir;
+    let mut crashed = tempfile::tempdir().unwrap();
     for round in 0..4 {
         let log = opened(crashed.path()).unwrap();
         assert_sound(&log, round * 10);
@@ -74,9 +81,7 @@ async fn what_a_crash_leaves_is_taken_up_again_and_again() {
 
 #[tokio::test]
 async fn a_write_that_a_crash_cuts_short_leaves_whole_appends() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    append(&log, 0..9).await;
+    let (dir, log) = running(9).await;
     let before = copied(dir.path());
     let events: Vec<NewEvent> = (9..109).map(|n| event(u128::from(n) + 1, n)).collect();
     log.append(request("t", Any, events)).await.unwrap();
@@ -109,9 +114,7 @@ async fn a_write_that_a_crash_cuts_short_leaves_whole_appends() {
 
 #[tokio::test]
 async fn a_flipped_bit_anywhere_in_the_journal_is_refused_or_does_not_matter() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    append(&log, 0..10).await;
+    let (dir, log) = running(10).await;
     let crashed = copied(dir.path());
     let right = everything(&log);
     let bytes = journal(&crashed);
@@ -145,9 +148,7 @@ async fn a_flipped_bit_anywhere_in_the_journal_is_refused_or_does_not_matter() {
 
 #[tokio::test]
 async fn a_journal_that_is_lost_cut_or_of_another_log_or_time_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    append(&log, 0..5).await;
+    let (dir, log) = running(5).await;
     let first = copied(dir.path());
     drop(log);
     let log = open(dir.path());
@@ -182,9 +183,7 @@ async fn a_journal_that_is_lost_cut_or_of_another_log_or_time_is_refused() {
 
 #[tokio::test]
 async fn without_its_witness_a_log_opens_and_makes_it_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    append(&log, 0..5).await;
+    let (dir, _log) = running(5).await;
     for damage in [None, Some("nonsense")] {
         let crashed = copied(dir.path());
         let witness = crashed.path().join("DURABLE");

@@ -62,6 +62,8 @@ pub struct Journal {
     durability: Durability,
     gathered: Mutex<Gathered>,
     disk: Mutex<Disk>,
+    /// Held by the one that syncs. The system tells of a failure once: another who synced beside it might hear of success.
+    syncing: Mutex<()>,
 }
 
 /// The frame that is to be written next: room for its header, and commits.
@@ -156,7 +158,8 @@ impl Journal {
             spare: None,
             failed: false,
         };
-        Ok(Self { path, durability, gathered: Mutex::new(Gathered::new(upto)), disk: Mutex::new(disk) })
+        let (gathered, disk) = (Mutex::new(Gathered::new(upto)), Mutex::new(disk));
+        Ok(Self { path, durability, gathered, disk, syncing: Mutex::default() })
     }
 
     /// Takes up a commit, after those before it; `upto` is where it leads. If syncs are put off it is written here, so that
@@ -178,6 +181,7 @@ impl Journal {
 
     /// Brings to the disk what has gathered.
     pub fn sync(&self) -> Result<(), Error> {
+        let _alone = lock(&self.syncing);
         let (upto, cached) = {
             let mut disk = lock(&self.disk);
             self.write(&mut disk)?;
@@ -189,12 +193,11 @@ impl Journal {
         // Others may write meanwhile.
         let synced = cached.map_or(Ok(()), |file| file.sync_data());
         let disk = &mut *lock(&self.disk);
-        let told = synced.and_then(|()| if disk.durable < upto { disk.witness.say(upto) } else { Ok(()) });
-        if let Err(cause) = told {
+        if let Err(cause) = synced.and_then(|()| disk.witness.say(upto)) {
             disk.failed = true;
             return Err(self.failure(&cause));
         }
-        disk.durable = disk.durable.max(upto);
+        disk.durable = upto;
         Ok(())
     }
 
