@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use kinora::event::ExpectedRevision::{Any, Exactly, Exists, NoStream};
-use kinora::event::{Direction, NewEvent, Position, Progress, Revision};
-use kinora::log::{
+use kinora_types::ExpectedRevision::{Any, Exactly, Exists, NoStream};
+use kinora_types::{Direction, NewEvent, Position, Progress, Revision};
+use kinora_log::{
     AppendError, AppendRequest, Condition, Durability, IdReused, Item, Limits, Log, Options, Rejection, Selection,
 };
-use kinora::storage::Storage;
+use kinora_storage::Storage;
 use kinora_tests::{event, everything, open, request, to};
 use uuid::Uuid;
 
@@ -140,7 +140,7 @@ async fn streams_and_the_log_read_the_same_in_both_directions() {
     for n in 0..20 {
         log.append(request(["a", "ab", "b"][n as usize % 3], Any, vec![event(u128::from(n) + 1, n)])).await.unwrap();
     }
-    let positions = |found: Vec<kinora::log::Recorded>| found.iter().map(|e| e.position.0).collect::<Vec<_>>();
+    let positions = |found: Vec<kinora_log::Recorded>| found.iter().map(|e| e.position.0).collect::<Vec<_>>();
     let name = "ab".parse().unwrap();
     assert_eq!(positions(log.read_stream(&name, Revision(1), Direction::Forwards, 3).unwrap()), [4, 7, 10]);
     assert_eq!(positions(log.read_stream(&name, Revision(1), Direction::Backwards, 9).unwrap()), [4, 1]);

@@ -4,10 +4,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kinora::event::ExpectedRevision::Any;
-use kinora::event::{Position, Progress};
-use kinora::log::{Error, Limits, Log};
-use kinora::storage::Storage;
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{Position, Progress};
+use kinora_log::{Error, Limits, Log};
+use kinora_storage::Storage;
 use kinora_tests::{copied, event, everything, open, request};
 
 async fn filled(dir: &Path) {
@@ -51,7 +51,7 @@ async fn a_flipped_bit_in_a_table_file_is_refused_loudly_or_does_not_matter() {
                 refused += 1;
                 continue;
             };
-            let read = log.read(Position(0), kinora::event::Direction::Forwards, usize::MAX);
+            let read = log.read(Position(0), kinora_types::Direction::Forwards, usize::MAX);
             let verified = log.verify(|_| {});
             if read.is_err() || verified.as_ref().map_or(true, |report| report.faults > 0) {
                 refused += 1;

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use kinora::event::ExpectedRevision::Any;
-use kinora::event::{EventType, Micros, NewEvent, Position};
-use kinora::log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{EventType, Micros, NewEvent, Position};
+use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
 use kinora_tests::{copied, event, everything, open, to};
 
 const EVENTS: u64 = 40;
@@ -80,7 +80,7 @@ async fn a_log_of_a_known_format_is_read_as_it_was_written() {
         let span = Span {
             from: Position(u64::MAX),
             upto: log.progress(),
-            direction: kinora::event::Direction::Backwards,
+            direction: kinora_types::Direction::Backwards,
             limit: 10,
         };
         let found: Vec<_> = log.select(&filter, span).unwrap().events.iter().map(|event| event.position.0).collect();

@@ -5,10 +5,10 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use kinora::event::ExpectedRevision::Any;
-use kinora::event::{NewEvent, Progress};
-use kinora::log::{Durability, Log, Options};
-use kinora::storage::Storage;
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{NewEvent, Progress};
+use kinora_log::{Durability, Log, Options};
+use kinora_storage::Storage;
 use kinora_tests::{Host, copied, event, everything, open, request};
 use serde_json::json;
 use tempfile::TempDir;

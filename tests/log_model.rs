@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
-use kinora::event::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
-use kinora::log::{
+use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
+use kinora_log::{
     AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, Condition, IdReused, IdempotencyKey,
     Item, Rejection, Selection, WrongRevision,
 };

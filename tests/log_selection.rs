@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
-use kinora::event::ExpectedRevision::{Any, NoStream};
-use kinora::event::{Direction, EventType, NewEvent, Position, Progress};
-use kinora::log::{
+use kinora_types::ExpectedRevision::{Any, NoStream};
+use kinora_types::{Direction, EventType, NewEvent, Position, Progress};
+use kinora_log::{
     AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection, Span,
     Streams,
 };

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use kinora::event::ExpectedRevision::Any;
-use kinora::log::{AppendRequest, Claim, ClaimKey, Claims};
+use kinora_types::ExpectedRevision::Any;
+use kinora_log::{AppendRequest, Claim, ClaimKey, Claims};
 use kinora_tests::{Host, event, open, to};
 use rocksdb::{ColumnFamily, DB, Options};
 

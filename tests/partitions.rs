@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kinora::event::{EventType, ExpectedRevision, NewEvent};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use kinora_tests::{Api, Host, module, open, request};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kinora::event::Progress;
-use kinora::readmodel::{
+use kinora_types::Progress;
+use kinora_readmodel::{
     Durability, Figure, IndexSpec, ListQuery, Order, StatisticsQuery, Store, TableSpec, Writes, condition,
 };
-use kinora::storage::Storage;
+use kinora_storage::Storage;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -245,8 +245,8 @@ fn query() -> impl Strategy<Value = (Vec<Asked>, Vec<(&'static str, &'static str
     (prop::collection::vec(asked(), 0..3), prop::collection::vec(term, 0..3))
 }
 
-fn filtered(asked: &[Asked]) -> (kinora::readmodel::Condition, String) {
-    let mut filter = kinora::readmodel::Condition::default();
+fn filtered(asked: &[Asked]) -> (kinora_readmodel::Condition, String) {
+    let mut filter = kinora_readmodel::Condition::default();
     asked.iter().for_each(|asked| filter.and(condition(&asked.name, &asked.text).unwrap()));
     let sqls: Vec<_> = asked.iter().map(|asked| format!("({})", asked.sql)).collect();
     (filter, if sqls.is_empty() { "1".into() } else { sqls.join(" AND ") })

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kinora::event::Progress;
-use kinora::readmodel::{
+use kinora_types::Progress;
+use kinora_readmodel::{
     Durability, Error, Explanation, Figure, IndexSpec, KeyRange, ListQuery, Order, StatisticsQuery, Store, TableSpec,
     Writes, condition, diff,
 };
-use kinora::storage::Storage;
+use kinora_storage::Storage;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -574,7 +574,7 @@ fn a_page_from_memory_does_not_walk_through_all_that_was_deleted_behind_its_rang
                 query
             };
             let by_one = order.starts_with(field);
-            let rows = |page: &kinora::readmodel::Page| page.rows.len();
+            let rows = |page: &kinora_readmodel::Page| page.rows.len();
             let few = snapshot.list_from_memory(&ask(5)).unwrap();
             assert_eq!(few.as_ref().map(rows), by_one.then_some(5), "{field} {order}");
             // The end of its range is behind the last row, and nothing but deleted ones follow.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use kinora::event::{EventType, ExpectedRevision, NewEvent};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use kinora_tests::{Api, Host, module, open, request};
 use serde_json::json;
 use uuid::Uuid;

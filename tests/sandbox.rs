@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kinora::event::Position;
-use kinora::files::SECRET_BYTES;
-use kinora::sandbox::{
+use kinora_types::Position;
+use kinora_files::SECRET_BYTES;
+use kinora_sandbox::{
     Batch, Category, Digest, Error, Failure, Limits, Module, Modules, Projector, QueryFailure, Range, RowAccess,
 };
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use kinora::cli;
-use kinora::limits::{self, Limits};
-use kinora::log::{self, Durability};
-use kinora::sandbox;
-use kinora::serve::{Options, serve};
+use kinora_engine::limits;
+use kinora_engine::limits::Limits;
+use kinora_log as log;
+use kinora_log::Durability;
+use kinora_sandbox as sandbox;
+use kinora_server::serve::{Options, serve};
 
 /// Many threads allocate and free all the time, RocksDB's too.
 #[cfg(not(target_env = "msvc"))]

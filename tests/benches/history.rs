@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Instant;
 
-use kinora::event::Progress;
-use kinora::readmodel::{Durability, Store, TableSpec, Writes};
-use kinora::storage::Storage;
+use kinora_types::Progress;
+use kinora_readmodel::{Durability, Store, TableSpec, Writes};
+use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use rocksdb::{ColumnFamilyDescriptor, DB, ReadOptions, WriteOptions};
 

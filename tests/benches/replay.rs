@@ -268,14 +268,14 @@ fn load(folder: &Path) {
     let data = LEDGER.folder(folder);
     let (dir, secret) = (data.join("modules"), data.join("secret.key"));
     assert!(dir.exists(), "the part `ledger` comes before the part `load`");
-    let secret = kinora::files::secret(&secret).unwrap();
+    let secret = kinora_files::secret(&secret).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _entered = runtime.enter();
     let mut took: Vec<f64> = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();
-        let limits = kinora::sandbox::Limits::default();
-        let modules = kinora::sandbox::Modules::open(&dir, PathBuf::from("nowhere"), secret, limits).unwrap();
+        let limits = kinora_sandbox::Limits::default();
+        let modules = kinora_sandbox::Modules::open(&dir, PathBuf::from("nowhere"), secret, limits).unwrap();
         took.push(started.elapsed().as_secs_f64() * 1000.0 / modules.list().len() as f64);
     }
     took.sort_by(f64::total_cmp);

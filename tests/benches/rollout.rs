@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora::event::Progress;
-use kinora::readmodel::{Durability, Store, TableSpec, Writes, diff};
-use kinora::storage::Storage;
+use kinora_types::Progress;
+use kinora_readmodel::{Durability, Store, TableSpec, Writes, diff};
+use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Host, module};
 use serde_json::{Value, json};

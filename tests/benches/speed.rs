@@ -139,7 +139,7 @@ fn natively<P: kinora_sdk::Projector>(inputs: &[Prepared]) -> f64 {
 /// The same bytes in commits of 5,000 events, synced, into one column family.
 fn bare_commits(beside: &Path, inputs: &[Prepared]) -> f64 {
     let dir = tempfile::tempdir_in(beside).unwrap();
-    let db = rocksdb::DB::open(&kinora::storage::Storage::default().database_options(dir.path()), dir.path()).unwrap();
+    let db = rocksdb::DB::open(&kinora_storage::Storage::default().database_options(dir.path()), dir.path()).unwrap();
     let mut options = rocksdb::WriteOptions::default();
     options.set_sync(true);
     let started = Instant::now();

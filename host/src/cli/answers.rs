@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::Problem;
-use super::output::clean;
+use crate::cli::client::Problem;
+use crate::cli::output::clean;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,9 +5,9 @@ use std::io::Read;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::answers::Appended;
-use super::client::Client;
-use super::output::Output;
+use crate::cli::answers::Appended;
+use crate::cli::client::Client;
+use crate::cli::output::Output;
 
 /// Append events to a stream, all or none
 ///

@@ -6,9 +6,9 @@ use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::Client;
-use super::output::Output;
-use crate::backup;
+use crate::cli::client::Client;
+use crate::cli::output::Output;
+use kinora_engine::backup;
 
 /// Make a backup of a running host, list backups, or restore one
 #[derive(clap::Args)]

@@ -7,13 +7,14 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::Faulted;
-use super::answers::{ModuleState, ModuleStatus, State, VersionStatus};
-use super::client::{Client, Error};
-use super::gates::{self, GateArguments};
-use super::output::{Output, note, short_digest};
-use super::preflight;
-use super::status::Progress;
+use crate::cli::Faulted;
+use crate::cli::answers::{ModuleState, ModuleStatus, State, VersionStatus};
+use crate::cli::client::{Client, Error};
+use crate::cli::gates;
+use crate::cli::gates::GateArguments;
+use crate::cli::output::{Output, note, short_digest};
+use crate::cli::preflight;
+use crate::cli::status::Progress;
 
 /// How often a host is asked how far it is.
 const POLL: Duration = Duration::from_millis(200);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answers::ProjectionStatus;
-use super::client::{Client, with_parameters};
-use super::output::{Fields, Output, cell, clean, note, shortened, table};
+use crate::cli::answers::ProjectionStatus;
+use crate::cli::client::{Client, with_parameters};
+use crate::cli::output::{Fields, Output, cell, clean, note, shortened, table};
 
 /// Show what differs between two versions, both after the same event
 #[derive(clap::Args)]

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answers::{ProjectionStatus, VersionStatus};
-use super::client::Client;
-use super::output::{Output, clean, note, table};
+use crate::cli::answers::{ProjectionStatus, VersionStatus};
+use crate::cli::client::Client;
+use crate::cli::output::{Output, clean, note, table};
 
 /// Show what has to hold before a version goes live, and what does not hold yet
 ///
@@ -115,10 +115,10 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         output.table(&found)?;
     }
     output.flush()?;
-    if checklist.passed { Ok(()) } else { Err(super::GatesClosed.into()) }
+    if checklist.passed { Ok(()) } else { Err(crate::cli::GatesClosed.into()) }
 }
 
-fn address(client: &Client, name: &str, version: u64) -> Result<reqwest::Url, super::client::Error> {
+fn address(client: &Client, name: &str, version: u64) -> Result<reqwest::Url, crate::cli::client::Error> {
     client.url(&["v1", "projections", name, "versions", &version.to_string(), "gates"])
 }
 

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{Client, next_page, with_parameters};
-use super::output::{Output, cell, clean, table};
+use crate::cli::client::{Client, next_page, with_parameters};
+use crate::cli::output::{Output, cell, clean, table};
 
 /// Show who did what with a projection, when and why
 #[derive(clap::Args)]

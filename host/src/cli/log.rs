@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::log::{Log, Options};
-use crate::storage::Storage;
+use kinora_log::{Log, Options};
+use kinora_storage::Storage;
 
-use super::client::Client;
-use super::output::Output;
+use crate::cli::client::Client;
+use crate::cli::output::Output;
 
 /// Look after a log: check it, count it, write it out, read it in
 #[derive(Args)]

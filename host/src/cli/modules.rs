@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::answers::{ModuleStatus, Modules};
-use super::client::{Answer, Client};
-use super::deploy::upload;
-use super::output::{Output, short_digest, table};
+use crate::cli::answers::{ModuleStatus, Modules};
+use crate::cli::client::{Answer, Client};
+use crate::cli::deploy::upload;
+use crate::cli::output::{Output, short_digest, table};
 
 /// List, upload, show or delete modules
 #[derive(clap::Args)]
@@ -58,7 +58,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         Command::Delete { digest } => {
             let digest = find(client, &digest).await?;
             client.delete(client.url(&["v1", "modules", &digest])?).await?;
-            super::output::note(format_args!("module {} is gone", short_digest(&digest)));
+            crate::cli::output::note(format_args!("module {} is gone", short_digest(&digest)));
             Ok(())
         }
     }
@@ -73,7 +73,7 @@ struct Uses {
 struct Use {
     projection: String,
     version: u64,
-    state: super::answers::State,
+    state: crate::cli::answers::State,
     role: String,
 }
 

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::answers::Fault;
-use super::client::Answer;
-use super::output::{Output, clean, duration, table};
+use crate::cli::answers::Fault;
+use crate::cli::client::Answer;
+use crate::cli::output::{Output, clean, duration, table};
 
 #[derive(Deserialize)]
 struct Preflight {

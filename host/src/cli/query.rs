@@ -1,8 +1,8 @@
 //! `kinora query`: a row, rows by index, or a query that the projector answers itself.
 
-use super::answers::{Row, Rows};
-use super::client::{Answer, Client, next_page, with_parameters};
-use super::output::{Fields, Output, cell, note, rows_table, table};
+use crate::cli::answers::{Row, Rows};
+use crate::cli::client::{Answer, Client, next_page, with_parameters};
+use crate::cli::output::{Fields, Output, cell, note, rows_table, table};
 
 /// Ask a read model
 ///

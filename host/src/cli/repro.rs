@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::projection::{Bundle, Rerun, rerun};
+use kinora_projection::{Bundle, Rerun, rerun};
 
-use super::answers::ProjectionStatus;
-use super::client::Client;
-use super::output::{Output, clean, note};
+use crate::cli::answers::ProjectionStatus;
+use crate::cli::client::Client;
+use crate::cli::output::{Output, clean, note};
 
 /// Run the event that stopped a version again, alone and offline, from a bundle that the host has made
 ///

@@ -4,9 +4,9 @@
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::answers::{ProjectionStatus, State};
-use super::client::{Answer, Client};
-use super::output::Output;
+use crate::cli::answers::{ProjectionStatus, State};
+use crate::cli::client::{Answer, Client};
+use crate::cli::output::Output;
 
 /// Make a version live, in one step
 #[derive(clap::Args)]

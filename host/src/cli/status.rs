@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Faulted;
-use super::answers::{ProjectionStatus, Projections, State, VersionStatus};
-use super::client::{Answer, Client};
-use super::output::{Output, clean, duration, note, short_digest, table};
+use crate::cli::Faulted;
+use crate::cli::answers::{ProjectionStatus, Projections, State, VersionStatus};
+use crate::cli::client::{Answer, Client};
+use crate::cli::output::{Output, clean, duration, note, short_digest, table};
 
 /// How often the host is asked while somebody watches.
 const WATCH: Duration = Duration::from_millis(500);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use eventsource_stream::Eventsource;
 use futures::StreamExt;
 
-use super::answers::{Event, Events};
-use super::client::{Client, Error, next_page, with_parameters};
-use super::output::{Output, clean, note};
+use crate::cli::answers::{Event, Events};
+use crate::cli::client::{Client, Error, next_page, with_parameters};
+use crate::cli::output::{Output, clean, note};
 
 /// Events of a page.
 const PAGE: usize = 1_000;

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::answers::VersionStatus;
-use super::client::{Client, Error, Problem};
-use super::deploy::{When, upload};
-use super::modules::find;
-use super::output::{Output, clean, table};
+use crate::cli::answers::VersionStatus;
+use crate::cli::client::{Client, Error, Problem};
+use crate::cli::deploy::{When, upload};
+use crate::cli::modules::find;
+use crate::cli::output::{Output, clean, table};
 
 /// See what upcasters would do with all of history, and let projections follow
 #[derive(clap::Args)]
@@ -129,7 +129,7 @@ async fn dry_run(client: &Client, output: &mut Output, files: &[PathBuf], sample
     }
     output.flush()?;
     let failed: u64 = found.types.iter().map(|outcome| outcome.failed).sum();
-    if failed > 0 { Err(super::NotUpcast { failed }.into()) } else { Ok(()) }
+    if failed > 0 { Err(crate::cli::NotUpcast { failed }.into()) } else { Ok(()) }
 }
 
 fn print(output: &mut Output, found: &DryRun) -> anyhow::Result<()> {

@@ -7,9 +7,9 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
-use super::answers::ProjectionStatus;
-use super::client::{Client, Error, Problem};
-use super::output::{Output, clean, short_digest};
+use crate::cli::answers::ProjectionStatus;
+use crate::cli::client::{Client, Error, Problem};
+use crate::cli::output::{Output, clean, short_digest};
 
 /// Replay all events of a version beside it, and compare the rows
 ///

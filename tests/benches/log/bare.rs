@@ -48,7 +48,7 @@ async fn commit(
 
 pub async fn serve() {
     let dir = tempfile::tempdir().unwrap();
-    let options = kinora::storage::Storage::default().database_options(dir.path());
+    let options = kinora_storage::Storage::default().database_options(dir.path());
     let db = Arc::new(rocksdb::DB::open(&options, dir.path()).unwrap());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use kinora::event::{EventType, ExpectedRevision, Micros, NewEvent, Position, Progress};
-use kinora::log::{AppendRequest, Limits, Log, StreamAppend};
-use kinora::storage::Storage;
+use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Progress};
+use kinora_log::{AppendRequest, Limits, Log, StreamAppend};
+use kinora_storage::Storage;
 use uuid::Uuid;
 
 use super::{DATA, SPAN};

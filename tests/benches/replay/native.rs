@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use departures::Departures;
 use foldhash::fast::FixedState;
-use kinora::event::{Position, Progress};
-use kinora::log::{Log, RecordRef};
-use kinora::readmodel::{Durability, Store, TableSpec, Writes};
-use kinora::storage::Storage;
+use kinora_types::{Position, Progress};
+use kinora_log::{Log, RecordRef};
+use kinora_readmodel::{Durability, Store, TableSpec, Writes};
+use kinora_storage::Storage;
 use kinora_sdk::native::{Backend, Column, Fold, Input, Stored, Upcasting};
 use ontime_v1::OnTime;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ const CACHED_ROWS: usize = 1_000_000;
 /// Folds a workload in this process.
 pub fn run(workload: &Workload, data: &Path) -> Used {
     let storage = Storage::default();
-    let log = Log::open(&storage, &data.join("log"), kinora::log::Limits::default()).expect("the log");
+    let log = Log::open(&storage, &data.join("log"), kinora_log::Limits::default()).expect("the log");
     let dir = tempfile::tempdir_in(data).expect("a folder");
     let watch = Watch::of("self");
     match workload {
@@ -223,7 +223,7 @@ impl Backend for StoreRows {
 
 fn fold_flights(log: &Log, storage: &Storage, dir: &Path) {
     let manifest = <OnTime as kinora_sdk::Projector>::describe();
-    let index = |declared: &kinora_sdk::IndexEntry| kinora::readmodel::IndexSpec {
+    let index = |declared: &kinora_sdk::IndexEntry| kinora_readmodel::IndexSpec {
         name: declared.name.into(),
         paths: declared.paths.iter().map(|path| (*path).into()).collect(),
         unique: declared.unique,

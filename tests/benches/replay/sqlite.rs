@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
-use kinora::event::Position;
-use kinora::log::Log;
-use kinora::storage::Storage;
+use kinora_types::Position;
+use kinora_log::Log;
+use kinora_storage::Storage;
 use kinora_sdk::native::{Backend, Column, Fold, Stored};
 use ontime_v1::OnTime;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,7 +22,7 @@ const COMMIT_EVENTS: u64 = 50_000;
 
 /// Folds a workload in this process.
 pub fn run(workload: &Workload, data: &Path) -> Used {
-    let log = Log::open(&Storage::default(), &data.join("log"), kinora::log::Limits::default()).expect("the log");
+    let log = Log::open(&Storage::default(), &data.join("log"), kinora_log::Limits::default()).expect("the log");
     let dir = tempfile::tempdir_in(data).expect("a folder");
     let watch = Watch::of("self");
     let database = open(&dir.path().join("rows.sqlite"));

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use kinora::event::{EventType, ExpectedRevision, NewEvent};
-use kinora::log::{AppendRequest, Log, StreamAppend};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
+use kinora_log::{AppendRequest, Log, StreamAppend};
 use uuid::Uuid;
 
 /// Events of one request while a log is made.
@@ -57,7 +57,7 @@ impl Workload {
 
 /// Has the database do now what it would do in the background later, so that it does not count as a replay's work.
 fn settle(log: &Path) {
-    let options = kinora::storage::Storage::default().database_options(log);
+    let options = kinora_storage::Storage::default().database_options(log);
     let families = rocksdb::DB::list_cf(&options, log).expect("a database");
     let db = rocksdb::DB::open_cf(&options, log, &families).expect("a database");
     for family in &families {

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::log::Log;
+use kinora_log::Log;
 
-use super::super::output::{Output, clean, note};
+use crate::cli::output::{Output, clean, note};
 
 /// The log is not as it should be.
 #[derive(Debug, thiserror::Error)]

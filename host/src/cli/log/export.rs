@@ -8,9 +8,9 @@ use anyhow::Context;
 use futures::StreamExt;
 use serde::Deserialize;
 
-use super::super::client::{Client, with_parameters};
-use super::super::output::{Output, note};
-use super::line::Line;
+use crate::cli::client::{Client, with_parameters};
+use crate::cli::output::{Output, note};
+use crate::cli::log::line::Line;
 use crate::cli::progress::Progress;
 
 /// Write all events of a host as newline-delimited JSON, one a line, in the order of the log

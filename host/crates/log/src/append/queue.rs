@@ -1,0 +1,184 @@
+//! Requests that wait for the log. Clients take turns: one that sends much waits for itself, not the others for it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::HashMap;
+use tokio::sync::oneshot;
+
+use crate::append::decide::{AppendRequest, Appended};
+use crate::error::AppendError;
+use crate::append::limits::Limits;
+
+/// Who asks. Requests of one client are appended in the order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client(pub u64);
+
+impl Client {
+    /// The host itself.
+    pub const HOST: Self = Self(0);
+}
+
+pub struct Job {
+    pub request: AppendRequest,
+    pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// What one client has waiting.
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    clients: HashMap<Client, Line>,
+    /// The clients that have something waiting, each once.
+    turns: VecDeque<Client>,
+    requests: usize,
+    bytes: usize,
+}
+
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    requests: usize,
+    client_requests: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            requests: limits.queued_requests,
+            client_requests: limits.client_requests,
+            bytes: limits.queued_bytes,
+        }
+    }
+
+    /// Puts a job at the end of its client's line, or refuses it at once.
+    pub fn push(&self, client: Client, job: Job) -> Result<(), AppendError> {
+        let mut waiting = self.lock();
+        if waiting.requests >= self.requests || waiting.bytes >= self.bytes {
+            return Err(AppendError::Busy { queued: waiting.requests });
+        }
+        let Waiting { clients, turns, requests, bytes } = &mut *waiting;
+        let line = clients.entry(client).or_default();
+        // Half of the room is for the others.
+        if line.jobs.len() >= self.client_requests || line.bytes >= self.bytes.div_ceil(2) {
+            return Err(AppendError::ClientBusy { queued: line.jobs.len() });
+        }
+        if line.jobs.is_empty() {
+            turns.push_back(client);
+        }
+        *requests += 1;
+        *bytes += job.request.bytes();
+        line.bytes += job.request.bytes();
+        line.jobs.push_back(job);
+        Ok(())
+    }
+
+    /// Jobs with about so many events, one of each client in turn.
+    pub fn take(&self, most_events: usize) -> Vec<Job> {
+        let mut waiting = self.lock();
+        let mut group = Vec::with_capacity(waiting.requests.min(most_events));
+        let mut events = 0;
+        while events < most_events
+            && let Some(client) = waiting.turns.pop_front()
+        {
+            let Some(line) = waiting.clients.get_mut(&client) else { continue };
+            let job = line.jobs.pop_front();
+            line.bytes -= job.as_ref().map_or(0, |job| job.request.bytes());
+            if line.jobs.is_empty() {
+                waiting.clients.remove(&client);
+            } else {
+                waiting.turns.push_back(client);
+            }
+            if let Some(job) = job {
+                waiting.requests -= 1;
+                waiting.bytes -= job.request.bytes();
+                events += job.request.events();
+                group.push(job);
+            }
+        }
+        group
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().requests
+    }
+
+    /// Drops all that wait: they hear that the log takes nothing more.
+    pub fn clear(&self) {
+        *self.lock() = Waiting::default();
+    }
+
+    /// A panic while the lock was held cannot have left more than a wrong count.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use kinora_types::{EventType, ExpectedRevision, NewEvent};
+    use crate::append::decide::StreamAppend;
+
+    fn job(stream: &str) -> Job {
+        let event = NewEvent {
+            id: Uuid::from_u128(1),
+            kind: EventType::new("T", 1).unwrap(),
+            data: serde_json::from_str("[1]").unwrap(),
+            metadata: None,
+            tags: Vec::new(),
+        };
+        let append =
+            StreamAppend { stream: stream.parse().unwrap(), expected: ExpectedRevision::Any, events: vec![event] };
+        Job { request: vec![append].into(), answer: oneshot::channel().0 }
+    }
+
+    fn names(group: &[Job]) -> Vec<&str> {
+        group.iter().flat_map(|job| &job.request.appends).map(|append| append.stream.as_str()).collect()
+    }
+
+    #[test]
+    fn clients_take_turns_and_each_keeps_its_order() {
+        let queue = Queue::new(&Limits::default());
+        for (client, stream) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (3, "c2")] {
+            queue.push(Client(client), job(stream)).unwrap();
+        }
+        assert_eq!(names(&queue.take(4)), ["a1", "b1", "c1", "a2"]);
+        queue.push(Client(2), job("b2")).unwrap();
+        assert_eq!(names(&queue.take(100)), ["c2", "a3", "b2"]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn who_sends_too_much_is_refused_before_all_are() {
+        let limits = Limits { queued_requests: 3, client_requests: 2, ..Limits::default() };
+        let queue = Queue::new(&limits);
+        queue.push(Client(1), job("a")).unwrap();
+        queue.push(Client(1), job("a")).unwrap();
+        assert!(matches!(queue.push(Client(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
+        queue.push(Client(2), job("b")).unwrap();
+        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 3 })));
+        queue.take(1);
+        queue.push(Client(3), job("c")).unwrap();
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        // Each has 3 bytes.
+        let queue = Queue::new(&Limits { queued_bytes: 8, ..Limits::default() });
+        queue.push(Client(1), job("a")).unwrap();
+        queue.push(Client(1), job("a")).unwrap();
+        assert!(matches!(queue.push(Client(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
+        queue.push(Client(2), job("b")).unwrap();
+        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 3 })));
+    }
+}

@@ -1,0 +1,438 @@
+//! The one writer: takes requests from the queue, decides them in order and writes what was accepted. While that is on its
+//! way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only then is it
+//! published and answered (group commit).
+//!
+//! There is one writer, and it is a lock: whoever finds it free after queueing a request does a commit, for all that wait by
+//! then, and syncs it. So a lone append costs no change of threads. Where several wait, a thread of the log's own syncs, and does the
+//! commit that has gathered meanwhile: the threads that serve clients never sleep then.
+//!
+//! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
+//! poisoned until it is opened again, which reads what is really there.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rocksdb::{DB, WriteOptions};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{oneshot, watch};
+
+use kinora_types::{Micros, Progress};
+use kinora_storage::{NoSpace, ensure_space};
+
+use crate::append::decide::{AppendRequest, Appended, Decision, decide};
+use crate::error::{AppendError, Error};
+use crate::commit::journal;
+use crate::commit::journal::Journal;
+use crate::append::kept::Kept;
+use crate::append::limits::Limits;
+use crate::append::pending::{Pending, Types, View};
+use crate::append::queue::{Client, Job, Queue};
+use crate::append::recent::Recent;
+use crate::append::unsynced::{Answer, Group, Unsynced};
+use crate::log::Options;
+use crate::read::reader;
+
+/// When an append is acknowledged. Either way nobody reads an event that is not synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Once it is on the disk.
+    #[default]
+    Sync,
+    /// Once it is written; the disk has it after so many milliseconds. A crash of the machine (not of the host alone) may lose
+    /// what was acknowledged since.
+    Interval(u64),
+}
+
+/// Bytes of a commit for which room is kept.
+const COMMIT_BYTES: usize = 1024 * 1024;
+
+/// What the writer has to know of the log.
+struct Writer {
+    /// What is written. Ahead of what is published only if syncs are put off.
+    written: Progress,
+    /// The time of the last event: time never goes back, whatever the clock does.
+    last_time: Micros,
+    types: Types,
+    recent: Recent,
+    kept: RefCell<Kept>,
+    /// Room for the bytes of a commit.
+    commit: Vec<u8>,
+}
+
+impl Writer {
+    fn read(db: &DB) -> Result<Self, Error> {
+        let written = reader::end(db)?;
+        let last_time = written.last().map(|last| reader::record(db, last, |event| event.time)).transpose()?.flatten();
+        let mut writer = Self {
+            written,
+            last_time: last_time.unwrap_or(Micros(0)),
+            types: Types::default(),
+            recent: Recent::from(written),
+            kept: RefCell::default(),
+            commit: Vec::new(),
+        };
+        for count in reader::types(db)? {
+            writer.types.insert((count.kind, count.schema), (count.count, count.first));
+        }
+        Ok(writer)
+    }
+}
+
+/// The writer and its queue, shared by all who append.
+pub struct Appender {
+    db: Arc<DB>,
+    journal: Journal,
+    without_wal: WriteOptions,
+    limits: Limits,
+    durability: Durability,
+    /// How long answered requests are kept.
+    kept: Micros,
+    queue: Queue,
+    unsynced: Unsynced,
+    writer: Mutex<Writer>,
+    /// A copy of `Writer::written` for those that do not hold the writer.
+    written: AtomicU64,
+    /// Whether the last commit was for more than one.
+    crowded: AtomicBool,
+    /// Whether somebody will look at the queue again.
+    leading: AtomicBool,
+    poisoned: AtomicBool,
+    publish: watch::Sender<Progress>,
+    /// To the thread that syncs for many.
+    syncer: mpsc::Sender<Arc<Appender>>,
+}
+
+/// To do a commit. It is done even if its task is dropped with the runtime: somebody may wait in another one.
+struct Duty(Weak<Appender>);
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.0.upgrade().iter().for_each(Appender::lead);
+    }
+}
+
+/// The thread that syncs where several wait, and goes on with what has gathered meanwhile. It ends with the writer.
+fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
+    let (sender, begun) = mpsc::channel::<Arc<Appender>>();
+    let run = move || {
+        for appender in begun {
+            appender.sync_and_answer();
+            if appender.goes_on() {
+                appender.lead();
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("log-writer".into()).spawn(run);
+    thread.map(|_| sender).map_err(|cause| Error::Thread(cause.to_string()))
+}
+
+impl Appender {
+    pub fn open(db: Arc<DB>, journal: Journal, options: &Options) -> Result<Arc<Self>, Error> {
+        let writer = Writer::read(&db)?;
+        let (publish, _) = watch::channel(writer.written);
+        let syncer = syncer()?;
+        Ok(Arc::new(Self {
+            db,
+            journal,
+            without_wal: journal::without_wal(),
+            queue: Queue::new(&options.limits),
+            unsynced: Unsynced::default(),
+            limits: options.limits.clone(),
+            durability: options.durability,
+            kept: Micros(u64::try_from(options.keep_requests.as_micros()).unwrap_or(u64::MAX)),
+            written: AtomicU64::new(writer.written.0),
+            writer: Mutex::new(writer),
+            crowded: AtomicBool::new(false),
+            leading: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
+            publish,
+            syncer,
+        }))
+    }
+
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.publish.subscribe()
+    }
+
+    /// What is durable.
+    pub fn progress(&self) -> Progress {
+        *self.publish.borrow()
+    }
+
+    /// What is written, and durable before long.
+    pub fn written(&self) -> Progress {
+        Progress(self.written.load(Ordering::Acquire))
+    }
+
+    pub async fn append(self: &Arc<Self>, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(client, Job { request, answer })?;
+        // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
+        if self.may_lead() {
+            // Who is alone need not wait for others to come into the same commit.
+            let crowded = self.crowded.load(Ordering::Relaxed);
+            if !(crowded && self.hand_over()) {
+                self.lead();
+            }
+        }
+        // Every job that is taken is answered; only a writer that died drops one.
+        answered.await.unwrap_or(Err(AppendError::Poisoned))
+    }
+
+    /// Whether a commit is to be made now, and the caller is the one to do it. While the disk is busy with others, a commit is made
+    /// once it is as large as those: the disk takes it with no more effort than a small one.
+    fn may_lead(&self) -> bool {
+        let queued = self.queue.len();
+        queued > 0 && queued >= self.unsynced.ahead() && !self.leading.swap(true, Ordering::AcqRel)
+    }
+
+    /// Does a commit. Only the one that has set `leading` does; whoever has found it set was queued before the leader's last
+    /// look, and whoever has found a commit not due was queued before the last look of the one that syncs.
+    fn lead(self: &Arc<Self>) {
+        loop {
+            // A panic poisoned the log as well; whoever asks is told so.
+            self.step(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
+            let syncs = self.unsynced.begin();
+            self.leading.swap(false, Ordering::AcqRel);
+            let mut goes_on = self.goes_on();
+            if syncs && !(self.crowded.load(Ordering::Relaxed) && self.sync_elsewhere()) {
+                self.sync_and_answer();
+                goes_on = goes_on || self.goes_on();
+            }
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Whether the caller has to do the next commit, too, since there is nobody else.
+    fn goes_on(self: &Arc<Self>) -> bool {
+        self.may_lead() && !self.hand_over()
+    }
+
+    /// Leaves a sync that has begun to the log's thread. `false`: there is none any more.
+    fn sync_elsewhere(self: &Arc<Self>) -> bool {
+        self.syncer.send(Arc::clone(self)).is_ok()
+    }
+
+    /// Brings to the disk what is written, and answers those that wait for it.
+    fn sync_and_answer(self: &Arc<Self>) {
+        loop {
+            let groups = self.unsynced.take();
+            let answered = groups.iter().map(|group| group.answers.len()).sum();
+            // After a failed sync a second one may succeed without the disk having what the first one lost. So nothing is
+            // asked of the disk any more; who waits finds the answer gone, and that is what it means.
+            if !self.poisoned.load(Ordering::Acquire) {
+                let synced = self.sync();
+                if let Err(error) = &synced {
+                    self.poison(&error.to_string());
+                }
+                groups.into_iter().for_each(|group| group.answer(&synced));
+            }
+            self.unsynced.end(answered);
+            if !self.unsynced.begin() {
+                return;
+            }
+            // Nobody serves all the others before they hear of their own append.
+            if Handle::try_current().is_ok() && self.sync_elsewhere() {
+                return;
+            }
+        }
+    }
+
+    /// Lets another task do a commit, so that those that are about to append are in it, too. `false`: this is no task that there
+    /// are others of.
+    fn hand_over(self: &Arc<Self>) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return false;
+        }
+        let duty = Duty(Arc::downgrade(self));
+        runtime.spawn(async move {
+            // Those that are ready to be queued, such as those that have just heard, are in the next commit.
+            tokio::task::yield_now().await;
+            drop(duty);
+        });
+        true
+    }
+
+    /// One commit, or none if the log is poisoned.
+    fn step(&self, writer: &mut Writer) {
+        if self.poisoned.load(Ordering::Acquire) {
+            return self.queue.clear();
+        }
+        let group = self.queue.take(self.limits.commit_events.get());
+        if group.is_empty() {
+            return;
+        }
+        self.crowded.store(group.len() > 1, Ordering::Relaxed);
+        match catch_unwind(AssertUnwindSafe(|| self.commit(writer, group))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.poison(&error.to_string()),
+            Err(_) => self.poison("the writer panicked"),
+        }
+    }
+
+    fn poison(&self, cause: &str) {
+        tracing::error!(cause, "the log is poisoned: a write failed; restart the host");
+        self.poisoned.store(true, Ordering::Release);
+        self.queue.clear();
+    }
+
+    /// Decides and writes. The answers wait for the disk, so that nobody hears of what is not durable.
+    fn commit(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
+        let now = now().max(writer.last_time);
+        let mut pending = Pending::new(writer.written.next(), group.len());
+        let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
+        for job in group {
+            let view = View {
+                db: &self.db,
+                recent: &writer.recent,
+                rows: &writer.kept,
+                pending: &pending,
+                now,
+                kept: self.kept,
+            };
+            let answer = match decide(&view, &job.request) {
+                Ok(Decision::Accept(places)) => Ok(pending.accept(job.request, places, now)),
+                Ok(Decision::Duplicate(appended)) => Ok(appended),
+                Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
+                // The request could not be checked. Nothing of it is written, and the others go on.
+                Err(error) => Err(AppendError::Failed(error)),
+            };
+            answers.push((job.answer, answer));
+        }
+        let mut failed = Ok(());
+        if !pending.is_empty() {
+            let written = match ensure_space(self.db.path()) {
+                Ok(()) => self.write(writer, pending, now),
+                Err(no_space) => Err(no_space.into()),
+            };
+            if let Err(error) = written {
+                let refused = match error {
+                    Error::NoSpace(no_space) => AppendError::NoSpace(no_space),
+                    error => {
+                        failed = Err(error.clone());
+                        AppendError::Failed(error)
+                    }
+                };
+                // What was decided on top of the others' events is void, too.
+                answers.iter_mut().for_each(|(_, answer)| *answer = Err(refused.clone()));
+            }
+        }
+        let group = Group { written: writer.written, answers };
+        if self.durability == Durability::Sync && self.progress() < group.written {
+            self.unsynced.add(group);
+        } else {
+            group.answer(&Ok(()));
+        }
+        failed
+    }
+
+    fn write(&self, writer: &mut Writer, pending: Pending, time: Micros) -> Result<(), Error> {
+        let written = Progress(pending.next().0);
+        let (batch, types) = pending.write(&self.db, &writer.types)?;
+        writer.commit.clear();
+        writer.commit.extend_from_slice(batch.data());
+        self.db
+            .write_opt(batch, &self.without_wal)
+            .map_err(|cause| NoSpace::of_write(&cause).map_or(Error::Storage(cause), Error::NoSpace))?;
+        // Only now: what the database has refused is nowhere.
+        self.journal.add(written, &writer.commit)?;
+        writer.commit.shrink_to(COMMIT_BYTES);
+        writer.types.extend(types);
+        pending.remember(&mut writer.recent);
+        writer.last_time = time;
+        writer.written = written;
+        writer.kept.get_mut().let_go(written);
+        self.written.store(writer.written.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes over events of another log, with their times: requests of which each is accepted, or none is.
+    pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = Pending::new(writer.written.next(), requests.len());
+        let mut last = writer.last_time;
+        for (request, time) in requests {
+            let view = View {
+                db: &self.db,
+                recent: &writer.recent,
+                rows: &writer.kept,
+                pending: &pending,
+                now: time,
+                kept: self.kept,
+            };
+            let refuse = |why: String| Error::Import { position: pending.next(), why };
+            if time < last {
+                return Err(refuse("it is older than the event before it".to_owned()));
+            }
+            match decide(&view, &request)? {
+                Decision::Accept(places) => drop(pending.accept(request, places, time)),
+                Decision::Duplicate(appended) => {
+                    return Err(refuse(format!("it is there already, at position {}", appended.first)));
+                }
+                Decision::Reject(rejection) => return Err(refuse(rejection.to_string())),
+            }
+            last = time;
+        }
+        ensure_space(self.db.path())
+            .map_err(|full| Error::Import { position: writer.written.next(), why: full.to_string() })?;
+        self.write(&mut writer, pending, last)?;
+        if self.durability == Durability::Sync {
+            self.sync()?;
+        }
+        Ok(writer.written)
+    }
+
+    /// Brings all to the disk, so that the log is opened again in no time. One that is poisoned is left as it is.
+    pub fn close(&self) {
+        if self.poisoned.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.journal.close() {
+            tracing::error!(%error, "the log could not be closed; what was acknowledged is in its journal");
+        }
+    }
+
+    /// Brings what is written to the disk, and publishes it.
+    pub fn sync(&self) -> Result<(), Error> {
+        let written = self.written();
+        if self.progress() < written {
+            self.journal.sync()?;
+            self.publish.send_if_modified(|progress| {
+                let further = *progress < written;
+                *progress = written.max(*progress);
+                further
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Syncs at an interval for as long as there is somebody who could append.
+pub fn sync_at_intervals(appender: &Arc<Appender>, interval: Duration) -> Result<JoinHandle<()>, Error> {
+    let appender: Weak<Appender> = Arc::downgrade(appender);
+    let run = move || {
+        loop {
+            std::thread::park_timeout(interval);
+            let Some(appender) = appender.upgrade() else { return };
+            if let Err(error) = appender.sync() {
+                return appender.poison(&error.to_string());
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("log-sync".into()).spawn(run);
+    thread.map_err(|cause| Error::Thread(cause.to_string()))
+}
+
+fn now() -> Micros {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,3 @@
+//! Commits: the way of accepted events to the disk.
+
+pub(crate) mod journal;

@@ -1,0 +1,314 @@
+//! The journal: what is written to the log and not yet in its tables. It stands in for RocksDB's own write-ahead log, for the sake of
+//! the sync: the blocks that it writes have been written before, so the disk is asked for them alone, in one step, and not for the
+//! file's new length as well.
+//!
+//! Commits gather here while the disk is busy; what has gathered goes to the disk as one frame. Frames are written one after
+//! another into a file that is used again and again ([`ring`]); a frame may be written over once what it holds is in the tables, which
+//! RocksDB flushes all at once and in the order of the commits. What a crash leaves is put into the tables when the log is opened
+//! ([`recovery`]).
+
+mod file;
+mod frame;
+pub mod fuzz;
+mod recovery;
+mod ring;
+mod tables;
+mod witness;
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aligned_vec::{AVec, ConstAlign};
+use rocksdb::DB;
+use uuid::Uuid;
+
+use kinora_types::Progress;
+use kinora_files::write_durably;
+
+use crate::error::Error;
+use crate::append::writer::Durability;
+
+use file::JournalFile;
+use frame::{BLOCK, FileHeader, HEADER_BYTES, Header};
+use recovery::{Failure, Recovered};
+use ring::{Place, Ring};
+use tables::Tables;
+pub use tables::{flush, without_wal};
+use witness::Witness;
+
+const NAME: &str = "JOURNAL";
+
+/// Bytes that a new journal has.
+const INITIAL_BYTES: usize = 256 * 1024;
+
+/// Bytes up to which it grows. A lone client's appends take a block each, so that is 32,000 of them. After a crash all of it is read
+/// before the log is open.
+const LIMIT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Bytes that are needed before RocksDB is asked to flush its tables: early enough that it is done before there are twice as many.
+const FLUSH_BYTES: u64 = LIMIT_BYTES / 2;
+
+/// Bytes of a buffer that is kept for the next frame.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Its memory begins at a block, as the disk wants it.
+type Buffer = AVec<u8, ConstAlign<BLOCK>>;
+
+pub struct Journal {
+    path: PathBuf,
+    durability: Durability,
+    gathered: Mutex<Gathered>,
+    disk: Mutex<Disk>,
+    /// Held by the one that syncs. The system tells of a failure once: another who synced beside it might hear of success.
+    syncing: Mutex<()>,
+}
+
+/// The frame that is to be written next: room for its header, and commits.
+struct Gathered {
+    buffer: Buffer,
+    upto: Progress,
+}
+
+impl Gathered {
+    fn new(upto: Progress) -> Self {
+        Self { buffer: Buffer::from_slice(BLOCK, &[0; HEADER_BYTES]), upto }
+    }
+}
+
+struct Disk {
+    file: JournalFile,
+    seed: Uuid,
+    epoch: u64,
+    ring: Ring,
+    tables: Tables,
+    witness: Witness,
+    written: Progress,
+    durable: Progress,
+    spare: Option<Gathered>,
+    /// After a failure nobody knows what the disk has, and nothing more is written.
+    failed: bool,
+}
+
+/// Makes the journal of a log that has none, or one of which nothing is needed.
+pub fn create(dir: &Path, log: Uuid) -> Result<(), Error> {
+    let mut bytes = FileHeader { log, seed: Uuid::new_v4() }.encode();
+    bytes.resize(INITIAL_BYTES, 0);
+    let path = dir.join(NAME);
+    let made = Witness::create(dir).and_then(|()| write_durably(&path, &bytes));
+    made.map_err(|cause| Error::journal_io(&path, &cause))
+}
+
+impl Journal {
+    /// Opens the journal, puts what only it has into the tables, and begins anew: then all that is in the log is in tables.
+    pub fn open(dir: &Path, db: Arc<DB>, log: Uuid, durability: Durability) -> Result<Self, Error> {
+        let path = dir.join(NAME);
+        let failed = |cause: &io::Error| Error::journal_io(&path, cause);
+        let damaged = |what: String| Error::JournalDamaged { path: path.clone(), what };
+        let file = File::open(&path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
+            _ => failed(&cause),
+        })?;
+        let bytes = file.metadata().map_err(|cause| failed(&cause))?.len();
+        let mut start = [0; BLOCK];
+        file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
+        let Some(header) = FileHeader::decode(&start) else {
+            return Err(damaged("it does not begin as a journal does".to_owned()));
+        };
+        if header.log != log {
+            return Err(damaged(format!("it belongs to the log {}, and this one is {log}", header.log)));
+        }
+        let (witness, said) = Witness::open(dir).map_err(|cause| failed(&cause))?;
+        if said.is_none() {
+            tracing::warn!("the file that says what was durable was missing or damaged; it is made anew");
+        }
+
+        let tables = Tables::new(db);
+        let (epoch, from) = (tables.epoch()?, tables.end()?);
+        let recovered = recovery::recover(&file, header.seed, epoch, from, |batch| tables.apply(batch));
+        let Recovered { upto, durable } = recovered.map_err(|failure| match failure {
+            Failure::Read(cause) => failed(&cause),
+            Failure::Apply(error) => error,
+            Failure::TablesOlder { tables, journal } => damaged(format!(
+                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an earlier time"
+            )),
+        })?;
+        let durable = durable.max(said.unwrap_or_default());
+        if durable > upto {
+            return Err(damaged(format!("events {} to {} were durable, and are not there", upto.0, durable.0 - 1)));
+        }
+        if upto > from {
+            tracing::info!(events = upto.0 - from.0, "took up what the journal had");
+        }
+        let epoch = epoch + 1;
+        tables.begin(epoch)?;
+        witness.say(upto).and_then(|()| witness.sync()).map_err(|cause| failed(&cause))?;
+
+        let disk = Disk {
+            file: JournalFile::open(&path, durability).map_err(|cause| failed(&cause))?,
+            seed: header.seed,
+            epoch,
+            ring: Ring::new(bytes - bytes % BLOCK as u64, LIMIT_BYTES),
+            tables,
+            witness,
+            written: upto,
+            durable: upto,
+            spare: None,
+            failed: false,
+        };
+        let (gathered, disk) = (Mutex::new(Gathered::new(upto)), Mutex::new(disk));
+        Ok(Self { path, durability, gathered, disk, syncing: Mutex::default() })
+    }
+
+    /// Takes up a commit, after those before it; `upto` is where it leads. If syncs are put off it is written here, so that
+    /// it survives the host, and otherwise by the next [`sync`](Self::sync).
+    pub fn add(&self, upto: Progress, batch: &[u8]) -> Result<(), Error> {
+        let too_large = || self.failure(&io::Error::from(io::ErrorKind::FileTooLarge));
+        let header = frame::commit_header(upto, batch).ok_or_else(too_large)?;
+        {
+            let mut gathered = lock(&self.gathered);
+            gathered.buffer.extend_from_slice(&header);
+            gathered.buffer.extend_from_slice(batch);
+            gathered.upto = upto;
+        }
+        match self.durability {
+            Durability::Sync => Ok(()),
+            Durability::Interval(_) => self.write(&mut lock(&self.disk)),
+        }
+    }
+
+    /// Brings to the disk what has gathered.
+    pub fn sync(&self) -> Result<(), Error> {
+        let _alone = lock(&self.syncing);
+        let (upto, cached) = {
+            let mut disk = lock(&self.disk);
+            self.write(&mut disk)?;
+            if disk.durable == disk.written {
+                return Ok(());
+            }
+            (disk.written, disk.file.cached())
+        };
+        // Others may write meanwhile.
+        let synced = cached.map_or(Ok(()), |file| file.sync_data());
+        let disk = &mut *lock(&self.disk);
+        if let Err(cause) = synced.and_then(|()| disk.witness.say(upto)) {
+            disk.failed = true;
+            return Err(self.failure(&cause));
+        }
+        disk.durable = upto;
+        Ok(())
+    }
+
+    /// Moves all of the log to tables: the next opening has nothing to take up.
+    pub fn close(&self) -> Result<(), Error> {
+        self.sync()?;
+        let disk = lock(&self.disk);
+        disk.tables.flush()?;
+        disk.witness.sync().map_err(|cause| self.failure(&cause))
+    }
+
+    fn write(&self, disk: &mut Disk) -> Result<(), Error> {
+        if disk.failed {
+            return Err(self.failure(&io::Error::other("a write to it has failed before")));
+        }
+        let mut gathered = {
+            let mut gathered = lock(&self.gathered);
+            let upto = gathered.upto;
+            if upto == disk.written {
+                return Ok(());
+            }
+            let next = disk.spare.take().map_or_else(|| Gathered::new(upto), |spare| Gathered { upto, ..spare });
+            std::mem::replace(&mut *gathered, next)
+        };
+        let written = self.put(disk, &mut gathered);
+        disk.failed = written.is_err();
+        gathered.buffer.truncate(HEADER_BYTES);
+        disk.spare = Some(gathered).filter(|gathered| gathered.buffer.capacity() <= BUFFER_BYTES);
+        written
+    }
+
+    fn put(&self, disk: &mut Disk, gathered: &mut Gathered) -> Result<(), Error> {
+        let payload = gathered.buffer.get(HEADER_BYTES..).unwrap_or_default();
+        let header = Header {
+            bytes: payload.len() as u64,
+            epoch: disk.epoch,
+            durable: disk.durable,
+            from: disk.written,
+            upto: gathered.upto,
+            payload_sum: crc32fast::hash(payload),
+        };
+        let bytes = gathered.buffer.len().next_multiple_of(BLOCK);
+        gathered.buffer.resize(bytes, 0);
+        if let Some(room) = gathered.buffer.first_chunk_mut() {
+            *room = header.encode(disk.seed);
+        }
+        let at = self.place(disk, bytes as u64)?;
+        disk.file.write_at(&gathered.buffer, at).map_err(|cause| self.failure(&cause))?;
+        disk.ring.put(bytes as u64, gathered.upto);
+        disk.written = gathered.upto;
+        self.make_room_ahead(disk)
+    }
+
+    /// Where a frame of so many bytes goes. What is in its way is brought to the tables first.
+    fn place(&self, disk: &mut Disk, bytes: u64) -> Result<u64, Error> {
+        loop {
+            let place = disk.ring.place(bytes);
+            if let Place::At(at) = place {
+                return Ok(at);
+            }
+            if let Some(grown) = disk.file.grown(true) {
+                self.take(disk, grown)?;
+                continue;
+            }
+            if let Place::Grow(to) = place {
+                let grown = disk.file.grow(disk.ring.bytes(), to).map(|()| to);
+                self.take(disk, grown)?;
+                continue;
+            }
+            let needed = disk.ring.needed();
+            disk.ring.free(|upto| disk.tables.keep(upto))?;
+            if disk.ring.needed() == needed {
+                disk.tables.flush()?;
+            }
+        }
+    }
+
+    /// Uses what the file has grown by. If the disk is full, what the file has must do.
+    fn take(&self, disk: &mut Disk, grown: io::Result<u64>) -> Result<(), Error> {
+        match grown {
+            Ok(bytes) => disk.ring.grown(bytes),
+            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && disk.ring.needed() > 0 => {
+                disk.ring.grows_no_more();
+            }
+            Err(cause) => return Err(self.failure(&cause)),
+        }
+        Ok(())
+    }
+
+    /// Has the file grow, and the tables flushed, before anybody has to wait for it.
+    fn make_room_ahead(&self, disk: &mut Disk) -> Result<(), Error> {
+        if let Some(grown) = disk.file.grown(false) {
+            self.take(disk, grown)?;
+        }
+        if let Some(to) = disk.ring.should_grow() {
+            disk.file.grow_beside(disk.ring.bytes(), to);
+        }
+        if disk.ring.needed() > FLUSH_BYTES && !disk.tables.are_flushed() {
+            disk.ring.free(|upto| disk.tables.keep(upto))?;
+            if disk.ring.needed() > FLUSH_BYTES {
+                disk.tables.flush_beside();
+            }
+        }
+        Ok(())
+    }
+
+    fn failure(&self, cause: &io::Error) -> Error {
+        Error::journal_io(&self.path, cause)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

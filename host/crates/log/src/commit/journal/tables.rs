@@ -1,0 +1,96 @@
+//! The tables of the log's database, as the journal sees them: where its commits end up.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rocksdb::{DB, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions};
+
+use kinora_types::Progress;
+
+use crate::error::Error;
+use crate::record::keys;
+use crate::read::reader;
+
+pub struct Tables {
+    db: Arc<DB>,
+    flushing: Option<JoinHandle<()>>,
+}
+
+/// What a write without RocksDB's write-ahead log is made with.
+pub fn without_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
+
+/// Moves all that is in memory to tables.
+pub fn flush(db: &DB) -> Result<(), Error> {
+    let families = keys::FAMILIES.into_iter().map(|name| reader::family(db, name)).collect::<Result<Vec<_>, _>>()?;
+    let mut options = FlushOptions::default();
+    options.set_wait(true);
+    Ok(db.flush_cfs_opt(&families, &options)?)
+}
+
+impl Tables {
+    pub fn new(db: Arc<DB>) -> Self {
+        Self { db, flushing: None }
+    }
+
+    /// How far they go, with what is in memory only.
+    pub fn end(&self) -> Result<Progress, Error> {
+        reader::end(&self.db)
+    }
+
+    /// Whether a commit that leads up to there is in files.
+    pub fn keep(&self, upto: Progress) -> Result<bool, Error> {
+        let Some(last) = upto.last() else { return Ok(true) };
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::Persisted);
+        let events = reader::family(&self.db, keys::EVENTS)?;
+        Ok(self.db.get_pinned_cf_opt(events, keys::event(last), &options)?.is_some())
+    }
+
+    pub fn apply(&self, batch: &[u8]) -> Result<(), Error> {
+        Ok(self.db.write_opt(WriteBatch::from_data(batch), &without_wal())?)
+    }
+
+    pub fn epoch(&self) -> Result<u64, Error> {
+        reader::epoch(&self.db)
+    }
+
+    /// Brings all to files, with the number of the time that begins now.
+    pub fn begin(&self, epoch: u64) -> Result<(), Error> {
+        let meta = reader::family(&self.db, keys::META)?;
+        self.db.put_cf_opt(meta, keys::EPOCH_KEY, epoch.to_be_bytes(), &without_wal())?;
+        flush(&self.db)
+    }
+
+    pub fn flush(&self) -> Result<(), Error> {
+        flush(&self.db)
+    }
+
+    /// Whether they are being flushed beside what is written.
+    pub fn are_flushed(&self) -> bool {
+        self.flushing.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Without a thread they are flushed when they must be.
+    pub fn flush_beside(&mut self) {
+        let db = Arc::clone(&self.db);
+        let run = move || {
+            if let Err(error) = flush(&db) {
+                tracing::warn!(%error, "the log's tables could not be flushed");
+            }
+        };
+        self.flushing = std::thread::Builder::new().name("log-flush".into()).spawn(run).ok();
+    }
+}
+
+impl Drop for Tables {
+    /// Whoever closes the database waits for the thread that has it, too.
+    fn drop(&mut self) {
+        if let Some(thread) = self.flushing.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! [`Log`]: the handle to a log.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocksdb::DB;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use kinora_types::{Micros, Progress};
+use kinora_storage::Storage;
+
+use crate::append::limits::Limits;
+use crate::append::queue::Client;
+use crate::append::decide::{AppendRequest, Appended};
+use crate::error::{AppendError, Error};
+use crate::maintain::opening::{self, Opened};
+use crate::append::writer::{self, Appender, Durability};
+
+/// How a log is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub limits: Limits,
+    pub durability: Durability,
+    /// How long a request is known by its idempotency key.
+    pub keep_requests: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let keep_requests = Duration::from_secs(24 * 60 * 60);
+        Self { limits: Limits::default(), durability: Durability::Sync, keep_requests }
+    }
+}
+
+impl From<Limits> for Options {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+}
+
+/// A handle to the log. Cheap to clone; the last one to go closes the database.
+#[derive(Clone)]
+pub struct Log {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) id: Uuid,
+    pub(crate) db: Arc<DB>,
+    pub(crate) options: Options,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) appender: Arc<Appender>,
+}
+
+impl Log {
+    /// Opens the log in `dir`, or makes a new one there.
+    pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
+        let options = options.into();
+        let Opened { id, db, journal } = opening::open(storage, dir, options.durability, options.keep_requests)?;
+        let appender = Appender::open(Arc::clone(&db), journal, &options)?;
+        if let Durability::Interval(milliseconds) = options.durability {
+            writer::sync_at_intervals(&appender, Duration::from_millis(milliseconds.max(1)))?;
+        }
+        Ok(Self { inner: Arc::new(Inner { id, db, options, progress: appender.watch(), appender }) })
+    }
+
+    /// Appends the events of a request, all or none, and answers once they are as durable as the log's options say.
+    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        self.append_for(Client::HOST, request).await
+    }
+
+    /// Appends for a client, who takes turns with the others.
+    pub async fn append_for(&self, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+        self.inner.options.limits.check(&request)?;
+        self.inner.appender.append(client, request).await
+    }
+
+    /// Takes over events of another log, with their times, all or none: those that follow what is here.
+    pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
+        self.inner.appender.import(requests)
+    }
+
+    /// What is durable.
+    pub fn progress(&self) -> Progress {
+        *self.inner.progress.borrow()
+    }
+
+    /// Tells whenever more has become durable.
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.inner.progress.clone()
+    }
+
+    /// Waits until all that is written now is durable.
+    pub async fn settled(&self) {
+        let written = self.inner.appender.written();
+        let mut progress = self.watch();
+        let _ = progress.wait_for(|progress| *progress >= written).await;
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.inner.options.limits
+    }
+
+    pub fn durability(&self) -> Durability {
+        self.inner.options.durability
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// What tells this log from all others. Copies and backups have the same.
+    pub fn id(&self) -> Uuid {
+        self.inner.id
+    }
+}
+
+impl Drop for Inner {
+    /// Closes the log in this thread: whoever opens it again right away finds it closed.
+    fn drop(&mut self) {
+        // Another thread may still be on its way out of a commit that it has answered.
+        while Arc::strong_count(&self.appender) > 1 {
+            std::thread::yield_now();
+        }
+        self.appender.close();
+    }
+}

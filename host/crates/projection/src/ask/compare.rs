@@ -1,0 +1,248 @@
+//! Comparing two versions at one position.
+//!
+//! Versions that are near each other both hold between two commits, the one behind goes exactly to where the other is, both
+//! give a snapshot, and go on while the snapshots are compared. Of versions that are far apart the one ahead gives its
+//! snapshot at once and goes on; the one behind gives its own when it comes by that position.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use kinora_types::Progress;
+use kinora_readmodel::{Diff, Snapshot, diff};
+
+use crate::error::Error;
+use crate::projections::Projections;
+use crate::supervisor::version::Held;
+
+/// How long a version may take to hold, and to go to the other's position when it is near.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How far apart two versions may be for both to hold: beyond it, the one ahead would hold too long.
+const NEAR_EVENTS: u64 = 200_000;
+
+/// How long a comparison waits for a version that is far behind, unless the client says otherwise.
+pub const FAR_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the snapshots of a comparison are kept for its next page. They keep old rows on disk.
+const KEPT_FOR: Duration = Duration::from_secs(120);
+
+/// Comparisons that are kept at once; beyond it the one that was used longest ago goes.
+const KEPT: usize = 4;
+
+/// Two versions, both as they were after the same event.
+pub struct Compared {
+    /// Names it for as long as it is kept.
+    pub id: Uuid,
+    pub projection: String,
+    pub from: u32,
+    pub to: u32,
+    pub progress: Progress,
+    pub left: Arc<Snapshot>,
+    pub right: Arc<Snapshot>,
+}
+
+/// What differs between two versions, both as they were after the same event.
+#[derive(Debug)]
+pub struct Comparison {
+    pub id: Uuid,
+    pub from: u32,
+    pub to: u32,
+    pub progress: Progress,
+    pub diff: Diff,
+}
+
+/// The comparisons whose next page somebody may ask for.
+#[derive(Default)]
+pub struct Comparisons(Mutex<Vec<(Instant, Arc<Compared>)>>);
+
+impl Comparisons {
+    fn keep(&self, compared: &Arc<Compared>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push((Instant::now(), Arc::clone(compared)));
+    }
+
+    fn find(&self, id: Uuid) -> Option<Arc<Compared>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = kept.iter().position(|(_, compared)| compared.id == id)?;
+        let (_, compared) = kept.remove(index);
+        kept.push((Instant::now(), Arc::clone(&compared)));
+        Some(compared)
+    }
+
+    /// Lets go of what nobody has used for long. `true` if nothing is left.
+    fn expire(&self) -> bool {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(used, _)| used.elapsed() < KEPT_FOR);
+        kept.is_empty()
+    }
+
+    /// Lets go of what keeps the rows of a version on disk.
+    pub fn forget(&self, projection: &str, number: u32) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(_, of)| of.projection != projection || (of.from != number && of.to != number));
+    }
+}
+
+impl Projections {
+    /// Compares two versions, with some of the differing rows as examples.
+    pub async fn compare(&self, name: &str, from: u32, to: u32, samples: usize) -> Result<Comparison, Error> {
+        let compared = self.pair(name, from, to, FAR_PATIENCE).await?;
+        compare_pair(Arc::new(compared), samples).await
+    }
+
+    /// The same, kept so that its rows can be gone through page by page.
+    pub async fn compare_and_keep(
+        &self,
+        name: &str,
+        from: u32,
+        to: u32,
+        samples: usize,
+        patience: Duration,
+    ) -> Result<Comparison, Error> {
+        let compared = self.pair(name, from, to, patience).await?;
+        compare_pair(self.keep(compared), samples).await
+    }
+
+    /// A comparison that is still kept, or a new one.
+    pub async fn compared(
+        &self,
+        name: &str,
+        from: u32,
+        to: u32,
+        id: Option<Uuid>,
+        patience: Duration,
+    ) -> Result<Arc<Compared>, Error> {
+        let kept = id.and_then(|id| self.comparisons.find(id));
+        if let Some(kept) = kept.filter(|kept| (kept.projection.as_str(), kept.from, kept.to) == (name, from, to)) {
+            return Ok(kept);
+        }
+        Ok(self.keep(self.pair(name, from, to, patience).await?))
+    }
+
+    fn keep(&self, compared: Compared) -> Arc<Compared> {
+        let compared = Arc::new(compared);
+        self.comparisons.keep(&compared);
+        let this = self.this.clone();
+        self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(KEPT_FOR / 2).await;
+                if this.upgrade().is_none_or(|this| this.comparisons.expire()) {
+                    return;
+                }
+            }
+        });
+        compared
+    }
+
+    async fn pair(&self, name: &str, from: u32, to: u32, patience: Duration) -> Result<Compared, Error> {
+        let (left, right) = (self.version(name, Some(from))?, self.version(name, Some(to))?);
+        for version in [&left, &right] {
+            if !version.is_open() {
+                return Err(Error::NotComparable(format!("version {} has no rows", version.number)));
+            }
+        }
+        let (left, right) = if from == to {
+            let version = snapshot(&left)?;
+            (version, snapshot(&right)?)
+        } else if left.checkpoint().0.abs_diff(right.checkpoint().0) <= NEAR_EVENTS {
+            let (held_left, held_right) = (Side::hold(&left).await?, Side::hold(&right).await?);
+            let target = held_left.at().max(held_right.at());
+            tokio::try_join!(held_left.go_to(target), held_right.go_to(target))?
+        } else if left.checkpoint() < right.checkpoint() {
+            let right = snapshot(&right)?;
+            (snapshot_at(&left, right.checkpoint(), patience).await?, right)
+        } else {
+            let left = snapshot(&left)?;
+            let target = left.checkpoint();
+            (left, snapshot_at(&right, target, patience).await?)
+        };
+        if left.checkpoint() != right.checkpoint() {
+            return Err(Error::NotComparable(format!(
+                "version {from} stands at {} events and version {to} at {}, and one of them does not move; resume it",
+                left.checkpoint().0,
+                right.checkpoint().0
+            )));
+        }
+        Ok(Compared {
+            id: Uuid::new_v4(),
+            projection: name.to_owned(),
+            from,
+            to,
+            progress: left.checkpoint(),
+            left: Arc::new(left),
+            right: Arc::new(right),
+        })
+    }
+}
+
+async fn compare_pair(compared: Arc<Compared>, samples: usize) -> Result<Comparison, Error> {
+    let Compared { id, from, to, progress, .. } = *compared;
+    let found = tokio::task::spawn_blocking(move || diff(&compared.left, &compared.right, samples)).await;
+    let diff = found.map_err(|cause| Error::Thread(cause.to_string()))??;
+    Ok(Comparison { id, from, to, progress, diff })
+}
+
+fn snapshot(version: &crate::supervisor::version::Version) -> Result<Snapshot, Error> {
+    version.snapshot()?.ok_or_else(|| Error::NotComparable(format!("version {} has no rows", version.number)))
+}
+
+/// The rows of a version that is far behind, as they are when it comes to a position.
+async fn snapshot_at(version: &crate::supervisor::version::Version, target: Progress, patience: Duration) -> Result<Snapshot, Error> {
+    let number = version.number;
+    // It has no thread, so it never gets there: the caller says so.
+    let Some(taken) = version.snapshot_at(target) else { return snapshot(version) };
+    match tokio::time::timeout(patience, taken).await {
+        Ok(Ok(snapshot)) => Ok(snapshot),
+        Ok(Err(_)) => Err(Error::NotComparable(format!("version {number} did not get there; look at its status"))),
+        Err(_) => Err(Error::NotComparable(format!(
+            "version {number} has applied {} events and is on its way to {}; ask again, or with a longer timeout",
+            version.checkpoint().0,
+            target.0
+        ))),
+    }
+}
+
+enum Side {
+    /// Its thread holds at this progress.
+    Holding { number: u32, at: Progress, held: Held },
+    /// It has no thread: paused, or stopped at a fault.
+    Still(Box<Snapshot>),
+}
+
+impl Side {
+    async fn hold(version: &crate::supervisor::version::Version) -> Result<Self, Error> {
+        let number = version.number;
+        let Some(mut held) = version.hold() else { return snapshot(version).map(Box::new).map(Self::Still) };
+        match tokio::time::timeout(PATIENCE, &mut held.at).await {
+            Ok(Ok(at)) => Ok(Self::Holding { number, at, held }),
+            // It stopped meanwhile.
+            Ok(Err(_)) => snapshot(version).map(Box::new).map(Self::Still),
+            Err(_) => Err(Error::NotComparable(format!("version {number} is too busy to hold"))),
+        }
+    }
+
+    fn at(&self) -> Progress {
+        match self {
+            Self::Holding { at, .. } => *at,
+            Self::Still(snapshot) => snapshot.checkpoint(),
+        }
+    }
+
+    async fn go_to(self, target: Progress) -> Result<Snapshot, Error> {
+        match self {
+            Self::Still(snapshot) => Ok(*snapshot),
+            Self::Holding { number, held, .. } => {
+                let stopped =
+                    || Error::NotComparable(format!("version {number} did not get there; look at its status"));
+                held.until.send(target).map_err(|_| stopped())?;
+                let taken = tokio::time::timeout(PATIENCE, held.snapshot).await;
+                taken.ok().and_then(Result::ok).ok_or_else(stopped)
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Why a row is what it is: the events that wrote it in a version, and what it was after each. For a row that differs
+//! between two versions, the first event after which they differ is where to look.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{oneshot, watch};
+
+use kinora_types::Progress;
+use kinora_readmodel::{Error as ReadModelError, Store};
+use kinora_sandbox::Module;
+
+use crate::error::Error;
+use crate::replay::gauges::Gauges;
+use crate::projections::Projections;
+use crate::replay::runner::{Runner, Touch, Traced};
+use crate::record::status::{Fault, last};
+use crate::supervisor::version::{Modules, parts};
+
+/// How long the replay on the side may take for one version.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which row to explain, and how.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub table: String,
+    pub key: String,
+    /// Up to where; to the version's checkpoint at most.
+    pub upto: Option<Progress>,
+    /// Events at most, from the first on.
+    pub limit: usize,
+}
+
+/// The events that wrote a row, in order.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub version: u32,
+    /// The last position that was looked at.
+    pub position: Option<u64>,
+    /// Whether this is all up to the position that was asked for.
+    pub complete: bool,
+    pub events: Vec<Written>,
+    pub fault: Option<Fault>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Written {
+    pub position: u64,
+    pub stream: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    /// `null`: the event deleted it.
+    pub row: Option<Box<RawValue>>,
+}
+
+impl Projections {
+    /// Replays a version on the side and notes which events write a row. Blocks.
+    pub fn explain(&self, name: &str, number: u32, question: &Question) -> Result<Explanation, Error> {
+        let version = self.version(name, Some(number))?;
+        let record = self.version_record(name, number)?;
+        let end = version.checkpoint();
+        let upto = question.upto.map_or(end, |upto| upto.min(end));
+        let projector = self.modules().ready(record.module)?;
+        let upcasters = record.upcasters.iter().map(|digest| self.modules().ready(*digest));
+        let modules = Modules { upcasters: upcasters.collect::<Result<_, _>>()?, projector };
+        let Module::Projector { manifest, .. } = &*modules.projector else {
+            return Err(Error::Sample("the module is not a projector".into()));
+        };
+        let known = || manifest.tables.iter().map(|table| table.name.clone()).collect();
+        let unknown = || ReadModelError::UnknownTable { table: question.table.clone(), known: known() };
+        let table = manifest.tables.iter().position(|table| table.name == question.table);
+        let table = table.and_then(|index| u16::try_from(index).ok()).ok_or_else(unknown)?;
+
+        let scratch = self.scratch()?;
+        let store = Arc::new(Store::open(&self.storage, &scratch.path().join("rows"), &manifest.tables)?);
+        let start = Progress(record.start);
+        if start > Progress::default() {
+            store.start_at(start)?;
+        }
+        let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
+        let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
+        let limits = self.modules().limits();
+        let made = parts(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
+        let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
+        let Traced { touches, upto: reached, fault } = traced;
+        let events = touches.into_iter().map(|touch| self.written(touch)).collect::<Result<_, _>>()?;
+        Ok(Explanation { version: number, position: last(reached), complete: reached >= upto, events, fault })
+    }
+
+    fn written(&self, touch: Touch) -> Result<Written, Error> {
+        let event = self.log().event(touch.position)?;
+        let event = event.ok_or_else(|| Error::Sample(format!("there is no event {}", touch.position)))?;
+        let row = touch.row.map(RawValue::from_string).transpose();
+        let row = row.map_err(|cause| Error::Sample(format!("a row is not JSON: {cause}")))?;
+        Ok(Written { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
+    }
+}

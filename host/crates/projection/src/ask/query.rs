@@ -1,0 +1,232 @@
+//! Queries: each is answered by one version, from one snapshot.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use kinora_types::Position;
+use kinora_readmodel::Snapshot;
+use kinora_sandbox::{Module, QueryFailure};
+
+use crate::registry::catalog::OnFault;
+use crate::error::Error;
+use crate::projections::Projections;
+use crate::replay::rows::SnapshotRows;
+use crate::record::status::{Fault, last};
+use crate::supervisor::version::Version;
+
+/// Named queries that run at once; each has an instance of its own, and up to a core.
+const NAMED_AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
+const NAMED_WAITING: usize = 64;
+
+/// Scans, counts and statistics that run at once; each has up to a core, for seconds at worst.
+const SCANS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+/// Scans, counts and statistics that wait for their turn.
+const SCANS_WAITING: usize = 64;
+
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryLimits {
+    pub named_at_once: NonZeroUsize,
+    pub named_waiting: usize,
+    pub scans_at_once: NonZeroUsize,
+    pub scans_waiting: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            named_at_once: NAMED_AT_ONCE,
+            named_waiting: NAMED_WAITING,
+            scans_at_once: SCANS_AT_ONCE,
+            scans_waiting: SCANS_WAITING,
+        }
+    }
+}
+
+/// The lines in which expensive queries wait.
+pub struct Queries {
+    named: Line,
+    scans: Line,
+}
+
+impl Queries {
+    pub fn new(limits: QueryLimits) -> Self {
+        let QueryLimits { named_at_once, named_waiting, scans_at_once, scans_waiting } = limits;
+        Self {
+            named: Line::new(named_at_once, named_waiting, "queries.named_waiting"),
+            scans: Line::new(scans_at_once, scans_waiting, "queries.scans_waiting"),
+        }
+    }
+}
+
+/// So many at once, so many that wait, and no more.
+struct Line {
+    /// The name and the value of the limit that those who find no place are told.
+    limit: (&'static str, usize),
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
+
+/// A turn, until it is dropped: when the work is done, not when the client goes away.
+pub struct QueryTurn {
+    _admitted: OwnedSemaphorePermit,
+    _running: OwnedSemaphorePermit,
+}
+
+impl Line {
+    fn new(at_once: NonZeroUsize, waiting: usize, limit: &'static str) -> Self {
+        Self {
+            limit: (limit, waiting),
+            admitted: Arc::new(Semaphore::new(at_once.get().saturating_add(waiting))),
+            running: Arc::new(Semaphore::new(at_once.get())),
+        }
+    }
+
+    async fn turn(&self) -> Result<QueryTurn, Error> {
+        let (limit, waiting) = self.limit;
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
+        let admitted = admitted.map_err(|_| Error::TooManyQueries { limit, waiting })?;
+        let running = Arc::clone(&self.running).acquire_owned().await;
+        let running = running.map_err(|cause| Error::Thread(cause.to_string()))?;
+        Ok(QueryTurn { _admitted: admitted, _running: running })
+    }
+}
+
+/// One version as it was at one moment: everything that one answer is made of.
+pub struct Answer {
+    pub version: Arc<Version>,
+    pub snapshot: Arc<Snapshot>,
+    /// The version stopped at a fault, and old rows were welcome.
+    pub stale: Option<Fault>,
+}
+
+impl Projections {
+    /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
+    ///
+    /// A version that stopped at a fault answers only where its projection allows that.
+    pub async fn answer(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+    ) -> Result<Answer, Error> {
+        let stale = self.stale_is_welcome(name);
+        self.answer_or(name, number, at_least, |stopped| if stale { Ok(()) } else { Err(stopped) }).await
+    }
+
+    /// The same for whoever welcomes the old rows of a version that stopped.
+    pub async fn answer_even_stale(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+    ) -> Result<Answer, Error> {
+        self.answer_or(name, number, at_least, |_| Ok(())).await
+    }
+
+    async fn answer_or(
+        &self,
+        name: &str,
+        number: Option<u32>,
+        at_least: Option<(Position, Duration)>,
+        stopped: impl Fn(Error) -> Result<(), Error>,
+    ) -> Result<Answer, Error> {
+        self.turns.throttle().serve();
+        let version = self.version(name, number)?;
+        let look = || {
+            let fault = version.fault();
+            if let Some(fault) = fault.clone().map(Box::new) {
+                let (name, position) = (name.to_owned(), last(version.checkpoint()));
+                stopped(Error::Stopped { name, version: version.number, position, fault })?;
+            }
+            Ok::<_, Error>(fault)
+        };
+        look()?;
+        if let Some((position, timeout)) = at_least {
+            version.reached(position, timeout).await?;
+        }
+        let gone = || {
+            let (name, version) = (name.to_owned(), version.number);
+            let state = self.version_status(&name, version).map_or(crate::record::status::State::Retired, |status| status.state);
+            Error::WrongState { name, version, state, wanted: "queried" }
+        };
+        let snapshot = version.latest()?.ok_or_else(gone)?;
+        // It may have stopped while the query waited.
+        let stale = look()?;
+        Ok(Answer { version, snapshot, stale })
+    }
+
+    fn stale_is_welcome(&self, name: &str) -> bool {
+        let state = self.read();
+        state.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
+    }
+
+    /// A turn for a query that goes through more rows than a page has.
+    pub async fn scan_turn(&self) -> Result<QueryTurn, Error> {
+        self.queries.scans.turn().await
+    }
+
+    /// Lets the projector answer one of its named queries: JSON text.
+    pub async fn named(&self, answer: &Answer, query: &str, arguments: String) -> Result<String, Error> {
+        let module = answer.version.projector();
+        let (name, version) = (answer.version.projection.clone(), answer.version.number);
+        let Some(module) = module else {
+            return Err(Error::WrongState { name, version, state: crate::record::status::State::Retired, wanted: "queried" });
+        };
+        let Module::Projector { manifest, .. } = &*module else { return Err(Error::UnknownProjection { name }) };
+        if !manifest.queries.iter().any(|declared| declared.name == query) {
+            let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
+            return Err(Error::UnknownQuery { name, query: query.to_owned(), known });
+        }
+        let schemas = answer.version.schemas();
+        schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
+        let turn = self.queries.named.turn().await?;
+        let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let Module::Projector { pre, .. } = &*module else { return Err(Error::Thread("not a projector".into())) };
+            let mut projector = pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
+                QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
+                QueryFailure::Failed(why) => Error::QueryFailed(why),
+                QueryFailure::TooLarge { actual, limit } => Error::QueryFailed(format!(
+                    "its answer has {actual} bytes, the limit sandbox.query_answer_bytes is {limit}"
+                )),
+                QueryFailure::Guest(failure) => Error::QueryStopped(failure),
+            })?;
+            let unfit = |why| Error::QueryFailed(format!("its answer is not what it declares: {why}"));
+            schemas.check_answer(&query, &answer).map_err(unfit)?;
+            Ok(answer)
+        });
+        asked.await.map_err(|cause| Error::Thread(cause.to_string()))?
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_run_so_many_wait_and_others_are_told_which_limit() {
+        let line = Arc::new(Line::new(NonZeroUsize::MIN, 1, "queries.scans_waiting"));
+        let running = line.turn().await.unwrap();
+        let waiting = tokio::spawn({
+            let line = Arc::clone(&line);
+            async move { line.turn().await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        let refused = line.turn().await.err().unwrap().to_string();
+        assert_eq!(refused, "too many queries are running already, and queries.scans_waiting = 1 wait");
+        assert!(!waiting.is_finished());
+        drop(running);
+        waiting.await.unwrap().unwrap();
+        line.turn().await.unwrap();
+    }
+}

@@ -1,0 +1,326 @@
+//! A fault on its own: the event, the rows that the guest asked for, the modules and the limits, in one JSON document that
+//! runs anywhere, without a host and without the log.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use kinora_types::{Micros, Position, Progress, Revision};
+use kinora_files::SECRET_BYTES;
+use kinora_log::{RecordRef, Recorded};
+use kinora_readmodel::{Durability, KeyRange, Store, Writes};
+use kinora_sandbox as sandbox;
+use kinora_sandbox::{Category, Failure, Limits, Module, Range, RowAccess};
+use kinora_types::Digest;
+use kinora_storage::Storage;
+
+use crate::error::Error;
+use crate::replay::guests::Guests;
+use crate::projections::Projections;
+use crate::feed::routes::Routes;
+use crate::replay::rows::VersionRows;
+use crate::feed::source::{Window, only};
+use crate::record::status::Fault;
+use crate::feed::upcasting::Chain;
+use crate::supervisor::version::{Modules, routes};
+
+/// The shape of a bundle. Another one is refused, never guessed at.
+const FORMAT: u32 = 1;
+
+/// Everything that one fault depends on.
+#[derive(Serialize, Deserialize)]
+pub struct Bundle {
+    pub format: u32,
+    pub projection: String,
+    pub version: u32,
+    pub identity: Digest,
+    pub fault: Reported,
+    /// Whether the event fails again when it is run alone, on the rows below, with fresh instances.
+    pub reproduced: bool,
+    pub event: EventRecord,
+    /// What the guest read, as it was before the event.
+    pub rows: Vec<RowRecord>,
+    pub limits: Limits,
+    pub module: Wasm,
+    pub upcasters: Vec<Wasm>,
+}
+
+/// A fault, as it was reported.
+#[derive(Serialize, Deserialize)]
+pub struct Reported {
+    pub category: String,
+    pub message: String,
+    pub backtrace: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct EventRecord {
+    pub position: u64,
+    pub stream: String,
+    pub revision: u64,
+    /// Microseconds since the Unix epoch.
+    pub time: u64,
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    pub data: Box<RawValue>,
+    pub metadata: Option<Box<RawValue>>,
+    pub tags: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct RowRecord {
+    pub table: String,
+    pub key: String,
+    pub row: Box<RawValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Wasm {
+    pub digest: Digest,
+    pub base64: String,
+}
+
+impl Wasm {
+    pub fn new(digest: Digest, bytes: &[u8]) -> Self {
+        Self { digest, base64: STANDARD.encode(bytes) }
+    }
+
+    /// # Errors
+    /// A sentence, if these are not the bytes of the digest.
+    pub fn bytes(&self) -> Result<Vec<u8>, String> {
+        let bytes = STANDARD.decode(&self.base64).map_err(|cause| format!("module {}: {cause}", self.digest))?;
+        if Digest::of(&bytes) == self.digest {
+            return Ok(bytes);
+        }
+        Err(format!("module {} has other bytes than its digest says", self.digest))
+    }
+}
+
+fn json(text: String) -> Result<Box<RawValue>, Failure> {
+    RawValue::from_string(text).map_err(Failure::storage)
+}
+
+impl EventRecord {
+    fn new(event: &Recorded) -> Result<Self, Failure> {
+        Ok(Self {
+            position: event.position.0,
+            stream: event.stream.clone(),
+            revision: event.revision.0,
+            time: event.time.0,
+            id: event.id,
+            kind: event.kind.clone(),
+            schema: event.schema,
+            data: json(event.data.clone())?,
+            metadata: event.metadata.clone().map(json).transpose()?,
+            tags: event.tags.clone(),
+        })
+    }
+
+    /// A window with this event and nothing else.
+    fn window(&self, modules: &Modules, routes: &Routes) -> Result<Window, Failure> {
+        let tags = self.tags.join("\n");
+        let record = RecordRef {
+            stream: &self.stream,
+            revision: Revision(self.revision),
+            time: Micros(self.time),
+            id: self.id,
+            kind: &self.kind,
+            schema: self.schema,
+            data: self.data.get(),
+            metadata: self.metadata.as_ref().map(|json| json.get()),
+            tags: &tags,
+            claims: "",
+        };
+        let mut chain = Chain::new(modules.upcasters.clone());
+        only(routes, modules.needs(), &mut chain, Position(self.position), &record).map_err(Failure::storage)
+    }
+}
+
+/// Runs one event alone, with fresh instances. What it writes is pending in `rows`.
+fn run<R: RowAccess + Clone + 'static>(
+    event: &EventRecord,
+    modules: &Modules,
+    routes: &Routes,
+    rows: R,
+) -> Result<(), Failure> {
+    let mut window = event.window(modules, routes)?;
+    if let Some((unknown, _)) = window.unknown.take() {
+        return Err(unknown);
+    }
+    let Module::Projector { pre, .. } = &*modules.projector else {
+        return Err(Failure::new(Category::Upcast, "the module is not a projector"));
+    };
+    let mut guests = Guests::new(pre.clone());
+    guests.apply(&mut window, || rows.clone())?;
+    guests.flush()
+}
+
+impl Projections {
+    /// Everything that the fault of a version depends on. Runs the event once more to see what it reads. Blocks.
+    pub fn reproduction(&self, name: &str, number: u32) -> Result<Bundle, Error> {
+        let nothing = || Error::NothingToReproduce { name: name.to_owned(), version: number };
+        let status = self.version_status(name, number)?;
+        let fault = status.fault.filter(Fault::is_of_one_event).ok_or_else(nothing)?;
+        let event = fault.position.map(|position| self.log().event(Position(position))).transpose();
+        let event = event.map_err(|cause| Error::Thread(cause.to_string()))?.flatten().ok_or_else(nothing)?;
+        let cast = self.cast(name, number)?;
+        let event = EventRecord::new(&event).map_err(Error::NotVerified)?;
+        let mut bundle = Bundle {
+            format: FORMAT,
+            projection: name.to_owned(),
+            version: number,
+            identity: status.identity,
+            fault: Reported { category: fault.category.clone(), message: fault.message, backtrace: fault.backtrace },
+            reproduced: false,
+            event,
+            rows: Vec::new(),
+            limits: (**self.modules().limits()).clone(),
+            module: self.wasm(status.module)?,
+            upcasters: status.upcasters.iter().map(|digest| self.wasm(*digest)).collect::<Result<_, _>>()?,
+        };
+        // A version that never came so far as to have rows stopped at a type that it does not know.
+        let Some(store) = self.version(name, Some(number))?.store() else {
+            bundle.reproduced = fault.category == Category::UnknownEvent.as_str();
+            return Ok(bundle);
+        };
+        let witness = Witness::new(VersionRows::new(Arc::clone(&store), cast.commit_bytes), Arc::clone(&store));
+        let read = Arc::clone(&witness.read);
+        bundle.reproduced = run(&bundle.event, &cast.modules, &cast.routes, witness).is_err();
+        let read = std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner));
+        for ((table, key), row) in read {
+            let table = store.tables().get(usize::from(table)).map(|table| table.name.clone()).unwrap_or_default();
+            let row = String::from_utf8(row).map_err(Failure::storage).and_then(json).map_err(Error::NotVerified)?;
+            bundle.rows.push(RowRecord { table, key, row });
+        }
+        Ok(bundle)
+    }
+
+    fn wasm(&self, digest: Digest) -> Result<Wasm, Error> {
+        Ok(Wasm::new(digest, &self.modules().source(digest)?))
+    }
+}
+
+/// Rows by table and key.
+type Read = Arc<Mutex<BTreeMap<(u16, String), Vec<u8>>>>;
+
+/// The rows of a version, and a record of what was read of them, without what the guest has written itself.
+#[derive(Clone)]
+struct Witness {
+    rows: VersionRows,
+    store: Arc<Store>,
+    read: Read,
+}
+
+impl Witness {
+    fn new(rows: VersionRows, store: Arc<Store>) -> Self {
+        Self { rows, store, read: Read::default() }
+    }
+
+    fn note(&self, table: u32, keys: &[&str]) -> Result<(), Failure> {
+        let Ok(table) = u16::try_from(table) else { return Ok(()) };
+        let stored = self.store.get_many(table, keys).map_err(Failure::storage)?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, row) in keys.iter().zip(stored) {
+            if let Some(row) = row {
+                read.insert((table, (*key).to_owned()), row);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowAccess for Witness {
+    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        let found = self.rows.get_many(table, keys)?;
+        self.note(table, keys)?;
+        Ok(found)
+    }
+
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let found = self.rows.scan(table, range, limit, max_bytes)?;
+        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        self.note(table, &keys)?;
+        // What the guest has deleted is not found, but has to be there to be deleted.
+        if let Ok(ordinal) = u16::try_from(table) {
+            let range = KeyRange { start: range.start.clone(), end: range.end.clone(), reverse: range.reverse };
+            let stored = self.store.scan(ordinal, &range, limit, max_bytes, &Writes::default());
+            let stored = stored.map_err(Failure::storage)?;
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.extend(stored.into_iter().map(|(key, row)| ((ordinal, key), row)));
+        }
+        Ok(found)
+    }
+
+    fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
+        self.rows.write(table, key, value)
+    }
+}
+
+/// What became of a bundle's event.
+pub struct Rerun {
+    pub outcome: Result<(), Failure>,
+    /// Rows that were written, if it went well; `None` deletes one.
+    pub written: Vec<(String, String, Option<String>)>,
+}
+
+/// Runs the event of a bundle, with its own module or another one. `compiler` is the program that compiles modules.
+pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) -> anyhow::Result<Rerun> {
+    anyhow::ensure!(bundle.format == FORMAT, "the bundle has format {}, this program knows {FORMAT}", bundle.format);
+    let dir = tempfile::tempdir()?;
+    let mut secret = [0; SECRET_BYTES];
+    getrandom::fill(&mut secret)?;
+    let store = sandbox::Modules::open(&dir.path().join("modules"), compiler, secret, bundle.limits.clone())?;
+    let compiled = async |bytes: Vec<u8>| {
+        let (status, _) = store.upload(bytes).await?;
+        store.settled(status.digest).await
+    };
+    let own = || bundle.module.bytes().map_err(anyhow::Error::msg);
+    let projector = compiled(module.map_or_else(own, Ok)?).await?;
+    let mut upcasters = Vec::new();
+    for upcaster in &bundle.upcasters {
+        upcasters.push(compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?);
+    }
+    let modules = Modules { projector, upcasters };
+    let Module::Projector { manifest, .. } = &*modules.projector else {
+        anyhow::bail!("the module is an upcaster, not a projector");
+    };
+    let routes = routes(manifest, &modules.upcasters).map_err(anyhow::Error::msg)?;
+    let rows = Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &manifest.tables)?);
+    restore(&rows, &bundle.rows)?;
+    let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
+    let outcome = run(&bundle.event, &modules, &routes, access.clone());
+    let pending = access.pending();
+    let text = |row: &[u8]| String::from_utf8_lossy(row).into_owned();
+    let mut written = Vec::new();
+    for (table, changed) in pending.tables().filter(|_| outcome.is_ok()) {
+        let name = rows.tables().get(usize::from(table)).map(|table| table.name.clone()).unwrap_or_default();
+        written.extend(changed.map(|(key, row)| (name.clone(), key.to_owned(), row.map(text))));
+    }
+    drop(pending);
+    Ok(Rerun { outcome, written })
+}
+
+/// Puts the rows of a bundle where a guest finds them. Those of tables that another module does not have are left out.
+fn restore(store: &Store, rows: &[RowRecord]) -> Result<(), kinora_readmodel::Error> {
+    let mut writes = Writes::default();
+    for row in rows {
+        if let Some((table, _)) = (0..).zip(store.tables().iter()).find(|(_, table)| table.name == row.table) {
+            writes.set(table, &row.key, Some(row.row.get().as_bytes()));
+        }
+    }
+    store.commit(&writes, Progress::default(), Durability::UntilFlushed)
+}

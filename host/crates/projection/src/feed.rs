@@ -1,0 +1,6 @@
+//! The feed: events of the log, routed and upcast, in windows.
+
+pub(crate) mod ahead;
+pub(crate) mod routes;
+pub(crate) mod source;
+pub(crate) mod upcasting;

@@ -1,0 +1,3 @@
+//! Plain data about versions.
+
+pub(crate) mod status;

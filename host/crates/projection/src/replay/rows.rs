@@ -1,0 +1,184 @@
+//! What a projector's `rows` are: those of its version with its own uncommitted writes, or a snapshot for a query.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use kinora_readmodel as readmodel;
+use kinora_readmodel::{KeyRange, Snapshot, Store, Writes};
+use kinora_sandbox::{Category, Failure, Range, RowAccess};
+
+/// Shared between a runner, which commits the writes, and its guest, which makes them.
+#[derive(Clone)]
+pub struct VersionRows {
+    store: Arc<Store>,
+    pending: Arc<Mutex<Writes>>,
+    /// The names of the parts of composite keys, by table.
+    parts: Arc<[Vec<String>]>,
+    committing: Arc<Committing>,
+    reads: Arc<Reads>,
+    /// Bytes that may wait for a commit.
+    max_bytes: usize,
+}
+
+/// Rows that guests have asked for, and their bytes.
+#[derive(Default)]
+struct Reads {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// The writes of a commit that is under way on another thread: for the guest, they are done.
+#[derive(Default)]
+pub struct Committing {
+    writes: Mutex<Option<Arc<Writes>>>,
+    done: Condvar,
+}
+
+impl Committing {
+    fn writes(&self) -> MutexGuard<'_, Option<Arc<Writes>>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn begin(&self, writes: Arc<Writes>) {
+        *self.writes() = Some(writes);
+    }
+
+    pub fn end(&self) {
+        *self.writes() = None;
+        self.done.notify_all();
+    }
+
+    /// Waits until no commit is under way.
+    pub fn wait(&self) {
+        let waited = self.done.wait_while(self.writes(), |writes| writes.is_some());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl VersionRows {
+    pub fn new(store: Arc<Store>, max_bytes: usize) -> Self {
+        let parts = store.tables().iter().map(|table| table.parts().map(str::to_owned).collect()).collect();
+        let (pending, committing, reads) = Default::default();
+        Self { store, pending, parts, committing, reads, max_bytes }
+    }
+
+    fn check_parts(&self, table: u16, key: &str) -> Result<(), Failure> {
+        let Some(parts) = self.parts.get(usize::from(table)).filter(|parts| !parts.is_empty()) else { return Ok(()) };
+        let found = key.split('/');
+        if found.clone().count() == parts.len() && found.clone().all(|part| !part.is_empty()) {
+            return Ok(());
+        }
+        let message = format!("key {key:?} is not of the parts that describe() declares: {}", parts.join("/"));
+        Err(Failure::new(Category::Rule, message))
+    }
+
+    /// The same rows for another instance, with uncommitted writes of its own.
+    pub fn beside(&self, max_bytes: usize) -> Self {
+        Self { pending: Arc::default(), max_bytes, ..self.clone() }
+    }
+
+    /// The lock is never contended: the guest runs on the runner's thread, or waits for it.
+    pub fn pending(&self) -> MutexGuard<'_, Writes> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn committing(&self) -> &Arc<Committing> {
+        &self.committing
+    }
+
+    /// Rows that were asked for since this was asked last, and their bytes.
+    pub fn reads_since(&self) -> (u64, u64) {
+        (self.reads.rows.swap(0, Ordering::Relaxed), self.reads.bytes.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// Why rows could not be committed: a projector may have written what it said that it never would.
+pub fn commit_failure(cause: readmodel::Error) -> Failure {
+    match cause {
+        readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
+        cause => Failure::storage(cause),
+    }
+}
+
+/// A table by the number that a guest gave it.
+fn ordinal(table: u32, tables: usize) -> Result<u16, Failure> {
+    let known = u16::try_from(table).ok().filter(|table| usize::from(*table) < tables);
+    known.ok_or_else(|| {
+        Failure::new(Category::Rule, format!("there is no table number {table}, describe() declares {tables}"))
+    })
+}
+
+fn key_range(range: &Range) -> KeyRange {
+    KeyRange { start: range.start.clone(), end: range.end.clone(), reverse: range.reverse }
+}
+
+impl RowAccess for VersionRows {
+    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        let table = ordinal(table, self.store.tables().len())?;
+        self.reads.rows.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        let committing = self.committing.writes().clone();
+        let pending = self.pending();
+        let written = |key: &str| pending.get(table, key).or_else(|| committing.as_ref()?.get(table, key));
+        let written: Vec<_> = keys.iter().map(|key| written(key)).collect();
+        let missing: Vec<_> = keys.iter().zip(&written).filter(|(_, row)| row.is_none()).map(|(key, _)| *key).collect();
+        let mut stored = self.store.get_many(table, &missing).map_err(Failure::storage)?.into_iter();
+        let row = |written: &Option<Option<&[u8]>>| match written {
+            Some(row) => row.map(<[u8]>::to_vec),
+            None => stored.next().flatten(),
+        };
+        let rows: Vec<_> = written.iter().map(row).collect();
+        let bytes = rows.iter().flatten().map(Vec::len).sum::<usize>() as u64;
+        self.reads.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(rows)
+    }
+
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let table = ordinal(table, self.store.tables().len())?;
+        self.committing.wait();
+        let pending = self.pending();
+        self.store.scan(table, &key_range(range), limit, max_bytes, &pending).map_err(Failure::storage)
+    }
+
+    fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
+        let table = ordinal(table, self.store.tables().len())?;
+        self.check_parts(table, key)?;
+        let mut pending = self.pending();
+        pending.set(table, key, value);
+        if pending.bytes() > self.max_bytes {
+            let message = format!("the rows of one commit have {} bytes", pending.bytes());
+            return Err(Failure::over(Category::Rule, message, "commit_bytes", self.max_bytes as u64));
+        }
+        Ok(())
+    }
+}
+
+/// For named queries: one snapshot, read only.
+pub struct SnapshotRows(pub Arc<Snapshot>);
+
+impl RowAccess for SnapshotRows {
+    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        let table = ordinal(table, self.0.tables().len())?;
+        self.0.get_many(table, keys).map_err(Failure::storage)
+    }
+
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let table = ordinal(table, self.0.tables().len())?;
+        self.0.scan(table, &key_range(range), limit, max_bytes).map_err(Failure::storage)
+    }
+
+    fn write(&mut self, _: u32, _: &str, _: Option<&[u8]>) -> Result<(), Failure> {
+        Err(Failure::new(Category::Rule, "query() must not write rows"))
+    }
+}

@@ -1,0 +1,206 @@
+//! Deploying: a version from modules, after a look at what it would come to.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use kinora_types::{InvalidName, Micros, Position, Progress};
+use kinora_sandbox::Module;
+use kinora_types::Digest;
+
+use crate::registry::catalog::{Promote, VersionRecord};
+use crate::error::Error;
+use crate::trial::forecast::Sample;
+use crate::rollout::gates::Gates;
+use crate::registry::history::{By, What};
+use crate::rollout::preflight;
+use crate::rollout::preflight::Preflight;
+use crate::projections::{Projections, SCRATCH, folder};
+use crate::feed::routes::Routes;
+use crate::record::status::VersionStatus;
+use crate::supervisor::version::{Modules, Version, routes};
+
+/// Bytes of a projection's name.
+const NAME_BYTES: usize = 64;
+
+/// A version that somebody wants.
+#[derive(Clone, Debug)]
+pub struct Deploy {
+    pub module: Digest,
+    pub upcasters: Vec<Digest>,
+    pub promote: Promote,
+    pub gates: Gates,
+    pub start: Start,
+    /// Go on with the rows of this version where it stands, if that is sound, instead of replaying.
+    pub continue_from: Option<u32>,
+}
+
+/// The first event that a version applies. Its rows know nothing of what came before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    #[default]
+    Beginning,
+    Position(Position),
+    /// The first event that was appended then or later.
+    Time(Micros),
+}
+
+impl Projections {
+    /// Makes a new version and starts its replay in the background. A first step that fails leaves no version behind.
+    /// Blocks.
+    pub fn deploy(&self, name: &str, deploy: Deploy, by: &By) -> Result<VersionStatus, Error> {
+        check_name(name)?;
+        let start = self.start_of(deploy.start)?;
+        if let Some((_, routes)) = self.check_modules(&deploy)? {
+            preflight::refuse_gaps(&self.log, &routes, start)?;
+        }
+        if let Some(from) = deploy.continue_from {
+            self.version(name, Some(from))?;
+        }
+        let (version, record) = self.change(name, |projection, versions| {
+            let number = projection.next_version();
+            let record = VersionRecord {
+                module: deploy.module,
+                upcasters: deploy.upcasters,
+                promote: deploy.promote,
+                created_at: Timestamp::now(),
+                paused: false,
+                retired: false,
+                was_live: false,
+                replayed_in_ms: None,
+                gates: deploy.gates,
+                start: start.0,
+                ready_at: None,
+                deployed_over: projection.live,
+                reviewed: None,
+                live_until: None,
+                fault: None,
+                aborted: false,
+                attempt: 0,
+                proof: None,
+                skipped: Vec::new(),
+                continue_from: deploy.continue_from,
+                continued: None,
+            };
+            projection.versions.insert(number, record.clone());
+            let version = Arc::new(Version::new(name, number, folder(&self.dir, name, number, 0)));
+            versions.insert((name.to_owned(), number), Arc::clone(&version));
+            let figures = json!({
+                "version": number, "module": record.module, "upcasters": record.upcasters, "promote": record.promote,
+                "gates": record.gates, "start": record.start, "live": projection.live,
+                "events": self.log.progress().0,
+            });
+            projection.record(name, What::Deployed, by, figures);
+            Ok((version, record))
+        })?;
+        let number = version.number;
+        tracing::info!(projection = name, version = number, module = %record.module, "deployed");
+        self.prepare(version, record);
+        self.version_status(name, number)
+    }
+
+    /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
+    /// them. The modules have to be compiled. Blocks.
+    pub fn preflight(&self, name: &str, deploy: &Deploy) -> Result<Preflight, Error> {
+        check_name(name)?;
+        let start = self.start_of(deploy.start)?;
+        let compiling = || kinora_sandbox::Error::Compiling(deploy.module);
+        let (modules, routes) = self.check_modules(deploy)?.ok_or_else(compiling)?;
+        preflight::refuse_gaps(&self.log, &routes, start)?;
+        let sample = Sample {
+            log: &self.log,
+            storage: &self.storage,
+            limits: self.modules.limits(),
+            dir: &self.scratch()?,
+            modules,
+            start,
+            turns: &self.turns,
+        };
+        preflight::run(name, &routes, sample)
+    }
+
+    /// A folder for a read model that nobody will keep.
+    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+        let made = std::fs::create_dir_all(&self.dir)
+            .and_then(|()| tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.dir));
+        made.map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
+    }
+
+    /// Waits until the modules of a deployment are compiled.
+    pub async fn settled(&self, deploy: &Deploy) -> Result<(), Error> {
+        for digest in std::iter::once(&deploy.module).chain(&deploy.upcasters) {
+            self.modules.settled(*digest).await?;
+        }
+        Ok(())
+    }
+
+    fn start_of(&self, start: Start) -> Result<Progress, Error> {
+        let events = self.log.progress();
+        let position = match start {
+            Start::Beginning => return Ok(Progress::default()),
+            Start::Position(position) => position,
+            Start::Time(time) => self.log.position_at(time)?,
+        };
+        if position.0 > events.0 {
+            return Err(Error::StartBeyondEnd { position: position.0, events: events.0 });
+        }
+        Ok(Progress(position.0))
+    }
+
+    /// What can be known of the modules before they are compiled (nothing), or once they are.
+    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(Modules, Routes)>, Error> {
+        let ready = |digest: &Digest| match self.modules.ready(*digest) {
+            Ok(module) => Ok(Some(module)),
+            Err(kinora_sandbox::Error::Compiling(_)) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let projector = ready(&deploy.module)?;
+        let upcasters = deploy.upcasters.iter().map(ready).collect::<Result<Option<Vec<_>>, _>>()?;
+        let (Some(projector), Some(upcasters)) = (projector, upcasters) else { return Ok(None) };
+        let Module::Projector { manifest, .. } = &*projector else {
+            let digest = deploy.module;
+            return Err(kinora_sandbox::Error::WrongKind { digest, actual: "upcaster", wanted: "projector" }.into());
+        };
+        for module in &upcasters {
+            if let Module::Projector { digest, .. } = **module {
+                return Err(kinora_sandbox::Error::WrongKind { digest, actual: "projector", wanted: "upcaster" }.into());
+            }
+        }
+        if let Some(check) = &deploy.gates.check
+            && !manifest.queries.iter().any(|query| query.name == check.query)
+        {
+            let (name, query) = (manifest.name.clone(), check.query.clone());
+            let known = manifest.queries.iter().map(|query| query.name.clone()).collect();
+            return Err(Error::UnknownQuery { name, query, known });
+        }
+        let routes = routes(manifest, &upcasters).map_err(Error::Chain)?;
+        Ok(Some((Modules { projector, upcasters }, routes)))
+    }
+}
+
+/// A projection's name is a folder and a part of a URL.
+fn check_name(name: &str) -> Result<(), InvalidName> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=NAME_BYTES).contains(&name.len()) && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(InvalidName {
+        what: "projection name",
+        name: name.chars().take(80).collect(),
+        why: format!("it takes 1 to {NAME_BYTES} letters, digits, `_` and `-`"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_no_folder_are_refused() {
+        for name in ["", "..", "a/b", "a b", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        assert!(check_name("on-time_2").is_ok());
+    }
+}

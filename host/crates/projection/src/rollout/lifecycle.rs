@@ -1,0 +1,204 @@
+//! What can be done with a version besides making it live: pause, resume, retry, review, abort, retire; and what holds for
+//! all versions of a projection.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::registry::catalog::{ProjectionRecord, Review, Settings, VersionRecord};
+use crate::error::Error;
+use crate::registry::history::{By, What};
+use crate::projections::{Projections, find, folder};
+use crate::record::status::{ProjectionStatus, State, last};
+use crate::supervisor::version::Version;
+
+/// Settings to change; the others stay as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SettingsChange {
+    /// `Some(None)`: keep all.
+    pub retain: Option<Option<u32>>,
+    pub on_fault: Option<crate::registry::catalog::OnFault>,
+}
+
+impl Projections {
+    /// Stops a version after a last commit. Its rows stay, and can be queried. Blocks.
+    pub fn pause(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
+        let version = self.set_paused(name, number, true, by)?;
+        version.stop();
+        self.changed();
+        self.status(name)
+    }
+
+    /// Lets a paused or faulted version go on from its checkpoint. Blocks.
+    pub fn resume(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
+        let version = self.set_paused(name, number, false, by)?;
+        // A thread that stopped at a fault has ended, but nobody has noticed yet.
+        version.stop();
+        version.set_fault(None);
+        self.prepare(version, self.version_record(name, number)?);
+        self.changed();
+        self.status(name)
+    }
+
+    fn set_paused(&self, name: &str, number: u32, paused: bool, by: &By) -> Result<Arc<Version>, Error> {
+        self.known(name)?;
+        self.change(name, |projection, versions| {
+            let version = find(name, projection, versions, number)?;
+            let record = not_gone(name, projection, number, if paused { "paused" } else { "resumed" })?;
+            record.paused = paused;
+            let figures =
+                json!({"version": number, "position": last(version.checkpoint()), "fault": record.fault.take()});
+            projection.record(name, if paused { What::Paused } else { What::Resumed }, by, figures);
+            Ok(version)
+        })
+    }
+
+    /// Throws the rows of a version away and lets it begin anew, from its start. Not the live one: it has to answer.
+    /// Blocks.
+    pub fn retry(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
+        self.known(name)?;
+        let (old, new, record) = self.change(name, |projection, versions| {
+            let old = find(name, projection, versions, number)?;
+            refuse_live(name, projection, number, "retried")?;
+            let record = not_gone(name, projection, number, "retried")?;
+            let fault = record.fault.take();
+            record.attempt += 1;
+            record.proof = None;
+            record.continue_from = None;
+            record.continued = None;
+            record.paused = false;
+            record.replayed_in_ms = None;
+            record.ready_at = None;
+            record.reviewed = None;
+            let record = record.clone();
+            let new = Arc::new(Version::new(name, number, folder(&self.dir, name, number, record.attempt)));
+            versions.insert((name.to_owned(), number), Arc::clone(&new));
+            let figures = json!({"version": number, "attempt": record.attempt, "fault": fault, "start": record.start});
+            projection.record(name, What::Retried, by, figures);
+            Ok((old, new, record))
+        })?;
+        self.comparisons.forget(name, number);
+        old.stop();
+        old.remove();
+        self.prepare(new, record);
+        self.changed();
+        self.status(name)
+    }
+
+    /// Notes that somebody has looked at what differs between a version and the live one, and finds it right. Blocks.
+    pub fn review(&self, name: &str, number: u32, against: Option<u32>, by: &By) -> Result<ProjectionStatus, Error> {
+        self.known(name)?;
+        self.change(name, |projection, versions| {
+            find(name, projection, versions, number)?;
+            let live = projection.live;
+            let against = against.or(live).ok_or_else(|| Error::NothingLive { name: name.to_owned() })?;
+            if live != Some(against) {
+                return Err(Error::OtherLive { expected: Some(against), live });
+            }
+            let record = not_gone(name, projection, number, "reviewed")?;
+            record.reviewed = Some(Review { against, at: Timestamp::now(), who: by.who.clone() });
+            projection.record(name, What::Reviewed, by, json!({"version": number, "against": against}));
+            Ok(())
+        })?;
+        self.status(name)
+    }
+
+    /// Ends a version that was never live, and removes its rows. Blocks.
+    pub fn abort(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
+        self.end(name, number, by, What::Aborted)
+    }
+
+    /// Ends a version for good and removes its rows. Blocks.
+    pub fn retire(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
+        self.end(name, number, by, What::Retired)
+    }
+
+    fn end(&self, name: &str, number: u32, by: &By, what: What) -> Result<ProjectionStatus, Error> {
+        self.known(name)?;
+        let version = self.change(name, |projection, versions| {
+            let wanted = if what == What::Aborted { "aborted" } else { "retired" };
+            let version = find(name, projection, versions, number)?;
+            refuse_live(name, projection, number, wanted)?;
+            let record = not_gone(name, projection, number, wanted)?;
+            if what == What::Aborted && record.was_live {
+                let name = name.to_owned();
+                return Err(Error::WrongState { name, version: number, state: State::Standby, wanted });
+            }
+            record.retired = true;
+            record.aborted = what == What::Aborted;
+            if projection.previous == Some(number) {
+                projection.previous = None;
+            }
+            let figures = json!({"version": number, "position": last(version.checkpoint())});
+            projection.record(name, what, by, figures);
+            Ok(version)
+        })?;
+        self.comparisons.forget(name, number);
+        version.stop();
+        version.remove();
+        tracing::info!(projection = name, version = number, "its rows are gone");
+        self.changed();
+        self.status(name)
+    }
+
+    /// Changes what holds for all versions. Blocks.
+    pub fn set(&self, name: &str, change: SettingsChange, by: &By) -> Result<ProjectionStatus, Error> {
+        self.known(name)?;
+        self.change(name, |projection, _| {
+            let Settings { retain, on_fault } = &mut projection.settings;
+            *retain = change.retain.unwrap_or(*retain);
+            *on_fault = change.on_fault.unwrap_or(*on_fault);
+            let settings = projection.settings;
+            projection.record(name, What::SettingsChanged, by, json!({"settings": settings}));
+            Ok(())
+        })?;
+        self.retire_surplus(name);
+        self.status(name)
+    }
+
+    /// Retires the standby versions beyond those that the projection retains, the ones first that were live last long ago.
+    /// Blocks.
+    pub(crate) fn retire_surplus(&self, name: &str) {
+        for number in self.surplus(name) {
+            let by = By::host("more versions are on standby than the projection retains");
+            if let Err(error) = self.retire(name, number, &by) {
+                tracing::warn!(projection = name, version = number, %error, "cannot be retired");
+            }
+        }
+    }
+
+    fn surplus(&self, name: &str) -> Vec<u32> {
+        let state = self.read();
+        let Some(projection) = state.catalog.projections.get(name) else { return Vec::new() };
+        let Some(retain) = projection.settings.retain else { return Vec::new() };
+        let stands_by = |(number, record): &(&u32, &VersionRecord)| {
+            record.was_live && !record.retired && projection.live != Some(**number)
+        };
+        let mut standby: Vec<_> = projection.versions.iter().filter(stands_by).collect();
+        standby.sort_by_key(|(number, record)| std::cmp::Reverse((record.live_until, **number)));
+        standby.into_iter().skip(retain as usize).map(|(number, _)| *number).collect()
+    }
+}
+
+fn not_gone<'a>(
+    name: &str,
+    projection: &'a mut ProjectionRecord,
+    number: u32,
+    wanted: &'static str,
+) -> Result<&'a mut VersionRecord, Error> {
+    let gone = |state| Error::WrongState { name: name.to_owned(), version: number, state, wanted };
+    let record = projection.versions.get_mut(&number).ok_or_else(|| gone(State::Retired))?;
+    match record.retired {
+        true if record.aborted => Err(gone(State::Aborted)),
+        true => Err(gone(State::Retired)),
+        false => Ok(record),
+    }
+}
+
+fn refuse_live(name: &str, projection: &ProjectionRecord, number: u32, wanted: &'static str) -> Result<(), Error> {
+    if projection.live != Some(number) {
+        return Ok(());
+    }
+    Err(Error::WrongState { name: name.to_owned(), version: number, state: State::Live, wanted })
+}

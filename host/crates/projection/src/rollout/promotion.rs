@@ -1,0 +1,227 @@
+//! Moving traffic: promotion through the gates, rollback without them, each in one atomic step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::registry::catalog::{ProjectionRecord, Promote};
+use crate::error::Error;
+use crate::registry::history::{By, What};
+use crate::projections::{Projections, Versions, find};
+use crate::record::status::{ProjectionStatus, last, state_of};
+
+/// How often a version that goes live by itself has its gates looked at: soon at first, then rarely, since a difference
+/// costs something.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// What a promotion asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Promotion {
+    /// Without a number: the newest version.
+    pub version: Option<u32>,
+    /// Only if this version is live now.
+    pub expected_live: Option<u32>,
+    /// Whatever the gates say; that it can answer is asked all the same.
+    pub force: bool,
+}
+
+impl Projections {
+    /// Moves queries to a version, in one step, if its gates are passed and the live version is still the one that it was
+    /// compared with.
+    pub async fn promote(
+        self: &Arc<Self>,
+        name: &str,
+        promotion: Promotion,
+        by: By,
+    ) -> Result<ProjectionStatus, Error> {
+        let status = self.status(name)?;
+        if let Some(expected) = promotion.expected_live
+            && status.live != Some(expected)
+        {
+            return Err(Error::OtherLive { expected: Some(expected), live: status.live });
+        }
+        let newest =
+            status.versions.iter().rev().find(|version| !version.state.is_gone()).map(|version| version.version);
+        let unknown = || Error::UnknownProjection { name: name.to_owned() };
+        let number = promotion.version.or(newest).ok_or_else(unknown)?;
+        let version = self.version_status(name, number)?;
+        if !version.state.can_be_live() {
+            return Err(Error::WrongState {
+                name: name.into(),
+                version: number,
+                state: version.state,
+                wanted: "made live",
+            });
+        }
+        let mut expected = status.live;
+        if !promotion.force {
+            let checklist = self.checklist(name, number).await?;
+            if !checklist.passed {
+                return Err(Error::GatesClosed { name: name.to_owned(), version: number, gates: checklist.gates });
+            }
+            expected = checklist.live;
+        }
+        let (this, name, force) = (Arc::clone(self), name.to_owned(), promotion.force);
+        let switched = tokio::task::spawn_blocking(move || {
+            this.switch(&name, number, expected, force, &by)?;
+            this.retire_surplus(&name);
+            this.status(&name)
+        });
+        switched.await.map_err(|cause| Error::Thread(cause.to_string()))?
+    }
+
+    fn switch(&self, name: &str, number: u32, expected: Option<u32>, forced: bool, by: &By) -> Result<(), Error> {
+        self.change(name, |projection, versions| {
+            if projection.live != expected {
+                return Err(Error::OtherLive { expected, live: projection.live });
+            }
+            let from = projection.live;
+            if from == Some(number) {
+                return Ok(());
+            }
+            make_live(name, projection, versions, number)?;
+            let figures = figures(projection, versions, name, from, number, json!({"forced": forced}));
+            projection.record(name, What::Promoted, by, figures);
+            Ok(())
+        })?;
+        tracing::info!(projection = name, version = number, "live");
+        Ok(())
+    }
+
+    /// Moves queries back to the version that was live before, in one step and without any gate. Blocks.
+    pub fn rollback(&self, name: &str, by: &By) -> Result<ProjectionStatus, Error> {
+        self.known(name)?;
+        let number = self.change(name, |projection, versions| {
+            let from = projection.live;
+            let previous = projection.previous;
+            let number = previous.ok_or_else(|| Error::NothingToRollBackTo { name: name.to_owned() })?;
+            make_live(name, projection, versions, number)?;
+            let figures = figures(projection, versions, name, from, number, json!({}));
+            projection.record(name, What::RolledBack, by, figures);
+            Ok(number)
+        })?;
+        tracing::info!(projection = name, version = number, "live again");
+        self.retire_surplus(name);
+        self.status(name)
+    }
+
+    /// Looks at the gates of a version until they are passed, and makes it live then.
+    pub(crate) fn promote_when_ready(&self, name: &str, number: u32) {
+        let (this, name) = (self.this.clone(), name.to_owned());
+        self.runtime.spawn(async move {
+            let mut wait = FIRST_LOOK;
+            while let Some(projections) = this.upgrade() {
+                if projections.promoted_or_given_up(&name, number).await {
+                    return;
+                }
+                drop(projections);
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LAST_LOOK);
+            }
+        });
+    }
+
+    /// Whether there is nothing left to wait for.
+    async fn promoted_or_given_up(self: &Arc<Self>, name: &str, number: u32) -> bool {
+        let (Ok(record), Ok(status)) = (self.version_record(name, number), self.status(name)) else { return true };
+        if record.retired || record.paused || record.fault.is_some() || record.promote != Promote::WhenReady {
+            return true;
+        }
+        if status.live != record.deployed_over {
+            self.give_up(name, number, status.live).await;
+            return true;
+        }
+        match self.checklist(name, number).await {
+            Ok(checklist) if checklist.passed && checklist.live == record.deployed_over => {}
+            Ok(_) => return false,
+            Err(error) => {
+                tracing::error!(projection = name, version = number, %error, "the gates cannot be looked at");
+                return false;
+            }
+        }
+        let (this, projection) = (Arc::clone(self), name.to_owned());
+        let switched = tokio::task::spawn_blocking(move || {
+            let by = By::host("it is ready, and its gates are passed");
+            this.switch(&projection, number, record.deployed_over, false, &by)?;
+            this.retire_surplus(&projection);
+            Ok::<_, Error>(())
+        });
+        match switched.await {
+            Ok(Ok(())) => true,
+            // The next look says why.
+            Ok(Err(error)) => {
+                tracing::warn!(projection = name, version = number, %error, "not promoted");
+                false
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Somebody has made another version live meanwhile: this one does not undo that by itself.
+    async fn give_up(self: &Arc<Self>, name: &str, number: u32, live: Option<u32>) {
+        let (this, name) = (Arc::clone(self), name.to_owned());
+        let given_up = tokio::task::spawn_blocking(move || {
+            this.change(&name, |projection, _| {
+                let Some(record) = projection.versions.get_mut(&number) else { return Ok(()) };
+                record.promote = Promote::Manual;
+                let figures = json!({"version": number, "deployed_over": record.deployed_over, "live": live});
+                let by = By::host("another version has become live since it was deployed");
+                projection.record(&name, What::PromotionGivenUp, &by, figures);
+                Ok(())
+            })
+        });
+        if let Ok(Err(error)) = given_up.await {
+            tracing::error!(version = number, %error, "cannot be remembered");
+        }
+    }
+}
+
+/// What a switch was like.
+fn figures(
+    projection: &ProjectionRecord,
+    versions: &Versions,
+    name: &str,
+    from: Option<u32>,
+    to: u32,
+    more: serde_json::Value,
+) -> serde_json::Value {
+    let checkpoint =
+        |number: u32| versions.get(&(name.to_owned(), number)).and_then(|version| last(version.checkpoint()));
+    let mut figures = json!({
+        "from": from,
+        "to": to,
+        "from_position": from.and_then(checkpoint),
+        "to_position": checkpoint(to),
+        "replayed_in_ms": projection.versions.get(&to).and_then(|record| record.replayed_in_ms),
+    });
+    if let (serde_json::Value::Object(figures), serde_json::Value::Object(more)) = (&mut figures, more) {
+        figures.extend(more);
+    }
+    figures
+}
+
+/// Makes a version live, if it can be, and remembers which one was.
+fn make_live(name: &str, projection: &mut ProjectionRecord, versions: &Versions, number: u32) -> Result<(), Error> {
+    let version = find(name, projection, versions, number)?;
+    let Some(record) = projection.versions.get(&number) else { return Ok(()) };
+    let state = state_of(&version, record, projection);
+    if !state.can_be_live() {
+        let name = name.to_owned();
+        return Err(Error::WrongState { name, version: number, state, wanted: "made live" });
+    }
+    if projection.live == Some(number) {
+        return Ok(());
+    }
+    projection.previous = projection.live;
+    if let Some(before) = projection.live.and_then(|live| projection.versions.get_mut(&live)) {
+        before.live_until = Some(Timestamp::now());
+    }
+    projection.live = Some(number);
+    if let Some(record) = projection.versions.get_mut(&number) {
+        record.was_live = true;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Passing over the event that stopped a version: only for a reason, and never in silence.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::registry::catalog::Skipped;
+use crate::error::Error;
+use crate::registry::history::{By, What};
+use crate::projections::Projections;
+use crate::record::status::{Fault, ProjectionStatus};
+
+/// Bytes of the reason for skipping an event.
+const REASON_BYTES: usize = 1_000;
+
+impl Projections {
+    /// Lets a version that stopped at an event go on behind it. The event, the reason and the fault are kept for ever. Blocks.
+    pub fn skip(
+        &self,
+        name: &str,
+        number: u32,
+        position: u64,
+        reason: &str,
+        by: &By,
+    ) -> Result<ProjectionStatus, Error> {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > REASON_BYTES {
+            return Err(Error::NoReason { limit: REASON_BYTES });
+        }
+        let fault = self.version(name, Some(number))?.fault().filter(Fault::is_of_one_event);
+        let stopped = fault.as_ref().and_then(|fault| fault.position);
+        let Some(fault) = fault.filter(|_| stopped == Some(position)) else {
+            return Err(Error::NotStoppedThere { name: name.to_owned(), version: number, position, stopped });
+        };
+        tracing::warn!(projection = name, version = number, position, reason, fault = fault.message, "event skipped");
+        let skipped = Skipped {
+            position,
+            event_type: fault.event_type,
+            schema: fault.schema,
+            stream: fault.stream,
+            reason: reason.to_owned(),
+            fault: fault.message,
+            skipped_at: Timestamp::now(),
+        };
+        self.change(name, |projection, _| {
+            let record = projection.versions.get_mut(&number);
+            if let Some(record) = record.filter(|record| record.skipped.iter().all(|known| known.position != position))
+            {
+                let figures = json!({"version": number, "skipped": &skipped});
+                record.skipped.push(skipped);
+                projection.record(name, What::EventSkipped, by, figures);
+            }
+            Ok(())
+        })?;
+        self.resume(name, number, by)
+    }
+}

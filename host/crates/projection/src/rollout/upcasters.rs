@@ -1,0 +1,305 @@
+//! Upcasters are deployed, too: what they would do with all of history, which versions use them, and new versions of the
+//! projections that should follow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use kinora_types::{Direction, EventType, Position};
+use kinora_log::{Filter, Item, Recorded, Selection, Span};
+use kinora_sandbox::{Batch, Category, Failure, Module, Needs, ProjectorManifest, UpcasterManifest};
+use kinora_types::Digest;
+
+use crate::registry::catalog::{Promote, VersionRecord};
+use crate::rollout::deploy::{Deploy, Start};
+use crate::error::Error;
+use crate::registry::history::By;
+use crate::projections::Projections;
+use crate::feed::routes::{Route, Routes};
+use crate::record::status::{State, VersionStatus};
+use crate::feed::upcasting::Chain;
+
+/// Events that are read, and upcast, at once.
+const STEP_EVENTS: usize = 2_048;
+
+/// Failures that are listed for each type; all are counted.
+const LISTED_FAILURES: usize = 20;
+
+/// What upcasters make of the events in the log, by what comes in.
+#[derive(Debug, Serialize)]
+pub struct DryRun {
+    /// The last position that was looked at.
+    pub position: Option<u64>,
+    pub types: Vec<Outcome>,
+}
+
+/// What becomes of the events of one type and schema.
+#[derive(Debug, Default, Serialize)]
+pub struct Outcome {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    pub events: u64,
+    /// What came out, by type and schema.
+    pub outputs: BTreeMap<String, u64>,
+    /// Events of which nothing came out, on purpose.
+    pub dropped: u64,
+    pub failed: u64,
+    pub failures: Vec<FailedEvent>,
+    pub samples: Vec<Upcast>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FailedEvent {
+    pub position: u64,
+    pub category: &'static str,
+    pub message: String,
+}
+
+/// An event before and after.
+#[derive(Debug, Serialize)]
+pub struct Upcast {
+    pub position: u64,
+    pub stream: String,
+    pub before: Option<Box<RawValue>>,
+    pub after: Vec<After>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct After {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    pub data: Option<Box<RawValue>>,
+}
+
+/// A version that a module is part of.
+#[derive(Clone, Debug, Serialize)]
+pub struct Use {
+    pub projection: String,
+    pub version: u32,
+    pub state: State,
+    pub live: bool,
+    /// `projector` or `upcaster`.
+    pub role: &'static str,
+}
+
+/// What became of a projection that should follow.
+#[derive(Debug)]
+pub struct Followed {
+    pub projection: String,
+    pub outcome: Result<VersionStatus, Error>,
+}
+
+impl Projections {
+    /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
+    pub fn dry_run_upcasters(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
+        let modules = upcasters.iter().map(|digest| self.modules().ready(*digest));
+        let modules: Vec<Arc<Module>> = modules.collect::<Result<_, _>>()?;
+        let mut running = Running::new(modules, samples)?;
+        let log = self.log();
+        let (end, mut from) = (log.progress(), Position(0));
+        let filter = Filter { selection: Some(running.selection()), ..Filter::default() };
+        loop {
+            let page =
+                log.select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
+            running.take(page.events);
+            match page.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        Ok(DryRun { position: crate::record::status::last(end), types: running.outcomes.into_values().collect() })
+    }
+
+    /// The versions that a module is part of, ended ones apart.
+    pub fn uses(&self, digest: Digest) -> Result<Vec<Use>, Error> {
+        let mut uses = Vec::new();
+        for projection in self.list()? {
+            for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
+                let role = if version.module == digest { "projector" } else { "upcaster" };
+                if version.module != digest && !version.upcasters.contains(&digest) {
+                    continue;
+                }
+                uses.push(Use {
+                    projection: projection.name.clone(),
+                    version: version.version,
+                    state: version.state,
+                    live: projection.live == Some(version.version),
+                    role,
+                });
+            }
+        }
+        Ok(uses)
+    }
+
+    /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of its
+    /// newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
+    pub fn follow(&self, old: Digest, new: Digest, promote: Promote, by: &By) -> Result<Vec<Followed>, Error> {
+        let mut followed = Vec::new();
+        for (projection, record) in self.followers(old) {
+            let upcasters = record.upcasters.iter().map(|digest| if *digest == old { new } else { *digest }).collect();
+            let start = Start::Position(Position(record.start));
+            let deploy =
+                Deploy { module: record.module, upcasters, promote, gates: record.gates, start, continue_from: None };
+            let outcome = self.deploy(&projection, deploy, by);
+            followed.push(Followed { projection, outcome });
+        }
+        Ok(followed)
+    }
+
+    /// The projections that work with an upcaster now, each with the version to go on from.
+    fn followers(&self, upcaster: Digest) -> Vec<(String, VersionRecord)> {
+        let state = self.read();
+        let followers = state.catalog.projections.iter().filter_map(|(name, projection)| {
+            let newest =
+                || projection.versions.iter().rev().find(|(_, record)| !record.retired).map(|(number, _)| *number);
+            let record = projection.versions.get(&projection.live.or_else(newest)?)?;
+            record.upcasters.contains(&upcaster).then(|| (name.clone(), record.clone()))
+        });
+        followers.collect()
+    }
+}
+
+/// A chain of upcasters at work on nothing but samples of itself.
+struct Running {
+    chain: Chain,
+    routes: Routes,
+    needs: Needs,
+    /// What may come out at the end, in the order of the routes.
+    ends: Vec<EventType>,
+    outcomes: BTreeMap<(String, u32), Outcome>,
+    samples: usize,
+}
+
+impl Running {
+    fn new(modules: Vec<Arc<Module>>, samples: usize) -> Result<Self, Error> {
+        let mut manifests: Vec<UpcasterManifest> = Vec::new();
+        for module in &modules {
+            match &**module {
+                Module::Upcaster { manifest, .. } => manifests.push(manifest.clone()),
+                Module::Projector { digest, .. } => {
+                    let (actual, wanted) = ("projector", "upcaster");
+                    return Err(kinora_sandbox::Error::WrongKind { digest: *digest, actual, wanted }.into());
+                }
+            }
+        }
+        let steps = || manifests.iter().flat_map(|manifest| &manifest.steps);
+        let mut ends: Vec<EventType> = Vec::new();
+        for output in steps().flat_map(|step| &step.to) {
+            if !ends.contains(output) && !steps().any(|step| step.from == *output) {
+                ends.push(output.clone());
+            }
+        }
+        // Whoever takes what comes out at the end.
+        let taker = ProjectorManifest {
+            name: "dry run".into(),
+            handles: ends.clone(),
+            ignores: vec!["*".into()],
+            tables: Vec::new(),
+            queries: Vec::new(),
+            needs: Needs::default(),
+            partition: None,
+        };
+        let routes = Routes::new(&taker, &manifests.iter().collect::<Vec<_>>()).map_err(Error::Chain)?;
+        let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
+        let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
+        let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
+        Ok(Self { chain: Chain::new(modules), routes, needs, ends, outcomes, samples })
+    }
+
+    fn selection(&self) -> Selection {
+        let mut types: Vec<String> = self.outcomes.keys().map(|(name, _)| name.clone()).collect();
+        types.dedup();
+        Selection { items: vec![Item { types, tags: Vec::new() }] }
+    }
+
+    /// Upcasts events together, or one at a time if that fails, so that each failure has its event.
+    fn take(&mut self, mut events: Vec<Recorded>) {
+        events.retain(|event| self.outcomes.contains_key(&(event.kind.clone(), event.schema)));
+        match self.upcast(&events) {
+            Ok(made) => self.note(&events, &made),
+            Err(_) => {
+                for event in &events {
+                    let one = std::slice::from_ref(event);
+                    match self.upcast(one) {
+                        Ok(made) => self.note(one, &made),
+                        Err(failure) => self.note_failure(event, failure),
+                    }
+                }
+            }
+        }
+    }
+
+    fn upcast(&mut self, events: &[Recorded]) -> Result<Batch, Failure> {
+        let (mut batch, mut routes) = (Batch::default(), Vec::new());
+        for event in events {
+            let push = |column: &mut kinora_sandbox::Texts, text: &str| {
+                column.push(text.as_bytes()).map_err(|cause| Failure::new(Category::Rule, cause.to_string()))
+            };
+            batch.positions.push(event.position.0);
+            batch.revisions.push(event.revision.0);
+            batch.times.push(event.time.0);
+            push(&mut batch.streams, &event.stream)?;
+            push(&mut batch.payloads, &event.data)?;
+            if self.needs.metadata {
+                push(&mut batch.metadata, event.metadata.as_deref().unwrap_or_default())?;
+            }
+            if self.needs.tags {
+                push(&mut batch.tags, &event.tags.join("\n"))?;
+            }
+            routes.push(self.routes.of(&event.kind, event.schema).unwrap_or(Route::Ignore));
+        }
+        let made = self.chain.run(&batch, &routes, &self.routes);
+        if made.is_err() {
+            self.chain.restart();
+        }
+        made
+    }
+
+    /// Sorts what came out to what it came from.
+    fn note(&mut self, events: &[Recorded], made: &Batch) {
+        let json =
+            |text: &[u8]| String::from_utf8(text.to_vec()).ok().and_then(|text| RawValue::from_string(text).ok());
+        let mut index = 0;
+        for event in events {
+            let Some(outcome) = self.outcomes.get_mut(&(event.kind.clone(), event.schema)) else { continue };
+            outcome.events += 1;
+            let wanted = outcome.samples.len() < self.samples;
+            let (mut after, before) = (Vec::new(), index);
+            while made.positions.get(index) == Some(&event.position.0) {
+                let kind = made.kinds.get(index).and_then(|kind| self.ends.get(*kind as usize));
+                if let Some(kind) = kind {
+                    *outcome.outputs.entry(kind.to_string()).or_default() += 1;
+                    if wanted {
+                        let data = made.payloads.get(index).and_then(json);
+                        after.push(After { kind: kind.name.clone(), schema: kind.schema, data });
+                    }
+                }
+                index += 1;
+            }
+            outcome.dropped += u64::from(index == before);
+            if wanted {
+                let before = RawValue::from_string(event.data.clone()).ok();
+                outcome.samples.push(Upcast {
+                    position: event.position.0,
+                    stream: event.stream.clone(),
+                    before,
+                    after,
+                });
+            }
+        }
+    }
+
+    fn note_failure(&mut self, event: &Recorded, failure: Failure) {
+        let Some(outcome) = self.outcomes.get_mut(&(event.kind.clone(), event.schema)) else { return };
+        outcome.events += 1;
+        outcome.failed += 1;
+        if outcome.failures.len() < LISTED_FAILURES {
+            let (position, category) = (event.position.0, failure.category.as_str());
+            outcome.failures.push(FailedEvent { position, category, message: failure.message });
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Supervision: the threads of versions.
+
+pub(crate) mod stall;
+pub(crate) mod version;

@@ -1,0 +1,201 @@
+//! Whether a projector is what a read model needs: the same events give the same rows, in any batches, after any number of
+//! restarts. Proved on a sample of history before a version replays, and on all of it when somebody asks.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use kinora_types::{Position, Progress};
+use kinora_readmodel::{RowDifference, Snapshot, first_difference};
+use kinora_sandbox::{Category, Failure};
+
+use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, REFERENCE, Rehearsal, Watch};
+use crate::trial::sample::sample;
+
+/// From nearly the same to one batch for all.
+const OTHERS: [Pace; 4] = [
+    Pace { batch: 1, commit: 1, fresh: false, shares: 1 },
+    Pace { batch: 7, commit: 7, fresh: true, shares: 1 },
+    Pace { batch: 64, commit: 500, fresh: false, shares: 1 },
+    Pace { batch: 4_096, commit: 4_096, fresh: false, shares: 1 },
+];
+
+/// By partition, for projectors that say that their rows depend on nothing else.
+const PARTITIONED: Pace = Pace { batch: 64, commit: 1_000, fresh: false, shares: 3 };
+
+/// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults when the
+/// replay gets there. A sample ends at the first one beyond this.
+const MAX_LEFT_OUT: usize = 8;
+
+/// What the check at a deployment has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Events of the sample, which were all applied in each way.
+    pub events: u64,
+    /// Those that were left out, because they could not be applied alone.
+    pub left_out: u64,
+    /// Ways of batching and restarting that gave the same rows.
+    pub ways: u64,
+    pub took_ms: u64,
+}
+
+/// The first event after which the rows depend on how events were handed over.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    pub position: Option<u64>,
+    pub event_type: Option<String>,
+    pub schema: Option<u32>,
+    /// The first row that differs, in the order of tables and keys.
+    pub row: Option<RowDifference>,
+    /// How events were handed over for the one and for the other.
+    pub ways: [String; 2],
+    /// What was said, if an event could be applied in one of the ways only.
+    pub fault: Option<String>,
+}
+
+impl Difference {
+    /// As the fault of a version.
+    pub fn failure(&self) -> Failure {
+        let [one, other] = &self.ways;
+        let after = match (&self.position, &self.event_type, self.schema) {
+            (Some(position), Some(kind), Some(schema)) => format!("after event {position} ({kind} schema {schema})"),
+            _ => "in the end".into(),
+        };
+        let text = |row: &Option<String>| row.clone().unwrap_or_else(|| "not there".into());
+        let what = match (&self.row, &self.fault) {
+            (_, Some(fault)) => format!("the event is handled {one}, but {other} it is not: {fault}"),
+            (Some(row), None) => format!(
+                "row {:?} of table {:?} is {} {one}, but {} {other}",
+                row.key,
+                row.table,
+                text(&row.one),
+                text(&row.other)
+            ),
+            (None, None) => format!("the rows {one} are not those {other}"),
+        };
+        let message = format!(
+            "the projector is not deterministic: {after}, {what}; what it keeps in memory between calls has to be a cache of \
+             rows, and nothing may depend on batches, on the order of a hash map, or on more than the partition that it declares"
+        );
+        let failure = Failure::new(Category::Nondeterministic, message);
+        self.position.map_or(failure.clone(), |position| failure.at(Position(position)))
+    }
+}
+
+/// Holds a projector against itself on a sample of history.
+pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
+    let started = Instant::now();
+    let positions = sample(&cast.log, &cast.routes, cast.from).map_err(Failure::storage)?;
+    let (reference, events, left_out) = reference(cast, positions, watch)?;
+    let wanted = reference.snapshot()?;
+    let partitioned = cast.partition().map(|_| PARTITIONED);
+    let others: Vec<Pace> = OTHERS.into_iter().chain(partitioned).collect();
+    for pace in others.iter().copied() {
+        let mut other = Rehearsal::new(cast, pace)?;
+        let same = match other.run(&events, events.end(), watch) {
+            Ok(()) => digest(&wanted)? == digest(&other.snapshot()?)?,
+            Err(Interrupted::Failed(failure)) if failure.category != Category::Storage => false,
+            Err(interrupted) => return Err(interrupted),
+        };
+        if !same {
+            let failure = difference(cast, &events, [REFERENCE, pace], watch)?.failure();
+            let category = if pace.shares > 1 { Category::Partition } else { failure.category };
+            return Err(Failure { category, ..failure }.into());
+        }
+    }
+    Ok(Proof {
+        events: events.count(),
+        left_out,
+        ways: others.len() as u64 + 1,
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn digest(snapshot: &Snapshot) -> Result<[u8; 32], Failure> {
+    snapshot.digest().map_err(Failure::storage)
+}
+
+/// Runs the reference, and leaves out what it cannot apply.
+pub fn reference(
+    cast: &Cast,
+    mut positions: Vec<u64>,
+    watch: Watch<'_>,
+) -> Result<(Rehearsal, Events, u64), Interrupted> {
+    let mut rehearsal = Rehearsal::new(cast, REFERENCE)?;
+    let mut left_out = 0;
+    loop {
+        let events = Events::Sample(positions);
+        match rehearsal.run(&events, events.end(), watch) {
+            Ok(()) => return Ok((rehearsal, events, left_out as u64)),
+            Err(Interrupted::Failed(Failure { category, position: Some(at), .. })) if category != Category::Storage => {
+                let Events::Sample(mut kept) = events else { return Err(Interrupted::Cancelled) };
+                if left_out == MAX_LEFT_OUT {
+                    kept.retain(|position| *position < at.0);
+                } else {
+                    kept.retain(|position| *position != at.0);
+                    left_out += 1;
+                }
+                positions = kept;
+            }
+            Err(interrupted) => return Err(interrupted),
+        }
+    }
+}
+
+/// Finds the first event after which two ways differ, by halves: each question is answered by a run of its own, from the
+/// first event on.
+pub fn difference(cast: &Cast, events: &Events, paces: [Pace; 2], watch: Watch<'_>) -> Result<Difference, Interrupted> {
+    let (mut same, mut differ) = (0, events.count());
+    while differ - same > 1 {
+        let middle = same + (differ - same) / 2;
+        if compare(cast, events, events.after(middle), paces, watch)?.is_some() {
+            differ = middle;
+        } else {
+            same = middle;
+        }
+    }
+    let found = compare(cast, events, events.after(differ), paces, watch)?;
+    let (row, fault) = found.unwrap_or_default();
+    let position = events.after(differ).last();
+    let event = position.map(|position| cast.log.event(position)).transpose().map_err(Failure::storage)?.flatten();
+    Ok(Difference {
+        position: position.map(|position| position.0),
+        event_type: event.as_ref().map(|event| event.kind.clone()),
+        schema: event.map(|event| event.schema),
+        row,
+        ways: paces.map(|pace| pace.to_string()),
+        fault,
+    })
+}
+
+/// The first row that differs after `upto`, or what failed in one way only.
+type Found = (Option<RowDifference>, Option<String>);
+
+fn compare(
+    cast: &Cast,
+    events: &Events,
+    upto: Progress,
+    paces: [Pace; 2],
+    watch: Watch<'_>,
+) -> Result<Option<Found>, Interrupted> {
+    let mut ended = Vec::new();
+    for pace in paces {
+        let mut rehearsal = Rehearsal::new(cast, pace)?;
+        match rehearsal.run(events, upto, watch) {
+            Ok(()) => ended.push(rehearsal),
+            Err(Interrupted::Failed(failure)) if failure.category != Category::Storage => {
+                return Ok(Some((None, Some(failure.message))));
+            }
+            Err(interrupted) => return Err(interrupted),
+        }
+    }
+    let [one, other] = ended.as_slice() else { return Ok(None) };
+    let row = first_difference(&one.snapshot()?, &other.snapshot()?).map_err(Failure::storage)?;
+    Ok(row.map(|row| (Some(row), None)))
+}
+
+/// Watches nothing.
+pub fn unwatched(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}

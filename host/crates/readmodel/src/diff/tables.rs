@@ -1,0 +1,210 @@
+//! What differs between two read models: a merge of their tables, row by row in the order of keys. It holds one row of each
+//! side at a time, whatever their size, and can begin behind any key.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::error::Error;
+use crate::diff::fields::differing;
+use crate::rows::snapshot::Snapshot;
+use crate::rows::view::{Entries, row_key};
+use crate::rows::range::KeyRange;
+use crate::rows::keys;
+
+/// The rows that differ, table by table: those of the first read model, then those that only the second one has.
+#[derive(Debug)]
+pub struct Diff {
+    pub tables: Vec<TableDiff>,
+}
+
+#[derive(Debug, Default)]
+pub struct TableDiff {
+    pub table: String,
+    pub rows_from: u64,
+    pub rows_to: u64,
+    pub added: u64,
+    pub removed: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    /// In how many of the changed rows each field differs; fields that came or went count, too.
+    pub changed_fields: BTreeMap<String, u64>,
+    pub samples: Vec<Difference>,
+}
+
+/// One row that differs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub change: Change,
+    pub key: String,
+    /// The fields that differ, if it is in both.
+    pub fields: Vec<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Added,
+    Removed,
+    Changed,
+}
+
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// The tables of two read models, each once.
+pub fn tables<'a>(from: &'a Snapshot, to: &'a Snapshot) -> Vec<&'a str> {
+    let names = from.tables().iter().map(|table| table.name.as_str());
+    let new = to.tables().iter().map(|table| table.name.as_str()).filter(|name| from.table(name).is_err());
+    names.chain(new).collect()
+}
+
+/// Compares two read models, with at most `samples` rows of each kind of change as examples for each table.
+pub fn diff(from: &Snapshot, to: &Snapshot, samples: usize) -> Result<Diff, Error> {
+    let tables = tables(from, to).into_iter().map(|name| table(name, from, to, samples)).collect::<Result<_, _>>()?;
+    Ok(Diff { tables })
+}
+
+fn table(name: &str, from: &Snapshot, to: &Snapshot, samples: usize) -> Result<TableDiff, Error> {
+    let mut diff = TableDiff { table: name.to_owned(), ..TableDiff::default() };
+    walk(name, from, to, &KeyRange::default(), |row| {
+        diff.count(row, samples)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(diff)
+}
+
+/// The rows of a table that differ, of a range of keys, until `visit` breaks off.
+pub fn differences(
+    name: &str,
+    from: &Snapshot,
+    to: &Snapshot,
+    range: &KeyRange,
+    mut visit: impl FnMut(Difference) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    walk(name, from, to, range, |row| {
+        let Some((change, fields)) = row.change(name)? else { return Ok(ControlFlow::Continue(())) };
+        Ok(visit(row.difference(change, fields)?))
+    })
+}
+
+/// A key, and what either side has under it.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    /// As the database has it, of one of the sides.
+    entry: &'a [u8],
+    from: Option<&'a [u8]>,
+    to: Option<&'a [u8]>,
+}
+
+impl Pair<'_> {
+    /// What differs, and in which fields; `None` if it says the same, be it written in another way.
+    fn change(&self, table: &str) -> Result<Option<(Change, Vec<String>)>, Error> {
+        Ok(match (self.from, self.to) {
+            (None, None) => None,
+            (None, Some(_)) => Some((Change::Added, Vec::new())),
+            (Some(_), None) => Some((Change::Removed, Vec::new())),
+            (Some(old), Some(new)) if old == new => None,
+            (Some(old), Some(new)) => {
+                let fields = differing(old, new).map_err(|cause| {
+                    let key = row_key(self.entry).unwrap_or_default();
+                    Error::Corrupt(format!("row {key:?} of table {table:?} is not JSON: {cause}"))
+                })?;
+                (!fields.is_empty()).then_some((Change::Changed, fields))
+            }
+        })
+    }
+
+    fn difference(&self, change: Change, fields: Vec<String>) -> Result<Difference, Error> {
+        let json = |row: &[u8]| String::from_utf8_lossy(row).into_owned();
+        let key = row_key(self.entry)?.to_owned();
+        Ok(Difference { change, key, fields, from: self.from.map(json), to: self.to.map(json) })
+    }
+}
+
+/// Goes through the rows of both sides.
+fn walk(
+    name: &str,
+    from: &Snapshot,
+    to: &Snapshot,
+    range: &KeyRange,
+    mut visit: impl FnMut(Pair<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Error> {
+    let side = |snapshot: &'_ Snapshot| snapshot.table(name).ok().map(|(ordinal, _)| ordinal);
+    let mut old = side(from).map(|ordinal| from.rows_of(ordinal, range));
+    let mut new = side(to).map(|ordinal| to.rows_of(ordinal, range));
+    loop {
+        let (left, right) = (current(&old)?, current(&new)?);
+        let order = match (left, right) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((left, _)), Some((right, _))) => behind_prefix(left).cmp(behind_prefix(right)),
+        };
+        let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
+        let entry = left.or(right).map(|(entry, _)| entry).unwrap_or_default();
+        let pair = Pair { entry, from: left.map(|(_, row)| row), to: right.map(|(_, row)| row) };
+        if visit(pair)?.is_break() {
+            return Ok(());
+        }
+        if order.is_le() {
+            old.iter_mut().for_each(Entries::advance);
+        }
+        if order.is_ge() {
+            new.iter_mut().for_each(Entries::advance);
+        }
+    }
+}
+
+/// A row as the database has it: its key there, and its text.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// The row that a side stands at. A table that is not there has none.
+fn current<'a>(entries: &'a Option<Entries<'_>>) -> Result<Option<Entry<'a>>, Error> {
+    let Some(entries) = entries else { return Ok(None) };
+    match entries.current() {
+        Some(row) => Ok(Some(row)),
+        None => entries.end().map(|()| None),
+    }
+}
+
+/// The key of a row: tables may have other numbers on the other side.
+fn behind_prefix(entry: &[u8]) -> &[u8] {
+    entry.get(keys::ROW_PREFIX_BYTES..).unwrap_or_default()
+}
+
+impl TableDiff {
+    fn count(&mut self, row: Pair<'_>, samples: usize) -> Result<(), Error> {
+        self.rows_from += u64::from(row.from.is_some());
+        self.rows_to += u64::from(row.to.is_some());
+        let Some((change, fields)) = row.change(&self.table)? else {
+            self.unchanged += 1;
+            return Ok(());
+        };
+        let counter = match change {
+            Change::Added => &mut self.added,
+            Change::Removed => &mut self.removed,
+            Change::Changed => &mut self.changed,
+        };
+        *counter += 1;
+        let is_sample = *counter <= samples as u64;
+        for field in &fields {
+            match self.changed_fields.get_mut(field) {
+                Some(rows) => *rows += 1,
+                None => drop(self.changed_fields.insert(field.clone(), 1)),
+            }
+        }
+        if is_sample {
+            self.samples.push(row.difference(change, fields)?);
+        }
+        Ok(())
+    }
+}

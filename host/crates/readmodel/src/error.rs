@@ -1,0 +1,81 @@
+//! What can go wrong with a read model: its storage, or what somebody asks of it.
+
+use std::path::PathBuf;
+
+use kinora_storage::NoSpace;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "the read model at {} cannot be opened: {cause}; if it is damaged, retire the version and deploy it anew: \
+         everything is in the log",
+        dir.display()
+    )]
+    Open { dir: PathBuf, cause: rocksdb::Error },
+    #[error("a read model cannot be copied to {}: {cause}", dir.display())]
+    Copy { dir: PathBuf, cause: std::io::Error },
+    #[error("the read model at {} is not what its version says: {what}", dir.display())]
+    Foreign { dir: PathBuf, what: String },
+    #[error("the read model is damaged: {0}")]
+    Corrupt(String),
+    #[error("{0}; free some space, then resume the version")]
+    NoSpace(#[from] NoSpace),
+    #[error("the read model's storage failed: {0}")]
+    Storage(rocksdb::Error),
+    #[error("a file of the read model cannot be replaced: {0}")]
+    File(std::io::Error),
+    #[error("there is no table {table:?}; the tables are {}", known.join(", "))]
+    UnknownTable { table: String, known: Vec<String> },
+    #[error("the keys of table {table:?} have no part {part:?}; {}", parts(known))]
+    UnknownPart { table: String, part: String, known: Vec<String> },
+    #[error(
+        "{what} of table {table:?} would read more than {entries} entries{}",
+        helpful.as_ref().map(|paths| format!("; an index on [{}] would serve it", paths.join(", "))).unwrap_or_default()
+    )]
+    BeyondBudget {
+        table: String,
+        what: String,
+        entries: usize,
+        /// The paths of an index that would serve it.
+        helpful: Option<Vec<String>>,
+    },
+    #[error(
+        "row {key:?} of table {table:?} has the same values as row {other:?} in the index {index:?}, which is unique"
+    )]
+    NotUnique { table: String, index: String, key: String, other: String },
+    #[error("the filter {filter:?} is not valid: {why}")]
+    InvalidFilter { filter: String, why: String },
+    #[error("the order {order:?} is not valid: {why}")]
+    InvalidOrder { order: String, why: String },
+    #[error("the selection {select:?} is not valid: {why}")]
+    InvalidSelect { select: String, why: String },
+    #[error("{figure:?} is not a figure")]
+    InvalidFigure { figure: String },
+    #[error("{fields} has more than {limit} values, which is more than a summary has")]
+    TooManyGroups { fields: String, limit: usize },
+    #[error("the query has more than {limit} rows, which is more than can be followed")]
+    TooManyRows { limit: usize },
+    #[error("table {table:?} has no history")]
+    NoHistory { table: String },
+    #[error("the history of table {table:?} goes back to position {oldest}, not to {wanted}")]
+    BeyondHistory { table: String, wanted: u64, oldest: u64 },
+    #[error("the cursor is not one of this query: {0}")]
+    InvalidCursor(&'static str),
+}
+
+impl From<rocksdb::Error> for Error {
+    fn from(cause: rocksdb::Error) -> Self {
+        NoSpace::of_write(&cause).map_or(Self::Storage(cause), Self::NoSpace)
+    }
+}
+
+impl Error {
+    /// Whether a read that was only to look into memory gave up.
+    pub fn is_beyond_memory(&self) -> bool {
+        matches!(self, Self::Storage(cause) if cause.kind() == rocksdb::ErrorKind::Incomplete)
+    }
+}
+
+fn parts(known: &[String]) -> String {
+    if known.is_empty() { "they are not composite".to_owned() } else { format!("their parts are {}", known.join(", ")) }
+}

@@ -1,0 +1,159 @@
+//! Some fields of a row: `select=flights,delay.mean,worst:delay.max`. What is taken stays byte for byte as it was.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+use crate::query::filter::KEY;
+
+/// Which fields, in which order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    fields: Vec<(String, Take)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Take {
+    /// What stands at this path of the row.
+    At(String),
+    /// These fields of the object there.
+    Within(Selection),
+}
+
+impl Selection {
+    /// Reads `a,b.c,name:b.d`: nested fields stay nested, and one with a name stands at the top.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::InvalidSelect { select: text.to_owned(), why: why.to_owned() };
+        let mut selection = Self::default();
+        for term in text.split(',') {
+            let (name, path) = term.split_once(':').map_or((None, term), |(name, path)| (Some(name), path));
+            if path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty) {
+                return Err(invalid("it takes fields, such as select=flights,delay.mean,worst:delay.max"));
+            }
+            if path.contains("[]") {
+                return Err(invalid("an array is taken as a whole, without []"));
+            }
+            match name {
+                // The key stands beside each row anyway.
+                None if path == KEY => {}
+                Some(name) => selection.fields.push((name.to_owned(), Take::At(path.to_owned()))),
+                None => selection.add(path),
+            }
+        }
+        Ok(selection)
+    }
+
+    fn add(&mut self, path: &str) {
+        let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+        let at = self.fields.iter().position(|(known, _)| known == field).unwrap_or_else(|| {
+            let take = if rest.is_some() { Take::Within(Self::default()) } else { Take::At(field.to_owned()) };
+            self.fields.push((field.to_owned(), take));
+            self.fields.len() - 1
+        });
+        match (self.fields.get_mut(at), rest) {
+            (Some((_, Take::Within(within))), Some(rest)) => within.add(rest),
+            // The whole object was asked for, too.
+            (Some((_, take)), None) => *take = Take::At(field.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// The JSON text of what is taken from a row; null for what it does not have.
+    pub fn apply(&self, json: &str) -> Result<String, serde_json::Error> {
+        let mut taken = String::with_capacity(json.len());
+        self.write(json, &mut taken)?;
+        Ok(taken)
+    }
+
+    fn write(&self, json: &str, taken: &mut String) -> Result<(), serde_json::Error> {
+        let Some(fields) = fields(json)? else {
+            taken.push_str("null");
+            return Ok(());
+        };
+        taken.push('{');
+        for (index, (name, take)) in self.fields.iter().enumerate() {
+            taken.extend([if index == 0 { "" } else { "," }, &serde_json::to_string(name)?, ":"]);
+            match take {
+                Take::Within(within) => match find(&fields, name) {
+                    Some(value) => within.write(value.get(), taken)?,
+                    None => taken.push_str("null"),
+                },
+                Take::At(path) => taken.push_str(&at(&fields, path)?.unwrap_or_else(|| "null".to_owned())),
+            }
+        }
+        taken.push('}');
+        Ok(())
+    }
+}
+
+fn find<'a>(fields: &[(String, &'a RawValue)], name: &str) -> Option<&'a RawValue> {
+    fields.iter().rfind(|(field, _)| field == name).map(|(_, value)| *value)
+}
+
+fn at(fields: &[(String, &RawValue)], path: &str) -> Result<Option<String>, serde_json::Error> {
+    let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+    match (find(fields, field), rest) {
+        (Some(value), None) => Ok(Some(value.get().to_owned())),
+        (Some(value), Some(rest)) => crate::query::select::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest)),
+        (None, _) => Ok(None),
+    }
+}
+
+/// The fields of an object in their order, each value as it is written; `None` if it is no object.
+pub fn fields(json: &str) -> Result<Option<Vec<(String, &RawValue)>>, serde_json::Error> {
+    if !json.trim_start().starts_with('{') {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str::<Fields<'_>>(json)?.0))
+}
+
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ordered;
+        impl<'de> Visitor<'de> for Ordered {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Ordered)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn select(text: &str, json: &str) -> String {
+        Selection::parse(text).unwrap().apply(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_stays_as_it_was_written() {
+        let row = r#"{"n": 1.50, "delay": {"mean": 3, "max": 9007199254740993, "by": [1, 2]}, "s": "é\u00e9"}"#;
+        assert_eq!(select("s,n", row), r#"{"s":"é\u00e9","n":1.50}"#);
+        assert_eq!(select("delay.max,n,delay.by", row), r#"{"delay":{"max":9007199254740993,"by":[1, 2]},"n":1.50}"#);
+        assert_eq!(select("worst:delay.max,key", row), r#"{"worst":9007199254740993}"#);
+        assert_eq!(select("nothing,n.x,delay.x", row), r#"{"nothing":null,"n":null,"delay":{"x":null}}"#);
+        assert_eq!(select("delay.max,delay", r#"{"delay": {"max": 1}}"#), r#"{"delay":{"max": 1}}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_refused() {
+        for text in ["", "a,,b", "a..b", ":a", "tags[]"] {
+            assert!(Selection::parse(text).is_err(), "{text}");
+        }
+    }
+}

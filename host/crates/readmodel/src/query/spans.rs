@@ -1,0 +1,349 @@
+//! What a condition says about one field: spans of bytes that its values have to lie in.
+
+use serde_json::Value;
+
+use kinora_types::TableSpec;
+use crate::query::filter::{Condition, KEY, Operator, Test};
+use kinora_types::Column;
+use crate::rows::keys;
+use crate::rows::order;
+use crate::rows::order::{END, FALSE, NUMBER, TEXT, TRUE};
+
+/// After every key: text is UTF-8, which has no such byte.
+const AFTER_KEYS: u8 = 0xff;
+
+/// Values from `lower` on and before `upper`, as [`order`] encodes them; keys and their parts as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub lower: Vec<u8>,
+    pub upper: Vec<u8>,
+    /// One value.
+    pub point: bool,
+}
+
+/// Spans in order, without overlaps. A row whose value lies in none of them does not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spans {
+    pub spans: Vec<Span>,
+    /// Whether a row whose value lies in one of them does pass.
+    pub exact: bool,
+}
+
+/// What stands at one place of an entry.
+#[derive(Clone, Debug)]
+pub enum Place {
+    Field(Column),
+    Key,
+    /// A part of a composite key: its number, and whether it is the last one.
+    Part {
+        name: String,
+        last: bool,
+    },
+}
+
+impl Place {
+    /// Whether values stand there as they are.
+    fn is_raw(&self) -> bool {
+        !matches!(self, Self::Field(_))
+    }
+
+    fn is_of(&self, test: &Test) -> bool {
+        match self {
+            Self::Key => test.field == KEY,
+            Self::Part { name, .. } => test.field.strip_prefix("key.") == Some(name.as_str()),
+            Self::Field(column) if column.array.is_some() => self.has_element(test),
+            Self::Field(column) => test.field == column.path,
+        }
+    }
+
+    /// Whether a test asks for one element of an array: only then a row stands once where it is looked for.
+    fn has_element(&self, test: &Test) -> bool {
+        let Self::Field(column) = self else { return false };
+        match &test.operator {
+            _ if test.negated => false,
+            Operator::Equal(_) => test.field == column.path,
+            Operator::Contains(_) => format!("{}[]", test.field) == column.path,
+            _ => false,
+        }
+    }
+
+    /// Whether an order by this field is served here.
+    pub fn is_ordered_by(&self, field: &str) -> bool {
+        match self {
+            Self::Key => field == KEY,
+            // A part ends with a slash, and some characters sort before that.
+            Self::Part { .. } => false,
+            Self::Field(column) => column.array.is_none() && field == column.path,
+        }
+    }
+}
+
+/// The places of the rows of a table, by their keys: the whole key, or its parts.
+pub fn key_parts(table: &TableSpec) -> Vec<Place> {
+    let names: Vec<_> = table.parts().collect();
+    let last = names.len().saturating_sub(1);
+    let part = |(number, name): (usize, &&str)| Place::Part { name: (*name).to_owned(), last: number == last };
+    names.iter().enumerate().map(part).collect()
+}
+
+/// `None` if the condition says nothing about what stands at this place.
+pub fn spans(condition: &Condition, place: &Place) -> Option<Spans> {
+    match condition {
+        Condition::Test(test) => {
+            if place.is_of(test) {
+                test_spans(test, place.is_raw())
+            } else {
+                None
+            }
+        }
+        Condition::All(conditions) => {
+            let known: Vec<_> = conditions.iter().filter_map(|condition| spans(condition, place)).collect();
+            let all = known.len() == conditions.len();
+            let met = known.into_iter().reduce(|met, more| met.also(more, place))?;
+            Some(Spans { exact: met.exact && all, ..met })
+        }
+        Condition::Any(conditions) => {
+            let known: Option<Vec<_>> = conditions.iter().map(|condition| spans(condition, place)).collect();
+            let empty = Spans { spans: Vec::new(), exact: true };
+            Some(known?.into_iter().fold(empty, Spans::unite))
+        }
+    }
+}
+
+impl Spans {
+    fn one(lower: Vec<u8>, upper: Vec<u8>, exact: bool) -> Self {
+        Self { spans: vec![Span { lower, upper, point: false }], exact }
+    }
+
+    /// What lies in both. Two elements of an array may well be two values, so there one has to do.
+    pub fn also(self, other: Self, place: &Place) -> Self {
+        if matches!(place, Place::Field(column) if column.array.is_some()) {
+            return Self { exact: false, ..self };
+        }
+        let mut met = Vec::new();
+        for a in &self.spans {
+            for b in &other.spans {
+                let (lower, upper) = (a.lower.clone().max(b.lower.clone()), a.upper.clone().min(b.upper.clone()));
+                if lower < upper {
+                    met.push(Span { lower, upper, point: a.point || b.point });
+                }
+            }
+        }
+        Self { spans: met, exact: self.exact && other.exact }
+    }
+
+    fn unite(self, other: Self) -> Self {
+        let mut spans = [self.spans, other.spans].concat();
+        spans.sort_by(|a, b| a.lower.cmp(&b.lower));
+        let mut united: Vec<Span> = Vec::new();
+        for span in spans {
+            match united.last_mut() {
+                Some(last) if *last == span => {}
+                Some(last) if span.lower < last.upper => {
+                    last.upper = span.upper.max(std::mem::take(&mut last.upper));
+                    last.point = false;
+                }
+                _ => united.push(span),
+            }
+        }
+        Self { spans: united, exact: self.exact && other.exact }
+    }
+}
+
+/// How values are written where a test looks for them.
+#[derive(Clone, Copy)]
+struct Encoding {
+    raw: bool,
+}
+
+impl Encoding {
+    fn encode(self, value: &Value) -> Vec<u8> {
+        match value {
+            Value::String(text) if self.raw => text.as_bytes().to_vec(),
+            _ => {
+                let mut bytes = Vec::new();
+                order::encode(value, &mut bytes);
+                bytes
+            }
+        }
+    }
+
+    /// The first bytes after all entries of a value.
+    fn after(self, value: &Value) -> Vec<u8> {
+        let mut bytes = self.encode(value);
+        if self.raw {
+            bytes.push(0);
+            return bytes;
+        }
+        keys::after(&bytes)
+    }
+
+    /// Whether no other value is written the same way.
+    fn is_exact(self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.raw || text.len() < order::WHOLE_TEXT_BYTES,
+            Value::Array(_) | Value::Object(_) => false,
+            _ => true,
+        }
+    }
+
+    fn point(self, value: &Value) -> Span {
+        Span { lower: self.encode(value), upper: self.after(value), point: true }
+    }
+
+    /// Around all values of the kind of this one.
+    fn kind(self, value: &Value) -> (Vec<u8>, Vec<u8>) {
+        match value {
+            _ if self.raw => (Vec::new(), vec![AFTER_KEYS]),
+            Value::Bool(_) => (vec![FALSE], vec![TRUE + 1]),
+            Value::Number(_) => (vec![NUMBER], vec![NUMBER + 1]),
+            _ => (vec![TEXT], vec![TEXT + 1]),
+        }
+    }
+}
+
+fn test_spans(test: &Test, raw: bool) -> Option<Spans> {
+    let encoding = Encoding { raw };
+    match (&test.operator, test.negated) {
+        (Operator::Equal(value), false) => {
+            Some(Spans { spans: vec![encoding.point(value)], exact: encoding.is_exact(value) })
+        }
+        (Operator::In(values), false) => {
+            let point = |value| Spans { spans: vec![encoding.point(value)], exact: encoding.is_exact(value) };
+            Some(values.iter().map(point).fold(Spans { spans: Vec::new(), exact: true }, Spans::unite))
+        }
+        (Operator::Is(value), negated) if !raw => Some(if negated {
+            // Null stands first, so what is something stands behind it. Whatever else is excluded is not worth two spans.
+            value.is_null().then(|| Spans::one(vec![FALSE], vec![END], true))?
+        } else {
+            Spans { spans: vec![encoding.point(value)], exact: true }
+        }),
+        (Operator::Greater(value), false) | (Operator::LessOrEqual(value), true) => Some(above(encoding, value, false)),
+        (Operator::GreaterOrEqual(value), false) | (Operator::Less(value), true) => Some(above(encoding, value, true)),
+        (Operator::Less(value), false) | (Operator::GreaterOrEqual(value), true) => Some(below(encoding, value, false)),
+        (Operator::LessOrEqual(value), false) | (Operator::Greater(value), true) => Some(below(encoding, value, true)),
+        (Operator::Like(pattern), false) => starting(encoding, &pattern.prefix()),
+        (Operator::Contains(value), false) => {
+            let element = match value {
+                Value::Array(elements) => elements.first().filter(|first| !first.is_array() && !first.is_object())?,
+                _ => return None,
+            };
+            let alone = value.as_array().is_some_and(|elements| elements.len() == 1);
+            let exact = alone && encoding.is_exact(element);
+            Some(Spans { spans: vec![encoding.point(element)], exact })
+        }
+        _ => None,
+    }
+}
+
+fn above(encoding: Encoding, value: &Value, inclusive: bool) -> Spans {
+    let exact = encoding.is_exact(value);
+    let lower = if inclusive || !exact { encoding.encode(value) } else { encoding.after(value) };
+    Spans::one(lower, encoding.kind(value).1, exact)
+}
+
+fn below(encoding: Encoding, value: &Value, inclusive: bool) -> Spans {
+    let exact = encoding.is_exact(value);
+    let upper = if inclusive || !exact { encoding.after(value) } else { encoding.encode(value) };
+    Spans::one(encoding.kind(value).0, upper, exact)
+}
+
+fn starting(encoding: Encoding, (prefix, all): &(String, bool)) -> Option<Spans> {
+    if prefix.is_empty() {
+        return None;
+    }
+    if encoding.raw {
+        return Some(Spans::one(prefix.as_bytes().to_vec(), keys::after(prefix.as_bytes()), *all));
+    }
+    let whole = prefix.len() < order::WHOLE_TEXT_BYTES;
+    let mut lower = encoding.encode(&Value::String(prefix.clone()));
+    // Without its end.
+    lower.truncate(lower.len().saturating_sub(2));
+    let upper = if whole { keys::after(&lower) } else { vec![TEXT + 1] };
+    Some(Spans::one(lower, upper, *all && whole))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::query::filter::condition;
+    use serde_json::json;
+
+    fn found(name: &str, text: &str, field: &str) -> Option<Spans> {
+        spans(&condition(name, text).unwrap(), &Place::Field(Column::new(field)))
+    }
+
+    fn covers(spans: &Spans, value: &Value) -> bool {
+        let bytes = Encoding { raw: false }.encode(value);
+        spans.spans.iter().any(|span| span.lower <= bytes && bytes < span.upper)
+    }
+
+    #[test]
+    fn exact_spans_hold_just_what_the_condition_accepts() {
+        let values = [
+            json!(null),
+            json!(true),
+            json!(false),
+            json!(-1),
+            json!(0.5),
+            json!(2),
+            json!(u64::MAX),
+            json!(""),
+            json!("a"),
+            json!("ab"),
+            json!("b"),
+            json!([1]),
+        ];
+        for (name, text) in [
+            ("f", "eq.2"),
+            ("f", "gt.0"),
+            ("f", "not.gt.0"),
+            ("f", "gte.2"),
+            ("f", "lt.b"),
+            ("f", "lte.a"),
+            ("f", "in.(a,2,a)"),
+            ("f", "is.null"),
+            ("f", "not.is.null"),
+            ("f", "is.true"),
+            ("f", "like.a*"),
+            ("or", "(f.eq.2,f.gt.a)"),
+            ("and", "(f.gte.0,f.lt.2)"),
+            ("and", "(f.eq.1,f.eq.2)"),
+        ] {
+            let condition = condition(name, text).unwrap();
+            let spans = spans(&condition, &Place::Field(Column::new("f"))).unwrap();
+            assert!(spans.exact, "{text}");
+            for value in &values {
+                let accepted = accepts(&condition, value);
+                assert_eq!(covers(&spans, value), accepted, "{text} {value}");
+            }
+        }
+    }
+
+    fn accepts(condition: &Condition, value: &Value) -> bool {
+        match condition {
+            Condition::All(all) => all.iter().all(|one| accepts(one, value)),
+            Condition::Any(any) => any.iter().any(|one| accepts(one, value)),
+            Condition::Test(test) => test.accepts(value),
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_other_fields_says_nothing() {
+        assert_eq!(found("g", "eq.1", "f"), None);
+        assert_eq!(found("or", "(f.eq.1,g.eq.1)", "f"), None);
+        assert!(!found("and", "(f.eq.1,g.eq.1)", "f").unwrap().exact);
+    }
+
+    #[test]
+    fn an_array_is_looked_up_by_one_element() {
+        assert!(found("tags", "cs.{a}", "tags[]").unwrap().exact);
+        assert!(!found("tags", "cs.{a,b}", "tags[]").unwrap().exact);
+        assert!(found("tags[]", "eq.a", "tags[]").unwrap().exact);
+        let both = found("and", "(tags[].eq.a,tags.cs.{b})", "tags[]").unwrap();
+        assert!(!both.exact && both.spans.len() == 1, "a row can have both");
+        assert_eq!(found("tags[]", "in.(a,b)", "tags[]"), None, "a row could be found twice");
+        assert_eq!(found("tags[]", "gt.a", "tags[]"), None);
+    }
+}

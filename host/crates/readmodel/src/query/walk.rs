@@ -1,0 +1,120 @@
+//! Going through what a plan reads: entries in its order, and the rows that they stand for.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::query::list::{BATCH_ROWS, Row};
+use crate::query::plan::Plan;
+use crate::rows::view;
+use crate::rows::view::{Entries, View};
+
+/// Mostly enough for an entry.
+const ENTRY_BYTES: usize = 48;
+
+/// Rows one after the other, wherever they come from.
+pub trait Rows {
+    /// The next rows, so many unless the end comes first.
+    fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error>;
+    fn is_at_end(&mut self) -> Result<bool, Error>;
+    /// Entries that were looked at.
+    fn visited(&self) -> usize;
+}
+
+pub struct Walk<'a, 'p> {
+    table: u16,
+    view: View<'a>,
+    plan: &'p Plan<'p>,
+    /// The ranges that have been begun.
+    begun: usize,
+    entries: Option<Entries<'a>>,
+    /// The entries of the rows that were given last, one behind the other, and where each ends.
+    last: Vec<u8>,
+    ends: Vec<usize>,
+    visited: usize,
+}
+
+impl<'a, 'p> Walk<'a, 'p> {
+    pub fn new(table: u16, view: View<'a>, plan: &'p Plan<'p>) -> Self {
+        Self { table, view, plan, begun: 0, entries: None, last: Vec::new(), ends: Vec::new(), visited: 0 }
+    }
+
+    /// Goes on to the next range while this one has no entry. `false` at the end of all.
+    fn arrive(&mut self) -> Result<bool, Error> {
+        loop {
+            if let Some(entries) = &self.entries {
+                if entries.current().is_some() {
+                    return Ok(true);
+                }
+                entries.end()?;
+            }
+            let ranges = &self.plan.ranges;
+            let next = if self.plan.reverse {
+                ranges.len().checked_sub(self.begun + 1).and_then(|number| ranges.get(number))
+            } else {
+                ranges.get(self.begun)
+            };
+            let Some(range) = next else { return Ok(false) };
+            self.begun += 1;
+            self.entries = Some(self.view.iterate(&range.start, &range.end, self.plan.reverse));
+        }
+    }
+
+    /// The entry that stands for a row of those that were given last.
+    pub fn entry(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(row).and_then(|end| self.last.get(start..*end)).unwrap_or_default()
+    }
+
+    /// How many entries there are, up to a limit.
+    pub fn count(&mut self, limit: usize) -> Result<usize, Error> {
+        while self.visited < limit && self.arrive()? {
+            let Some(entries) = &mut self.entries else { break };
+            entries.advance();
+            self.visited += 1;
+        }
+        Ok(self.visited)
+    }
+}
+
+impl Rows for Walk<'_, '_> {
+    fn is_at_end(&mut self) -> Result<bool, Error> {
+        Ok(!self.arrive()?)
+    }
+
+    fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error> {
+        let expected = count.min(BATCH_ROWS);
+        let mut found: Vec<Row> = Vec::with_capacity(expected);
+        self.last.clear();
+        self.last.reserve(expected * ENTRY_BYTES);
+        self.ends.clear();
+        self.ends.reserve(expected);
+        let none: Arc<str> = "".into();
+        while found.len() < count && self.arrive()? {
+            let Some(entries) = &mut self.entries else { break };
+            while let Some((entry, row)) = entries.current().filter(|_| found.len() < count) {
+                let key = self.plan.row_key(entry)?;
+                let json = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
+                found.push(Row { key: key.to_owned(), json });
+                self.last.extend_from_slice(entry);
+                self.ends.push(self.last.len());
+                entries.advance();
+            }
+        }
+        self.visited += found.len();
+        if self.plan.index.is_some() {
+            let keys: Vec<_> = found.iter().map(|row| row.key.as_str()).collect();
+            let texts = self.view.texts(self.table, &keys)?;
+            for (row, text) in found.iter_mut().zip(texts) {
+                let Some(text) = text else {
+                    return Err(Error::Corrupt(format!("an index names row {:?}, which does not exist", row.key)));
+                };
+                row.json = text;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visited(&self) -> usize {
+        self.visited
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading rows, from the database as it is now or as a snapshot has it: the same code for both.
+
+use std::sync::Arc;
+
+use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
+
+use kinora_types::Progress;
+
+use crate::error::Error;
+use crate::rows::idle::{Idle, Loan};
+use crate::rows::recent::{Moment, Recent};
+use crate::rows::range::KeyRange;
+use crate::rows::writes::Writes;
+use crate::rows::keys;
+
+/// Bytes that a sweep reads ahead of itself.
+const READAHEAD_BYTES: usize = 1 << 20;
+
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    db: &'a DB,
+    snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+    /// Rows of the snapshot in memory.
+    recent: Option<(&'a Recent, Moment)>,
+    /// Whether what is not in memory is left alone, and the reading given up; and the iterators for that.
+    memory_only: Option<&'a Idle>,
+}
+
+impl<'a> View<'a> {
+    pub fn now(db: &'a DB) -> Self {
+        Self { db, snapshot: None, recent: None, memory_only: None }
+    }
+
+    pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, recent: Option<(&'a Recent, Moment)>) -> Self {
+        Self { db, snapshot: Some(snapshot), recent, memory_only: None }
+    }
+
+    /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
+    pub fn in_memory(self, idle: &'a Idle) -> Self {
+        Self { memory_only: Some(idle), ..self }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        if let Some(snapshot) = self.snapshot {
+            options.set_snapshot(snapshot);
+        }
+        if self.memory_only.is_some() {
+            options.set_read_tier(ReadTier::BlockCache);
+        }
+        options
+    }
+
+    pub fn checkpoint(&self) -> Result<Progress, Error> {
+        let bytes = self.db.get_pinned_opt(keys::CHECKPOINT, &self.options())?;
+        bytes
+            .and_then(|bytes| keys::number(&bytes))
+            .map(Progress)
+            .ok_or_else(|| Error::Corrupt("there is no checkpoint".into()))
+    }
+
+    /// Rows in the order of the keys.
+    pub fn get_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        if self.recent.is_none() {
+            return self.search(table, names, |_, row| Ok(row.to_vec()));
+        }
+        let rows = self.texts(table, names)?;
+        Ok(rows.into_iter().map(|row| row.map(|row| row.as_bytes().to_vec())).collect())
+    }
+
+    /// The same as texts, which those that are in memory share with it.
+    pub fn texts(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Arc<str>>>, Error> {
+        let Some((recent, moment)) = self.recent else { return self.search(table, names, text) };
+        let mut rows: Vec<_> = names.iter().map(|name| recent.get(moment, table, name)).collect();
+        let missing: Vec<_> = names.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(name, _)| *name).collect();
+        if missing.is_empty() {
+            return Ok(rows);
+        }
+        let found = self.search(table, &missing, text)?;
+        let known = missing.iter().zip(&found).filter_map(|(name, row)| Some((*name, row.as_ref()?)));
+        recent.keep(moment, table, known);
+        rows.iter_mut().filter(|row| row.is_none()).zip(found).for_each(|(row, found)| *row = found);
+        Ok(rows)
+    }
+
+    /// Looks rows up, and makes something of each.
+    fn search<T>(
+        &self,
+        table: u16,
+        names: &[&str],
+        make: impl Fn(&str, &[u8]) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        if let [name] = names {
+            let row = self.db.get_pinned_opt(keys::row(table, name), &self.options())?;
+            return Ok(vec![row.map(|row| make(name, &row)).transpose()?]);
+        }
+        let family = self.db.cf_handle("default").ok_or_else(|| Error::Corrupt("it has no column family".into()))?;
+        let places: Vec<_> = names.iter().map(|name| keys::row(table, name)).collect();
+        let sorted = places.is_sorted();
+        let found = self.db.batched_multi_get_cf_opt(family, &places, sorted, &self.options());
+        found.into_iter().zip(names).map(|(row, name)| row?.map(|row| make(name, &row)).transpose()).collect()
+    }
+
+    /// What stands between two keys (`upper` not included), from the first on or from the last back.
+    pub fn iterate(&self, lower: &[u8], upper: &[u8], reverse: bool) -> Entries<'a> {
+        // An upper bound below the lower one is not a range to RocksDB.
+        let upper = upper.max(lower);
+        let mut options = self.options();
+        if let Some(idle) = self.memory_only {
+            return Entries { iterator: Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse };
+        }
+        options.set_iterate_lower_bound(lower);
+        options.set_iterate_upper_bound(upper);
+        let mut iterator = self.db.raw_iterator_opt(options);
+        if reverse {
+            iterator.seek_to_last()
+        } else {
+            iterator.seek_to_first()
+        }
+        Entries { iterator: Iterator::Own(iterator), reverse }
+    }
+
+    /// The same forwards, for somebody who goes through many rows: it reads ahead, and leaves the cache to others.
+    pub fn sweep(&self, lower: &[u8], upper: &[u8]) -> Entries<'a> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(lower);
+        options.set_iterate_upper_bound(upper.max(lower));
+        options.set_readahead_size(READAHEAD_BYTES);
+        options.fill_cache(false);
+        let mut iterator = self.db.raw_iterator_opt(options);
+        iterator.seek_to_first();
+        Entries { iterator: Iterator::Own(iterator), reverse: false }
+    }
+
+    /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
+    pub fn scan(
+        &self,
+        table: u16,
+        range: &KeyRange,
+        limit: usize,
+        max_bytes: usize,
+        pending: &Writes,
+    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let prefix = keys::rows(table);
+        let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));
+        let upper = range.end.as_deref().map_or_else(|| keys::after(&prefix), |end| keys::row(table, end));
+        let mut stored = self.iterate(&lower, &upper, range.reverse);
+        let mut pending = pending.range(table, range).peekable();
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        while found.len() < limit && bytes < max_bytes {
+            let here = stored.current().map(|(key, _)| row_key(key)).transpose()?;
+            let first = match (here, pending.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Source::Stored,
+                (None, Some(_)) => Source::Pending,
+                (Some(here), Some((name, _))) => match here.cmp(name) {
+                    std::cmp::Ordering::Equal => Source::Both,
+                    order if (order == std::cmp::Ordering::Less) != range.reverse => Source::Stored,
+                    _ => Source::Pending,
+                },
+            };
+            if first == Source::Stored {
+                if let Some((key, row)) = stored.current() {
+                    bytes += key.len() + row.len();
+                    found.push((row_key(key)?.to_owned(), row.to_vec()));
+                }
+            } else if let Some((name, row)) = pending.next()
+                && let Some(row) = row
+            {
+                bytes += name.len() + row.len();
+                found.push((name.to_owned(), row.to_vec()));
+            }
+            if first != Source::Pending {
+                stored.advance();
+            }
+        }
+        stored.end()?;
+        Ok(found)
+    }
+}
+
+/// A row as text, which it is unless it is damaged.
+pub fn text(key: &str, row: &[u8]) -> Result<Arc<str>, Error> {
+    let text = std::str::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} is not UTF-8")))?;
+    Ok(text.into())
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    Stored,
+    Pending,
+    Both,
+}
+
+/// The key of a row, out of its key in the database.
+pub fn row_key(entry: &[u8]) -> Result<&str, Error> {
+    let key = entry.get(keys::ROW_PREFIX_BYTES..).and_then(|key| std::str::from_utf8(key).ok());
+    key.ok_or_else(|| Error::Corrupt(format!("the key {} makes no sense", hex::encode(entry))))
+}
+
+/// An iterator over keys and values, forwards or backwards.
+pub struct Entries<'a> {
+    iterator: Iterator<'a>,
+    reverse: bool,
+}
+
+enum Iterator<'a> {
+    Own(DBRawIterator<'a>),
+    Lent(Loan<'a>),
+}
+
+impl Entries<'_> {
+    pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        match &self.iterator {
+            Iterator::Own(iterator) => iterator.item(),
+            Iterator::Lent(loan) => loan.current(),
+        }
+    }
+
+    pub fn advance(&mut self) {
+        let reverse = self.reverse;
+        self.change(|iterator| if reverse { iterator.prev() } else { iterator.next() });
+    }
+
+    /// Goes to the first key that is not before this one, forwards.
+    pub fn seek(&mut self, key: &[u8]) {
+        self.change(|iterator| iterator.seek(key));
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut DBRawIterator<'_>)) {
+        match &mut self.iterator {
+            Iterator::Own(iterator) => change(iterator),
+            Iterator::Lent(loan) => loan.change(change),
+        }
+    }
+
+    /// Whether the end was the end, and not trouble.
+    pub fn end(&self) -> Result<(), Error> {
+        match &self.iterator {
+            Iterator::Own(iterator) => Ok(iterator.status()?),
+            Iterator::Lent(loan) => loan.end(),
+        }
+    }
+}

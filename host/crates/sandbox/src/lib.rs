@@ -1,0 +1,43 @@
+//! Runs other people's code: projectors and upcasters, as WebAssembly components without any capability but the
+//! rows that they are handed.
+//!
+//! The way of a module: [`component`] checks the uploaded bytes and makes a component of them, [`compile`] turns
+//! that into machine code in a child process, [`modules`] keeps both by digest, [`instance`] runs it under
+//! [`limits`].
+//!
+//! This module knows nothing of projections, checkpoints or HTTP. What `rows` means for a guest is behind the
+//! [`RowAccess`] trait.
+
+mod engine;
+mod error;
+mod limits;
+mod module;
+mod run;
+
+pub use run::bindings::{Batch, Texts, TextsTooLong};
+pub use module::compile::{CHILD_COMMAND, compile_child};
+pub use error::{Category, Error, Exceeded, Failure};
+pub use run::instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
+pub use limits::Limits;
+pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
+pub use module::modules::{Module, ModuleState, Modules, Status};
+pub use module::schemas::Schemas;
+pub use run::usage::Usage;
+
+/// What an upload brings, for fuzzing.
+pub mod fuzz {
+    pub fn module(bytes: &[u8]) {
+        let _ = super::module::component::componentize(bytes, &super::Limits::default());
+    }
+
+    /// A schema of a query, held against itself.
+    pub fn schema(bytes: &[u8]) {
+        let Ok(schema) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+        let text = schema.to_string();
+        let arguments = Some(schema);
+        let query = super::NamedQuery { name: "q".into(), description: String::new(), arguments, answer: None };
+        if let Ok(schemas) = super::Schemas::new(&[query]) {
+            let _ = schemas.check_arguments("q", &text);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Modules: uploads, checked, compiled and kept by digest.
+
+pub(crate) mod compile;
+pub(crate) mod component;
+pub(crate) mod confine;
+pub(crate) mod manifest;
+pub(crate) mod modules;
+pub(crate) mod schemas;

@@ -1,0 +1,253 @@
+//! Running guests: a projector or an upcaster with its memory, its fuel and what it may touch.
+//!
+//! After a [`Failure`] an instance must be dropped: its memory may be in any state.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use kinora_types::Position;
+
+use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
+use crate::run::bindings::{Batch, projector, upcaster};
+use crate::error::{Category, Error, Failure};
+use crate::run::explain::{Fuel, explain};
+use crate::limits::Limits;
+use crate::run::state::{State, shorten};
+use crate::run::usage::Usage;
+
+pub use rows::Range;
+pub use upcaster::Upcasted;
+
+/// What `rows` means for one instance: the rows of a version with its uncommitted writes, or a snapshot.
+///
+/// Keys and values have been checked against the contract's limits before they get here.
+pub trait RowAccess: Send {
+    /// Rows in the order of the keys; `None` where there is none.
+    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure>;
+
+    /// Rows of a range, at most `limit` of them and about `max_bytes` bytes.
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure>;
+
+    /// Writes a row, or deletes it (`None`).
+    fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure>;
+}
+
+/// For guests that have no rows: upcasters, and a projector that is only asked to describe itself.
+pub struct NoRows;
+
+impl RowAccess for NoRows {
+    fn get_many(&mut self, _: u32, _: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        Err(no_rows())
+    }
+
+    fn scan(&mut self, _: u32, _: &Range, _: usize, _: usize) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        Err(no_rows())
+    }
+
+    fn write(&mut self, _: u32, _: &str, _: Option<&[u8]>) -> Result<(), Failure> {
+        Err(no_rows())
+    }
+}
+
+fn no_rows() -> Failure {
+    Failure::new(Category::Rule, "describe() must not touch rows: they belong to a version, which it has not yet")
+}
+
+/// A projector, linked once and ready to be instantiated any number of times.
+#[derive(Clone)]
+pub struct ProjectorPre(projector::ProjectorPre<State>, Arc<Limits>);
+
+/// An upcaster, linked once and ready to be instantiated any number of times.
+#[derive(Clone)]
+pub struct UpcasterPre(upcaster::UpcasterPre<State>, Arc<Limits>);
+
+impl ProjectorPre {
+    pub fn new(engine: &Engine, component: &Component, limits: &Arc<Limits>) -> Result<Self, Error> {
+        let pre = link(engine, component)?;
+        let pre = projector::ProjectorPre::new(pre).map_err(contract)?;
+        Ok(Self(pre, Arc::clone(limits)))
+    }
+
+    pub fn instantiate(&self, rows: Box<dyn RowAccess>) -> Result<Projector, Failure> {
+        let mut guest = Guest::new(self.0.engine(), &self.1, rows);
+        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
+        Ok(Projector { guest, bindings })
+    }
+}
+
+impl UpcasterPre {
+    pub fn new(engine: &Engine, component: &Component, limits: &Arc<Limits>) -> Result<Self, Error> {
+        let pre = link(engine, component)?;
+        let pre = upcaster::UpcasterPre::new(pre).map_err(contract)?;
+        Ok(Self(pre, Arc::clone(limits)))
+    }
+
+    pub fn instantiate(&self) -> Result<Upcaster, Failure> {
+        let mut guest = Guest::new(self.0.engine(), &self.1, Box::new(NoRows));
+        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
+        Ok(Upcaster { guest, bindings })
+    }
+}
+
+fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Error> {
+    let mut linker = Linker::new(engine);
+    rows::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
+    diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
+    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
+    linker.instantiate_pre(component).map_err(contract)
+}
+
+fn contract(cause: wasmtime::Error) -> Error {
+    Error::Contract(format!("{cause:#}"))
+}
+
+struct Guest {
+    store: Store<State>,
+    limits: Arc<Limits>,
+    usage: Usage,
+}
+
+impl Guest {
+    fn new(engine: &Engine, limits: &Arc<Limits>, rows: Box<dyn RowAccess>) -> Self {
+        let mut store = Store::new(engine, State::new(rows, limits));
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(limits.call_bytes);
+        Self { store, limits: Arc::clone(limits), usage: Usage::default() }
+    }
+
+    /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
+    fn call<T>(
+        &mut self,
+        fuel: Fuel,
+        call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Failure> {
+        self.store.set_fuel(fuel.units).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
+        let state = self.store.data_mut();
+        state.panic = None;
+        state.meter.begin();
+        let result = call(&mut self.store);
+        let State { meter, log_lines, .. } = self.store.data();
+        self.usage = self.usage.max(Usage {
+            memory_bytes: meter.memory_bytes as u64,
+            table_elements: meter.table_elements as u64,
+            call_operations: meter.operations,
+            log_lines: *log_lines as u64,
+            ..Usage::default()
+        });
+        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits))
+    }
+
+    /// Fuel that the last call used.
+    fn burnt(&self, given: Fuel) -> u64 {
+        given.units.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+}
+
+/// A running projector.
+pub struct Projector {
+    guest: Guest,
+    bindings: projector::Projector,
+}
+
+/// Why a named query has no answer.
+#[derive(Debug)]
+pub enum QueryFailure {
+    InvalidArguments(String),
+    Failed(String),
+    TooLarge { actual: usize, limit: usize },
+    Guest(Failure),
+}
+
+impl Projector {
+    pub fn describe(&mut self) -> Result<projector::Manifest, Failure> {
+        let Self { guest, bindings } = self;
+        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
+    }
+
+    /// Applies a batch. One event alone gets the fuel of an event; several share less, see [`Limits::event_fuel`].
+    pub fn apply(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let Self { guest, bindings } = self;
+        let fuel = guest.limits.events(batch.len());
+        let result = guest.call(fuel, |store| bindings.call_apply(store, batch))?;
+        let each = guest.burnt(fuel) / (batch.len() as u64).max(1);
+        guest.usage.event_fuel = guest.usage.event_fuel.max(each);
+        result.map_err(|fault| declared(fault, guest.limits.message_bytes))
+    }
+
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        let Self { guest, bindings } = self;
+        let fuel = guest.limits.flush();
+        let result = guest.call(fuel, |store| bindings.call_flush(store))?;
+        guest.usage.flush_fuel = guest.usage.flush_fuel.max(guest.burnt(fuel));
+        result.map_err(|fault| declared(fault, guest.limits.message_bytes))
+    }
+
+    /// Answers a named query: JSON text, checked.
+    pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, QueryFailure> {
+        let Self { guest, bindings } = self;
+        let limits = Arc::clone(&guest.limits);
+        let call = guest.call(limits.query(), |store| bindings.call_query(store, name, arguments));
+        let answer = match call.map_err(QueryFailure::Guest)? {
+            Ok(answer) => answer,
+            Err(projector::QueryError::InvalidArguments(why)) => {
+                return Err(QueryFailure::InvalidArguments(shorten(why, limits.message_bytes)));
+            }
+            Err(projector::QueryError::Failed(why)) => {
+                return Err(QueryFailure::Failed(shorten(why, limits.message_bytes)));
+            }
+        };
+        let limit = limits.query_answer_bytes;
+        if answer.len() > limit {
+            return Err(QueryFailure::TooLarge { actual: answer.len(), limit });
+        }
+        match serde_json::from_str::<serde::de::IgnoredAny>(&answer) {
+            Ok(_) => Ok(answer),
+            Err(cause) => Err(QueryFailure::Failed(format!("the projector's answer is not JSON: {cause}"))),
+        }
+    }
+
+    /// The most that this instance has used.
+    pub fn usage(&self) -> Usage {
+        self.guest.usage
+    }
+
+    /// Linear memory that the instance holds, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.guest.store.data().meter.memory_bytes
+    }
+}
+
+/// A running upcaster.
+pub struct Upcaster {
+    guest: Guest,
+    bindings: upcaster::Upcaster,
+}
+
+impl Upcaster {
+    pub fn describe(&mut self) -> Result<upcaster::UpcasterManifest, Failure> {
+        let Self { guest, bindings } = self;
+        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
+    }
+
+    pub fn upcast(&mut self, batch: &Batch) -> Result<Upcasted, Failure> {
+        let Self { guest, bindings } = self;
+        let result = guest.call(guest.limits.events(batch.len()), |store| bindings.call_upcast(store, batch))?;
+        result.map_err(|fault| declared(fault, guest.limits.message_bytes))
+    }
+}
+
+fn declared(fault: types::Fault, message_bytes: usize) -> Failure {
+    let failure = Failure::new(Category::Fault, shorten(fault.message, message_bytes));
+    match fault.position {
+        Some(position) => failure.at(Position(position)),
+        None => failure,
+    }
+}

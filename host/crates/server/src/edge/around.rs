@@ -1,0 +1,76 @@
+//! What happens to every request: it is counted, and its body fits. One layer for both, and a small body goes straight
+//! through: what this costs, every append pays.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::{IntoResponse, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::service::Host;
+use crate::edge::large::Room;
+
+#[derive(Clone)]
+pub struct Around {
+    pub host: Host,
+    /// Bytes that a body may have where a route says nothing else.
+    pub body_bytes: usize,
+}
+
+impl<S> Layer<S> for Around {
+    type Service = Inside<S>;
+
+    fn layer(&self, inner: S) -> Inside<S> {
+        Inside { around: self.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+pub struct Inside<S> {
+    around: Around,
+    inner: S,
+}
+
+impl<S> Service<Request> for Inside<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Around { host, body_bytes } = &self.around;
+        let counted = host.requests.begin(&request);
+        DefaultBodyLimit::max(*body_bytes).apply(&mut request);
+        let host = host.clone();
+        let room = host.bodies.room(&request);
+        if matches!(room, Room::Small) {
+            let answer = self.inner.call(request);
+            return Box::pin(async move {
+                let response = answer.await?;
+                counted.end(&host.requests, &response);
+                Ok(response)
+            });
+        }
+        // The one that is ready is this one; its copy has to be asked anew.
+        let copy = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, copy);
+        Box::pin(async move {
+            let response = match host.bodies.hold(room, request).await {
+                Ok((request, _held)) => inner.call(request).await?,
+                Err(problem) => problem.into_response(),
+            };
+            counted.end(&host.requests, &response);
+            Ok(response)
+        })
+    }
+}

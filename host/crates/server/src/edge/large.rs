@@ -1,0 +1,100 @@
+//! Bodies: those that say from the start that they are too large, and how much of them is in memory at once.
+//!
+//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection before,
+//! the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{Method, header};
+use futures::StreamExt;
+use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::edge::problem::Problem;
+
+/// How long a body that is thrown away may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a body waits for the memory that it needs. Those that wait are served in turn.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Bytes of all bodies that are read and worked on at once.
+pub const BODIES_BYTES: usize = 256 << 20;
+
+/// A permit stands for so many bytes: a semaphore counts in 32 bits.
+const PERMIT_BYTES: usize = 1 << 10;
+
+pub struct Bodies {
+    /// Bytes that one body may have.
+    limit: usize,
+    permits: Semaphore,
+}
+
+impl Bodies {
+    pub fn new(limit: usize) -> Self {
+        Self { limit, permits: Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES) }
+    }
+}
+
+/// What a body needs before it is read.
+pub enum Room {
+    /// Nothing: it is small, or there is none.
+    Small,
+    /// So many permits.
+    Permits(u32),
+    /// More than there may be: it has so many bytes.
+    TooLarge(usize),
+}
+
+/// The memory of a body, for as long as it is worked on.
+pub type Held<'a> = SemaphorePermit<'a>;
+
+impl Bodies {
+    pub fn room(&self, request: &Request) -> Room {
+        if *request.method() == Method::GET {
+            return Room::Small;
+        }
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if let Some(actual) = length.filter(|length: &usize| *length > self.limit) {
+            return Room::TooLarge(actual);
+        }
+        // One that does not say how long it is may be as long as any.
+        match u32::try_from(length.unwrap_or(self.limit) / PERMIT_BYTES).unwrap_or(u32::MAX) {
+            0 => Room::Small,
+            permits => Room::Permits(permits),
+        }
+    }
+
+    /// Waits for the memory of a body, or answers once its client has sent it.
+    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<Held<'_>>), Problem> {
+        let problem = match room {
+            Room::Small => return Ok((request, None)),
+            Room::TooLarge(actual) => {
+                Problem::new(413, "too-large", format!("the body has {actual} bytes, the limit is {}", self.limit))
+                    .hint("send less at a time; all limits are at /v1/limits")
+                    .with("limit", json!(self.limit))
+                    .with("actual", json!(actual))
+            }
+            Room::Permits(permits) => {
+                match tokio::time::timeout(WAIT, self.permits.acquire_many(permits)).await {
+                    Ok(Ok(held)) => return Ok((request, Some(held))),
+                    // It is never closed, so the time is up.
+                    _ => {
+                        Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
+                            .hint("try again a little later")
+                    }
+                }
+            }
+        };
+        hear_out(request).await;
+        Err(problem)
+    }
+}
+
+async fn hear_out(request: Request) {
+    let mut body = request.into_body().into_data_stream();
+    let heard_out = async { while let Some(Ok(_)) = body.next().await {} };
+    let _ = tokio::time::timeout(PATIENCE, heard_out).await;
+}

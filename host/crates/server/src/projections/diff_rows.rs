@@ -1,0 +1,300 @@
+//! `GET /v1/projections/{name}/diff/rows`: every row that differs. As JSON page by page; as NDJSON or text in one stream,
+//! of which neither side of the connection ever holds more than a few rows.
+//!
+//! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one goes on
+//! behind the same row, and says with its name and position that it is another.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Json, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
+
+use kinora_projection::{Compared, Projections};
+use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
+
+use crate::service::blocking;
+use crate::projections::diff::{DifferenceOut, patience};
+use crate::read::page;
+use crate::edge::problem::Problem;
+use crate::projections::rollouts::invalid;
+
+/// Bytes of a piece of a stream, and pieces that wait for a slow client.
+const PIECE_BYTES: usize = 32 << 10;
+const WAITING_PIECES: usize = 4;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    from: u32,
+    to: u32,
+    /// Only this table.
+    table: Option<String>,
+    /// Keys from this one on, and before that one.
+    start: Option<String>,
+    end: Option<String>,
+    change: Option<Change>,
+    limit: Option<usize>,
+    comparison: Option<Uuid>,
+    /// A row that has been seen, as `table/key`: goes on behind it.
+    after: Option<String>,
+    format: Option<Format>,
+    timeout: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Json,
+    Ndjson,
+    Text,
+}
+
+impl Format {
+    /// What the parameter says, or else the header `Accept`.
+    fn of(parameters: &Parameters, headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accepted = if accept.contains("application/x-ndjson") {
+            Self::Ndjson
+        } else if accept.contains("text/plain") {
+            Self::Text
+        } else {
+            Self::Json
+        };
+        parameters.format.unwrap_or(accepted)
+    }
+}
+
+#[derive(Serialize)]
+struct PageOut {
+    comparison: Uuid,
+    from: u32,
+    to: u32,
+    position: Option<u64>,
+    rows: Vec<DifferenceOut>,
+    next: Option<String>,
+}
+
+pub async fn rows(
+    State(projections): State<Arc<Projections>>,
+    Path(name): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
+    let limit = page::limit(parameters.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
+    let Parameters { from, to, comparison, .. } = parameters;
+    let compared = projections.compared(&name, from, to, comparison, patience(parameters.timeout)?).await?;
+    let rest = Rest::new(&compared, &parameters)?;
+    match Format::of(&parameters, &headers) {
+        Format::Json => {
+            let page =
+                blocking(move || page(&compared, rest, limit, |last| next(uri.path(), &compared, &parameters, last)));
+            Ok(Json(page.await?).into_response())
+        }
+        format => Ok(stream(compared, rest, format)),
+    }
+}
+
+/// What there is still to go through: tables, each with a range of its keys.
+struct Rest {
+    tables: Vec<(String, KeyRange)>,
+    change: Option<Change>,
+}
+
+impl Rest {
+    fn new(compared: &Compared, parameters: &Parameters) -> Result<Self, Problem> {
+        let known = tables(&compared.left, &compared.right);
+        let unknown = |table: &str| ReadModelError::UnknownTable {
+            table: table.to_owned(),
+            known: known.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let after = parameters
+            .after
+            .as_deref()
+            .map(|after| after.split_once('/').ok_or_else(|| invalid(format!("after={after} is not table/key"))));
+        let after = after.transpose()?;
+        for table in [parameters.table.as_deref(), after.map(|(table, _)| table)].into_iter().flatten() {
+            if !known.contains(&table) {
+                return Err(unknown(table).into());
+            }
+        }
+        let wanted = known.iter().filter(|name| parameters.table.as_deref().is_none_or(|table| table == **name));
+        let left = wanted.skip_while(|name| after.is_some_and(|(table, _)| table != **name));
+        let range = |name: &str| {
+            let seen = after.filter(|(table, _)| *table == name).map(|(_, key)| format!("{key}\0"));
+            let start = seen.max(parameters.start.clone());
+            KeyRange { start, end: parameters.end.clone(), reverse: false }
+        };
+        let tables = left.map(|name| ((*name).to_owned(), range(name))).collect();
+        Ok(Self { tables, change: parameters.change })
+    }
+
+    /// Goes through all of it, until `visit` breaks off.
+    fn visit(
+        &self,
+        compared: &Compared,
+        mut visit: impl FnMut(&str, Difference) -> ControlFlow<()>,
+    ) -> Result<(), ReadModelError> {
+        let mut ended = false;
+        for (table, range) in &self.tables {
+            differences(table, &compared.left, &compared.right, range, |found| {
+                if self.change.is_some_and(|change| change != found.change) {
+                    return ControlFlow::Continue(());
+                }
+                let flow = visit(table, found);
+                ended = flow.is_break();
+                flow
+            })?;
+            if ended {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn page(
+    compared: &Compared,
+    rest: Rest,
+    limit: usize,
+    next: impl FnOnce(&DifferenceOut) -> String,
+) -> Result<PageOut, Problem> {
+    let (mut rows, mut more) = (Vec::new(), false);
+    rest.visit(compared, |table, found| {
+        if rows.len() == limit {
+            more = true;
+            return ControlFlow::Break(());
+        }
+        rows.push((table.to_owned(), found));
+        ControlFlow::Continue(())
+    })?;
+    let rows = rows.into_iter().map(|(table, found)| DifferenceOut::new(Some(&table), found));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    Ok(PageOut {
+        comparison: compared.id,
+        from: compared.from,
+        to: compared.to,
+        position: compared.progress.last().map(|position| position.0),
+        next: rows.last().filter(|_| more).map(next),
+        rows,
+    })
+}
+
+/// The same again, from behind a row on.
+fn next(path: &str, compared: &Compared, parameters: &Parameters, last: &DifferenceOut) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("from", &compared.from.to_string()).append_pair("to", &compared.to.to_string());
+    query.append_pair("comparison", &compared.id.to_string());
+    for (name, value) in [("table", &parameters.table), ("start", &parameters.start), ("end", &parameters.end)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    if let Some(change) = parameters.change {
+        query.append_pair("change", change.as_str());
+    }
+    if let Some(limit) = parameters.limit {
+        query.append_pair("limit", &limit.to_string());
+    }
+    query.append_pair("after", &format!("{}/{}", last.table.as_deref().unwrap_or_default(), last.key));
+    format!("{path}?{}", query.finish())
+}
+
+/// All of it, as fast as the client takes it.
+fn stream(compared: Arc<Compared>, rest: Rest, format: Format) -> Response {
+    let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(WAITING_PIECES);
+    tokio::task::spawn_blocking(move || {
+        let mut piece = head(&compared, format).into_bytes();
+        let (mut count, mut failed) = (0_u64, None);
+        let visited = rest.visit(&compared, |table, found| {
+            count += 1;
+            let written = match format {
+                Format::Text => text(table, &found, &mut piece),
+                _ => line(table, found, &mut piece),
+            };
+            if let Err(problem) = written {
+                failed = Some(problem);
+                return ControlFlow::Break(());
+            }
+            let full = piece.len() >= PIECE_BYTES;
+            match full && sender.blocking_send(Ok(std::mem::take(&mut piece).into())).is_err() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        let visited = visited.map_err(Problem::from).and_then(|()| failed.map_or(Ok(()), Err));
+        let last = match visited {
+            Ok(()) => {
+                piece.extend_from_slice(tail(count, format).as_bytes());
+                Ok(piece.into())
+            }
+            // The client sees that the answer breaks off.
+            Err(problem) => {
+                tracing::error!(?problem, "a difference ended early");
+                Err(std::io::Error::other("the read model failed"))
+            }
+        };
+        let _ = sender.blocking_send(last);
+    });
+    let kind = if format == Format::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(ReceiverStream::new(receiver))).into_response()
+}
+
+fn head(compared: &Compared, format: Format) -> String {
+    let Compared { id, from, to, progress, .. } = compared;
+    let position = progress.last().map(|position| position.0);
+    match format {
+        Format::Text => {
+            let position =
+                position.map_or_else(|| "the beginning".to_owned(), |position| format!("position {position}"));
+            format!("version {from} -> version {to}, both at {position} (comparison {id})\n")
+        }
+        _ => format!("{}\n", json!({"comparison": id, "from": from, "to": to, "position": position})),
+    }
+}
+
+fn tail(count: u64, format: Format) -> String {
+    match format {
+        Format::Text => format!("{count} rows differ\n"),
+        _ => format!("{}\n", json!({"rows": count, "complete": true})),
+    }
+}
+
+/// One row as a line of JSON.
+fn line(table: &str, found: Difference, piece: &mut Vec<u8>) -> Result<(), Problem> {
+    let row = DifferenceOut::new(Some(table), found)?;
+    serde_json::to_writer(&mut *piece, &row).map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+    piece.push(b'\n');
+    Ok(())
+}
+
+/// One row for people: a mark, the key, and what it was and is.
+fn text(table: &str, found: &Difference, piece: &mut Vec<u8>) -> Result<(), Problem> {
+    let mark = match found.change {
+        Change::Added => '+',
+        Change::Removed => '-',
+        Change::Changed => '~',
+    };
+    let clean = |text: &str| text.replace(|character: char| character.is_control(), "\u{fffd}");
+    let mut lines = format!("{mark} {table} {}\n", clean(&found.key));
+    if found.change == Change::Changed {
+        lines.push_str(&format!("    fields {}\n", clean(&found.fields.join(", "))));
+    }
+    for (mark, row) in [('-', &found.from), ('+', &found.to)] {
+        if let Some(row) = row {
+            lines.push_str(&format!("    {mark} {}\n", clean(row)));
+        }
+    }
+    piece.extend_from_slice(lines.as_bytes());
+    Ok(())
+}

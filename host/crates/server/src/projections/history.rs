@@ -1,0 +1,51 @@
+//! `GET /v1/projections/{name}/history`: who did what, when and why. A page of the stream in which the host keeps it.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+
+use kinora_types::{Direction, Revision};
+use kinora_log::Log;
+use kinora_projection::{Projections, history_stream};
+
+use crate::service::blocking;
+use crate::read::page;
+use crate::read::page::Page;
+use crate::edge::problem::Problem;
+use crate::projections::rollouts::invalid;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// A revision of the history: 0 is its first entry.
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub async fn show(
+    State(log): State<Log>,
+    State(projections): State<Arc<Projections>>,
+    Path(name): Path<String>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(Parameters { from, limit }) = parameters.map_err(|cause| invalid(cause.body_text()))?;
+    let from = Revision(from.unwrap_or(0));
+    let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
+    projections.status(&name)?;
+    let (stream, id) = (history_stream(&name)?, log.id());
+    let (head, page) = blocking(move || {
+        let (head, mut page) = (log.stream_head(&stream)?, Page::default());
+        log.visit_stream(&stream, from, Direction::Forwards, limit, |position, record| page.add(position, &record))?;
+        Ok::<_, kinora_log::Error>((head, page))
+    })
+    .await?;
+    let head = head.map(|revision| revision.0);
+    let next = (page.count == limit && Some(page.last_revision) < head).then_some(page.last_revision + 1);
+    let next = next.map(|next| format!("/v1/projections/{name}/history?from={next}&limit={limit}"));
+    page.answer(id, &headers, head, next, Direction::Forwards, Some(from.0) <= head)
+}

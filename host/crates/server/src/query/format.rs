@@ -1,0 +1,193 @@
+//! Rows as JSON, as lines of JSON, or as CSV.
+
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use serde_json::value::RawValue;
+
+use crate::edge::problem::Problem;
+use kinora_readmodel::{Page, Row, Selection, fields};
+
+use crate::query::model::{invalid, typed};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    /// A row each line.
+    Lines,
+    Csv,
+}
+
+const LINES: &str = "application/x-ndjson";
+const CSV: &str = "text/csv";
+
+impl Format {
+    pub fn accepted(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        let format = kinds.find_map(|kind| match kind {
+            LINES | "application/jsonl" => Some(Self::Lines),
+            CSV => Some(Self::Csv),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        });
+        format.unwrap_or(Self::Json)
+    }
+
+    pub fn named(name: &str) -> Result<Self, Problem> {
+        match name {
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Lines),
+            "csv" => Ok(Self::Csv),
+            _ => Err(invalid(format!("format={name} is none of json, ndjson and csv"))),
+        }
+    }
+}
+
+pub fn page(
+    format: Format,
+    page: Page,
+    select: Option<&Selection>,
+    next: Option<&str>,
+    total: Option<u64>,
+) -> Result<Response, Problem> {
+    let mut rows = page.rows;
+    if let Some(select) = select {
+        for row in &mut rows {
+            row.json = select.apply(&row.json).map_err(damaged)?.into();
+        }
+    }
+    let (kind, body) = match format {
+        Format::Json => ("application/json", json(&rows, next, total)?),
+        Format::Lines => (LINES, lines(&rows)?),
+        Format::Csv => (CSV, csv(&rows)?),
+    };
+    Ok(typed(kind, body))
+}
+
+fn damaged(cause: impl std::fmt::Display) -> Problem {
+    Problem::new(500, "internal", format!("a row is damaged: {cause}"))
+}
+
+/// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
+fn push_row(row: &Row, body: &mut Vec<u8>) -> Result<(), Problem> {
+    body.extend_from_slice(br#"{"key":"#);
+    serde_json::to_writer(&mut *body, &row.key).map_err(damaged)?;
+    body.extend_from_slice(br#","row":"#);
+    body.extend_from_slice(row.json.as_bytes());
+    body.push(b'}');
+    Ok(())
+}
+
+/// The same as text.
+pub fn row(row: &Row) -> Result<String, Problem> {
+    let mut text = Vec::with_capacity(capacity(std::slice::from_ref(row)));
+    push_row(row, &mut text)?;
+    String::from_utf8(text).map_err(damaged)
+}
+
+fn capacity(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.json.len() + row.key.len() + 32).sum::<usize>() + 64
+}
+
+/// `{"rows": [{"key", "row"}], "next", "count"}`.
+fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(capacity(rows) + next.map_or(0, str::len));
+    body.extend_from_slice(br#"{"rows":["#);
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        push_row(row, &mut body)?;
+    }
+    body.extend_from_slice(br#"],"next":"#);
+    serde_json::to_writer(&mut body, &next).map_err(damaged)?;
+    if let Some(total) = total {
+        body.extend_from_slice(br#","count":"#);
+        serde_json::to_writer(&mut body, &total).map_err(damaged)?;
+    }
+    body.push(b'}');
+    Ok(body)
+}
+
+fn lines(rows: &[Row]) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::with_capacity(capacity(rows));
+    for row in rows {
+        push_row(row, &mut body)?;
+        body.push(b'\n');
+    }
+    Ok(body)
+}
+
+/// The key, and a column for each field that a row of the page has, nested ones with dots. Arrays stay JSON.
+fn csv(rows: &[Row]) -> Result<Vec<u8>, Problem> {
+    let mut columns: Vec<String> = Vec::new();
+    let mut table = Vec::new();
+    for row in rows {
+        let mut cells = Vec::new();
+        flatten("", &row.json, &mut cells)?;
+        for (name, _) in &cells {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+        table.push((&row.key, cells));
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(std::iter::once("key").chain(columns.iter().map(String::as_str))).map_err(damaged)?;
+    for (key, cells) in table {
+        let cell = |column: &String| cells.iter().find(|(name, _)| name == column).map_or("", |(_, cell)| cell);
+        writer.write_record(std::iter::once(key.as_str()).chain(columns.iter().map(cell))).map_err(damaged)?;
+    }
+    writer.into_inner().map_err(damaged)
+}
+
+fn flatten(path: &str, json: &str, cells: &mut Vec<(String, String)>) -> Result<(), Problem> {
+    for (name, value) in fields(json).map_err(damaged)?.unwrap_or_default() {
+        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        if value.get().starts_with('{') {
+            flatten(&path, value.get(), cells)?;
+        } else {
+            cells.push((path, cell(value)?));
+        }
+    }
+    Ok(())
+}
+
+/// A text without its quotes, nothing for null, and JSON otherwise.
+fn cell(value: &RawValue) -> Result<String, Problem> {
+    match value.get() {
+        "null" => Ok(String::new()),
+        text if text.starts_with('"') => serde_json::from_str(text).map_err(damaged),
+        other => Ok(other.to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn row(key: &str, json: &str) -> Row {
+        Row { key: key.into(), json: json.into() }
+    }
+
+    #[test]
+    fn a_table_of_csv_has_all_fields_of_its_rows() {
+        let rows = [
+            row("a", r#"{"n": 1, "delay": {"mean": 1.5, "by": [1, 2]}, "s": "x, \"y\""}"#),
+            row("b,c", r#"{"new": true, "n": null}"#),
+        ];
+        let text = String::from_utf8(csv(&rows).unwrap()).unwrap();
+        let expected = "key,n,delay.mean,delay.by,s,new\na,1,1.5,\"[1, 2]\",\"x, \"\"y\"\"\",\n\"b,c\",,,,,true\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_first_kind_that_is_known_is_taken() {
+        let accepted =
+            |accept: &'static str| Format::accepted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));
+        assert_eq!(accepted("text/html, text/csv;q=0.9"), Format::Csv);
+        assert_eq!(accepted("application/x-ndjson"), Format::Lines);
+        assert_eq!(accepted("*/*"), Format::Json);
+    }
+}

@@ -1,0 +1,207 @@
+//! `GET /v1/streams/{stream}/events` and `GET /v1/events`: pages of events, or a subscription.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{OriginalUri, Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use kinora_types::{Direction, Micros, Position, Revision, StreamName};
+use kinora_log as log;
+use kinora_log::{Filter, Item, Log, Selection, Span, Streams};
+
+use crate::read::page;
+use crate::read::page::Page;
+use crate::edge::problem::Problem;
+use crate::service::{blocking, wants_events};
+use crate::read::{ndjson, subscribe};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Where to start, included: a position or a revision.
+    from: Option<u64>,
+    /// Where to start, not included. Forwards only.
+    after: Option<u64>,
+    limit: Option<usize>,
+    #[serde(default)]
+    direction: DirectionIn,
+    /// Where to start: with the first event that was appended then or later.
+    from_time: Option<Timestamp>,
+    /// Separated by commas: events of any of them.
+    types: Option<String>,
+    /// Separated by commas: events that have all of them.
+    tags: Option<String>,
+    /// How the names of the streams begin.
+    stream_prefix: Option<String>,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum DirectionIn {
+    #[default]
+    Forwards,
+    Backwards,
+}
+
+impl Parameters {
+    fn limit(&self) -> Result<usize, Problem> {
+        page::limit(self.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)
+    }
+
+    fn start(&self) -> Result<u64, Problem> {
+        match (self.from, self.after, self.direction) {
+            (Some(from), None, _) => Ok(from),
+            (None, Some(after), DirectionIn::Forwards) => Ok(after.saturating_add(1)),
+            (None, None, DirectionIn::Forwards) => Ok(0),
+            (None, None, DirectionIn::Backwards) => Ok(u64::MAX),
+            _ => Err(invalid("from and after do not go together, and after goes forwards".into())),
+        }
+    }
+
+    fn filter(&self) -> Result<Filter, Problem> {
+        let named = |list: &'_ Option<String>| {
+            list.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (types, tags) = (named(&self.types), named(&self.tags));
+        let prefix = self.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
+        let streams = prefix.map_or(Streams::All, Streams::Prefix);
+        if types.is_empty() && tags.is_empty() {
+            return Ok(Filter { streams, selection: None });
+        }
+        let item = Item::new(types.iter().map(String::as_str), tags.iter().map(String::as_str))?;
+        Ok(Filter { streams, selection: Some(Selection { items: vec![item] }) })
+    }
+
+    fn time(&self) -> Result<Option<Micros>, Problem> {
+        if self.from_time.is_some() && (self.from.is_some() || self.after.is_some()) {
+            return Err(invalid("from_time does not go together with from or after".into()));
+        }
+        Ok(self.from_time.map(|time| Micros::not_before(time).unwrap_or(Micros(0))))
+    }
+
+    /// The parameters of a link to the page that begins at `from`.
+    fn following(&self, from: u64, limit: usize) -> String {
+        let mut link = form_urlencoded::Serializer::new(String::new());
+        link.append_pair("from", &from.to_string()).append_pair("limit", &limit.to_string());
+        for (name, value) in [("types", &self.types), ("tags", &self.tags), ("stream_prefix", &self.stream_prefix)] {
+            if let Some(value) = value {
+                link.append_pair(name, value);
+            }
+        }
+        if matches!(self.direction, DirectionIn::Backwards) {
+            link.append_pair("direction", "backwards");
+        }
+        link.finish()
+    }
+
+    fn direction(&self) -> Direction {
+        match self.direction {
+            DirectionIn::Forwards => Direction::Forwards,
+            DirectionIn::Backwards => Direction::Backwards,
+        }
+    }
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(400, "invalid-parameter", detail)
+        .hint("parameters: from, after or from_time, limit, direction=forwards|backwards, types, tags, stream_prefix")
+}
+
+fn parameters(query: Result<Query<Parameters>, QueryRejection>) -> Result<Parameters, Problem> {
+    query.map(|query| query.0).map_err(|rejection| invalid(rejection.body_text()))
+}
+
+pub async fn all(
+    State(log): State<Log>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let parameters = parameters(query)?;
+    let (direction, filter) = (parameters.direction(), parameters.filter()?);
+    let start = Position(match parameters.time()? {
+        None => parameters.start()?,
+        Some(time) => {
+            let reader = log.clone();
+            blocking(move || reader.position_at(time)).await?.0
+        }
+    });
+    if wants_events(&headers) {
+        return subscribe::subscribe(log, subscribe::Selected::of(filter), start, &headers);
+    }
+    if ndjson::is_wanted(&headers) {
+        return Ok(ndjson::answer(log, filter, start, direction, parameters.limit));
+    }
+    let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
+    let span = Span { from: start, upto: durable, direction, limit };
+    let found = blocking(move || {
+        let mut page = Page::default();
+        let next = log.visit(&filter, span, |position, record| page.add(position, &record))?;
+        Ok::<_, log::Error>((page, next))
+    });
+    let (page, next) = found.await?;
+    let next = next.map(|next| format!("{}?{}", uri.path(), parameters.following(next.0, limit)));
+    let fixed = durable.includes(start);
+    page.answer(id, &headers, durable.last().map(|position| position.0), next, direction, fixed)
+}
+
+pub async fn stream(
+    State(log): State<Log>,
+    Path(stream): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    query: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let stream: StreamName = stream.parse()?;
+    let parameters = parameters(query)?;
+    let (limit, direction) = (parameters.limit()?, parameters.direction());
+    if !parameters.filter()?.is_open() {
+        return Err(invalid("a stream is read whole, without types, tags or stream_prefix".into()));
+    }
+    let start = Revision(match parameters.time()? {
+        None => parameters.start()?,
+        Some(time) => {
+            let (reader, name) = (log.clone(), stream.clone());
+            blocking(move || reader.revision_at(&name, reader.position_at(time)?)).await?.0
+        }
+    });
+    if wants_events(&headers) {
+        return subscribe_stream(log, stream, start, &headers).await;
+    }
+    let id = log.id();
+    let read = blocking(move || {
+        let (head, mut page) = (log.stream_head(&stream)?, Page::default());
+        log.visit_stream(&stream, start, direction, limit, |position, record| page.add(position, &record))?;
+        Ok::<_, log::Error>((stream, head, page))
+    });
+    let (stream, head, page) = read.await?;
+    let Some(head) = head else {
+        return Err(Problem::new(404, "unknown-stream", format!("there is no stream {stream}"))
+            .hint("a stream begins with its first event"));
+    };
+    let next = (page.count == limit).then_some(page.last_revision).and_then(|last| match direction {
+        Direction::Forwards => (last < head.0).then_some(last + 1),
+        Direction::Backwards => last.checked_sub(1),
+    });
+    let next = next.map(|next| format!("{}?{}", uri.path(), parameters.following(next, limit)));
+    page.answer(id, &headers, Some(head.0), next, direction, start <= head)
+}
+
+/// Follows a stream from a revision on; what the log has before it is not looked at.
+async fn subscribe_stream(
+    log: Log,
+    stream: StreamName,
+    from: Revision,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let (reader, name) = (log.clone(), stream.clone());
+    let start = blocking(move || {
+        // Taken first: an event that comes after it has a position that is not below it.
+        let head = reader.progress().next();
+        let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
+        Ok::<_, log::Error>(first.first().map_or(head, |event| event.position))
+    });
+    subscribe::subscribe(log, subscribe::Selected::of_stream(stream, from), start.await?, headers)
+}

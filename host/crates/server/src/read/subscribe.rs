@@ -1,0 +1,169 @@
+//! Following the log by Server-Sent Events: what is there, then `caught-up`, then each event as it becomes durable.
+//!
+//! One cursor serves history and the live end, so there is no seam between them to lose or repeat an event at. A client
+//! that is slower than the log is told so (`fell-behind`, and `caught-up` again); meanwhile the events wait in the log and not in
+//! memory. One that takes nothing at all for long is let go, and goes on from `Last-Event-ID` when it comes again.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use kinora_types::{Direction, Position, Progress, Revision, StreamName};
+use kinora_log::{Filter, Log, Span, Streams};
+
+use crate::edge::problem::Problem;
+use crate::service::blocking;
+use crate::read::encode;
+
+/// Events that wait for a slow client. The rest waits in the log, at no cost.
+const WAITING_EVENTS: usize = 256;
+
+/// Events that are found between two looks at the client.
+const STEP_EVENTS: usize = 256;
+
+/// Events between a client and the end of the log from which on it is told that it fell behind.
+const BEHIND_EVENTS: u64 = 4_096;
+
+/// How long a client may take nothing while events wait for it.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// How often a quiet subscription shows that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What a subscription is of: the events that a filter lets through, of a stream from a revision on.
+#[derive(Clone)]
+pub struct Selected {
+    filter: Filter,
+    first: Revision,
+}
+
+impl Selected {
+    pub fn of(filter: Filter) -> Self {
+        Self { filter, first: Revision(0) }
+    }
+
+    pub fn of_stream(stream: StreamName, first: Revision) -> Self {
+        Self { filter: Filter { streams: Streams::One(stream), selection: None }, first }
+    }
+}
+
+pub fn subscribe(log: Log, selected: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
+    let from = match headers.get("last-event-id") {
+        None => from,
+        Some(value) => {
+            let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let invalid = || {
+                Problem::new(400, "invalid-header", "Last-Event-ID is not a position")
+                    .hint("send the id of the last event that you received")
+            };
+            Position(last.ok_or_else(invalid)?.saturating_add(1))
+        }
+    };
+    let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
+    tokio::spawn(async move {
+        let mut follower = Follower { client: sender, selected, caught_up: false };
+        match follower.follow(log, from).await {
+            Ok(()) | Err(Ended::Gone) => {}
+            Err(Ended::Stalled) => tracing::warn!("a subscription ended: its client took nothing for a minute"),
+            Err(Ended::Failed(problem)) => tracing::error!(?problem, "a subscription ended"),
+        }
+    });
+    let events = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
+}
+
+/// Why a subscription ends.
+enum Ended {
+    /// The client is gone, or the host stops.
+    Gone,
+    Stalled,
+    Failed(Problem),
+}
+
+impl From<Problem> for Ended {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
+/// A client, and what waits for it.
+struct Follower {
+    client: mpsc::Sender<Event>,
+    selected: Selected,
+    caught_up: bool,
+}
+
+impl Follower {
+    async fn follow(&mut self, log: Log, from: Position) -> Result<(), Ended> {
+        let mut durable = log.watch();
+        let mut next = from;
+        loop {
+            let progress = *durable.borrow_and_update();
+            while progress.includes(next) {
+                let (reader, selected) = (log.clone(), self.selected.clone());
+                let (found, upto) = blocking(move || step(&reader, &selected, next, progress)).await?;
+                for (position, json) in found {
+                    self.send(Event::default().id(position.to_string()).event("event").data(json)).await?;
+                }
+                next = upto;
+                let lag = log.progress().0.saturating_sub(next.0);
+                if self.caught_up && lag > BEHIND_EVENTS {
+                    self.caught_up = false;
+                    self.say("fell-behind", next.0.checked_sub(1), &log).await?;
+                }
+            }
+            if !self.caught_up && log.progress() <= progress {
+                self.caught_up = true;
+                self.say("caught-up", progress.0.checked_sub(1), &log).await?;
+            }
+            tokio::select! {
+                changed = durable.changed() => changed.map_err(|_| Ended::Gone)?,
+                () = self.client.closed() => return Err(Ended::Gone),
+            }
+        }
+    }
+
+    async fn say(&self, what: &str, position: Option<u64>, log: &Log) -> Result<(), Ended> {
+        let head = log.progress().last().map(|position| position.0);
+        self.send(Event::default().event(what).data(json!({"position": position, "head": head}).to_string())).await
+    }
+
+    async fn send(&self, message: Event) -> Result<(), Ended> {
+        match self.client.send_timeout(message, STALLED).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Ended::Gone),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Ended::Stalled),
+        }
+    }
+}
+
+/// Some of the events from `from` on as JSON, and where to go on.
+fn step(
+    log: &Log,
+    selected: &Selected,
+    from: Position,
+    durable: Progress,
+) -> Result<(Vec<(u64, String)>, Position), Problem> {
+    let mut found = Ok(Vec::new());
+    let span = Span { from, upto: durable, direction: Direction::Forwards, limit: STEP_EVENTS };
+    let next = log.visit(&selected.filter, span, |position, record| {
+        if record.revision < selected.first {
+            return;
+        }
+        if let Ok(events) = &mut found {
+            let mut json = Vec::new();
+            match encode::event(&mut json, position, &record) {
+                Ok(()) => events.push((position.0, String::from_utf8_lossy(&json).into_owned())),
+                Err(problem) => found = Err(problem),
+            }
+        }
+    })?;
+    Ok((found?, next.unwrap_or(durable.next())))
+}

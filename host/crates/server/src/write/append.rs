@@ -1,0 +1,129 @@
+//! `POST /v1/streams/{stream}/events` and `POST /v1/transactions`.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+
+use kinora_types::{ExpectedRevision, Revision, StreamName};
+use kinora_log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
+
+use crate::edge::caller;
+use crate::write::cloudevents;
+use crate::edge::problem::Problem;
+use crate::write::reserved;
+use crate::edge::wire;
+use crate::edge::wire::{AppendedOut, TransactionIn};
+
+pub async fn to_stream(
+    State(log): State<Log>,
+    Path(stream): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (client, headers, body) = taken_apart(request).await?;
+    append_to(&log, stream.parse()?, client, &headers, &body).await
+}
+
+/// The same for a body that is so small that nobody need count it.
+pub async fn small_to_stream(log: &Log, stream: StreamName, request: Request) -> Result<Response, Problem> {
+    let client = caller::client(&request);
+    let (head, body) = request.into_parts();
+    // It has said how long it is, and the server takes no more.
+    let body = axum::body::to_bytes(body, usize::MAX).await;
+    let body = body.map_err(|cause| Problem::new(400, "invalid-body", cause.to_string()))?;
+    append_to(log, stream, client, &head.headers, &body).await
+}
+
+async fn append_to(
+    log: &Log,
+    stream: StreamName,
+    client: Client,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let (events, has_new_ids) = match cloudevents::mode(headers) {
+        Some(mode) => (cloudevents::events(mode, headers, body)?, false),
+        None => wire::events(body)?,
+    };
+    let key = idempotency_key(headers, stream.as_str(), body)?;
+    let append = StreamAppend { stream, expected: expected(headers)?, events };
+    let request = AppendRequest { key, has_new_ids, ..vec![append].into() };
+    reserved::refuse(&request)?;
+    let appended = log.append_for(client, request).await?;
+    created(&AppendedOut::to_one_stream(&appended, log.durability()))
+}
+
+pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
+    let (client, headers, body) = taken_apart(request).await?;
+    let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
+    let key = idempotency_key(&headers, "", &body)?;
+    let request = AppendRequest { key, ..transaction.try_into()? };
+    reserved::refuse(&request)?;
+    let appended = log.append_for(client, request).await?;
+    created(&AppendedOut::transaction(&appended, log.durability()))
+}
+
+/// Written at once: to answer takes a fair part of the time of a small append.
+fn created(appended: &AppendedOut) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(appended).map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Who asks, and for what. An extractor for the headers would copy them all.
+async fn taken_apart(mut request: Request) -> Result<(Client, HeaderMap, Bytes), Problem> {
+    let client = caller::client(&request);
+    let headers = std::mem::take(request.headers_mut());
+    Ok((client, headers, Bytes::from_request(request, &()).await?))
+}
+
+/// `If-None-Match: *` no stream, `If-Match: *` exists, `If-Match: "3"` at revision 3, neither: any.
+fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
+    let invalid = |name: &str| {
+        Problem::new(400, "invalid-header", format!("the header {name} cannot be read"))
+            .hint("send If-Match: \"<revision>\", If-Match: * (the stream exists), or If-None-Match: * (it does not)")
+    };
+    match (headers.get(header::IF_MATCH), headers.get(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(ExpectedRevision::Any),
+        (None, Some(value)) if value == "*" => Ok(ExpectedRevision::NoStream),
+        (Some(value), None) if value == "*" => Ok(ExpectedRevision::Exists),
+        (Some(value), None) => {
+            let revision = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
+            revision.map(|revision| ExpectedRevision::Exactly(Revision(revision))).ok_or_else(|| invalid("If-Match"))
+        }
+        _ => Err(invalid("If-None-Match")),
+    }
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The `Idempotency-Key` of a request, with the hash of all that says what is asked for.
+fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let invalid = || {
+        Problem::new(400, "invalid-header", "the header Idempotency-Key cannot be read")
+            .hint("send a text that is new for each request, such as a UUID, and the same again for a retry")
+    };
+    let key = key.to_str().ok().map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()).ok_or_else(invalid)?;
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    part(stream.as_bytes());
+    part(body);
+    let says_something = |name: &str| {
+        [header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE].iter().any(|known| known == name)
+            || name.starts_with("ce-")
+    };
+    let mut said: Vec<_> = headers.iter().filter(|(name, _)| says_something(name.as_str())).collect();
+    said.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in said {
+        part(name.as_str().as_bytes());
+        part(value.as_bytes());
+    }
+    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: hash.finalize().into() }))
+}
