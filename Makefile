@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo serve fmt lint test bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile crash fuzz
+.PHONY: help setup build modules demo serve fmt lint audit test bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile crash fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -31,6 +31,10 @@ fmt: ## Format the code
 lint: setup ## Check the formatting and the lints
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+audit: ## Check licences, advisories, duplicates and sources of all dependencies
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
 
 test: lint modules build ## Set up, and pass all tests
 	cargo test --release --locked --workspace

@@ -286,7 +286,7 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
 }
 
 #[tokio::test]
-async fn what_openapi_describes_is_there_and_what_the_readme_lists_is_described() {
+async fn what_openapi_describes_is_there_and_is_what_the_guide_lists() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
@@ -305,13 +305,24 @@ async fn what_openapi_describes_is_there_and_what_the_readme_lists_is_described(
             );
         }
     }
-    let readme = include_str!("../README.md");
+    let guide = include_str!("../host/docs/http.md");
     for path in ["/v1/transactions", "/v1/modules", "/v1/limits", "/healthz", "/readyz", "/metrics"] {
-        assert!(readme.contains(path) && paths.contains_key(path), "{path}");
+        assert!(guide.contains(path) && paths.contains_key(path), "{path}");
     }
     for segment in ["gates", "review", "promote", "pause", "resume", "retry", "abort", "retire"] {
         assert!(paths.contains_key(&format!("/v1/projections/{{name}}/versions/{{version}}/{segment}")), "{segment}");
     }
+    // The guide has a row for each operation, and for no other.
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut listed: Vec<String> = rows.map(|(row, _)| row.to_owned()).filter(|row| row.contains(" /")).collect();
+    let operations = |(path, operations): (&String, &Value)| {
+        let methods = operations.as_object().unwrap().keys();
+        methods.map(|method| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
+    };
+    let mut described: Vec<String> = paths.iter().flat_map(operations).collect();
+    listed.sort();
+    described.sort();
+    assert_eq!(listed, described);
     // Every reference leads somewhere.
     for reference in text.split("#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();

@@ -177,10 +177,10 @@ pub(crate) fn raw(text: String) -> Result<Box<RawValue>, Problem> {
 
 async fn unknown_route(uri: Uri) -> Problem {
     Problem::new(404, "unknown-route", format!("there is nothing at {}", uri.path()))
-        .hint("the routes are listed in the README, under HTTP, and described at /openapi.json")
+        .hint("the routes are listed in host/docs/http.md, and described at /openapi.json")
 }
 
 async fn wrong_method(uri: Uri) -> Problem {
     Problem::new(405, "wrong-method", format!("{} does not take this method", uri.path()))
-        .hint("the routes are listed in the README, under HTTP, and described at /openapi.json")
+        .hint("the routes are listed in host/docs/http.md, and described at /openapi.json")
 }

@@ -219,5 +219,5 @@ pub fn number(version: &str) -> Result<u32, Problem> {
 }
 
 pub fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-parameter", detail).hint("the routes and their parameters are listed in the README")
+    Problem::new(400, "invalid-parameter", detail).hint("the routes and their parameters are listed in host/docs/http.md")
 }
