@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use kinora_types::ExpectedRevision::{Any, Exactly, Exists, NoStream};
-use kinora_types::{Direction, NewEvent, Position, Progress, Revision};
 use kinora_log::{
     AppendError, AppendRequest, Condition, Durability, IdReused, Item, Limits, Log, Options, Rejection, Selection,
 };
 use kinora_storage::Storage;
 use kinora_tests::{event, everything, open, request, to};
+use kinora_types::ExpectedRevision::{Any, Exactly, Exists, NoStream};
+use kinora_types::{Direction, NewEvent, Position, Progress, Revision};
 use uuid::Uuid;
 
 fn rejection(error: AppendError) -> Rejection {

@@ -4,11 +4,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kinora_types::ExpectedRevision::Any;
-use kinora_types::{Position, Progress};
 use kinora_log::{Error, Limits, Log};
 use kinora_storage::Storage;
 use kinora_tests::{copied, event, everything, open, request};
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{Position, Progress};
 
 async fn filled(dir: &Path) {
     let log = open(dir);

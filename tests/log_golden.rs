@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use kinora_types::ExpectedRevision::Any;
-use kinora_types::{EventType, Micros, NewEvent, Position};
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
 use kinora_tests::{copied, event, everything, open, to};
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{EventType, Micros, NewEvent, Position};
 
 const EVENTS: u64 = 40;
 

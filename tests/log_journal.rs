@@ -5,11 +5,11 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use kinora_types::ExpectedRevision::Any;
-use kinora_types::{NewEvent, Progress};
 use kinora_log::{Durability, Log, Options};
 use kinora_storage::Storage;
 use kinora_tests::{Host, copied, event, everything, open, request};
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::{NewEvent, Progress};
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -8,12 +8,12 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
-use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
 use kinora_log::{
     AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, Condition, IdReused, IdempotencyKey,
     Item, Rejection, Selection, WrongRevision,
 };
 use kinora_tests::{event, everything, open, to};
+use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
 use proptest::prelude::*;
 
 const STREAMS: [&str; 3] = ["a", "ab", "b"];

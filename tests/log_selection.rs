@@ -4,13 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
-use kinora_types::ExpectedRevision::{Any, NoStream};
-use kinora_types::{Direction, EventType, NewEvent, Position, Progress};
 use kinora_log::{
     AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection, Span,
     Streams,
 };
 use kinora_tests::{event, open, to};
+use kinora_types::ExpectedRevision::{Any, NoStream};
+use kinora_types::{Direction, EventType, NewEvent, Position, Progress};
 use proptest::prelude::*;
 
 /// The last one is not asked for.

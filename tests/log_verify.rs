@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use kinora_types::ExpectedRevision::Any;
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims};
 use kinora_tests::{Host, event, open, to};
+use kinora_types::ExpectedRevision::Any;
 use rocksdb::{ColumnFamily, DB, Options};
 
 /// Ten events in two streams, as one append of four with a claim and six of one.

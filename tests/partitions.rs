@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use kinora_tests::{Api, Host, module, open, request};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -4,11 +4,10 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kinora_types::Progress;
-use kinora_readmodel::{
-    Durability, Figure, IndexSpec, ListQuery, Order, StatisticsQuery, Store, TableSpec, Writes, condition,
-};
+use kinora_readmodel::{Durability, Figure, ListQuery, Order, StatisticsQuery, Store, Writes, condition};
 use kinora_storage::Storage;
+use kinora_types::Progress;
+use kinora_types::{IndexSpec, TableSpec};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;

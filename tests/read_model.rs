@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kinora_types::Progress;
 use kinora_readmodel::{
-    Durability, Error, Explanation, Figure, IndexSpec, KeyRange, ListQuery, Order, StatisticsQuery, Store, TableSpec,
-    Writes, condition, diff,
+    Durability, Error, Explanation, Figure, KeyRange, ListQuery, Order, StatisticsQuery, Store, Writes, condition, diff,
 };
 use kinora_storage::Storage;
+use kinora_types::Progress;
+use kinora_types::{IndexSpec, TableSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_types::Progress;
-use kinora_readmodel::{Durability, Snapshot, Store, TableSpec, Writes};
+use kinora_readmodel::{Durability, Snapshot, Store, Writes};
 use kinora_storage::Storage;
+use kinora_types::Progress;
+use kinora_types::TableSpec;
 
 /// More than a commit may have whose rows are looked for in the cache one by one.
 const KEYS: u64 = 1_500;

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use kinora_types::Progress;
-use kinora_readmodel::{Durability, KeyRange, Store, TableSpec, Writes};
+use kinora_readmodel::{Durability, KeyRange, Store, Writes};
 use kinora_storage::Storage;
+use kinora_types::Progress;
+use kinora_types::TableSpec;
 
 /// The process that is killed is this program again, with the folder in this variable.
 const CHILD: &str = "KINORA_TEST_READ_MODEL";

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use kinora_tests::{Api, Host, module, open, request};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kinora_types::Position;
 use kinora_files::SECRET_BYTES;
 use kinora_sandbox::{
-    Batch, Category, Digest, Error, Failure, Limits, Module, Modules, Projector, QueryFailure, Range, RowAccess,
+    Batch, Category, Error, Failure, Limits, Module, Modules, Projector, QueryFailure, Range, RowAccess,
 };
+use kinora_types::Digest;
+use kinora_types::Position;
 
 fn target() -> PathBuf {
     std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()

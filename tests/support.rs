@@ -11,9 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub use handwritten::Handwritten;
-use kinora_types::{Direction, EventType, ExpectedRevision, NewEvent, Position};
 use kinora_log::{AppendRequest, Limits, Log, Recorded, StreamAppend};
 use kinora_storage::Storage;
+use kinora_types::{Direction, EventType, ExpectedRevision, NewEvent, Position};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -3,10 +3,10 @@
 //! `tests/fuzz.rs` runs each for a short time, `make fuzz` for a long one, guided by coverage.
 
 use crate::cli;
-use kinora_server as http;
 use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
+use kinora_server as http;
 
 /// A decoder, bytes that it accepts, to begin from, and what is tried.
 pub struct Target {

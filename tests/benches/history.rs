@@ -6,10 +6,11 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Instant;
 
-use kinora_types::Progress;
-use kinora_readmodel::{Durability, Store, TableSpec, Writes};
+use kinora_readmodel::{Durability, Store, Writes};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
+use kinora_types::Progress;
+use kinora_types::TableSpec;
 use rocksdb::{ColumnFamilyDescriptor, DB, ReadOptions, WriteOptions};
 
 /// Rows, and how often one of them is written: each in turn.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_types::Progress;
-use kinora_readmodel::{Durability, Store, TableSpec, Writes, diff};
+use kinora_readmodel::{Durability, Store, Writes, diff};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Host, module};
+use kinora_types::Progress;
+use kinora_types::TableSpec;
 use serde_json::{Value, json};
 
 /// Rows of a commit, while the compared read models are made.

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Progress};
 use kinora_log::{AppendRequest, Limits, Log, StreamAppend};
 use kinora_storage::Storage;
+use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Progress};
 use uuid::Uuid;
 
 use super::{DATA, SPAN};

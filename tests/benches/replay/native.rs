@@ -8,11 +8,12 @@ use std::rc::Rc;
 
 use departures::Departures;
 use foldhash::fast::FixedState;
-use kinora_types::{Position, Progress};
 use kinora_log::{Log, RecordRef};
-use kinora_readmodel::{Durability, Store, TableSpec, Writes};
-use kinora_storage::Storage;
+use kinora_readmodel::{Durability, Store, Writes};
 use kinora_sdk::native::{Backend, Column, Fold, Input, Stored, Upcasting};
+use kinora_storage::Storage;
+use kinora_types::TableSpec;
+use kinora_types::{Position, Progress};
 use ontime_v1::OnTime;
 use serde::{Deserialize, Serialize};
 
@@ -223,7 +224,7 @@ impl Backend for StoreRows {
 
 fn fold_flights(log: &Log, storage: &Storage, dir: &Path) {
     let manifest = <OnTime as kinora_sdk::Projector>::describe();
-    let index = |declared: &kinora_sdk::IndexEntry| kinora_readmodel::IndexSpec {
+    let index = |declared: &kinora_sdk::IndexEntry| kinora_types::IndexSpec {
         name: declared.name.into(),
         paths: declared.paths.iter().map(|path| (*path).into()).collect(),
         unique: declared.unique,

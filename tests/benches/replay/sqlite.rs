@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
-use kinora_types::Position;
 use kinora_log::Log;
-use kinora_storage::Storage;
 use kinora_sdk::native::{Backend, Column, Fold, Stored};
+use kinora_storage::Storage;
+use kinora_types::Position;
 use ontime_v1::OnTime;
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use kinora_log::{AppendRequest, Log, StreamAppend};
+use kinora_types::{EventType, ExpectedRevision, NewEvent};
 use uuid::Uuid;
 
 /// Events of one request while a log is made.

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use kinora_types::Progress;
 use kinora_log as log;
 use kinora_log::{Backup, Log};
+use kinora_types::Progress;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -2,4 +2,3 @@
 
 pub mod backup;
 pub mod limits;
-

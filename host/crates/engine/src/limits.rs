@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_documented_with_its_default() {
-        let document = include_str!("../LIMITS.md");
+        let document = include_str!("../../../LIMITS.md");
         let limits = Limits::default();
         for (group, limits) in limits.groups().unwrap() {
             for (name, value) in limits.as_object().unwrap() {

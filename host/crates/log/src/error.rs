@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kinora_types::Position;
 use kinora_storage::{NoSpace, is_no_space};
+use kinora_types::Position;
 
 use crate::append::decide::Rejection;
 

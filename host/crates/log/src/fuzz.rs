@@ -2,12 +2,12 @@
 
 use kinora_types::Position;
 
-use crate::record::claims;
-use crate::record::claims::Claims;
-use crate::record::requests::Answered;
 use crate::commit::journal;
 use crate::read::postings;
+use crate::record::claims;
+use crate::record::claims::Claims;
 use crate::record::event as record;
+use crate::record::requests::Answered;
 
 /// With a checksum that holds, so that what is behind it is reached.
 pub fn record(body: &[u8]) {

@@ -13,17 +13,17 @@ mod maintain;
 mod read;
 mod record;
 
-pub use maintain::backup::{Backup, Backups};
-pub use record::claims::{Claim, ClaimKey, Claims, Held};
 pub use append::decide::{
     AppendRequest, Appended, ClaimFailed, Condition, IdReused, IdempotencyKey, Rejection, StreamAppend, WrongRevision,
 };
-pub use error::{AppendError, Error};
 pub use append::limits::Limits;
 pub use append::queue::Client;
-pub use read::reader::{Selected, Span, Stats, TypeCount};
-pub use record::event::{RecordRef, Recorded};
-pub use read::selection::{Filter, Item, Selection, Streams};
-pub use maintain::verify::{Fault, Report};
 pub use append::writer::Durability;
+pub use error::{AppendError, Error};
 pub use log::{Log, Options};
+pub use maintain::backup::{Backup, Backups};
+pub use maintain::verify::{Fault, Report};
+pub use read::reader::{Selected, Span, Stats, TypeCount};
+pub use read::selection::{Filter, Item, Selection, Streams};
+pub use record::claims::{Claim, ClaimKey, Claims, Held};
+pub use record::event::{RecordRef, Recorded};

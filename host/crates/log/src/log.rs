@@ -8,15 +8,15 @@ use rocksdb::DB;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use kinora_types::{Micros, Progress};
 use kinora_storage::Storage;
+use kinora_types::{Micros, Progress};
 
+use crate::append::decide::{AppendRequest, Appended};
 use crate::append::limits::Limits;
 use crate::append::queue::Client;
-use crate::append::decide::{AppendRequest, Appended};
+use crate::append::writer::{self, Appender, Durability};
 use crate::error::{AppendError, Error};
 use crate::maintain::opening::{self, Opened};
-use crate::append::writer::{self, Appender, Durability};
 
 /// How a log is run.
 #[derive(Clone, Debug)]

@@ -12,22 +12,22 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
-use kinora_types::{Position, Progress};
 use kinora_log::Log;
 use kinora_sandbox::{Failure, Modules};
-use kinora_types::Digest;
 use kinora_storage::Storage;
+use kinora_types::Digest;
+use kinora_types::{Position, Progress};
 
-use crate::registry::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
 use crate::ask::compare::Comparisons;
-use crate::error::Error;
-use crate::registry::history::{By, Recorder, What};
-use crate::limits::Limits;
 use crate::ask::query::{Queries, QueryLimits};
+use crate::ask::verify::identity;
+use crate::error::Error;
+use crate::limits::Limits;
 use crate::record::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
+use crate::registry::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
+use crate::registry::history::{By, Recorder, What};
 use crate::replay::throttle::Throttle;
 use crate::replay::turns::Turns;
-use crate::ask::verify::identity;
 use crate::supervisor::version;
 use crate::supervisor::version::{Notice, Version};
 

@@ -3,9 +3,9 @@
 use sha2::Sha256;
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
-use kinora_types::Digest;
 use crate::error::Error;
 use crate::limits::Limits;
+use kinora_types::Digest;
 
 /// An engine whose guests give the same result on any machine:
 ///

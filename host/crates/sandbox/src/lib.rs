@@ -14,14 +14,14 @@ mod limits;
 mod module;
 mod run;
 
-pub use run::bindings::{Batch, Texts, TextsTooLong};
-pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use error::{Category, Error, Exceeded, Failure};
-pub use run::instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
 pub use limits::Limits;
+pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use module::modules::{Module, ModuleState, Modules, Status};
 pub use module::schemas::Schemas;
+pub use run::bindings::{Batch, Texts, TextsTooLong};
+pub use run::instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
 pub use run::usage::Usage;
 
 /// What an upload brings, for fuzzing.

@@ -2,13 +2,13 @@
 
 use axum::http::HeaderMap;
 
-use kinora_types::NewEvent;
 use kinora_log::AppendRequest;
+use kinora_types::NewEvent;
 
-use crate::write::cloudevents;
-use crate::write::cloudevents::Mode;
 use crate::edge::wire;
 use crate::edge::wire::TransactionIn;
+use crate::write::cloudevents;
+use crate::write::cloudevents::Mode;
 
 /// What is stored must be on one line, and JSON.
 fn check(events: &[NewEvent]) {

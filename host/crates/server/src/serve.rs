@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
-use kinora_engine::backup::Backups;
 use crate::service as http;
+use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log as log;
 use kinora_log::Log;

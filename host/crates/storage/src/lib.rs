@@ -4,7 +4,6 @@
 //! A host has one database for the log and one for each projection version, because a database has one write
 //! queue and one stall controller: a heavy replay in the same database would hold up appends.
 
-
 mod row_cache;
 
 use std::path::Path;
@@ -12,7 +11,6 @@ use std::path::Path;
 pub use row_cache::{Era, RowCache};
 
 use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, WriteBufferManager};
-
 
 /// Blocks of all databases, decompressed. Part of the promise that a host fits into 512 MiB.
 const BLOCK_CACHE_BYTES: usize = 80 * 1024 * 1024;

@@ -52,7 +52,6 @@ impl Elements {
         let (array, within) = path.split_once("[]")?;
         Some(Self { array: array.to_owned(), within: within.trim_start_matches('.').to_owned() })
     }
-
 }
 
 impl Column {

@@ -9,8 +9,8 @@ use futures::StreamExt;
 use serde::Deserialize;
 
 use crate::cli::client::{Client, with_parameters};
-use crate::cli::output::{Output, note};
 use crate::cli::log::line::Line;
+use crate::cli::output::{Output, note};
 use crate::cli::progress::Progress;
 
 /// Write all events of a host as newline-delimited JSON, one a line, in the order of the log

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::cli::output::Output;
 use crate::cli::log::line::Line;
+use crate::cli::output::Output;
 use crate::cli::progress::Progress as Shown;
-use kinora_types::{Micros, Position, Progress};
 use kinora_log::{AppendRequest, Log, Options};
 use kinora_storage::Storage;
+use kinora_types::{Micros, Position, Progress};
 
 /// Events of one commit.
 const COMMIT_EVENTS: usize = 5_000;

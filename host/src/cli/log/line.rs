@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Revision};
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, StreamAppend};
+use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Revision};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,9 @@ use std::fmt;
 use indexmap::IndexMap;
 use uuid::Uuid;
 
+use crate::read::selection::Selection;
 use crate::record::claims::{Claim, ClaimKey, Claims};
 use crate::record::requests::Answered;
-use crate::read::selection::Selection;
 use kinora_types::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
 
 /// Events for any number of streams, to be appended all or none.

@@ -9,10 +9,10 @@ use self_cell::self_cell;
 use kinora_types::{Progress, StreamName, Tag};
 
 use crate::append::decide::Head;
-use crate::error::Error;
 use crate::append::recent::Recent;
-use crate::record::keys;
+use crate::error::Error;
 use crate::read::reader;
+use crate::record::keys;
 
 /// Events after which an iterator is let go of. It keeps the files and the memtables alive that it was made for.
 const KEPT_EVENTS: u64 = 65_536;

@@ -10,18 +10,18 @@ use uuid::Uuid;
 
 use kinora_types::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
-use crate::record::claims;
-use crate::record::claims::{ClaimKey, Claims, Held};
 use crate::append::decide::{AppendRequest, Appended, Condition, Head, Place, State, last_of_each};
-use crate::error::Error;
 use crate::append::kept::Kept;
+use crate::append::recent::Recent;
+use crate::error::Error;
 use crate::read::postings;
 use crate::read::postings::Matches;
-use crate::append::recent::Recent;
-use crate::record::requests::Answered;
-use crate::read::selection::Item;
-use crate::record::{keys, event as record};
 use crate::read::reader;
+use crate::read::selection::Item;
+use crate::record::claims;
+use crate::record::claims::{ClaimKey, Claims, Held};
+use crate::record::requests::Answered;
+use crate::record::{event as record, keys};
 
 /// How often each (type, schema) occurs in the log, and where first.
 pub type Types = HashMap<(String, u32), (u64, Position)>;

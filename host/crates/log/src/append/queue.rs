@@ -7,8 +7,8 @@ use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use crate::append::decide::{AppendRequest, Appended};
-use crate::error::AppendError;
 use crate::append::limits::Limits;
+use crate::error::AppendError;
 
 /// Who asks. Requests of one client are appended in the order in which they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,8 +126,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use kinora_types::{EventType, ExpectedRevision, NewEvent};
     use crate::append::decide::StreamAppend;
+    use kinora_types::{EventType, ExpectedRevision, NewEvent};
 
     fn job(stream: &str) -> Job {
         let event = NewEvent {

@@ -21,19 +21,19 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
-use kinora_types::{Micros, Progress};
 use kinora_storage::{NoSpace, ensure_space};
+use kinora_types::{Micros, Progress};
 
 use crate::append::decide::{AppendRequest, Appended, Decision, decide};
-use crate::error::{AppendError, Error};
-use crate::commit::journal;
-use crate::commit::journal::Journal;
 use crate::append::kept::Kept;
 use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
 use crate::append::queue::{Client, Job, Queue};
 use crate::append::recent::Recent;
 use crate::append::unsynced::{Answer, Group, Unsynced};
+use crate::commit::journal;
+use crate::commit::journal::Journal;
+use crate::error::{AppendError, Error};
 use crate::log::Options;
 use crate::read::reader;
 

@@ -25,11 +25,11 @@ use aligned_vec::{AVec, ConstAlign};
 use rocksdb::DB;
 use uuid::Uuid;
 
-use kinora_types::Progress;
 use kinora_files::write_durably;
+use kinora_types::Progress;
 
-use crate::error::Error;
 use crate::append::writer::Durability;
+use crate::error::Error;
 
 use file::JournalFile;
 use frame::{BLOCK, FileHeader, HEADER_BYTES, Header};

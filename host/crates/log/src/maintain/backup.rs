@@ -9,8 +9,8 @@ use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
 use crate::error::Error;
 use crate::log::{Log, Options};
 use crate::maintain::opening;
-use kinora_types::Progress;
 use kinora_storage::Storage;
+use kinora_types::Progress;
 
 /// A backup that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use kinora_storage::Storage;
 
-use crate::error::Error;
+use crate::append::writer::Durability;
 use crate::commit::journal;
 use crate::commit::journal::Journal;
-use crate::append::writer::Durability;
-use crate::record::{keys, requests};
+use crate::error::Error;
 use crate::read::reader;
+use crate::record::{keys, requests};
 
 /// The layout of the log. Another one is refused, never guessed at.
 const FORMAT: u32 = 5;

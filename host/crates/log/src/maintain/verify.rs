@@ -11,13 +11,13 @@ use rocksdb::{DB, DBRawIterator};
 
 use kinora_types::{Position, Progress, Revision};
 
-use crate::record::claims;
-use crate::record::claims::{Claims, Held};
 use crate::error::Error;
+use crate::log::Log;
 use crate::read::postings;
 use crate::read::reader::{decode, family};
+use crate::record::claims;
+use crate::record::claims::{Claims, Held};
 use crate::record::event::RecordRef;
-use crate::log::Log;
 use crate::record::keys;
 
 /// Faults that are named. The others are counted.

@@ -9,11 +9,11 @@ use rocksdb::{DB, DBRawIterator};
 use kinora_types::{Direction, StreamName};
 
 use crate::error::Error;
+use crate::read::reader;
 use crate::read::selection::{Filter, Item, Selection, Streams};
 use crate::read::streams;
 use crate::read::streams::StreamList;
 use crate::record::keys;
-use crate::read::reader;
 
 /// The value of a chunk with these positions, which go upwards.
 pub fn encode(positions: &[u64]) -> Result<Vec<u8>, postcard::Error> {

@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName};
 
-use crate::record::claims;
-use crate::record::claims::{ClaimKey, Held};
 use crate::append::decide::Head;
 use crate::error::Error;
+use crate::log::Log;
 use crate::read::postings::Matches;
-use crate::record::event::{RecordRef, Recorded};
-use crate::record::requests::Answered;
 use crate::read::selection::Filter;
 use crate::read::streams::StreamList;
-use crate::log::Log;
-use crate::record::{keys, event as record};
+use crate::record::claims;
+use crate::record::claims::{ClaimKey, Held};
+use crate::record::event::{RecordRef, Recorded};
+use crate::record::requests::Answered;
+use crate::record::{event as record, keys};
 
 /// Bytes that a long scan reads ahead of itself.
 const READAHEAD_BYTES: usize = 2 << 20;

@@ -7,12 +7,12 @@ use rocksdb::ReadOptions;
 use kinora_types::{Direction, Position, Progress};
 
 use crate::error::Error;
-use crate::read::postings::Matches;
-use crate::record::event::RecordRef;
-use crate::read::selection::{Filter, Item, Selection};
 use crate::log::Log;
-use crate::record::keys;
+use crate::read::postings::Matches;
 use crate::read::reader;
+use crate::read::selection::{Filter, Item, Selection};
+use crate::record::event::RecordRef;
+use crate::record::keys;
 
 /// Up to so many events are passed over one by one: to go to the next one costs less than to search for one.
 const STEPS: u64 = 8;

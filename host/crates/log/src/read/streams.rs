@@ -5,8 +5,8 @@ use rocksdb::{DB, IteratorMode};
 use kinora_types::{Direction, Position, Revision, StreamName};
 
 use crate::error::Error;
-use crate::record::keys;
 use crate::read::reader;
+use crate::record::keys;
 
 /// Streams of a prefix whose lists are merged. With more of them, their category's list is gone through instead.
 const MERGED_STREAMS: usize = 128;

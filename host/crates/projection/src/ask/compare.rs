@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use kinora_types::Progress;
 use kinora_readmodel::{Diff, Snapshot, diff};
+use kinora_types::Progress;
 
 use crate::error::Error;
 use crate::projections::Projections;
@@ -192,7 +192,11 @@ fn snapshot(version: &crate::supervisor::version::Version) -> Result<Snapshot, E
 }
 
 /// The rows of a version that is far behind, as they are when it comes to a position.
-async fn snapshot_at(version: &crate::supervisor::version::Version, target: Progress, patience: Duration) -> Result<Snapshot, Error> {
+async fn snapshot_at(
+    version: &crate::supervisor::version::Version,
+    target: Progress,
+    patience: Duration,
+) -> Result<Snapshot, Error> {
     let number = version.number;
     // It has no thread, so it never gets there: the caller says so.
     let Some(taken) = version.snapshot_at(target) else { return snapshot(version) };

@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
-use kinora_types::Progress;
 use kinora_readmodel::{Error as ReadModelError, Store};
 use kinora_sandbox::Module;
+use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::replay::gauges::Gauges;
 use crate::projections::Projections;
-use crate::replay::runner::{Runner, Touch, Traced};
 use crate::record::status::{Fault, last};
+use crate::replay::gauges::Gauges;
+use crate::replay::runner::{Runner, Touch, Traced};
 use crate::supervisor::version::{Modules, parts};
 
 /// How long the replay on the side may take for one version.

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use kinora_types::Position;
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::{Module, QueryFailure};
+use kinora_types::Position;
 
-use crate::registry::catalog::OnFault;
 use crate::error::Error;
 use crate::projections::Projections;
-use crate::replay::rows::SnapshotRows;
 use crate::record::status::{Fault, last};
+use crate::registry::catalog::OnFault;
+use crate::replay::rows::SnapshotRows;
 use crate::supervisor::version::Version;
 
 /// Named queries that run at once; each has an instance of its own, and up to a core.
@@ -153,7 +153,9 @@ impl Projections {
         }
         let gone = || {
             let (name, version) = (name.to_owned(), version.number);
-            let state = self.version_status(&name, version).map_or(crate::record::status::State::Retired, |status| status.state);
+            let state = self
+                .version_status(&name, version)
+                .map_or(crate::record::status::State::Retired, |status| status.state);
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.latest()?.ok_or_else(gone)?;
@@ -177,7 +179,12 @@ impl Projections {
         let module = answer.version.projector();
         let (name, version) = (answer.version.projection.clone(), answer.version.number);
         let Some(module) = module else {
-            return Err(Error::WrongState { name, version, state: crate::record::status::State::Retired, wanted: "queried" });
+            return Err(Error::WrongState {
+                name,
+                version,
+                state: crate::record::status::State::Retired,
+                wanted: "queried",
+            });
         };
         let Module::Projector { manifest, .. } = &*module else { return Err(Error::UnknownProjection { name }) };
         if !manifest.queries.iter().any(|declared| declared.name == query) {

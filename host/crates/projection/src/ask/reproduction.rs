@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use kinora_types::{Micros, Position, Progress, Revision};
 use kinora_files::SECRET_BYTES;
 use kinora_log::{RecordRef, Recorded};
 use kinora_readmodel::{Durability, KeyRange, Store, Writes};
 use kinora_sandbox as sandbox;
 use kinora_sandbox::{Category, Failure, Limits, Module, Range, RowAccess};
-use kinora_types::Digest;
 use kinora_storage::Storage;
+use kinora_types::Digest;
+use kinora_types::{Micros, Position, Progress, Revision};
 
 use crate::error::Error;
-use crate::replay::guests::Guests;
-use crate::projections::Projections;
 use crate::feed::routes::Routes;
-use crate::replay::rows::VersionRows;
 use crate::feed::source::{Window, only};
-use crate::record::status::Fault;
 use crate::feed::upcasting::Chain;
+use crate::projections::Projections;
+use crate::record::status::Fault;
+use crate::replay::guests::Guests;
+use crate::replay::rows::VersionRows;
 use crate::supervisor::version::{Modules, routes};
 
 /// The shape of a bundle. Another one is refused, never guessed at.

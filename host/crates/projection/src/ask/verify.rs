@@ -10,17 +10,17 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use kinora_types::{Position, Progress};
 use kinora_readmodel::{Snapshot, first_difference};
 use kinora_sandbox::Failure;
 use kinora_types::Digest;
+use kinora_types::{Position, Progress};
 
-use crate::registry::catalog::VersionRecord;
 use crate::error::Error;
+use crate::projections::Projections;
+use crate::registry::catalog::VersionRecord;
+use crate::supervisor::version::Held;
 use crate::trial::proof::{Difference, difference};
 use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, Rehearsal};
-use crate::projections::Projections;
-use crate::supervisor::version::Held;
 
 /// Unlike what a runner does: other batches, and many restarts.
 fn verifying(events: u64) -> Pace {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use kinora_types::Progress;
 use kinora_log as log;
 use kinora_sandbox::Failure;
+use kinora_types::Progress;
 
 use crate::feed::source::{Source, Window};
 use crate::replay::throttle::Throttle;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kinora_types::{EventType, Position, RESERVED};
 use kinora_sandbox::{ProjectorManifest, UpcasterManifest};
+use kinora_types::{EventType, Position, RESERVED};
 
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use kinora_types::{EventType, Position, Progress};
 use kinora_log as log;
 use kinora_log::{Log, RecordRef};
 use kinora_sandbox::{Batch, Category, Failure, Needs, Texts};
+use kinora_types::{EventType, Position, Progress};
 
-use crate::replay::partitions::Dealer;
 use crate::feed::routes::{Route, Routes};
 use crate::feed::upcasting::Chain;
+use crate::replay::partitions::Dealer;
 
 /// Bytes of texts in a window: what crosses into a guest at once.
 const WINDOW_BYTES: usize = 8 << 20;

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use kinora_types::Position;
 use kinora_sandbox::{Batch, Category, Failure, Module, Texts, Upcasted, Upcaster, UpcasterManifest};
+use kinora_types::Position;
 
 use crate::feed::routes::{Route, Routes};
 
@@ -211,8 +211,8 @@ fn merge(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use kinora_types::EventType;
     use kinora_sandbox::{Needs, Step};
+    use kinora_types::EventType;
 
     fn manifest() -> UpcasterManifest {
         let kind = |name: &str, schema| EventType::new(name, schema).unwrap();

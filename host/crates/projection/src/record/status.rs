@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use kinora_types::{EventType, Position, Progress};
 use kinora_log::Log;
 use kinora_sandbox::{Category, Failure, Usage};
 use kinora_types::Digest;
+use kinora_types::{EventType, Position, Progress};
 
 use crate::registry::catalog::{ProjectionRecord, Promote, Review, Settings, Skipped, VersionRecord};
-use crate::trial::continuation::Continued;
 use crate::replay::gauges::Phase;
-use crate::trial::proof::Proof;
 use crate::supervisor::version::Version;
+use crate::trial::continuation::Continued;
+use crate::trial::proof::Proof;
 
 /// The states of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use kinora_types::Digest;
 
-use crate::trial::continuation::Continued;
 use crate::error::Error;
-use crate::rollout::gates::Gates;
-use crate::registry::history::{By, Entry, What};
-use crate::trial::proof::Proof;
 use crate::record::status::Fault;
+use crate::registry::history::{By, Entry, What};
+use crate::rollout::gates::Gates;
+use crate::trial::continuation::Continued;
+use crate::trial::proof::Proof;
 
 /// The layout of this file. Another one is refused, never guessed at.
 const FORMAT: u32 = 1;

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use kinora_types::{EventType, ExpectedRevision, InvalidName, NewEvent, RESERVED, StreamName};
 use kinora_log::{AppendError, AppendRequest, Log, StreamAppend};
+use kinora_types::{EventType, ExpectedRevision, InvalidName, NewEvent, RESERVED, StreamName};
 
 /// How long the recorder waits before it tries again, after the log has refused an entry.
 const RETRY: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use kinora_types::Progress;
 use kinora_readmodel::{Durability, Store, Writes};
 use kinora_sandbox::Failure;
+use kinora_types::Progress;
 
 use crate::replay::rows::Committing;
 use crate::replay::throttle::Throttle;

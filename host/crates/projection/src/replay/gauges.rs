@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use kinora_types::Progress;
 use kinora_sandbox::Usage;
+use kinora_types::Progress;
 
 /// How far a runner has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

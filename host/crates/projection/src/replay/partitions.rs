@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use kinora_types::Progress;
 use kinora_readmodel::Writes;
 use kinora_sandbox::{Batch, Category, Failure, Partition, Projector, ProjectorPre, Texts, TextsTooLong};
+use kinora_types::Progress;
 
 use crate::replay::rows::VersionRows;
 use crate::replay::throttle::Throttle;

@@ -15,19 +15,19 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use kinora_types::{EventType, Progress};
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, Store};
 use kinora_sandbox::{Category, Failure, ProjectorPre};
+use kinora_types::{EventType, Progress};
 
 use crate::feed::ahead::Ahead;
+use crate::feed::routes::Routes;
+use crate::feed::source::{Source, Window};
+use crate::record::status::Fault;
 use crate::replay::committer::Committer;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::partitions::Dealer;
-use crate::feed::routes::Routes;
 use crate::replay::rows::VersionRows;
-use crate::feed::source::{Source, Window};
-use crate::record::status::Fault;
 use crate::replay::turns::{Turn, Turns, give_way};
 use guests::{Guest, WINDOW_EVENTS};
 

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use kinora_types::{InvalidName, Micros, Position, Progress};
 use kinora_sandbox::Module;
 use kinora_types::Digest;
+use kinora_types::{InvalidName, Micros, Position, Progress};
 
-use crate::registry::catalog::{Promote, VersionRecord};
 use crate::error::Error;
-use crate::trial::forecast::Sample;
-use crate::rollout::gates::Gates;
+use crate::feed::routes::Routes;
+use crate::projections::{Projections, SCRATCH, folder};
+use crate::record::status::VersionStatus;
+use crate::registry::catalog::{Promote, VersionRecord};
 use crate::registry::history::{By, What};
+use crate::rollout::gates::Gates;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
-use crate::projections::{Projections, SCRATCH, folder};
-use crate::feed::routes::Routes;
-use crate::record::status::VersionStatus;
 use crate::supervisor::version::{Modules, Version, routes};
+use crate::trial::forecast::Sample;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use kinora_readmodel::TableDiff;
 
-use crate::registry::catalog::VersionRecord;
 use crate::error::Error;
 use crate::projections::Projections;
 use crate::record::status::{State, VersionStatus};
+use crate::registry::catalog::VersionRecord;
 
 /// Events that a version may be behind, unless the rollout says otherwise: what comes in during the pause between two
 /// commits of a busy log. Whoever has read newer rows waits for them (see the session token).

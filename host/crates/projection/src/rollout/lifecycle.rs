@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::registry::catalog::{ProjectionRecord, Review, Settings, VersionRecord};
 use crate::error::Error;
-use crate::registry::history::{By, What};
 use crate::projections::{Projections, find, folder};
 use crate::record::status::{ProjectionStatus, State, last};
+use crate::registry::catalog::{ProjectionRecord, Review, Settings, VersionRecord};
+use crate::registry::history::{By, What};
 use crate::supervisor::version::Version;
 
 /// Settings to change; the others stay as they are.

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use kinora_types::{Direction, Progress, RESERVED};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, Selection, Span, TypeCount};
+use kinora_types::{Direction, Progress, RESERVED};
 
 use crate::error::Error;
-use crate::trial::forecast::{Forecast, Sample};
 use crate::feed::routes::{Route, Routes};
+use crate::trial::forecast::{Forecast, Sample};
 
 /// Events that are read at once when the first one of a type and schema is looked for.
 const LOOK_EVENTS: usize = 1_000;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::registry::catalog::{ProjectionRecord, Promote};
 use crate::error::Error;
-use crate::registry::history::{By, What};
 use crate::projections::{Projections, Versions, find};
 use crate::record::status::{ProjectionStatus, last, state_of};
+use crate::registry::catalog::{ProjectionRecord, Promote};
+use crate::registry::history::{By, What};
 
 /// How often a version that goes live by itself has its gates looked at: soon at first, then rarely, since a difference
 /// costs something.

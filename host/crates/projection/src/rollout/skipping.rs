@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::registry::catalog::Skipped;
 use crate::error::Error;
-use crate::registry::history::{By, What};
 use crate::projections::Projections;
 use crate::record::status::{Fault, ProjectionStatus};
+use crate::registry::catalog::Skipped;
+use crate::registry::history::{By, What};
 
 /// Bytes of the reason for skipping an event.
 const REASON_BYTES: usize = 1_000;

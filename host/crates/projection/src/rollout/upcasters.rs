@@ -7,19 +7,19 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use kinora_types::{Direction, EventType, Position};
 use kinora_log::{Filter, Item, Recorded, Selection, Span};
 use kinora_sandbox::{Batch, Category, Failure, Module, Needs, ProjectorManifest, UpcasterManifest};
 use kinora_types::Digest;
+use kinora_types::{Direction, EventType, Position};
 
-use crate::registry::catalog::{Promote, VersionRecord};
-use crate::rollout::deploy::{Deploy, Start};
 use crate::error::Error;
-use crate::registry::history::By;
-use crate::projections::Projections;
 use crate::feed::routes::{Route, Routes};
-use crate::record::status::{State, VersionStatus};
 use crate::feed::upcasting::Chain;
+use crate::projections::Projections;
+use crate::record::status::{State, VersionStatus};
+use crate::registry::catalog::{Promote, VersionRecord};
+use crate::registry::history::By;
+use crate::rollout::deploy::{Deploy, Start};
 
 /// Events that are read, and upcast, at once.
 const STEP_EVENTS: usize = 2_048;

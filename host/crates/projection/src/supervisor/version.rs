@@ -9,26 +9,28 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use kinora_types::{Position, Progress};
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, Store};
-use kinora_sandbox::{Category, Failure, Limits, Module, Needs, Partition, ProjectorManifest, Schemas, UpcasterManifest};
-use kinora_types::Digest;
+use kinora_sandbox::{
+    Category, Failure, Limits, Module, Needs, Partition, ProjectorManifest, Schemas, UpcasterManifest,
+};
 use kinora_storage::Storage;
+use kinora_types::Digest;
+use kinora_types::{Position, Progress};
 
 use crate::error::Error;
+use crate::feed::routes::Routes;
+use crate::feed::source::Source;
+use crate::feed::upcasting::Chain;
+use crate::record::status::Fault;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::partitions::Dealer;
+use crate::replay::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
+use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
+use crate::supervisor::stall::Stall;
 use crate::trial::proof::{Proof, prove};
 use crate::trial::rehearsal::{Cast, Interrupted};
-use crate::feed::routes::Routes;
-use crate::replay::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
-use crate::feed::source::Source;
-use crate::supervisor::stall::Stall;
-use crate::record::status::Fault;
-use crate::replay::turns::Turns;
-use crate::feed::upcasting::Chain;
 
 /// How many instances replay one version: each has memory of its own.
 const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;

@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use kinora_types::Position;
 use kinora_readmodel::first_difference;
 use kinora_sandbox::{Failure, Module};
+use kinora_types::Position;
 
-use crate::registry::catalog::{Skipped, VersionRecord};
 use crate::error::Error;
+use crate::projections::Projections;
+use crate::registry::catalog::{Skipped, VersionRecord};
+use crate::supervisor::version::Version;
 use crate::trial::proof::{reference, unwatched};
 use crate::trial::rehearsal::{Cast, Events, Interrupted, REFERENCE, Rehearsal};
-use crate::projections::Projections;
 use crate::trial::sample::sample;
-use crate::supervisor::version::Version;
 
 /// What became of the wish to go on where another version stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
-use kinora_types::Progress;
 use kinora_log::Log;
 use kinora_readmodel::Store;
 use kinora_sandbox::{Limits, Module};
 use kinora_storage::Storage;
+use kinora_types::Progress;
 
 use crate::error::Error;
+use crate::record::status::Fault;
 use crate::replay::gauges::Gauges;
 use crate::replay::runner::Runner;
-use crate::record::status::Fault;
 use crate::replay::turns::Turns;
 use crate::supervisor::version::{Modules, parts};
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use kinora_types::{Position, Progress};
 use kinora_readmodel::{RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure};
+use kinora_types::{Position, Progress};
 
 use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, REFERENCE, Rehearsal, Watch};
 use crate::trial::sample::sample;

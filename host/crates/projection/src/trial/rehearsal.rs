@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use kinora_types::{Position, Progress};
 use kinora_log::Log;
 use kinora_readmodel::{Durability, Snapshot, Store};
 use kinora_sandbox::{Batch, Category, Failure, Limits, Module, Needs, Partition};
 use kinora_storage::Storage;
+use kinora_types::{Position, Progress};
 
 use crate::error::Error;
-use crate::replay::guests::Guests;
-use crate::replay::partitions::Dealer;
-use crate::projections as rollout;
-use crate::projections::{Projections, SCRATCH};
 use crate::feed::routes::Routes;
-use crate::replay::rows::{VersionRows, commit_failure};
 use crate::feed::source::{Source, Window};
 use crate::feed::upcasting::Chain;
+use crate::projections as rollout;
+use crate::projections::{Projections, SCRATCH};
+use crate::replay::guests::Guests;
+use crate::replay::partitions::Dealer;
+use crate::replay::rows::{VersionRows, commit_failure};
 use crate::supervisor::version::{Modules, routes};
 
 /// How events are handed over.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 use kinora_log::{Error, Log};
+use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::feed::routes::{Route, Routes};
 

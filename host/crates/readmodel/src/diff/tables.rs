@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::error::Error;
 use crate::diff::fields::differing;
+use crate::error::Error;
+use crate::rows::keys;
+use crate::rows::range::KeyRange;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{Entries, row_key};
-use crate::rows::range::KeyRange;
-use crate::rows::keys;
 
 /// The rows that differ, table by table: those of the first read model, then those that only the second one has.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::query::filter::{Condition, KEY};
 use crate::query::plan::{Plan, Wanted, helpful};
 use crate::query::reader::{Reader, Values};
+use crate::query::walk::{Rows, Walk};
+use crate::rows::order;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::View;
-use crate::query::walk::{Rows, Walk};
 use kinora_types::TableSpec;
-use crate::rows::order;
 
 /// How much a query may read.
 #[derive(Clone, Copy, Debug, serde::Serialize)]

@@ -10,8 +10,8 @@ use crate::query::reader::escape_part;
 use crate::query::spans::{Place, Spans, key_parts, spans};
 use crate::rows::view;
 use crate::rows::view::View;
-use kinora_types::TableSpec;
 use crate::rows::{keys, order};
+use kinora_types::TableSpec;
 
 /// Ranges of one plan. Lists of values that give more are read as one range around them.
 const MAX_RANGES: usize = 200;
@@ -353,7 +353,8 @@ pub fn helpful(wanted: &Wanted<'_>) -> Option<Vec<String>> {
         path.push(test.field.clone());
     }
     let sign = |order: &Order| if order.descending { format!("-{}", order.field) } else { order.field.clone() };
-    let by_order: Vec<String> = wanted.order.iter().filter(|order| order.field != crate::query::filter::KEY).map(sign).collect();
+    let by_order: Vec<String> =
+        wanted.order.iter().filter(|order| order.field != crate::query::filter::KEY).map(sign).collect();
     let rest = if by_order.is_empty() { ranges.into_iter().take(1).collect() } else { by_order };
     let mut paths: Vec<String> = Vec::new();
     for path in bound.into_iter().chain(rest) {

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use kinora_types::TableSpec;
 use crate::error::Error;
 use crate::query::filter::{Condition, KEY, Test};
 use crate::rows::index::{not_json, values};
-use kinora_types::Elements;
 use crate::rows::pick::Picker;
+use kinora_types::Elements;
+use kinora_types::TableSpec;
 
 /// Where a value of a row comes from.
 #[derive(Clone, Debug)]

@@ -94,7 +94,9 @@ fn at(fields: &[(String, &RawValue)], path: &str) -> Result<Option<String>, serd
     let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
     match (find(fields, field), rest) {
         (Some(value), None) => Ok(Some(value.get().to_owned())),
-        (Some(value), Some(rest)) => crate::query::select::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest)),
+        (Some(value), Some(rest)) => {
+            crate::query::select::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest))
+        }
         (None, _) => Ok(None),
     }
 }

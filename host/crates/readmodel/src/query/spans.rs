@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use kinora_types::TableSpec;
 use crate::query::filter::{Condition, KEY, Operator, Test};
-use kinora_types::Column;
 use crate::rows::keys;
 use crate::rows::order;
 use crate::rows::order::{END, FALSE, NUMBER, TEXT, TRUE};
+use kinora_types::Column;
+use kinora_types::TableSpec;
 
 /// After every key: text is UTF-8, which has no such byte.
 const AFTER_KEYS: u8 = 0xff;

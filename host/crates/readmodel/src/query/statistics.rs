@@ -8,12 +8,12 @@ use serde_json::{Map, Number, Value};
 use crate::error::Error;
 use crate::query::filter::Condition;
 use crate::query::list::visit;
-use crate::rows::order;
 use crate::query::plan::Wanted;
-use crate::rows::index::values;
 use crate::query::reader::{Reader, Source, Values};
-use crate::rows::snapshot::Snapshot;
 use crate::query::walk::{Rows, Walk};
+use crate::rows::index::values;
+use crate::rows::order;
+use crate::rows::snapshot::Snapshot;
 
 /// Groups, or values of a facet, that are told apart: what has more is no summary.
 const MAX_GROUPS: usize = 10_000;

@@ -12,14 +12,14 @@ use kinora_types::Progress;
 use crate::error::Error;
 use crate::query::list::{Explanation, ListQuery, Page, Row, counted, sorted};
 use crate::query::plan::Wanted;
-use crate::rows::snapshot::Snapshot;
 use crate::query::statistics::{Statistics, StatisticsQuery, summed};
+use crate::query::walk::Rows;
+use crate::rows::keys;
+use crate::rows::snapshot::Snapshot;
 use crate::rows::view;
 use crate::rows::view::{Entries, View};
-use crate::query::walk::Rows;
 use crate::rows::writes::Write;
 use kinora_types::TableSpec;
-use crate::rows::keys;
 
 /// Versions that a commit forgets at most, beyond as many as it writes: an old table whose retention shrank is not cleared at
 /// once.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::rows::pick::Picker;
-use kinora_types::{Column, Elements, IndexSpec, TableSpec};
 use crate::rows::{keys, order};
+use kinora_types::{Column, Elements, IndexSpec, TableSpec};
 
 /// The values that an array of a row has for a path through its elements.
 pub fn values<'a>(path: &'a Elements, array: &'a Value) -> impl Iterator<Item = &'a Value> {
@@ -100,9 +100,10 @@ impl Index {
             };
             starts = match &column.array {
                 None => starts.iter().map(|start| add(start, value)).collect(),
-                Some(elements) => {
-                    starts.iter().flat_map(|start| self::values(elements, value).map(move |value| add(start, value))).collect()
-                }
+                Some(elements) => starts
+                    .iter()
+                    .flat_map(|start| self::values(elements, value).map(move |value| add(start, value)))
+                    .collect(),
             };
         }
         starts

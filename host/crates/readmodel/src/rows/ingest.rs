@@ -11,8 +11,8 @@ use rocksdb::{DB, IngestExternalFileOptions, Options, SstFileWriter};
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::rows::writes::Writes;
 use crate::rows::keys;
+use crate::rows::writes::Writes;
 
 /// Bytes of rows from which on a commit is ingested: a smaller one would make a small file, of which there are many then.
 pub const INGESTED_BYTES: usize = 8 << 20;

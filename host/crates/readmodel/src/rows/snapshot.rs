@@ -10,12 +10,12 @@ use kinora_types::Progress;
 
 use crate::error::Error;
 use crate::rows::idle::Idle;
+use crate::rows::keys;
+use crate::rows::range::KeyRange;
 use crate::rows::recent::{Moment, Recent};
 use crate::rows::view::{Entries, View};
-use kinora_types::TableSpec;
-use crate::rows::range::KeyRange;
 use crate::rows::writes::Writes;
-use crate::rows::keys;
+use kinora_types::TableSpec;
 
 type Pinned<'a> = rocksdb::Snapshot<'a>;
 

@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 
-use kinora_types::Progress;
 use kinora_storage::{NoSpace, Storage, ensure_space};
+use kinora_types::Progress;
 
-use crate::rows::changes::Changes;
 use crate::error::Error;
+use crate::rows::changes::Changes;
 use crate::rows::index::Indexes;
 use crate::rows::ingest::{INGESTED_BYTES, ingest};
+use crate::rows::range::KeyRange;
 use crate::rows::recent::Recent;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
 use crate::rows::view::View;
 use crate::rows::writes::Write;
-use kinora_types::TableSpec;
-use crate::rows::range::KeyRange;
 use crate::rows::writes::Writes;
 use crate::rows::{history, keys};
+use kinora_types::TableSpec;
 
 /// The layout of this database. Another one is refused, never guessed at.
 const FORMAT: u32 = 2;

@@ -8,10 +8,10 @@ use kinora_types::Progress;
 
 use crate::error::Error;
 use crate::rows::idle::{Idle, Loan};
-use crate::rows::recent::{Moment, Recent};
-use crate::rows::range::KeyRange;
-use crate::rows::writes::Writes;
 use crate::rows::keys;
+use crate::rows::range::KeyRange;
+use crate::rows::recent::{Moment, Recent};
+use crate::rows::writes::Writes;
 
 /// Bytes that a sweep reads ahead of itself.
 const READAHEAD_BYTES: usize = 1 << 20;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::module::confine::confine;
 use crate::engine::engine;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::module::confine::confine;
 
 /// The hidden subcommand that a host starts itself with.
 pub const CHILD_COMMAND: &str = "compile-module";

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use kinora_types::EventType;
 use kinora_types::{Column, IndexSpec, TableSpec};
 
-use crate::run::bindings::projector::kinora::engine::types as wit;
-use crate::run::bindings::{projector, upcaster};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::schemas::Schemas;
+use crate::run::bindings::projector::kinora::engine::types as wit;
+use crate::run::bindings::{projector, upcaster};
 
 /// Which world a module implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -20,16 +20,16 @@ use tokio::sync::{Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::module::compile;
-use crate::module::component::componentize;
-use kinora_types::Digest;
 use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
-use crate::run::instance::{NoRows, ProjectorPre, UpcasterPre};
 use crate::limits::Limits;
+use crate::module::compile;
+use crate::module::component::componentize;
 use crate::module::manifest;
 use crate::module::manifest::{Kind, Manifest, ProjectorManifest, UpcasterManifest};
+use crate::run::instance::{NoRows, ProjectorPre, UpcasterPre};
 use kinora_files::SECRET_BYTES;
+use kinora_types::Digest;
 
 /// Bytes of a SHA-256 MAC.
 const MAC_BYTES: usize = 32;

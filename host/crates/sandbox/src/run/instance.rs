@@ -9,11 +9,11 @@ use wasmtime::{Engine, Store};
 
 use kinora_types::Position;
 
+use crate::error::{Category, Error, Failure};
+use crate::limits::Limits;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
 use crate::run::bindings::{Batch, projector, upcaster};
-use crate::error::{Category, Error, Failure};
 use crate::run::explain::{Fuel, explain};
-use crate::limits::Limits;
 use crate::run::state::{State, shorten};
 use crate::run::usage::Usage;
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
+use crate::error::{Category, Failure};
+use crate::limits::Limits;
 use crate::run::bindings::Texts;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
-use crate::error::{Category, Failure};
 use crate::run::instance::{Range, RowAccess};
-use crate::limits::Limits;
 
 /// Keys that are looked up at once: their rows are in memory together before anybody can count them.
 const LOOKUP_KEYS: usize = 128;

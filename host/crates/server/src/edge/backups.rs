@@ -14,8 +14,8 @@ use kinora_engine::backup::Backups;
 use kinora_log::Backup;
 
 use crate::edge::problem::Problem;
-use crate::service::{Host, blocking};
 use crate::edge::wire;
+use crate::service::{Host, blocking};
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

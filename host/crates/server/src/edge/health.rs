@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use kinora_log::Log;
 use kinora_projection::{Projections, State as VersionState, VersionStatus};
 
-use crate::service::Host;
 use crate::edge::problem::Problem;
+use crate::service::Host;
 
 /// Upper edges of the buckets of request times, in seconds: from a row in memory to a wait for a position.
 const SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use kinora_engine::backup;
-use kinora_types::{InvalidName, StreamName};
 use kinora_log as log;
 use kinora_log::{AppendError, Rejection};
 use kinora_projection as projection;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
+use kinora_types::{InvalidName, StreamName};
 
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use kinora_log::{
+    AppendRequest, Appended, Claim, ClaimKey, Claims, Condition, Durability, Item, Selection, StreamAppend,
+};
 use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision};
-use kinora_log::{AppendRequest, Appended, Claim, ClaimKey, Claims, Condition, Durability, Item, Selection, StreamAppend};
 
 use crate::edge::problem::Problem;
 

@@ -11,14 +11,14 @@ use axum::response::{IntoResponse, Json, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use kinora_types::{Micros, Position};
 use kinora_projection::{Deploy, Gates, Projections, Promote, Start};
 use kinora_types::Digest;
+use kinora_types::{Micros, Position};
 
 use crate::edge::actor::by;
-use crate::service::blocking;
 use crate::edge::problem::Problem;
 use crate::projections::rollouts::invalid;
+use crate::service::blocking;
 
 const BODY_HINT: &str = r#"send {"module": digest, "upcasters": [digest], "promote": "manual" | "when_ready", "gates": {...}, "start": "beginning" | {"position": n} | {"time": t}, "continue_from": version, "dry_run": true}, or Wasm as application/wasm"#;
 

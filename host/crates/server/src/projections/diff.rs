@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use kinora_types::{Position, Progress};
 use kinora_projection::{Comparison, Explanation, FAR_PATIENCE, Projections, Question};
 use kinora_readmodel::{Change, Difference, TableDiff};
+use kinora_types::{Position, Progress};
 
-use crate::service::blocking;
 use crate::edge::problem::Problem;
 use crate::projections::rollouts::invalid;
+use crate::service::blocking;
 
 /// Examples of each kind of change in each table, unless the client says otherwise, and at most.
 const DEFAULT_SAMPLES: usize = 5;
@@ -124,7 +124,8 @@ fn table(diff: TableDiff) -> Result<TableDiffOut, Problem> {
 
 impl DifferenceOut {
     pub fn new(table: Option<&str>, found: Difference) -> Result<Self, Problem> {
-        let (from, to) = (found.from.map(crate::service::raw).transpose()?, found.to.map(crate::service::raw).transpose()?);
+        let (from, to) =
+            (found.from.map(crate::service::raw).transpose()?, found.to.map(crate::service::raw).transpose()?);
         let table = table.map(str::to_owned);
         Ok(Self { table, key: found.key, change: found.change, fields: found.fields, from, to })
     }

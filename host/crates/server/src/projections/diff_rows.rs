@@ -21,11 +21,11 @@ use uuid::Uuid;
 use kinora_projection::{Compared, Projections};
 use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
 
-use crate::service::blocking;
-use crate::projections::diff::{DifferenceOut, patience};
-use crate::read::page;
 use crate::edge::problem::Problem;
+use crate::projections::diff::{DifferenceOut, patience};
 use crate::projections::rollouts::invalid;
+use crate::read::page;
+use crate::service::blocking;
 
 /// Bytes of a piece of a stream, and pieces that wait for a slow client.
 const PIECE_BYTES: usize = 32 << 10;

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use kinora_projection::{ProjectionStatus, Projections};
 
 use crate::edge::actor::by;
-use crate::service::blocking;
 use crate::edge::problem::Problem;
 use crate::projections::rollouts::number;
+use crate::service::blocking;
 
 /// The bundle that `kinora repro` runs.
 pub async fn reproduction(

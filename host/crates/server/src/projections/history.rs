@@ -8,15 +8,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use kinora_types::{Direction, Revision};
 use kinora_log::Log;
 use kinora_projection::{Projections, history_stream};
+use kinora_types::{Direction, Revision};
 
-use crate::service::blocking;
-use crate::read::page;
-use crate::read::page::Page;
 use crate::edge::problem::Problem;
 use crate::projections::rollouts::invalid;
+use crate::read::page;
+use crate::read::page::Page;
+use crate::service::blocking;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use kinora_projection as projection;
-use kinora_projection::{By, Checklist, OnFault, ProjectionStatus, Projections, Promotion, SettingsChange, VersionStatus};
+use kinora_projection::{
+    By, Checklist, OnFault, ProjectionStatus, Projections, Promotion, SettingsChange, VersionStatus,
+};
 
 use crate::edge::actor::by;
 use crate::edge::problem::Problem;
@@ -219,5 +221,6 @@ pub fn number(version: &str) -> Result<u32, Problem> {
 }
 
 pub fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-parameter", detail).hint("the routes and their parameters are listed in host/docs/http.md")
+    Problem::new(400, "invalid-parameter", detail)
+        .hint("the routes and their parameters are listed in host/docs/http.md")
 }

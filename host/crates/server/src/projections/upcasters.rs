@@ -14,10 +14,10 @@ use kinora_projection::{DryRun, Followed, Projections, Promote, Use};
 use kinora_types::Digest;
 
 use crate::edge::actor::by;
-use crate::service::blocking;
-use crate::projections::modules::parse;
 use crate::edge::problem::Problem;
+use crate::projections::modules::parse;
 use crate::projections::rollouts::invalid;
+use crate::service::blocking;
 
 /// Events of each type that are shown before and after, unless the client says otherwise, and at most.
 const DEFAULT_SAMPLES: usize = 3;

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use kinora_types::Position;
 use kinora_projection::{Projections, Replayed, RowsDigest};
+use kinora_types::Position;
 
 use crate::edge::problem::Problem;
 use crate::projections::rollouts::{invalid, number};

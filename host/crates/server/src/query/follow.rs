@@ -18,14 +18,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use kinora_types::Progress;
 use kinora_projection::{Answer, Projections};
 use kinora_readmodel::{Condition, Error, KEY, ListQuery, Operator, Row, Selection, Snapshot, Test};
+use kinora_types::Progress;
 
+use crate::edge::problem::Problem;
+use crate::query::format;
 use crate::query::list::taking;
 use crate::service::blocking;
-use crate::query::format;
-use crate::edge::problem::Problem;
 
 /// The limit of a query that has none.
 pub const NO_LIMIT: usize = usize::MAX;

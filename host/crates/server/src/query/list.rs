@@ -10,13 +10,13 @@ use kinora_log::Log;
 use kinora_projection::{Projections, QueryTurn};
 use kinora_readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
 
+use crate::edge::problem::Problem;
 use crate::query::follow;
 use crate::query::follow::Followed;
 use crate::query::format::Format;
 use crate::query::model::{Common, Pairs, Past, as_of, from, invalid, number, unchanged};
 use crate::query::{format, statistics};
 use crate::read::page;
-use crate::edge::problem::Problem;
 use crate::service::{blocking, wants_events};
 
 /// Rows of a page, unless the client says otherwise.

@@ -1,7 +1,6 @@
 //! `/v1/read-models`: rows by key, lists by index, named queries. Each answer says which version gave it, and from
 //! which position.
 
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +13,16 @@ use axum::response::{IntoResponse, Json, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use kinora_types::{Micros, Position, Progress};
 use kinora_log::Log;
 use kinora_projection::{Answer, Projections};
-use kinora_types::TableSpec;
 use kinora_sandbox::{Module, NamedQuery};
+use kinora_types::TableSpec;
+use kinora_types::{Micros, Position, Progress};
 
-use crate::service::blocking;
 use crate::edge::problem::Problem;
 use crate::edge::session;
 use crate::edge::session::{Asked, SESSION};
+use crate::service::blocking;
 use crate::service::written;
 
 pub(crate) const VERSION: HeaderName = HeaderName::from_static("kinora-version");

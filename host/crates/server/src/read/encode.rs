@@ -4,8 +4,8 @@ use std::io::Write;
 
 use serde_json::json;
 
-use kinora_types::Position;
 use kinora_log::{Claim, Claims, RecordRef};
+use kinora_types::Position;
 
 use crate::edge::problem::Problem;
 

@@ -7,15 +7,15 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, Selection, Span, Streams};
+use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 
+use crate::edge::problem::Problem;
 use crate::read::page;
 use crate::read::page::Page;
-use crate::edge::problem::Problem;
-use crate::service::{blocking, wants_events};
 use crate::read::{ndjson, subscribe};
+use crate::service::{blocking, wants_events};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use kinora_types::{Direction, Position, Progress};
 use kinora_log::{Filter, Log, RecordRef, Span};
+use kinora_types::{Direction, Position, Progress};
 
-use crate::read::encode;
 use crate::edge::problem::Problem;
+use crate::read::encode;
 
 /// Bytes that are sent at a time.
 const PIECE_BYTES: usize = 64 << 10;

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use kinora_types::{Direction, Position};
 use kinora_log::RecordRef;
+use kinora_types::{Direction, Position};
 
-use crate::read::encode;
 use crate::edge::problem::Problem;
+use crate::read::encode;
 
 /// Items of a page, unless the client says otherwise.
 pub const DEFAULT_LIMIT: usize = 100;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use kinora_log::Log;
 
-use crate::service::blocking;
 use crate::edge::problem::Problem;
+use crate::service::blocking;
 
 pub async fn show(State(log): State<Log>) -> Result<Json<Value>, Problem> {
     let reader = log.clone();

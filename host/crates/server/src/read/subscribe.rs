@@ -15,12 +15,12 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 use kinora_log::{Filter, Log, Span, Streams};
+use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::problem::Problem;
-use crate::service::blocking;
 use crate::read::encode;
+use crate::service::blocking;
 
 /// Events that wait for a slow client. The rest waits in the log, at no cost.
 const WAITING_EVENTS: usize = 256;

@@ -6,15 +6,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use kinora_types::{ExpectedRevision, Revision, StreamName};
 use kinora_log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
+use kinora_types::{ExpectedRevision, Revision, StreamName};
 
 use crate::edge::caller;
-use crate::write::cloudevents;
 use crate::edge::problem::Problem;
-use crate::write::reserved;
 use crate::edge::wire;
 use crate::edge::wire::{AppendedOut, TransactionIn};
+use crate::write::cloudevents;
+use crate::write::reserved;
 
 pub async fn to_stream(
     State(log): State<Log>,

@@ -1,7 +1,7 @@
 //! The names that are the host's own: nobody appends under them but the host, so that its history is what it did.
 
-use kinora_types::RESERVED;
 use kinora_log::AppendRequest;
+use kinora_types::RESERVED;
 
 use crate::edge::problem::Problem;
 

@@ -8,8 +8,8 @@ use rocksdb::{DB, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions}
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::record::keys;
 use crate::read::reader;
+use crate::record::keys;
 
 pub struct Tables {
     db: Arc<DB>,

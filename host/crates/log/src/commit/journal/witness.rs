@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use kinora_types::Progress;
 use kinora_files::write_durably;
+use kinora_types::Progress;
 
 const NAME: &str = "DURABLE";
 

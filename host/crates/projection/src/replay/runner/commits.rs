@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kinora_types::Progress;
 use crate::replay::committer::Committer;
 use crate::replay::gauges::Phase;
 use crate::replay::rows::commit_failure;
 use crate::replay::turns::Turn;
 use kinora_readmodel::Durability;
 use kinora_sandbox::{Failure, Usage};
+use kinora_types::Progress;
 
 use crate::replay::runner::guests::Guest;
 use crate::replay::runner::{Runner, Stop, ends};

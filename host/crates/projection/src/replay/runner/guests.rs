@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use kinora_types::Progress;
 use crate::feed::ahead::Ahead;
 use crate::replay::partitions::Instances;
 use crate::replay::turns::Turn;
 use kinora_sandbox::{Failure, Projector};
+use kinora_types::Progress;
 
 use crate::replay::runner::{Runner, Stop, storage};
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use crate::replay::runner::guests::{Guest, WINDOW_EVENTS};
 use crate::replay::runner::{Runner, Stop, storage};
-use kinora_types::{Position, Progress};
 use kinora_readmodel::Durability;
 use kinora_sandbox::Failure;
+use kinora_types::{Position, Progress};
 
 use crate::record::status::Fault;
 
