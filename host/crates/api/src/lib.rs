@@ -1,0 +1,1 @@
+//! What a host and its clients say to each other: requests, answers, problems, and the grammar of queries.
