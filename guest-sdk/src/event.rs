@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use crate::json;
-
 /// Why a projector cannot go on: it stops this version of the projection, with the event's position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -70,7 +68,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// A fault that says what did not decode, with the event's position, type and schema.
     pub fn data<T: Deserialize<'a>>(&self) -> Result<T, Fault> {
-        json::from_str(self.payload).map_err(|cause| {
+        serde_json::from_str(self.payload).map_err(|cause| {
             self.fault(format!("the data of {} schema {} does not decode: {cause}", self.kind, self.schema))
         })
     }
@@ -83,7 +81,7 @@ impl<'a> Event<'a> {
         if self.metadata.is_empty() {
             return Ok(None);
         }
-        let decoded = json::from_str(self.metadata);
+        let decoded = serde_json::from_str(self.metadata);
         decoded.map(Some).map_err(|cause| self.fault(format!("the metadata of {} does not decode: {cause}", self.kind)))
     }
 

@@ -91,7 +91,6 @@ mod figures;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
-mod json;
 mod manifest;
 pub mod native;
 mod rows;

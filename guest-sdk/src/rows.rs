@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Fault;
-use crate::json;
 
 /// Rows that a scan asks the host for at once.
 const PAGE_ROWS: u32 = 1_000;
@@ -442,7 +441,7 @@ fn undeclared(table: &str) -> Fault {
 }
 
 fn decode<T: DeserializeOwned>(table: &str, key: &str, row: &[u8]) -> Result<T, Fault> {
-    json::from_slice(row)
+    serde_json::from_slice(row)
         .map_err(|cause| Fault::new(format!("row {key:?} of table {table:?} does not decode: {cause}")))
 }
 
