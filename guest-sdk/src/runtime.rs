@@ -7,6 +7,11 @@ use crate::rows::{Rows, Wanted};
 /// Folds events into rows.
 ///
 /// What it keeps in `self` must be a cache of rows: the host may go on with a fresh one after any commit.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projector",
+    label = "expected a projector",
+    note = "a projector implements `Projector` and `Default`; an upcaster is exported with `export_upcaster!`"
+)]
 pub trait Projector: Default + 'static {
     /// Which events it handles and which tables it keeps. Must always answer the same.
     fn describe() -> Manifest;

@@ -6,6 +6,11 @@ use crate::event::{Event, Fault};
 use crate::rows::Column;
 
 /// Brings events of an old schema to a newer one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an upcaster",
+    label = "expected an upcaster",
+    note = "an upcaster implements `Upcaster`; a projector is exported with `export_projector!`"
+)]
 pub trait Upcaster: 'static {
     /// The steps. Must always answer the same.
     fn describe() -> Steps;
