@@ -1,7 +1,8 @@
-//! The types behind `export_projector!` and `export_upcaster!`: whatever the target, so that a mistake shows in any build.
+//! The traits behind `export_projector!` and `export_upcaster!`. They are there for any target, so that a mistake shows
+//! in native builds, too.
 
-use crate::runtime::Projector;
-use crate::upcast::Upcaster;
+use crate::projector::Projector;
+use crate::upcaster::Upcaster;
 
 /// The component of a crate that has a projector.
 pub trait ProjectorComponent {

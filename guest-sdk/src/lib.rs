@@ -1,5 +1,5 @@
-//! Write Kinora projectors and upcasters in Rust: plain types that fold events into rows, plain functions that bring old
-//! events to a new schema.
+//! The SDK for Kinora's projectors and upcasters in Rust: plain types that fold events into rows, and plain functions
+//! that bring events of an old schema to a new one.
 //!
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
@@ -95,17 +95,17 @@ mod figures;
 pub mod guest;
 mod manifest;
 pub mod native;
+mod projector;
 mod rows;
-mod runtime;
 pub mod testing;
-mod upcast;
+mod upcaster;
 
 pub use event::{Event, Fault};
 pub use figures::{Distinct, Histogram, Quantiles, Summary};
 pub use manifest::{IndexEntry, Manifest, Partition, QueryEntry, TableEntry};
+pub use projector::{Projector, QueryError};
 pub use rows::{Rows, Scan, Table, Wanted, composite_key};
-pub use runtime::{Projector, QueryError};
-pub use upcast::{Outputs, Steps, Upcaster};
+pub use upcaster::{Outputs, Steps, Upcaster};
 
 /// Makes a component of a projector: one component a crate. Natively it checks that the type is a projector, no more.
 #[macro_export]

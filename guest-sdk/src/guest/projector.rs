@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use crate::event::Fault;
 use crate::export::ProjectorComponent;
 use crate::manifest::{Manifest, Partition};
+use crate::projector::{Projector, QueryError};
 use crate::rows::{Backend, Column, Rows, Stored};
-use crate::runtime::{Projector, QueryError};
 
 use super::bindings::kinora::engine::rows;
 use super::bindings::{self, Batch, Texts};
@@ -117,11 +117,11 @@ struct Instance<P> {
     manifest: Manifest,
     projector: P,
     rows: Rows,
-    /// Whether so many rows had to be read for the last batch that it pays to read those of the next one at once.
+    /// Whether the last batch read many rows ([`READS_FROM_ONE_IN`]), so that those of the next one are read at once.
     reads_much: bool,
 }
 
-/// Rows are read ahead where more than one event in so many needs one that is not in memory.
+/// Rows are read ahead where more than one event in this many needs one that is not in memory.
 const READS_FROM_ONE_IN: usize = 16;
 
 impl<P: Projector> Default for Instance<P> {

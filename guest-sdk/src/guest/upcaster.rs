@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
 use crate::export::UpcasterComponent;
-use crate::upcast::{Made, Steps, Upcaster};
+use crate::upcaster::{Made, Steps, Upcaster};
 
 use super::bindings::{Batch, kinora::engine::types};
 use super::upcaster_bindings as bindings;
@@ -29,7 +29,7 @@ impl<C: UpcasterComponent> bindings::Guest for C {
 
 fn manifest(steps: Steps) -> bindings::UpcasterManifest {
     let kind = |(name, schema): (&str, u32)| types::EventType { name: name.into(), schema };
-    let step = |step: &crate::upcast::Step| bindings::Step {
+    let step = |step: &crate::upcaster::Step| bindings::Step {
         from: kind(step.from),
         to: step.to.iter().map(|to| kind(*to)).collect(),
     };
