@@ -2,18 +2,17 @@
 
 use serde::Deserialize;
 
-use crate::json;
-
 /// Why a projector cannot go on: it stops this version of the projection, with the event's position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The event that could not be handled, if it is known.
     pub position: Option<u64>,
-    /// A sentence for the person who has to mend it.
+    /// A sentence for the person who has to repair it.
     pub message: String,
 }
 
 impl Fault {
+    /// A fault without a position: the host adds that of the event that was being handled.
     pub fn new(message: impl Into<String>) -> Self {
         Self { position: None, message: message.into() }
     }
@@ -37,30 +36,32 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Where the event stands in the log, from 0.
+    /// Its place in the log, from 0.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Where the event stands in its stream, from 0.
+    /// Its place in its stream, from 0.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// When the event was appended: microseconds since the Unix epoch.
+    /// When it was appended: microseconds since the Unix epoch.
     pub fn time(&self) -> u64 {
         self.time
     }
 
-    /// The name of its type.
+    /// The name of its type, such as `FlightDeparted`.
     pub fn kind(&self) -> &'a str {
         self.kind
     }
 
+    /// The version of its type's schema, from 1.
     pub fn schema(&self) -> u32 {
         self.schema
     }
 
+    /// The name of its stream.
     pub fn stream(&self) -> &'a str {
         self.stream
     }
@@ -70,24 +71,25 @@ impl<'a> Event<'a> {
     /// # Errors
     /// A fault that says what did not decode, with the event's position, type and schema.
     pub fn data<T: Deserialize<'a>>(&self) -> Result<T, Fault> {
-        json::from_str(self.payload).map_err(|cause| {
+        serde_json::from_str(self.payload).map_err(|cause| {
             self.fault(format!("the data of {} schema {} does not decode: {cause}", self.kind, self.schema))
         })
     }
 
-    /// Its metadata, decoded; `None` where it has none. A manifest has to say that it needs it.
+    /// Its metadata, decoded; `None` where it has none, and always unless the manifest says
+    /// [`needs_metadata`](crate::Manifest::needs_metadata).
     ///
     /// # Errors
-    /// A fault that says what did not decode.
+    /// A fault that says what did not decode, with the event's position and type.
     pub fn metadata<T: Deserialize<'a>>(&self) -> Result<Option<T>, Fault> {
         if self.metadata.is_empty() {
             return Ok(None);
         }
-        let decoded = json::from_str(self.metadata);
+        let decoded = serde_json::from_str(self.metadata);
         decoded.map(Some).map_err(|cause| self.fault(format!("the metadata of {} does not decode: {cause}", self.kind)))
     }
 
-    /// Its tags. A manifest has to say that it needs them.
+    /// Its tags, in order; none unless the manifest says [`needs_tags`](crate::Manifest::needs_tags).
     pub fn tags(&self) -> impl Iterator<Item = &'a str> {
         self.tags.split('\n').filter(|tag| !tag.is_empty())
     }

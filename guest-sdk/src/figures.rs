@@ -1,4 +1,4 @@
-//! Figures to keep in rows: sums with extremes, histograms, quantiles and distinct counts, whatever the number of events.
+//! Figures to keep in rows: sums with extremes, histograms, quantiles and distinct counts, for any number of events.
 //!
 //! Each is a field of a row like any other: `Default` when a row is new, JSON with what people ask for (`mean`, `p90`,
 //! `estimate`) beside the state that the next event needs. They depend on nothing but the values and their order, so a
@@ -30,7 +30,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What is not finite counts for nothing: JSON could not keep it.
+    /// Adds a number. One that is not finite is ignored: JSON has no form for it.
     pub fn add(&mut self, value: f64) {
         if !value.is_finite() {
             return;
@@ -41,6 +41,7 @@ impl Summary {
         self.max = Some(self.max.map_or(value, |max| max.max(value)));
     }
 
+    /// How many numbers were added.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -49,6 +50,7 @@ impl Summary {
         self.sum
     }
 
+    /// `None` as long as there are no numbers; so [`Summary::min`] and [`Summary::max`].
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / self.count as f64)
     }
@@ -88,6 +90,8 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// Counts a value. `edges` are the same for all values of a histogram: finite, and ascending.
+    ///
     /// # Errors
     /// The edges are others than those of the values before, or do not ascend.
     pub fn add(&mut self, value: f64, edges: &[f64]) -> Result<(), Fault> {
@@ -108,6 +112,7 @@ impl Histogram {
         Ok(())
     }
 
+    /// One count more than there are edges; empty as long as there are no values.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
@@ -122,18 +127,19 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// What is not finite counts for nothing.
+    /// Adds a value. One that is not finite is ignored.
     pub fn add(&mut self, value: f64) {
         if value.is_finite() {
             self.sketch.get_or_insert_default().add(value);
         }
     }
 
+    /// How many values were added.
     pub fn count(&self) -> u64 {
         self.sketch.as_ref().map_or(0, |sketch| sketch.count() as u64)
     }
 
-    /// The value that this share of all, from 0 to 1, is not above.
+    /// The value that this share of all, from 0 to 1, is not above; `None` as long as there are no values.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         self.sketch.as_ref()?.quantile(share).ok().flatten()
     }
@@ -183,6 +189,7 @@ impl Default for Distinct {
 }
 
 impl Distinct {
+    /// Counts a value, unless it was there before.
     pub fn add(&mut self, value: &str) {
         self.sketch.update(value);
     }

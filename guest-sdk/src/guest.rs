@@ -1,4 +1,4 @@
-//! The WebAssembly side: what `export_projector!` and `export_upcaster!` call.
+//! The WebAssembly side: the bindings of the contract, and what they have in common for projectors and upcasters.
 
 pub mod projector;
 pub mod upcaster;
@@ -58,7 +58,7 @@ const BROKEN_BATCH: &str = "the host handed over a batch that is not what the co
 
 /// The events of a batch whose kinds index `types`, in order; `None` for one that is not what the contract says.
 ///
-/// Each column is checked for UTF-8 once as a whole, so that nobody has to check the pieces.
+/// Each column is checked for UTF-8 once as a whole, so that its pieces need no check.
 fn events<'a>(batch: &'a Batch, types: &'a [(&'static str, u32)]) -> impl Iterator<Item = Option<Event<'a>>> {
     let (mut streams, mut payloads) = (Pieces::of(&batch.streams), Pieces::of(&batch.payloads));
     // Columns that the manifest did not ask for have no entries at all.

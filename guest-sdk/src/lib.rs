@@ -1,5 +1,5 @@
-//! Write Kinora projectors and upcasters in Rust: plain types that fold events into rows, plain functions that bring old
-//! events to a new schema.
+//! The SDK for Kinora's projectors and upcasters in Rust: plain types that fold events into rows, and plain functions
+//! that bring events of an old schema to a new one.
 //!
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
@@ -87,80 +87,50 @@
 //! ```
 
 mod event;
+#[doc(hidden)]
+pub mod export;
 mod figures;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
-mod json;
 mod manifest;
 pub mod native;
+mod projector;
 mod rows;
-mod runtime;
 pub mod testing;
-mod upcast;
+mod upcaster;
 
 pub use event::{Event, Fault};
 pub use figures::{Distinct, Histogram, Quantiles, Summary};
 pub use manifest::{IndexEntry, Manifest, Partition, QueryEntry, TableEntry};
+pub use projector::{Projector, QueryError};
 pub use rows::{Rows, Scan, Table, Wanted, composite_key};
-pub use runtime::{Projector, QueryError};
-pub use upcast::{Outputs, Steps, Upcaster};
+pub use upcaster::{Outputs, Steps, Upcaster};
 
-/// Makes a component of a projector. Natively it does nothing.
+/// Makes a component of a projector: one component a crate. Natively it checks that the type is a projector, no more.
 #[macro_export]
 macro_rules! export_projector {
-    ($projector:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code)]
-        mod kinora_component {
-            use $crate::guest;
-            ::std::thread_local! {
-                static INSTANCE: ::std::cell::RefCell<guest::projector::Instance<super::$projector>> = ::std::default::Default::default();
-            }
-            struct Component;
-            impl guest::bindings::Guest for Component {
-                fn describe() -> guest::bindings::Manifest {
-                    guest::projector::describe::<super::$projector>()
-                }
-                fn apply(events: guest::bindings::Batch) -> ::std::result::Result<(), guest::bindings::Fault> {
-                    INSTANCE.with_borrow_mut(|instance| instance.apply(&events))
-                }
-                fn flush() -> ::std::result::Result<(), guest::bindings::Fault> {
-                    INSTANCE.with_borrow_mut(|instance| instance.flush())
-                }
-                fn query(
-                    name: ::std::string::String,
-                    arguments: ::std::string::String,
-                ) -> ::std::result::Result<::std::string::String, guest::bindings::QueryError> {
-                    INSTANCE.with_borrow_mut(|instance| instance.query(&name, &arguments))
-                }
-            }
-            guest::bindings::export!(Component with_types_in guest::bindings);
+    ($projector:path) => {
+        struct TheComponentOfThisCrate;
+        impl $crate::export::ProjectorComponent for TheComponentOfThisCrate {
+            type Projector = $projector;
         }
+        #[cfg(target_arch = "wasm32")]
+        $crate::guest::bindings::export!(TheComponentOfThisCrate with_types_in $crate::guest::bindings);
     };
 }
 
-/// Makes a component of an upcaster. Natively it does nothing.
+/// Makes a component of an upcaster: one component a crate. Natively it checks that the type is an upcaster, no more.
 #[macro_export]
 macro_rules! export_upcaster {
-    ($upcaster:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code)]
-        mod kinora_component {
-            use $crate::guest::{bindings::Batch, bindings::kinora::engine::types, upcaster, upcaster_bindings};
-            ::std::thread_local! {
-                static INSTANCE: upcaster::Instance = upcaster::Instance::new::<super::$upcaster>();
-            }
-            struct Component;
-            impl upcaster_bindings::Guest for Component {
-                fn describe() -> upcaster_bindings::UpcasterManifest {
-                    upcaster::describe::<super::$upcaster>()
-                }
-                fn upcast(events: Batch) -> ::std::result::Result<upcaster_bindings::Upcasted, types::Fault> {
-                    INSTANCE.with(|instance| instance.upcast(&events))
-                }
-            }
-            upcaster_bindings::export_upcaster_world!(Component with_types_in upcaster_bindings);
+    ($upcaster:path) => {
+        struct TheComponentOfThisCrate;
+        impl $crate::export::UpcasterComponent for TheComponentOfThisCrate {
+            type Upcaster = $upcaster;
         }
+        #[cfg(target_arch = "wasm32")]
+        $crate::guest::upcaster_bindings::export_upcaster_world!(
+            TheComponentOfThisCrate with_types_in $crate::guest::upcaster_bindings
+        );
     };
 }

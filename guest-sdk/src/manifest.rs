@@ -1,12 +1,15 @@
-//! What a projector says about itself.
+//! The manifest of a projector: the events that it handles, its tables, indexes and queries.
 
 use crate::rows::Table;
 
-/// Built in `describe`; see the example of this crate.
+/// What a projector says about itself. It is built in `describe`; see the example of this crate.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
+    /// What the projector calls itself; for people.
     pub name: &'static str,
+    /// Types and schemas of the events that come to `apply`.
     pub handles: Vec<(&'static str, u32)>,
+    /// Types of the events that are passed over.
     pub ignores: Vec<&'static str>,
     pub tables: Vec<TableEntry>,
     pub queries: Vec<QueryEntry>,
@@ -18,16 +21,20 @@ pub struct Manifest {
 /// What each row depends on, if it is less than all events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partition {
+    /// The events of one stream.
     Stream,
+    /// The events whose first tag that begins with this text is the same.
     Tag(&'static str),
 }
 
-/// A table as it was declared: its name, what its key stands for, its indexes.
+/// A table as it was declared.
 #[derive(Clone, Debug)]
 pub struct TableEntry {
     pub name: &'static str,
+    /// What its keys stand for, such as `date/route`.
     pub key: &'static str,
     pub indexes: Vec<IndexEntry>,
+    /// How many of the last events can be asked for as they were, 0 for all; `None`: it has no history.
     pub history: Option<u64>,
 }
 
@@ -35,6 +42,7 @@ pub struct TableEntry {
 #[derive(Clone, Debug)]
 pub struct IndexEntry {
     pub name: &'static str,
+    /// As [`Manifest::index`] takes them.
     pub paths: &'static [&'static str],
     pub unique: bool,
 }
@@ -44,7 +52,9 @@ pub struct IndexEntry {
 pub struct QueryEntry {
     pub name: &'static str,
     pub description: &'static str,
+    /// What its arguments have to be: a JSON Schema.
     pub arguments: Option<&'static str>,
+    /// What its answers have to be: a JSON Schema.
     pub answer: Option<&'static str>,
 }
 
@@ -72,14 +82,15 @@ impl Manifest {
         self
     }
 
-    /// Declares a secondary index of a table that has been declared: rows ordered by the fields at these paths. `delay.mean`
-    /// is a nested field, `-flights` has greater values first, `tags[]` an entry for each element of an array.
+    /// Declares a secondary index of a table that has been declared: rows ordered by the fields at these paths.
+    /// `delay.mean` is a nested field, `-flights` has greater values first, `tags[]` an entry for each element of an
+    /// array.
     pub fn index<T>(self, table: Table<T>, name: &'static str, paths: &'static [&'static str]) -> Self {
         self.indexed(table, IndexEntry { name, paths, unique: false })
     }
 
-    /// As [`Manifest::index`], but no two rows may have the same values there, unless one of them is null: an event after
-    /// which they do stops this version. Each event is committed alone then, which costs speed.
+    /// As [`Manifest::index`], but no two rows may have the same values there, unless one of them is null: an event
+    /// after which they do stops this version. Each event is committed alone then, which costs speed.
     pub fn unique<T>(self, table: Table<T>, name: &'static str, paths: &'static [&'static str]) -> Self {
         self.indexed(table, IndexEntry { name, paths, unique: true })
     }
@@ -91,7 +102,7 @@ impl Manifest {
         self
     }
 
-    /// Keeps what rows of a table were after each of the last so many events, 0 for all: they can be asked for
+    /// Keeps what the rows of a table were after each of the last `events` events, 0 for all: they can be asked for
     /// `at_position` and `at_time`. Each event is committed alone then, which costs speed.
     pub fn history<T>(mut self, table: Table<T>, events: u64) -> Self {
         if let Some(entry) = self.tables.iter_mut().find(|entry| entry.name == table.name()) {
@@ -132,7 +143,7 @@ impl Manifest {
         self
     }
 
-    /// As [`Manifest::query`], with JSON Schemas that the host holds arguments and answers against.
+    /// As [`Manifest::query`], with JSON Schemas that arguments and answers are checked against by the host.
     pub fn query_with(
         mut self,
         name: &'static str,

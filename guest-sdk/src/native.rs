@@ -1,4 +1,4 @@
-//! Running a projector natively: the same code without WebAssembly and without a host, with its rows in memory
+//! Native runs of a projector: the same code without WebAssembly and without a host, with its rows in memory
 //! ([`Runner`]) or wherever else they are kept ([`Fold`]).
 //!
 //! For unit tests there is [`crate::testing`], which is built on this.
@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use crate::event::{Event, Fault};
 use crate::manifest::Manifest;
+use crate::projector::{Projector, QueryError};
 use crate::rows::Rows;
-use crate::runtime::{Projector, QueryError};
-use crate::upcast::{Made, Steps, Upcaster};
+use crate::upcaster::{Made, Steps, Upcaster};
 
 pub use crate::rows::{Backend, Column, Stored};
 
@@ -87,7 +87,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A projector that folds events into rows which somebody else keeps.
+/// A projector that folds events into rows that a `Backend` keeps.
 pub struct Fold<P> {
     manifest: Manifest,
     projector: P,

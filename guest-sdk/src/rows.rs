@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Fault;
-use crate::json;
 
 /// Rows that a scan asks the host for at once.
 const PAGE_ROWS: u32 = 1_000;
@@ -18,7 +17,7 @@ const PAGE_ROWS: u32 = 1_000;
 /// Bytes of rows that are handed over at once, about: more would only hold more memory.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Rows of a table that are kept decoded after a flush; beyond it the cache starts afresh.
+/// Rows of a table that are kept decoded after a flush; beyond it the cache is emptied.
 const CACHED_ROWS: usize = 50_000;
 
 /// Rows that are read at once.
@@ -237,7 +236,7 @@ impl<T: Serialize + DeserializeOwned + 'static> AnyCache for Cache<T> {
 pub struct Rows {
     backend: Box<dyn Backend>,
     tables: Vec<(&'static str, Option<Box<dyn AnyCache>>)>,
-    /// Rows that were read because somebody needed them, since somebody asked.
+    /// How many rows were read since [`Rows::read_since`] was called last.
     read: usize,
 }
 
@@ -283,7 +282,7 @@ impl Rows {
         Ok(())
     }
 
-    /// How many rows have been read since this was asked last.
+    /// How many rows have been read since the last call.
     #[doc(hidden)]
     pub fn read_since(&mut self) -> usize {
         std::mem::take(&mut self.read)
@@ -348,14 +347,14 @@ impl Rows {
     where
         T: Serialize + DeserializeOwned + 'static,
     {
-        // What this instance holds back has to be seen, too.
+        // A scan sees the rows that this instance has not written yet, too.
         self.flush()?;
         let index = self.index(table.name)?;
         let (mut start, mut end) = (scan.start.map(str::to_owned), scan.end.map(str::to_owned));
         loop {
             let page = self.backend.scan(index, start.as_deref(), end.as_deref(), scan.reverse, PAGE_ROWS);
             let Some((last, _)) = page.last() else { return Ok(()) };
-            // A key never holds a NUL, so this is the key right after the last one.
+            // A key never contains a NUL, so this is the key right after the last one.
             if scan.reverse {
                 end = Some(last.clone())
             } else {
@@ -394,7 +393,7 @@ impl Rows {
         T: Serialize + DeserializeOwned + 'static,
     {
         let name = table.name;
-        // The declared name mostly is the very same text, so that its address tells.
+        // The declared name mostly is the same text at the same address, which is quicker to compare.
         let same = |declared: &str| std::ptr::eq(declared, name) || declared == name;
         let Some((index, (_, cache))) = (0..).zip(&mut self.tables).find(|(_, declared)| same(declared.0)) else {
             return Err(undeclared(name));
@@ -442,7 +441,7 @@ fn undeclared(table: &str) -> Fault {
 }
 
 fn decode<T: DeserializeOwned>(table: &str, key: &str, row: &[u8]) -> Result<T, Fault> {
-    json::from_slice(row)
+    serde_json::from_slice(row)
         .map_err(|cause| Fault::new(format!("row {key:?} of table {table:?} does not decode: {cause}")))
 }
 

@@ -2,8 +2,8 @@
 
 use crate::event::Fault;
 use crate::native::{Input, Output, Runner, Upcasting};
-use crate::runtime::{Projector, QueryError};
-use crate::upcast::Upcaster;
+use crate::projector::{Projector, QueryError};
+use crate::upcaster::Upcaster;
 
 /// A projector with its rows in memory, and events that follow one another in one stream.
 pub struct Scenario<P> {

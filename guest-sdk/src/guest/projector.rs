@@ -1,11 +1,13 @@
 //! A projector as a component.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
+use crate::export::ProjectorComponent;
 use crate::manifest::{Manifest, Partition};
+use crate::projector::{Projector, QueryError};
 use crate::rows::{Backend, Column, Rows, Stored};
-use crate::runtime::{Projector, QueryError};
 
 use super::bindings::kinora::engine::rows;
 use super::bindings::{self, Batch, Texts};
@@ -39,9 +41,42 @@ fn texts(column: Column) -> Texts {
     Texts { ends: column.ends, bytes: column.bytes }
 }
 
-pub fn describe<P: Projector>() -> bindings::Manifest {
-    report_panics();
-    let manifest = P::describe();
+thread_local! {
+    /// The projector of this component, from the first call on.
+    static INSTANCE: RefCell<Option<Box<dyn Calls>>> = const { RefCell::new(None) };
+}
+
+/// What the host calls of a projector, whatever its type.
+trait Calls {
+    fn apply(&mut self, batch: &Batch) -> Result<(), bindings::Fault>;
+    fn flush(&mut self) -> Result<(), bindings::Fault>;
+    fn query(&mut self, name: &str, arguments: &str) -> Result<String, bindings::QueryError>;
+}
+
+fn with_instance<P: Projector, T>(call: impl FnOnce(&mut dyn Calls) -> T) -> T {
+    INSTANCE.with_borrow_mut(|instance| call(&mut **instance.get_or_insert_with(|| Box::<Instance<P>>::default())))
+}
+
+impl<C: ProjectorComponent> bindings::Guest for C {
+    fn describe() -> bindings::Manifest {
+        report_panics();
+        manifest(C::Projector::describe())
+    }
+
+    fn apply(events: Batch) -> Result<(), bindings::Fault> {
+        with_instance::<C::Projector, _>(|instance| instance.apply(&events))
+    }
+
+    fn flush() -> Result<(), bindings::Fault> {
+        with_instance::<C::Projector, _>(|instance| instance.flush())
+    }
+
+    fn query(name: String, arguments: String) -> Result<String, bindings::QueryError> {
+        with_instance::<C::Projector, _>(|instance| instance.query(&name, &arguments))
+    }
+}
+
+fn manifest(manifest: Manifest) -> bindings::Manifest {
     let table = |table: crate::manifest::TableEntry| bindings::Table {
         name: table.name.into(),
         key: table.key.into(),
@@ -78,15 +113,15 @@ pub fn describe<P: Projector>() -> bindings::Manifest {
 }
 
 /// A projector with what it needs between calls.
-pub struct Instance<P> {
+struct Instance<P> {
     manifest: Manifest,
     projector: P,
     rows: Rows,
-    /// Whether so many rows had to be read for the last batch that it pays to read those of the next one at once.
+    /// Whether the last batch read many rows ([`READS_FROM_ONE_IN`]), so that those of the next one are read at once.
     reads_much: bool,
 }
 
-/// Rows are read ahead where more than one event in so many needs one that is not in memory.
+/// Rows are read ahead where more than one event in this many needs one that is not in memory.
 const READS_FROM_ONE_IN: usize = 16;
 
 impl<P: Projector> Default for Instance<P> {
@@ -98,8 +133,8 @@ impl<P: Projector> Default for Instance<P> {
     }
 }
 
-impl<P: Projector> Instance<P> {
-    pub fn apply(&mut self, batch: &Batch) -> Result<(), bindings::Fault> {
+impl<P: Projector> Calls for Instance<P> {
+    fn apply(&mut self, batch: &Batch) -> Result<(), bindings::Fault> {
         if self.reads_much {
             let found = events(batch, &self.manifest.handles).flatten();
             let fetched = self.rows.fetch(|wanted| found.for_each(|event| P::touches(&event, wanted)));
@@ -121,11 +156,11 @@ impl<P: Projector> Instance<P> {
         Ok(())
     }
 
-    pub fn flush(&mut self) -> Result<(), bindings::Fault> {
+    fn flush(&mut self) -> Result<(), bindings::Fault> {
         self.rows.flush().map_err(|fault| bindings::Fault { position: fault.position, message: fault.message })
     }
 
-    pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, bindings::QueryError> {
+    fn query(&mut self, name: &str, arguments: &str) -> Result<String, bindings::QueryError> {
         self.projector.query(name, arguments, &mut self.rows).map_err(|error| match error {
             QueryError::InvalidArguments(why) => bindings::QueryError::InvalidArguments(why),
             QueryError::Failed(why) => bindings::QueryError::Failed(why),

@@ -1,19 +1,35 @@
 //! An upcaster as a component.
 
+use std::cell::OnceCell;
 use std::sync::atomic::Ordering;
 
 use crate::event::Fault;
-use crate::upcast::{Made, Steps, Upcaster};
+use crate::export::UpcasterComponent;
+use crate::upcaster::{Made, Steps, Upcaster};
 
 use super::bindings::{Batch, kinora::engine::types};
 use super::upcaster_bindings as bindings;
 use super::{BROKEN_BATCH, CURRENT, NO_EVENT, events, report_panics};
 
-pub fn describe<U: Upcaster>() -> bindings::UpcasterManifest {
-    report_panics();
-    let steps = U::describe();
+thread_local! {
+    /// The steps of this component, from the first call on.
+    static INSTANCE: OnceCell<Instance> = const { OnceCell::new() };
+}
+
+impl<C: UpcasterComponent> bindings::Guest for C {
+    fn describe() -> bindings::UpcasterManifest {
+        report_panics();
+        manifest(C::Upcaster::describe())
+    }
+
+    fn upcast(events: Batch) -> Result<bindings::Upcasted, types::Fault> {
+        INSTANCE.with(|instance| instance.get_or_init(Instance::new::<C::Upcaster>).upcast(&events))
+    }
+}
+
+fn manifest(steps: Steps) -> bindings::UpcasterManifest {
     let kind = |(name, schema): (&str, u32)| types::EventType { name: name.into(), schema };
-    let step = |step: &crate::upcast::Step| bindings::Step {
+    let step = |step: &crate::upcaster::Step| bindings::Step {
         from: kind(step.from),
         to: step.to.iter().map(|to| kind(*to)).collect(),
     };
@@ -25,19 +41,19 @@ pub fn describe<U: Upcaster>() -> bindings::UpcasterManifest {
 }
 
 /// The steps of an upcaster, kept between calls. They hold nothing but code.
-pub struct Instance {
+struct Instance {
     steps: Steps,
     types: Vec<(&'static str, u32)>,
 }
 
 impl Instance {
-    pub fn new<U: Upcaster>() -> Self {
+    fn new<U: Upcaster>() -> Self {
         report_panics();
         let steps = U::describe();
         Self { types: steps.steps.iter().map(|step| step.from).collect(), steps }
     }
 
-    pub fn upcast(&self, batch: &Batch) -> Result<bindings::Upcasted, types::Fault> {
+    fn upcast(&self, batch: &Batch) -> Result<bindings::Upcasted, types::Fault> {
         let (mut made, mut origins, mut dropped) = (Made::default(), Vec::new(), Vec::new());
         let columns = batch.positions.iter().zip(&batch.kinds);
         for ((origin, event), (position, step)) in (0_u32..).zip(events(batch, &self.types)).zip(columns) {

@@ -1,4 +1,4 @@
-//! The trait for upcasters: a function for each step from one (type, schema) to others.
+//! The trait of upcasters: a function for each step from one (type, schema) to others.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,11 @@ use crate::event::{Event, Fault};
 use crate::rows::Column;
 
 /// Brings events of an old schema to a newer one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an upcaster",
+    label = "expected an upcaster",
+    note = "an upcaster implements `Upcaster`; a projector is exported with `export_projector!`"
+)]
 pub trait Upcaster: 'static {
     /// The steps. Must always answer the same.
     fn describe() -> Steps;
@@ -31,7 +36,8 @@ impl Steps {
         Self { name, steps: Vec::new() }
     }
 
-    /// The usual step: the same type, one schema to another, one event each.
+    /// The usual step: the same type, one schema to another, one event each. What `convert` answers as an error becomes
+    /// the message of a fault.
     pub fn step<Old, New>(
         self,
         kind: &'static str,
@@ -68,8 +74,8 @@ pub struct Outputs<'a> {
     dropped: bool,
 }
 
-/// What steps have made of one event or of several, one after the other: for each output which of the declared ones it is,
-/// and its data as JSON text.
+/// What steps have made of events, one after the other: for each output which of the declared ones it is, and its
+/// data as JSON text.
 #[derive(Default)]
 pub(crate) struct Made {
     pub kinds: Vec<u32>,
@@ -77,7 +83,7 @@ pub(crate) struct Made {
 }
 
 impl Outputs<'_> {
-    /// An event that stands where the old one stood.
+    /// Adds an event at the position of the old one, with this data.
     ///
     /// # Errors
     /// The type is not among the declared outputs of this step, or the data does not encode.

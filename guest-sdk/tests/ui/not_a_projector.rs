@@ -1,0 +1,6 @@
+#[derive(Default)]
+struct Flights;
+
+kinora_sdk::export_projector!(Flights);
+
+fn main() {}
