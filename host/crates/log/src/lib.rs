@@ -13,17 +13,16 @@ mod maintain;
 mod read;
 mod record;
 
-pub use append::decide::{
-    AppendRequest, Appended, ClaimFailed, Condition, IdReused, IdempotencyKey, Rejection, StreamAppend, WrongRevision,
-};
 pub use append::limits::Limits;
 pub use append::queue::Client;
-pub use append::writer::Durability;
+pub use commit::durability::Durability;
 pub use error::{AppendError, Error};
-pub use log::{Log, Options};
+pub use log::{Log, Options, Selected, Span, Stats};
 pub use maintain::backup::{Backup, Backups};
-pub use maintain::verify::{Fault, Report};
-pub use read::reader::{Selected, Span, Stats, TypeCount};
-pub use read::selection::{Filter, Item, Selection, Streams};
-pub use record::claims::{Claim, ClaimKey, Claims, Held};
+pub use maintain::verify::{Flaw, Report};
+pub use read::lookup::TypeCount;
+pub use record::claims::{Claim, ClaimKey, Claims, HeldClaim};
 pub use record::event::{RecordRef, Recorded};
+pub use record::rejection::{ClaimFailed, IdReused, Rejection, WrongRevision};
+pub use record::request::{AppendRequest, Appended, Condition, IdempotencyKey, StreamAppend};
+pub use record::selection::{Filter, Item, Selection, Streams};

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use kinora_types::Progress;
 
-use crate::append::decide::Appended;
 use crate::error::{AppendError, Error};
+use crate::record::request::Appended;
 
 pub type Answer = (oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>);
 

@@ -17,37 +17,24 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rocksdb::{DB, WriteOptions};
-use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use kinora_storage::{NoSpace, ensure_space};
 use kinora_types::{Micros, Progress};
 
-use crate::append::decide::{AppendRequest, Appended, Decision, decide};
+use crate::append::decide::{Decision, decide};
 use crate::append::kept::Kept;
 use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
 use crate::append::queue::{Client, Job, Queue};
 use crate::append::recent::Recent;
 use crate::append::unsynced::{Answer, Group, Unsynced};
-use crate::commit::journal;
-use crate::commit::journal::Journal;
+use crate::commit::durability::Durability;
+use crate::commit::journal::{self, Journal};
 use crate::error::{AppendError, Error};
-use crate::log::Options;
-use crate::read::reader;
-
-/// When an append is acknowledged. Either way nobody reads an event that is not synced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// Once it is on the disk.
-    #[default]
-    Sync,
-    /// Once it is written; the disk has it after so many milliseconds. A crash of the machine (not of the host alone) may lose
-    /// what was acknowledged since.
-    Interval(u64),
-}
+use crate::read::lookup;
+use crate::record::request::{AppendRequest, Appended};
 
 /// Bytes of a commit for which room is kept.
 const COMMIT_BYTES: usize = 1024 * 1024;
@@ -67,8 +54,8 @@ struct Writer {
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let written = reader::end(db)?;
-        let last_time = written.last().map(|last| reader::record(db, last, |event| event.time)).transpose()?.flatten();
+        let written = lookup::end(db)?;
+        let last_time = written.last().map(|last| lookup::record(db, last, |event| event.time)).transpose()?.flatten();
         let mut writer = Self {
             written,
             last_time: last_time.unwrap_or(Micros(0)),
@@ -77,7 +64,7 @@ impl Writer {
             kept: RefCell::default(),
             commit: Vec::new(),
         };
-        for count in reader::types(db)? {
+        for count in lookup::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
         }
         Ok(writer)
@@ -133,7 +120,13 @@ fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
 }
 
 impl Appender {
-    pub fn open(db: Arc<DB>, journal: Journal, options: &Options) -> Result<Arc<Self>, Error> {
+    pub fn open(
+        db: Arc<DB>,
+        journal: Journal,
+        limits: &Limits,
+        durability: Durability,
+        keep_requests: Duration,
+    ) -> Result<Arc<Self>, Error> {
         let writer = Writer::read(&db)?;
         let (publish, _) = watch::channel(writer.written);
         let syncer = syncer()?;
@@ -141,11 +134,11 @@ impl Appender {
             db,
             journal,
             without_wal: journal::without_wal(),
-            queue: Queue::new(&options.limits),
+            queue: Queue::new(limits),
             unsynced: Unsynced::default(),
-            limits: options.limits.clone(),
-            durability: options.durability,
-            kept: Micros(u64::try_from(options.keep_requests.as_micros()).unwrap_or(u64::MAX)),
+            limits: limits.clone(),
+            durability,
+            kept: Micros(u64::try_from(keep_requests.as_micros()).unwrap_or(u64::MAX)),
             written: AtomicU64::new(writer.written.0),
             writer: Mutex::new(writer),
             crowded: AtomicBool::new(false),
