@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kinora_storage::{NoSpace, is_no_space};
 use kinora_types::Position;
 
-use crate::append::decide::Rejection;
+use crate::record::rejection::Rejection;
 
 /// The log itself is in trouble: for the person who runs the host.
 #[derive(Debug, Clone, thiserror::Error)]

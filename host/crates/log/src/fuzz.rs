@@ -4,10 +4,9 @@ use kinora_types::Position;
 
 use crate::commit::journal;
 use crate::read::postings;
-use crate::record::claims;
-use crate::record::claims::Claims;
+use crate::record::answered::Answered;
+use crate::record::claims::{self, Claims};
 use crate::record::event as record;
-use crate::record::requests::Answered;
 
 /// With a checksum that holds, so that what is behind it is reached.
 pub fn record(body: &[u8]) {

@@ -1,5 +1,11 @@
 //! [`Log`]: the handle to a log.
 
+mod reading;
+mod searching;
+
+pub use reading::Stats;
+pub use searching::{Selected, Span};
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +17,13 @@ use uuid::Uuid;
 use kinora_storage::Storage;
 use kinora_types::{Micros, Progress};
 
-use crate::append::decide::{AppendRequest, Appended};
 use crate::append::limits::Limits;
 use crate::append::queue::Client;
-use crate::append::writer::{self, Appender, Durability};
+use crate::append::writer::{self, Appender};
+use crate::commit::durability::Durability;
+use crate::commit::opening::{self, Opened};
 use crate::error::{AppendError, Error};
-use crate::maintain::opening::{self, Opened};
+use crate::record::request::{AppendRequest, Appended};
 
 /// How a log is run.
 #[derive(Clone, Debug)]
@@ -43,15 +50,15 @@ impl From<Limits> for Options {
 /// A handle to the log. Cheap to clone; the last one to go closes the database.
 #[derive(Clone)]
 pub struct Log {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub(crate) id: Uuid,
-    pub(crate) db: Arc<DB>,
-    pub(crate) options: Options,
-    pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) appender: Arc<Appender>,
+struct Inner {
+    id: Uuid,
+    db: Arc<DB>,
+    options: Options,
+    progress: watch::Receiver<Progress>,
+    appender: Arc<Appender>,
 }
 
 impl Log {
@@ -59,7 +66,8 @@ impl Log {
     pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
         let Opened { id, db, journal } = opening::open(storage, dir, options.durability, options.keep_requests)?;
-        let appender = Appender::open(Arc::clone(&db), journal, &options)?;
+        let appender =
+            Appender::open(Arc::clone(&db), journal, &options.limits, options.durability, options.keep_requests)?;
         if let Durability::Interval(milliseconds) = options.durability {
             writer::sync_at_intervals(&appender, Duration::from_millis(milliseconds.max(1)))?;
         }
@@ -97,6 +105,11 @@ impl Log {
         let written = self.inner.appender.written();
         let mut progress = self.watch();
         let _ = progress.wait_for(|progress| *progress >= written).await;
+    }
+
+    /// The tables, for those that look into them as a whole.
+    pub(crate) fn db(&self) -> &DB {
+        &self.inner.db
     }
 
     pub fn limits(&self) -> &Limits {

@@ -1,5 +1,4 @@
-//! Maintenance: opening a log, backing it up, verifying it.
+//! Maintenance: backing a log up, verifying it.
 
 pub(crate) mod backup;
-pub(crate) mod opening;
 pub(crate) mod verify;

@@ -1,7 +1,5 @@
-//! Reads: in order, by stream, by type and by tag, never beyond what is durable.
+//! Reads of the log's database: look-ups, and searches in its lists of positions.
 
+pub(crate) mod lookup;
 pub(crate) mod postings;
-pub(crate) mod reader;
-pub(crate) mod scan_types;
-pub(crate) mod selection;
 pub(crate) mod streams;

@@ -8,11 +8,11 @@ use self_cell::self_cell;
 
 use kinora_types::{Progress, StreamName, Tag};
 
-use crate::append::decide::Head;
 use crate::append::recent::Recent;
 use crate::error::Error;
-use crate::read::reader;
+use crate::read::lookup;
 use crate::record::keys;
+use crate::record::stream::Head;
 
 /// Events after which an iterator is let go of. It keeps the files and the memtables alive that it was made for.
 const KEPT_EVENTS: u64 = 65_536;
@@ -46,8 +46,8 @@ impl Kept {
         written: Progress,
     ) -> Result<Option<Head>, Error> {
         let knows = |made| recent.heads.knows_all_since(made);
-        reader::head_by(db, stream, |first| {
-            self.revisions.ask(db, written, knows, |rows| reader::last_revision(rows, first))
+        lookup::head_by(db, stream, |first| {
+            self.revisions.ask(db, written, knows, |rows| lookup::last_revision(rows, first))
         })
     }
 
@@ -108,5 +108,5 @@ impl KeptRows {
 }
 
 fn iterator<'a>(db: &'a DB, family: &'static str) -> Result<DBRawIterator<'a>, Error> {
-    Ok(db.raw_iterator_cf_opt(reader::family(db, family)?, reader::under_one_name()))
+    Ok(db.raw_iterator_cf_opt(lookup::family(db, family)?, lookup::under_one_name()))
 }

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use crate::append::decide::AppendRequest;
 use crate::error::AppendError;
+use crate::record::request::AppendRequest;
 
 /// Enough to make a sync cheap, few enough to keep the others' wait short.
 const COMMIT_EVENTS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

@@ -10,17 +10,17 @@ use uuid::Uuid;
 
 use kinora_types::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
-use crate::append::decide::{AppendRequest, Appended, Condition, Head, Place, State, last_of_each};
+use crate::append::decide::LogState;
 use crate::append::kept::Kept;
 use crate::append::recent::Recent;
 use crate::error::Error;
-use crate::read::postings;
-use crate::read::postings::Matches;
-use crate::read::reader;
-use crate::read::selection::Item;
-use crate::record::claims;
-use crate::record::claims::{ClaimKey, Claims, Held};
-use crate::record::requests::Answered;
+use crate::read::lookup;
+use crate::read::postings::{self, Matches};
+use crate::record::answered::Answered;
+use crate::record::claims::{self, ClaimKey, Claims, HeldClaim};
+use crate::record::request::{AppendRequest, Appended, Condition, last_of_each};
+use crate::record::selection::Item;
+use crate::record::stream::{Head, StreamPlace};
 use crate::record::{event as record, keys};
 
 /// How often each (type, schema) occurs in the log, and where first.
@@ -53,7 +53,7 @@ pub struct Pending {
     heads: HashMap<StreamName, Head>,
     ids: HashMap<Uuid, Position>,
     /// Who holds a claim now, and since when.
-    holders: HashMap<ClaimKey, Option<Held>>,
+    holders: HashMap<ClaimKey, Option<HeldClaim>>,
     /// The claims of each accepted request that has some, by the position of its first event.
     claims: HashMap<Position, Claims>,
     answered: HashMap<String, Answered>,
@@ -90,14 +90,14 @@ impl Pending {
     }
 
     /// Takes up a request that was accepted at `time`, with the places that its events were given.
-    pub fn accept(&mut self, request: AppendRequest, places: Vec<Place>, time: Micros) -> Appended {
+    pub fn accept(&mut self, request: AppendRequest, places: Vec<StreamPlace>, time: Micros) -> Appended {
         let start = self.next();
         if !request.claims.is_empty() {
             for claim in &request.claims.release {
                 self.holders.insert(claim.key.clone(), None);
             }
             for claim in &request.claims.take {
-                let held = Held { owner: claim.owner.clone(), since: start };
+                let held = HeldClaim { owner: claim.owner.clone(), since: start };
                 self.holders.insert(claim.key.clone(), Some(held));
             }
             self.claims.insert(start, request.claims);
@@ -106,7 +106,7 @@ impl Pending {
         let mut streams: Vec<(StreamName, Revision)> = Vec::with_capacity(request.appends.len());
         for append in request.appends {
             let mut head: Option<Head> = None;
-            for (event, Place { first, revision }) in append.events.into_iter().zip(places.by_ref()) {
+            for (event, StreamPlace { first, revision }) in append.events.into_iter().zip(places.by_ref()) {
                 let position = self.next();
                 let here = || self.heads.get(&append.stream).map_or(position, |head| head.first);
                 let first = head.map(|head| head.first).or(first).unwrap_or_else(here);
@@ -170,7 +170,7 @@ impl Pending {
             let kind = &accepted.event.kind;
             counts.entry((&kind.name, kind.schema)).or_insert((0, Position(position))).0 += 1;
         }
-        let family = reader::family(db, keys::TYPES)?;
+        let family = lookup::family(db, keys::TYPES)?;
         let mut changed = Types::default();
         for ((name, schema), (count, position)) in counts {
             let kind = (name.to_owned(), schema);
@@ -184,8 +184,8 @@ impl Pending {
     }
 
     fn write_events(&self, db: &DB, batch: &mut WriteBatch) -> Result<(), Error> {
-        let (events, ids) = (reader::family(db, keys::EVENTS)?, reader::family(db, keys::IDS)?);
-        let (streams, revisions) = (reader::family(db, keys::STREAMS)?, reader::family(db, keys::REVISIONS)?);
+        let (events, ids) = (lookup::family(db, keys::EVENTS)?, lookup::family(db, keys::IDS)?);
+        let (streams, revisions) = (lookup::family(db, keys::STREAMS)?, lookup::family(db, keys::REVISIONS)?);
         for (accepted, position) in self.events.iter().zip((self.first.0..).map(Position)) {
             let Accepted { stream, first, revision, time, event } = accepted;
             let claims = self.claims.get(&position).map(Claims::to_text).unwrap_or_default();
@@ -209,7 +209,7 @@ impl Pending {
             let Some(from) = positions.first() else { continue };
             let chunk = postings::encode(positions)
                 .map_err(|cause| Error::Corrupt { position: self.first, what: cause.to_string() })?;
-            batch.put_cf(reader::family(db, family)?, keys::posting(name, *from), chunk);
+            batch.put_cf(lookup::family(db, family)?, keys::posting(name, *from), chunk);
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Pending {
         if self.holders.is_empty() {
             return Ok(());
         }
-        let claims = reader::family(db, keys::CLAIMS)?;
+        let claims = lookup::family(db, keys::CLAIMS)?;
         for (key, held) in &self.holders {
             match held {
                 Some(held) => batch.put_cf(claims, keys::claim(key), claims::encode(held)),
@@ -232,7 +232,7 @@ impl Pending {
         if self.answered.is_empty() {
             return Ok(());
         }
-        let requests = reader::family(db, keys::REQUESTS)?;
+        let requests = lookup::family(db, keys::REQUESTS)?;
         for (key, answered) in &self.answered {
             let value = answered
                 .encode()
@@ -295,7 +295,7 @@ impl View<'_> {
     }
 }
 
-impl State for View<'_> {
+impl LogState for View<'_> {
     type Error = Error;
 
     fn head(&self, stream: &StreamName) -> Result<Option<Head>, Error> {
@@ -308,7 +308,7 @@ impl State for View<'_> {
     fn position_of(&self, id: Uuid) -> Result<Option<Position>, Error> {
         match self.pending.ids.get(&id) {
             Some(position) => Ok(Some(*position)),
-            None => reader::position_of(self.db, id),
+            None => lookup::position_of(self.db, id),
         }
     }
 
@@ -328,7 +328,7 @@ impl State for View<'_> {
     fn answered(&self, key: &str) -> Result<Option<Answered>, Error> {
         let answered = match self.pending.answered.get(key) {
             Some(answered) => Some(answered.clone()),
-            None => reader::answered(self.db, key)?,
+            None => lookup::answered(self.db, key)?,
         };
         Ok(answered.filter(|answered| !answered.expired(self.now, self.kept)))
     }
@@ -336,7 +336,7 @@ impl State for View<'_> {
     fn holder(&self, claim: &ClaimKey) -> Result<Option<StreamName>, Error> {
         let held = match self.pending.holders.get(claim) {
             Some(held) => held.clone(),
-            None => reader::holder(self.db, claim)?,
+            None => lookup::holder(self.db, claim)?,
         };
         Ok(held.map(|held| held.owner))
     }
@@ -347,7 +347,7 @@ impl State for View<'_> {
             let known = known.filter(|known| known.stream == *stream && says_the_same(&known.event, event));
             return Ok(known.map(|known| known.revision));
         }
-        reader::record(self.db, position, |record| record.says_the_same(stream, event).then_some(record.revision))
+        lookup::record(self.db, position, |record| record.says_the_same(stream, event).then_some(record.revision))
             .map(Option::flatten)
     }
 }

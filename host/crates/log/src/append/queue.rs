@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::HashMap;
 use tokio::sync::oneshot;
 
-use crate::append::decide::{AppendRequest, Appended};
 use crate::append::limits::Limits;
 use crate::error::AppendError;
+use crate::record::request::{AppendRequest, Appended};
 
 /// Who asks. Requests of one client are appended in the order in which they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,7 +126,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::append::decide::StreamAppend;
+    use crate::record::request::StreamAppend;
     use kinora_types::{EventType, ExpectedRevision, NewEvent};
 
     fn job(stream: &str) -> Job {

@@ -5,8 +5,8 @@ use std::hash::Hash;
 
 use foldhash::HashMap;
 
-use crate::append::decide::Head;
-use crate::read::selection::Item;
+use crate::record::selection::Item;
+use crate::record::stream::Head;
 use kinora_types::{Progress, StreamName, Tag};
 
 /// Entries of one kind that are kept. A name has at most a few hundred bytes, mostly a few dozen.

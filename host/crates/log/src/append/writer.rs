@@ -2,52 +2,40 @@
 //! way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only then is it
 //! published and answered (group commit).
 //!
-//! There is one writer, and it is a lock: whoever finds it free after queueing a request does a commit, for all that wait by
-//! then, and syncs it. So a lone append costs no change of threads. Where several wait, a thread of the log's own syncs, and does the
-//! commit that has gathered meanwhile: the threads that serve clients never sleep then.
+//! There is one writer, and it is a lock: whoever has the lead (see [`leader`](crate::append::leader)) takes it, for all that
+//! wait by then. So a lone append costs no change of threads. Where several wait, a thread of the log's own syncs, and does
+//! the commit that has gathered meanwhile: the threads that serve clients never sleep then.
 //!
 //! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
 //! poisoned until it is opened again, which reads what is really there.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rocksdb::{DB, WriteOptions};
-use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use kinora_storage::{NoSpace, ensure_space};
 use kinora_types::{Micros, Progress};
 
-use crate::append::decide::{AppendRequest, Appended, Decision, decide};
+use crate::append::answers::{Group, PendingAnswer};
+use crate::append::decide::{Decision, decide};
 use crate::append::kept::Kept;
+use crate::append::leader::{Leader, Work};
 use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
 use crate::append::queue::{Client, Job, Queue};
 use crate::append::recent::Recent;
-use crate::append::unsynced::{Answer, Group, Unsynced};
-use crate::commit::journal;
-use crate::commit::journal::Journal;
+use crate::commit::durability::Durability;
+use crate::commit::journal::{self, Journal};
 use crate::error::{AppendError, Error};
-use crate::log::Options;
-use crate::read::reader;
-
-/// When an append is acknowledged. Either way nobody reads an event that is not synced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// Once it is on the disk.
-    #[default]
-    Sync,
-    /// Once it is written; the disk has it after so many milliseconds. A crash of the machine (not of the host alone) may lose
-    /// what was acknowledged since.
-    Interval(u64),
-}
+use crate::read::lookup;
+use crate::record::request::{AppendRequest, Appended};
 
 /// Bytes of a commit for which room is kept.
 const COMMIT_BYTES: usize = 1024 * 1024;
@@ -67,8 +55,8 @@ struct Writer {
 
 impl Writer {
     fn read(db: &DB) -> Result<Self, Error> {
-        let written = reader::end(db)?;
-        let last_time = written.last().map(|last| reader::record(db, last, |event| event.time)).transpose()?.flatten();
+        let written = lookup::end(db)?;
+        let last_time = written.last().map(|last| lookup::record(db, last, |event| event.time)).transpose()?.flatten();
         let mut writer = Self {
             written,
             last_time: last_time.unwrap_or(Micros(0)),
@@ -77,7 +65,7 @@ impl Writer {
             kept: RefCell::default(),
             commit: Vec::new(),
         };
-        for count in reader::types(db)? {
+        for count in lookup::types(db)? {
             writer.types.insert((count.kind, count.schema), (count.count, count.first));
         }
         Ok(writer)
@@ -94,15 +82,10 @@ pub struct Appender {
     /// How long answered requests are kept.
     kept: Micros,
     queue: Queue,
-    unsynced: Unsynced,
+    leader: Leader<Group>,
     writer: Mutex<Writer>,
     /// A copy of `Writer::written` for those that do not hold the writer.
     written: AtomicU64,
-    /// Whether the last commit was for more than one.
-    crowded: AtomicBool,
-    /// Whether somebody will look at the queue again.
-    leading: AtomicBool,
-    poisoned: AtomicBool,
     publish: watch::Sender<Progress>,
     /// To the thread that syncs for many.
     syncer: mpsc::Sender<Arc<Appender>>,
@@ -113,7 +96,7 @@ struct Duty(Weak<Appender>);
 
 impl Drop for Duty {
     fn drop(&mut self) {
-        self.0.upgrade().iter().for_each(Appender::lead);
+        self.0.upgrade().iter().for_each(|appender| appender.leader.lead(appender));
     }
 }
 
@@ -122,10 +105,7 @@ fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
     let (sender, begun) = mpsc::channel::<Arc<Appender>>();
     let run = move || {
         for appender in begun {
-            appender.sync_and_answer();
-            if appender.goes_on() {
-                appender.lead();
-            }
+            appender.leader.sync_for_all(&appender);
         }
     };
     let thread = std::thread::Builder::new().name("log-writer".into()).spawn(run);
@@ -133,7 +113,13 @@ fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
 }
 
 impl Appender {
-    pub fn open(db: Arc<DB>, journal: Journal, options: &Options) -> Result<Arc<Self>, Error> {
+    pub fn open(
+        db: Arc<DB>,
+        journal: Journal,
+        limits: &Limits,
+        durability: Durability,
+        keep_requests: Duration,
+    ) -> Result<Arc<Self>, Error> {
         let writer = Writer::read(&db)?;
         let (publish, _) = watch::channel(writer.written);
         let syncer = syncer()?;
@@ -141,16 +127,13 @@ impl Appender {
             db,
             journal,
             without_wal: journal::without_wal(),
-            queue: Queue::new(&options.limits),
-            unsynced: Unsynced::default(),
-            limits: options.limits.clone(),
-            durability: options.durability,
-            kept: Micros(u64::try_from(options.keep_requests.as_micros()).unwrap_or(u64::MAX)),
+            queue: Queue::new(limits),
+            leader: Leader::default(),
+            limits: limits.clone(),
+            durability,
+            kept: Micros(u64::try_from(keep_requests.as_micros()).unwrap_or(u64::MAX)),
             written: AtomicU64::new(writer.written.0),
             writer: Mutex::new(writer),
-            crowded: AtomicBool::new(false),
-            leading: AtomicBool::new(false),
-            poisoned: AtomicBool::new(false),
             publish,
             syncer,
         }))
@@ -174,122 +157,22 @@ impl Appender {
         let (answer, answered) = oneshot::channel();
         self.queue.push(client, Job { request, answer })?;
         // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
-        if self.may_lead() {
-            // Who is alone need not wait for others to come into the same commit.
-            let crowded = self.crowded.load(Ordering::Relaxed);
-            if !(crowded && self.hand_over()) {
-                self.lead();
-            }
-        }
+        self.leader.queued(self);
         // Every job that is taken is answered; only a writer that died drops one.
         answered.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
-    /// Whether a commit is to be made now, and the caller is the one to do it. While the disk is busy with others, a commit is made
-    /// once it is as large as those: the disk takes it with no more effort than a small one.
-    fn may_lead(&self) -> bool {
-        let queued = self.queue.len();
-        queued > 0 && queued >= self.unsynced.ahead() && !self.leading.swap(true, Ordering::AcqRel)
-    }
-
-    /// Does a commit. Only the one that has set `leading` does; whoever has found it set was queued before the leader's last
-    /// look, and whoever has found a commit not due was queued before the last look of the one that syncs.
-    fn lead(self: &Arc<Self>) {
-        loop {
-            // A panic poisoned the log as well; whoever asks is told so.
-            self.step(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner));
-            let syncs = self.unsynced.begin();
-            self.leading.swap(false, Ordering::AcqRel);
-            let mut goes_on = self.goes_on();
-            if syncs && !(self.crowded.load(Ordering::Relaxed) && self.sync_elsewhere()) {
-                self.sync_and_answer();
-                goes_on = goes_on || self.goes_on();
-            }
-            if !goes_on {
-                return;
-            }
-        }
-    }
-
-    /// Whether the caller has to do the next commit, too, since there is nobody else.
-    fn goes_on(self: &Arc<Self>) -> bool {
-        self.may_lead() && !self.hand_over()
-    }
-
-    /// Leaves a sync that has begun to the log's thread. `false`: there is none any more.
-    fn sync_elsewhere(self: &Arc<Self>) -> bool {
-        self.syncer.send(Arc::clone(self)).is_ok()
-    }
-
-    /// Brings to the disk what is written, and answers those that wait for it.
-    fn sync_and_answer(self: &Arc<Self>) {
-        loop {
-            let groups = self.unsynced.take();
-            let answered = groups.iter().map(|group| group.answers.len()).sum();
-            // After a failed sync a second one may succeed without the disk having what the first one lost. So nothing is
-            // asked of the disk any more; who waits finds the answer gone, and that is what it means.
-            if !self.poisoned.load(Ordering::Acquire) {
-                let synced = self.sync();
-                if let Err(error) = &synced {
-                    self.poison(&error.to_string());
-                }
-                groups.into_iter().for_each(|group| group.answer(&synced));
-            }
-            self.unsynced.end(answered);
-            if !self.unsynced.begin() {
-                return;
-            }
-            // Nobody serves all the others before they hear of their own append.
-            if Handle::try_current().is_ok() && self.sync_elsewhere() {
-                return;
-            }
-        }
-    }
-
-    /// Lets another task do a commit, so that those that are about to append are in it, too. `false`: this is no task that there
-    /// are others of.
-    fn hand_over(self: &Arc<Self>) -> bool {
-        let Ok(runtime) = Handle::try_current() else { return false };
-        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
-            return false;
-        }
-        let duty = Duty(Arc::downgrade(self));
-        runtime.spawn(async move {
-            // Those that are ready to be queued, such as those that have just heard, are in the next commit.
-            tokio::task::yield_now().await;
-            drop(duty);
-        });
-        true
-    }
-
-    /// One commit, or none if the log is poisoned.
-    fn step(&self, writer: &mut Writer) {
-        if self.poisoned.load(Ordering::Acquire) {
-            return self.queue.clear();
-        }
-        let group = self.queue.take(self.limits.commit_events.get());
-        if group.is_empty() {
-            return;
-        }
-        self.crowded.store(group.len() > 1, Ordering::Relaxed);
-        match catch_unwind(AssertUnwindSafe(|| self.commit(writer, group))) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.poison(&error.to_string()),
-            Err(_) => self.poison("the writer panicked"),
-        }
-    }
-
     fn poison(&self, cause: &str) {
         tracing::error!(cause, "the log is poisoned: a write failed; restart the host");
-        self.poisoned.store(true, Ordering::Release);
+        self.leader.poison();
         self.queue.clear();
     }
 
     /// Decides and writes. The answers wait for the disk, so that nobody hears of what is not durable.
-    fn commit(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
+    fn commit_group(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
         let now = now().max(writer.last_time);
         let mut pending = Pending::new(writer.written.next(), group.len());
-        let mut answers: Vec<Answer> = Vec::with_capacity(group.len());
+        let mut answers: Vec<PendingAnswer> = Vec::with_capacity(group.len());
         for job in group {
             let view = View {
                 db: &self.db,
@@ -328,7 +211,8 @@ impl Appender {
         }
         let group = Group { written: writer.written, answers };
         if self.durability == Durability::Sync && self.progress() < group.written {
-            self.unsynced.add(group);
+            let answers = group.answers.len();
+            self.leader.add(group, answers);
         } else {
             group.answer(&Ok(()));
         }
@@ -393,7 +277,7 @@ impl Appender {
 
     /// Brings all to the disk, so that the log is opened again in no time. One that is poisoned is left as it is.
     pub fn close(&self) {
-        if self.poisoned.load(Ordering::Acquire) {
+        if self.leader.is_poisoned() {
             return;
         }
         if let Err(error) = self.journal.close() {
@@ -413,6 +297,64 @@ impl Appender {
             });
         }
         Ok(())
+    }
+}
+
+impl Work for Arc<Appender> {
+    type Group = Group;
+
+    fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn commit(&self) {
+        // A panic poisoned the log as well; whoever asks is told so.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = self.queue.take(self.limits.commit_events.get());
+        if group.is_empty() {
+            return;
+        }
+        self.leader.commits_for(group.len());
+        match catch_unwind(AssertUnwindSafe(|| self.commit_group(&mut writer, group))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.poison(&error.to_string()),
+            Err(_) => self.poison("the writer panicked"),
+        }
+    }
+
+    fn refuse(&self) {
+        self.queue.clear();
+    }
+
+    fn sync_and_answer(&self, groups: Vec<Group>) {
+        let synced = self.sync();
+        if let Err(error) = &synced {
+            self.poison(&error.to_string());
+        }
+        groups.into_iter().for_each(|group| group.answer(&synced));
+    }
+
+    fn hand_over(&self) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return false;
+        }
+        let duty = Duty(Arc::downgrade(self));
+        runtime.spawn(async move {
+            // Those that are ready to be queued, such as those that have just heard, are in the next commit.
+            tokio::task::yield_now().await;
+            drop(duty);
+        });
+        true
+    }
+
+    /// `false`: the thread is gone.
+    fn sync_elsewhere(&self) -> bool {
+        self.syncer.send(Arc::clone(self)).is_ok()
+    }
+
+    fn serves_others(&self) -> bool {
+        Handle::try_current().is_ok()
     }
 }
 

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use kinora_files::write_durably;
 use kinora_types::Progress;
 
-use crate::append::writer::Durability;
+use crate::commit::durability::Durability;
 use crate::error::Error;
 
 use file::JournalFile;

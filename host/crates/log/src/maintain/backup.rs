@@ -6,9 +6,9 @@ use std::path::Path;
 use rocksdb::Env;
 use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
 
+use crate::commit::opening;
 use crate::error::Error;
 use crate::log::{Log, Options};
-use crate::maintain::opening;
 use kinora_storage::Storage;
 use kinora_types::Progress;
 
@@ -46,7 +46,7 @@ impl Backups {
     /// Makes a backup of all that is durable now, and of more if more comes meanwhile.
     pub fn create(&mut self, log: &Log) -> Result<Backup, Error> {
         // Flushed first: what is in the tables is a log by itself. The journal is no part of a backup.
-        self.0.create_new_backup_flush(&*log.inner.db, true).map_err(|cause| failed(&cause))?;
+        self.0.create_new_backup_flush(log.db(), true).map_err(|cause| failed(&cause))?;
         self.list().pop().ok_or_else(|| Error::Backup("the one just made is not listed".to_owned()))
     }
 

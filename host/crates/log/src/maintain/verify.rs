@@ -13,19 +13,18 @@ use kinora_types::{Position, Progress, Revision};
 
 use crate::error::Error;
 use crate::log::Log;
+use crate::read::lookup::{self, decode, family};
 use crate::read::postings;
-use crate::read::reader::{decode, family};
-use crate::record::claims;
-use crate::record::claims::{Claims, Held};
+use crate::record::claims::{self, Claims, HeldClaim};
 use crate::record::event::RecordRef;
 use crate::record::keys;
 
-/// Faults that are named. The others are counted.
-const NAMED_FAULTS: usize = 100;
+/// Flaws that are named. The others are counted.
+const NAMED_FLAWS: usize = 100;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Flaw {
     /// The column family of the log's database.
     pub family: &'static str,
     pub what: String,
@@ -38,7 +37,7 @@ pub struct Report {
     pub claims: u64,
     pub faults: u64,
     /// The first ones.
-    pub named: Vec<Fault>,
+    pub named: Vec<Flaw>,
 }
 
 /// A set of entries, whatever their order.
@@ -65,7 +64,7 @@ const INDEXES: [&str; 6] = [keys::STREAMS, keys::REVISIONS, keys::IDS, keys::BY_
 struct Expected {
     sums: HashMap<&'static str, Sum>,
     types: BTreeMap<(String, u32), (u64, u64)>,
-    claims: BTreeMap<Vec<u8>, Held>,
+    claims: BTreeMap<Vec<u8>, HeldClaim>,
 }
 
 struct Check<'a> {
@@ -76,7 +75,7 @@ struct Check<'a> {
 impl Log {
     /// Checks the whole log. `progress` is told now and then how many events have been looked at.
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Report, Error> {
-        let mut check = Check { db: &self.inner.db, report: Report::default() };
+        let mut check = Check { db: self.db(), report: Report::default() };
         let expected = check.records(self.progress(), &mut progress)?;
         check.types(&expected)?;
         check.claims(&expected)?;
@@ -114,10 +113,10 @@ fn in_stream(stream: &str, revision: Revision) -> Vec<u8> {
 }
 
 impl<'a> Check<'a> {
-    fn fault(&mut self, family: &'static str, what: String) {
+    fn flaw(&mut self, family: &'static str, what: String) {
         self.report.faults += 1;
-        if self.report.named.len() < NAMED_FAULTS {
-            self.report.named.push(Fault { family, what });
+        if self.report.named.len() < NAMED_FLAWS {
+            self.report.named.push(Flaw { family, what });
         }
     }
 
@@ -138,20 +137,17 @@ impl<'a> Check<'a> {
         let mut next = 0;
         while let Some((key, bytes)) = rows.item() {
             let Some(at) = keys::number(key) else {
-                self.fault(keys::EVENTS, format!("the key {} is no position", hex::encode(key)));
+                self.flaw(keys::EVENTS, format!("the key {} is no position", hex::encode(key)));
                 rows.next();
                 continue;
             };
             if at != next {
-                self.fault(
-                    keys::EVENTS,
-                    format!("there are no events at positions {next} to {}", at.saturating_sub(1)),
-                );
+                self.flaw(keys::EVENTS, format!("there are no events at positions {next} to {}", at.saturating_sub(1)));
             }
             next = at.saturating_add(1);
             match decode(Position(at), bytes) {
                 Ok(event) => self.record(at, &event, &mut expected),
-                Err(error) => self.fault(keys::EVENTS, error.to_string()),
+                Err(error) => self.flaw(keys::EVENTS, error.to_string()),
             }
             self.report.events += 1;
             if at.is_multiple_of(100_000) {
@@ -161,7 +157,7 @@ impl<'a> Check<'a> {
         }
         rows.status()?;
         if next != end.0 {
-            self.fault(keys::EVENTS, format!("the log ends at {next}, and not at {}", end.0));
+            self.flaw(keys::EVENTS, format!("the log ends at {next}, and not at {}", end.0));
         }
         Ok(expected)
     }
@@ -176,19 +172,19 @@ impl<'a> Check<'a> {
             return;
         }
         let Some(Claims { release, take }) = Claims::from_text(event.claims) else {
-            return self.fault(keys::EVENTS, format!("the claims of the event at position {at} make no sense"));
+            return self.flaw(keys::EVENTS, format!("the claims of the event at position {at} make no sense"));
         };
         for claim in release {
             expected.claims.remove(&keys::claim(&claim.key));
         }
         for claim in take {
-            expected.claims.insert(keys::claim(&claim.key), Held { owner: claim.owner, since: Position(at) });
+            expected.claims.insert(keys::claim(&claim.key), HeldClaim { owner: claim.owner, since: Position(at) });
         }
     }
 
     fn types(&mut self, expected: &Expected) -> Result<(), Error> {
         let mut found: BTreeMap<(String, u32), (u64, u64)> = BTreeMap::new();
-        for count in crate::read::reader::types(self.db)? {
+        for count in lookup::types(self.db)? {
             found.insert((count.kind, count.schema), (count.count, count.first.0));
         }
         let all: std::collections::BTreeSet<_> = expected.types.keys().chain(found.keys()).collect();
@@ -200,7 +196,7 @@ impl<'a> Check<'a> {
                         .map_or("none".to_owned(), |(count, first)| format!("{count} events from position {first} on"))
                 };
                 let (is, should) = (say(is), say(should));
-                self.fault(
+                self.flaw(
                     keys::TYPES,
                     format!("type {} schema {}: there are {should}, counted are {is}", kind.0, kind.1),
                 );
@@ -218,12 +214,12 @@ impl<'a> Check<'a> {
                 (Some(is), Some(should)) if is == *should => held += 1,
                 (_, Some(should)) => {
                     held += 1;
-                    self.fault(
+                    self.flaw(
                         keys::CLAIMS,
                         format!("{}: {} should hold it, since {}", name(key), should.owner, should.since),
                     );
                 }
-                (_, None) => self.fault(keys::CLAIMS, format!("{}: nobody should hold it", name(key))),
+                (_, None) => self.flaw(keys::CLAIMS, format!("{}: nobody should hold it", name(key))),
             }
             rows.next();
         }
@@ -231,10 +227,7 @@ impl<'a> Check<'a> {
         if held != expected.claims.len() {
             for (key, should) in &expected.claims {
                 if self.db.get_pinned_cf(family(self.db, keys::CLAIMS)?, key)?.is_none() {
-                    self.fault(
-                        keys::CLAIMS,
-                        format!("{}: {} should hold it, but nobody does", name(key), should.owner),
-                    );
+                    self.flaw(keys::CLAIMS, format!("{}: {} should hold it, but nobody does", name(key), should.owner));
                 }
             }
         }
@@ -255,7 +248,7 @@ impl<'a> Check<'a> {
                 }
                 if revision.0 != last.map_or(0, |last| last.0 + 1) {
                     let stream = self.stream_at(first)?.unwrap_or_else(|| format!("of the event at position {first}"));
-                    self.fault(
+                    self.flaw(
                         keys::REVISIONS,
                         match last {
                             Some(last) => format!("stream {stream} has revision {revision} after {last}"),
@@ -307,7 +300,7 @@ impl<'a> Check<'a> {
             };
             match chunk {
                 Some((key, positions)) => positions.into_iter().for_each(|position| each(self, key, position)),
-                None => self.fault(index, format!("the entry {} makes no sense", hex::encode(key))),
+                None => self.flaw(index, format!("the entry {} makes no sense", hex::encode(key))),
             }
             rows.next();
         }
@@ -356,7 +349,7 @@ impl<'a> Check<'a> {
             match right {
                 Ok(true) => {}
                 Ok(false) => {
-                    check.fault(index, format!("{} names position {position}, whose event is another", show(key)))
+                    check.flaw(index, format!("{} names position {position}, whose event is another", show(key)))
                 }
                 Err(error) => failed = Some(error),
             }
@@ -372,12 +365,12 @@ impl<'a> Check<'a> {
             entries(index, &event, |key| wanted.push(key.to_vec()));
             for key in wanted {
                 if !self.is_there(index, &key, position)? {
-                    self.fault(index, format!("{} is missing for the event at position {position}", show(&key)));
+                    self.flaw(index, format!("{} is missing for the event at position {position}", show(&key)));
                 }
             }
         }
         if self.report.faults == before {
-            self.fault(index, "it has an entry twice".to_owned());
+            self.flaw(index, "it has an entry twice".to_owned());
         }
         Ok(())
     }

@@ -9,11 +9,10 @@ use rocksdb::{DB, DBRawIterator};
 use kinora_types::{Direction, StreamName};
 
 use crate::error::Error;
-use crate::read::reader;
-use crate::read::selection::{Filter, Item, Selection, Streams};
-use crate::read::streams;
-use crate::read::streams::StreamList;
+use crate::read::lookup;
+use crate::read::streams::{self, StreamList};
 use crate::record::keys;
+use crate::record::selection::{Filter, Item, Selection, Streams};
 
 /// The value of a chunk with these positions, which go upwards.
 pub fn encode(positions: &[u64]) -> Result<Vec<u8>, postcard::Error> {
@@ -105,15 +104,15 @@ impl<'a> List<'a> {
         let rows = match &mut self.rows {
             Some(rows) => rows,
             none => {
-                let family = reader::family(self.db, self.family)?;
-                none.insert(self.db.raw_iterator_cf_opt(family, reader::under_one_name()))
+                let family = lookup::family(self.db, self.family)?;
+                none.insert(self.db.raw_iterator_cf_opt(family, lookup::under_one_name()))
             }
         };
         to(rows, &self.name);
         self.chunk.clear();
         let Some((key, value)) = rows.item() else { return Ok(rows.status()?) };
         if let Some(first) = keys::posted_under(key, &self.name) {
-            self.chunk = decode(first, value).ok_or_else(|| reader::bad_key(self.family, key))?;
+            self.chunk = decode(first, value).ok_or_else(|| lookup::bad_key(self.family, key))?;
         }
         Ok(())
     }

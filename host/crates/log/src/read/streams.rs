@@ -5,7 +5,7 @@ use rocksdb::{DB, IteratorMode};
 use kinora_types::{Direction, Position, Revision, StreamName};
 
 use crate::error::Error;
-use crate::read::reader;
+use crate::read::lookup;
 use crate::record::keys;
 
 /// Streams of a prefix whose lists are merged. With more of them, their category's list is gone through instead.
@@ -26,7 +26,7 @@ pub struct StreamList<'a> {
 impl<'a> StreamList<'a> {
     pub fn new(db: &'a DB, stream: &StreamName, direction: Direction) -> Result<Self, Error> {
         let (first, count) =
-            reader::head(db, stream)?.map_or((Position(0), 0), |head| (head.first, head.revision.0 + 1));
+            lookup::head(db, stream)?.map_or((Position(0), 0), |head| (head.first, head.revision.0 + 1));
         Ok(Self { db, first, count, direction, at: None })
     }
 
@@ -99,7 +99,7 @@ impl<'a> StreamList<'a> {
     }
 
     fn position(&self, revision: u64) -> Result<u64, Error> {
-        reader::position_in_stream(self.db, self.first, Revision(revision)).map(|position| position.0)
+        lookup::position_in_stream(self.db, self.first, Revision(revision)).map(|position| position.0)
     }
 }
 
@@ -107,7 +107,7 @@ impl<'a> StreamList<'a> {
 pub fn few_with_prefix(db: &DB, prefix: &str) -> Result<Option<Vec<StreamName>>, Error> {
     let mut found = Vec::new();
     let from = IteratorMode::From(prefix.as_bytes(), rocksdb::Direction::Forward);
-    for entry in db.iterator_cf(reader::family(db, keys::STREAMS)?, from) {
+    for entry in db.iterator_cf(lookup::family(db, keys::STREAMS)?, from) {
         let (name, _) = entry?;
         if !name.starts_with(prefix.as_bytes()) {
             break;
@@ -116,7 +116,7 @@ pub fn few_with_prefix(db: &DB, prefix: &str) -> Result<Option<Vec<StreamName>>,
             return Ok(None);
         }
         let parsed = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
-        found.push(parsed.ok_or_else(|| reader::bad_key(keys::STREAMS, &name))?);
+        found.push(parsed.ok_or_else(|| lookup::bad_key(keys::STREAMS, &name))?);
     }
     Ok(Some(found))
 }
@@ -128,14 +128,14 @@ pub fn few_categories(db: &DB, prefix: &str) -> Result<Option<Vec<String>>, Erro
         return Ok(Some(vec![own.to_owned()]));
     }
     let mut found: Vec<String> = Vec::new();
-    let mut rows = db.raw_iterator_cf(reader::family(db, keys::BY_CATEGORY)?);
+    let mut rows = db.raw_iterator_cf(lookup::family(db, keys::BY_CATEGORY)?);
     rows.seek(prefix);
     while let Some(key) = rows.key().filter(|key| key.starts_with(prefix.as_bytes())) {
         if found.len() == MERGED_STREAMS {
             return Ok(None);
         }
         let name = key.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
-        let name = name.ok_or_else(|| reader::bad_key(keys::BY_CATEGORY, key))?.to_owned();
+        let name = name.ok_or_else(|| lookup::bad_key(keys::BY_CATEGORY, key))?.to_owned();
         // Past the last key of this category.
         rows.seek([name.as_bytes(), &[1]].concat());
         found.push(name);

@@ -40,7 +40,7 @@ pub struct Claims {
 
 /// A claim as it is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldClaim {
     pub owner: StreamName,
     /// The first event of the append that took it.
     pub since: Position,
@@ -81,14 +81,14 @@ impl Claims {
     }
 }
 
-pub fn encode(held: &Held) -> Vec<u8> {
+pub fn encode(held: &HeldClaim) -> Vec<u8> {
     [&held.since.0.to_be_bytes()[..], held.owner.as_str().as_bytes()].concat()
 }
 
-pub fn decode(value: &[u8]) -> Option<Held> {
+pub fn decode(value: &[u8]) -> Option<HeldClaim> {
     let (since, owner) = value.split_first_chunk::<8>()?;
     let owner = std::str::from_utf8(owner).ok()?.parse().ok()?;
-    Some(Held { owner, since: Position(u64::from_be_bytes(*since)) })
+    Some(HeldClaim { owner, since: Position(u64::from_be_bytes(*since)) })
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
         for bad in ["+", "+\temail\ta", "*\temail\ta\tuser-1", "+\temail\ta\tuser-1\tmore"] {
             assert_eq!(Claims::from_text(bad), None, "{bad:?}");
         }
-        let held = Held { owner: "user-1".parse().unwrap(), since: Position(258) };
+        let held = HeldClaim { owner: "user-1".parse().unwrap(), since: Position(258) };
         assert_eq!(encode(&held), b"\0\0\0\0\0\0\x01\x02user-1");
         assert_eq!(decode(&encode(&held)), Some(held));
     }

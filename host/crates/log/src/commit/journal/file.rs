@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::append::writer::Durability;
+use crate::commit::durability::Durability;
 use crate::commit::journal::Buffer;
 use crate::commit::journal::frame::BLOCK;
 

@@ -7,8 +7,7 @@ use uuid::Uuid;
 use kinora_types::Progress;
 
 use crate::commit::journal::frame::{BLOCK, Header};
-use crate::commit::journal::recovery;
-use crate::commit::journal::recovery::Failure;
+use crate::commit::journal::recovery::{self, Failure};
 
 /// Writes a frame behind so many empty blocks, and reads it in the first epoch, from position 2 on: how far it leads, and what is
 /// applied on the way.

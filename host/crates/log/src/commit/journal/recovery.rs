@@ -12,8 +12,7 @@ use uuid::Uuid;
 
 use kinora_types::Progress;
 
-use crate::commit::journal::frame;
-use crate::commit::journal::frame::{BLOCK, HEADER_BYTES, Header};
+use crate::commit::journal::frame::{self, BLOCK, HEADER_BYTES, Header};
 
 /// What is read at once while frames are looked for.
 const CHUNK_BYTES: usize = 256 * BLOCK;

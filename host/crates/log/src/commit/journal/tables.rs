@@ -8,7 +8,7 @@ use rocksdb::{DB, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions}
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::read::reader;
+use crate::read::lookup;
 use crate::record::keys;
 
 pub struct Tables {
@@ -25,7 +25,7 @@ pub fn without_wal() -> WriteOptions {
 
 /// Moves all that is in memory to tables.
 pub fn flush(db: &DB) -> Result<(), Error> {
-    let families = keys::FAMILIES.into_iter().map(|name| reader::family(db, name)).collect::<Result<Vec<_>, _>>()?;
+    let families = keys::FAMILIES.into_iter().map(|name| lookup::family(db, name)).collect::<Result<Vec<_>, _>>()?;
     let mut options = FlushOptions::default();
     options.set_wait(true);
     Ok(db.flush_cfs_opt(&families, &options)?)
@@ -38,7 +38,7 @@ impl Tables {
 
     /// How far they go, with what is in memory only.
     pub fn end(&self) -> Result<Progress, Error> {
-        reader::end(&self.db)
+        lookup::end(&self.db)
     }
 
     /// Whether a commit that leads up to there is in files.
@@ -46,7 +46,7 @@ impl Tables {
         let Some(last) = upto.last() else { return Ok(true) };
         let mut options = ReadOptions::default();
         options.set_read_tier(ReadTier::Persisted);
-        let events = reader::family(&self.db, keys::EVENTS)?;
+        let events = lookup::family(&self.db, keys::EVENTS)?;
         Ok(self.db.get_pinned_cf_opt(events, keys::event(last), &options)?.is_some())
     }
 
@@ -55,12 +55,12 @@ impl Tables {
     }
 
     pub fn epoch(&self) -> Result<u64, Error> {
-        reader::epoch(&self.db)
+        lookup::epoch(&self.db)
     }
 
     /// Brings all to files, with the number of the time that begins now.
     pub fn begin(&self, epoch: u64) -> Result<(), Error> {
-        let meta = reader::family(&self.db, keys::META)?;
+        let meta = lookup::family(&self.db, keys::META)?;
         self.db.put_cf_opt(meta, keys::EPOCH_KEY, epoch.to_be_bytes(), &without_wal())?;
         flush(&self.db)
     }

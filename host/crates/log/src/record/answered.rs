@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use kinora_types::{Micros, Position, Revision};
 
-use crate::append::decide::Appended;
+use crate::record::request::Appended;
 
 const VERSION: u8 = 1;
 

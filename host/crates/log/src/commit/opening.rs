@@ -9,12 +9,11 @@ use uuid::Uuid;
 
 use kinora_storage::Storage;
 
-use crate::append::writer::Durability;
-use crate::commit::journal;
-use crate::commit::journal::Journal;
+use crate::commit::durability::Durability;
+use crate::commit::journal::{self, Journal};
 use crate::error::Error;
-use crate::read::reader;
-use crate::record::{keys, requests};
+use crate::read::lookup;
+use crate::record::{answered, keys};
 
 /// The layout of the log. Another one is refused, never guessed at.
 const FORMAT: u32 = 5;
@@ -47,10 +46,10 @@ pub fn give_journal(dir: &Path) -> Result<(), Error> {
 
 /// Makes a log of an empty database, and one of today's format of the one before.
 fn prepare(db: &DB, dir: &Path) -> Result<Uuid, Error> {
-    let meta = reader::family(db, keys::META)?;
+    let meta = lookup::family(db, keys::META)?;
     let found = db.get_cf(meta, keys::FORMAT_KEY)?;
     let id = match db.get_cf(meta, keys::ID_KEY)? {
-        Some(id) => Uuid::from_slice(&id).map_err(|_| reader::bad_key(keys::META, keys::ID_KEY))?,
+        Some(id) => Uuid::from_slice(&id).map_err(|_| lookup::bad_key(keys::META, keys::ID_KEY))?,
         None => Uuid::new_v4(),
     };
     match found.as_deref().map(number) {
@@ -90,7 +89,7 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
             options.set_memtable_prefix_bloom_ratio(0.05);
         }
         if name == keys::REQUESTS {
-            options.set_compaction_filter("expired", requests::drop_expired(keep_requests));
+            options.set_compaction_filter("expired", answered::drop_expired(keep_requests));
         }
         Ok::<_, Error>(ColumnFamilyDescriptor::new(name, options))
     };
@@ -118,7 +117,7 @@ fn refuse_other_families(options: &Options, dir: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let Ok(db) = DB::open_cf_for_read_only(options, dir, [keys::META], false) else { return Ok(()) };
-    match db.get_cf(reader::family(&db, keys::META)?, keys::FORMAT_KEY)? {
+    match db.get_cf(lookup::family(&db, keys::META)?, keys::FORMAT_KEY)? {
         Some(found) if number(&found) != Some(FORMAT) => Err(other_format(dir, &found)),
         _ => Ok(()),
     }

@@ -1,0 +1,184 @@
+//! Reads of a log in order, by stream and by position, never beyond what is durable. Every record's checksum is verified on
+//! the way, and a gap is damage.
+
+use std::ops::ControlFlow;
+
+use rocksdb::{Direction as Toward, IteratorMode, ReadOptions};
+
+use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName};
+
+use crate::error::Error;
+use crate::log::Log;
+use crate::read::lookup::{self, TypeCount};
+use crate::read::streams::StreamList;
+use crate::record::claims::{ClaimKey, HeldClaim};
+use crate::record::event::{RecordRef, Recorded};
+use crate::record::keys;
+use crate::record::stream::Head;
+
+/// Bytes that a long scan reads ahead of itself.
+const READAHEAD_BYTES: usize = 2 << 20;
+
+/// Events from which on a scan is a long one: it reads ahead, and leaves the cache to others.
+const LONG_SCAN_EVENTS: u64 = 10_000;
+
+#[derive(Debug)]
+pub struct Stats {
+    pub events: u64,
+    /// About so many: RocksDB estimates it.
+    pub streams: u64,
+    /// Bytes of the table files, without what is still in the journal only.
+    pub bytes: u64,
+    pub types: Vec<TypeCount>,
+}
+
+impl Log {
+    /// Visits the events from `from` on, up to `upto` or what is durable, until `visit` breaks off.
+    pub fn scan(
+        &self,
+        from: Position,
+        upto: Progress,
+        mut visit: impl FnMut(Position, RecordRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let upto = upto.min(self.progress());
+        if !upto.includes(from) {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(keys::event(upto.next()));
+        if upto.0 - from.0 >= LONG_SCAN_EVENTS {
+            options.set_readahead_size(READAHEAD_BYTES);
+            options.fill_cache(false);
+        }
+        let db = &self.inner.db;
+        let mut rows = db.raw_iterator_cf_opt(lookup::family(db, keys::EVENTS)?, options);
+        rows.seek(keys::event(from));
+        for position in (from.0..upto.0).map(Position) {
+            if visit(position, lookup::item(&rows, position)?).is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        Ok(())
+    }
+
+    pub fn event(&self, position: Position) -> Result<Option<Recorded>, Error> {
+        if !self.progress().includes(position) {
+            return Ok(None);
+        }
+        lookup::record(&self.inner.db, position, |record| record.to_owned(position))
+    }
+
+    /// At most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    pub fn read_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, Error> {
+        let mut found = Vec::new();
+        self.visit_stream(stream, from, direction, limit, |position, record| found.push(record.to_owned(position)))?;
+        Ok(found)
+    }
+
+    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    pub fn visit_stream(
+        &self,
+        stream: &StreamName,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+        mut visit: impl FnMut(Position, RecordRef<'_>),
+    ) -> Result<(), Error> {
+        let durable = self.progress();
+        let db = &self.inner.db;
+        let Some(first) = lookup::first_of(db, stream)? else { return Ok(()) };
+        let start = keys::revision(first, from);
+        let toward = match direction {
+            Direction::Forwards => Toward::Forward,
+            Direction::Backwards => Toward::Reverse,
+        };
+        let mut left = limit;
+        let mut rows = db.raw_iterator_cf(lookup::family(db, keys::EVENTS)?);
+        let mut before = None;
+        let mode = IteratorMode::From(&start, toward);
+        for entry in db.iterator_cf_opt(lookup::family(db, keys::REVISIONS)?, lookup::under_one_name(), mode) {
+            let (key, value) = entry?;
+            if left == 0 || keys::split_revision(&key).is_none_or(|(of, _)| of != first) {
+                break;
+            }
+            let position = Position(keys::number(&value).ok_or_else(|| lookup::bad_key(keys::REVISIONS, &key))?);
+            if durable.includes(position) {
+                lookup::go_to(&mut rows, before, position);
+                before = Some(position);
+                visit(position, lookup::item(&rows, position)?);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first revision of a stream whose event stands at `position` or later, or where the next one will stand.
+    pub fn revision_at(&self, stream: &StreamName, position: Position) -> Result<Revision, Error> {
+        let db = &self.inner.db;
+        match StreamList::new(db, stream, Direction::Forwards)?.find(position.0)? {
+            Some(found) => Ok(lookup::record(db, Position(found), |event| event.revision)?.unwrap_or(Revision(0))),
+            None => Ok(lookup::head(db, stream)?.map_or(Revision(0), |head| Revision(head.revision.0 + 1))),
+        }
+    }
+
+    /// The revision of a stream's last durable event, or `None` if there is no such stream.
+    pub fn stream_head(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
+        let (db, durable) = (&self.inner.db, self.progress());
+        let Some(Head { first, revision }) = lookup::head(db, stream)? else { return Ok(None) };
+        let mut head = Some(revision);
+        // Only where syncs are put off, the last events may not be durable yet.
+        while let Some(revision) = head {
+            if durable.includes(lookup::position_in_stream(db, first, revision)?) {
+                break;
+            }
+            head = revision.0.checked_sub(1).map(Revision);
+        }
+        Ok(head)
+    }
+
+    /// The first event that was appended at `time` or later, or where the next one will stand.
+    pub fn position_at(&self, time: Micros) -> Result<Position, Error> {
+        // Time never goes back in a log, so halving finds it.
+        let (mut low, mut high) = (0, self.progress().0);
+        while low < high {
+            let position = Position(low + (high - low) / 2);
+            let missing = || Error::Corrupt { position, what: "there is no event".into() };
+            if lookup::record(&self.inner.db, position, |event| event.time)?.ok_or_else(missing)? < time {
+                low = position.0 + 1;
+            } else {
+                high = position.0;
+            }
+        }
+        Ok(Position(low))
+    }
+
+    /// Who holds a claim, or `None` if it is free.
+    pub fn claim(&self, claim: &ClaimKey) -> Result<Option<HeldClaim>, Error> {
+        lookup::holder(&self.inner.db, claim)
+    }
+
+    /// What the log holds, in figures.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let db = &self.inner.db;
+        let property = |name, of| Ok::<_, Error>(db.property_int_value_cf(lookup::family(db, of)?, name)?.unwrap_or(0));
+        let size = |of: &'static str| property("rocksdb.total-sst-files-size", of);
+        Ok(Stats {
+            events: self.progress().0,
+            streams: property("rocksdb.estimate-num-keys", keys::STREAMS)?,
+            bytes: keys::FAMILIES.into_iter().map(size).sum::<Result<_, _>>()?,
+            types: self.types()?,
+        })
+    }
+
+    /// Which event types the log holds, ordered by name and schema.
+    pub fn types(&self) -> Result<Vec<TypeCount>, Error> {
+        lookup::types(&self.inner.db)
+    }
+}
