@@ -22,6 +22,7 @@ use crate::ask::compare::Comparisons;
 use crate::ask::query::{Queries, QueryLimits};
 use crate::ask::verify::identity;
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::limits::Limits;
 use crate::record::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
 use crate::registry::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
@@ -141,10 +142,8 @@ impl Projections {
         }
     }
 
-    fn ready_modules(&self, record: &VersionRecord) -> Option<version::Modules> {
-        let ready = |digest: &Digest| self.modules.ready(*digest).ok();
-        let upcasters = record.upcasters.iter().map(ready).collect::<Option<_>>()?;
-        Some(version::Modules { projector: ready(&record.module)?, upcasters })
+    fn ready_modules(&self, record: &VersionRecord) -> Option<VersionModules> {
+        VersionModules::ready(&self.modules, record.module, &record.upcasters).ok()
     }
 
     fn not_started(&self, version: &Version, failure: &Failure) {
@@ -216,18 +215,10 @@ impl Projections {
     pub(crate) fn prepare(&self, version: Arc<Version>, record: VersionRecord) {
         let (modules, this) = (Arc::clone(&self.modules), self.this.clone());
         self.runtime.spawn(async move {
-            let settled = async {
-                let projector = modules.settled(record.module).await?;
-                let mut upcasters = Vec::new();
-                for digest in &record.upcasters {
-                    upcasters.push(modules.settled(*digest).await?);
-                }
-                Ok::<_, kinora_sandbox::Error>(version::Modules { projector, upcasters })
-            };
-            let settled = settled.await;
+            let settled = VersionModules::settled(&modules, record.module, &record.upcasters).await;
             let Some(this) = this.upgrade() else { return };
             let failed = match settled {
-                Err(error) => Some(Failure::new(kinora_sandbox::Category::Rule, error.to_string())),
+                Err(error) => Some(error.into()),
                 Ok(modules) => {
                     let starting = tokio::task::spawn_blocking({
                         let (this, version) = (Arc::clone(&this), Arc::clone(&version));
@@ -244,7 +235,7 @@ impl Projections {
     }
 
     /// Starts the thread, unless the version has been paused or retired meanwhile. Blocks.
-    fn start(&self, version: &Arc<Version>, modules: version::Modules) -> Result<(), Failure> {
+    fn start(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
         let record = record(&self.read().catalog, &version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
         if let (Some(from), None) = (record.continue_from, &record.continued) {

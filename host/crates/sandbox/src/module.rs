@@ -6,3 +6,4 @@ pub(crate) mod confine;
 pub(crate) mod manifest;
 pub(crate) mod modules;
 pub(crate) mod schemas;
+pub(crate) mod typed;

@@ -11,17 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, Store};
-use kinora_sandbox::{
-    Category, Failure, Limits, Module, Needs, Partition, ProjectorManifest, Schemas, UpcasterManifest,
-};
+use kinora_sandbox::{Category, Failure, Limits, ProjectorModule, Schemas};
 use kinora_storage::Storage;
 use kinora_types::Digest;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
-use crate::feed::routes::Routes;
+use crate::feed::modules::VersionModules;
 use crate::feed::source::Source;
-use crate::feed::upcasting::Chain;
 use crate::record::status::Fault;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::partitions::Dealer;
@@ -35,33 +32,11 @@ use crate::trial::rehearsal::{Cast, Interrupted};
 /// How many instances replay one version: each has memory of its own.
 const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
 
-/// What a version is made of, once its modules are compiled.
-#[derive(Clone)]
-pub struct Modules {
-    pub projector: Arc<Module>,
-    pub upcasters: Vec<Arc<Module>>,
-}
-
-impl Modules {
-    /// The columns that any of them needs.
-    pub fn needs(&self) -> Needs {
-        let modules = std::iter::once(&self.projector).chain(&self.upcasters);
-        modules.fold(Needs::default(), |needs, module| match &**module {
-            Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
-            // Without the tags there would be nothing to tell the partitions by, also where one instance sees all of them.
-            Module::Projector { manifest, .. } => {
-                let tags = matches!(manifest.partition, Some(Partition::Tag(_)));
-                needs.union(manifest.needs).union(Needs { tags, ..Needs::default() })
-            }
-        })
-    }
-}
-
 /// What a version starts with.
 pub struct Start<'a> {
     pub log: &'a Log,
     pub storage: &'a Storage,
-    pub modules: Modules,
+    pub modules: VersionModules,
     /// Whether it has been ready before.
     pub was_ready: bool,
     /// What it leaves out at the beginning of the log.
@@ -99,7 +74,7 @@ pub struct Version {
 
 #[derive(Clone)]
 struct Content {
-    projector: Arc<Module>,
+    projector: Arc<ProjectorModule>,
     store: Arc<Store>,
     schemas: Arc<Schemas>,
 }
@@ -160,7 +135,7 @@ impl Version {
         self.is_open() && self.gauges.phase() == Phase::Ready
     }
 
-    pub fn projector(&self) -> Option<Arc<Module>> {
+    pub fn projector(&self) -> Option<Arc<ProjectorModule>> {
         self.content().map(|content| content.projector)
     }
 
@@ -220,9 +195,7 @@ impl Version {
         if running.is_some() {
             return Ok(());
         }
-        let Module::Projector { manifest, .. } = &*modules.projector else {
-            return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-        };
+        let manifest = &modules.projector.manifest;
         let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
         let store = match self.content() {
             Some(content) => content.store,
@@ -364,38 +337,22 @@ fn instances() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
 }
 
-/// Joins a projector with its upcasters.
-pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Result<Routes, String> {
-    let manifest = |module: &Arc<Module>| -> Result<UpcasterManifest, String> {
-        match &**module {
-            Module::Upcaster { manifest, .. } => Ok(manifest.clone()),
-            Module::Projector { digest, .. } => Err(format!("module {digest} is a projector, not an upcaster")),
-        }
-    };
-    let upcasters = upcasters.iter().map(manifest).collect::<Result<Vec<_>, _>>()?;
-    Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
-}
-
 /// What a runner works with, alone, with one instance, and for the first time.
 pub fn parts(
     log: &Log,
     store: &Arc<Store>,
-    modules: &Modules,
+    modules: &VersionModules,
     limits: &Limits,
     gauges: &Arc<Gauges>,
     checkpoint: &watch::Sender<Progress>,
     turns: &Turns,
 ) -> Result<Parts, Failure> {
-    let Module::Projector { manifest, pre, .. } = &*modules.projector else {
-        return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-    };
-    let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
-    let chain = Chain::new(modules.upcasters.clone());
+    let routes = modules.routes().map_err(|why| Failure::new(Category::Upcast, why))?;
     Ok(Parts {
         log: log.clone(),
-        source: Source::new(log.clone(), Arc::new(routes), modules.needs(), chain),
+        source: Source::new(log.clone(), Arc::new(routes), modules.needs(), modules.chain()),
         store: Arc::clone(store),
-        projector: pre.clone(),
+        projector: modules.projector.pre.clone(),
         memory_bytes: limits.memory_bytes / 2,
         commit_bytes: limits.commit_bytes,
         was_ready: false,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use kinora_readmodel::first_difference;
-use kinora_sandbox::{Failure, Module};
+use kinora_sandbox::Failure;
 use kinora_types::Position;
 
 use crate::error::Error;
@@ -94,14 +94,10 @@ fn check_shape(old: &Cast, new: &Cast, from: u32) -> Result<(), Refusal> {
     if old.from != new.from {
         return Err(Refusal::Unsound(format!("it does not begin where version {from} does")));
     }
-    let tables = |cast: &Cast| match &*cast.modules.projector {
-        Module::Projector { manifest, .. } => manifest.tables.clone(),
-        Module::Upcaster { .. } => Vec::new(),
-    };
-    if tables(old) != tables(new) {
+    if old.modules.projector.manifest.tables != new.modules.projector.manifest.tables {
         return Err(Refusal::Unsound(format!("its tables and indexes are not those of version {from}")));
     }
-    let upcasters = |cast: &Cast| cast.modules.upcasters.iter().map(|module| module.digest()).collect::<Vec<_>>();
+    let upcasters = |cast: &Cast| cast.modules.upcasters.iter().map(|module| module.digest).collect::<Vec<_>>();
     if upcasters(old) != upcasters(new) {
         return Err(Refusal::Unsound(format!("its upcasters are not those of version {from}")));
     }

@@ -10,20 +10,19 @@ use tempfile::TempDir;
 
 use kinora_log::Log;
 use kinora_readmodel::{Durability, Snapshot, Store};
-use kinora_sandbox::{Batch, Category, Failure, Limits, Module, Needs, Partition};
+use kinora_sandbox::{Batch, Category, Failure, Limits, Needs, Partition};
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::{Source, Window};
-use crate::feed::upcasting::Chain;
 use crate::projections as rollout;
 use crate::projections::{Projections, SCRATCH};
 use crate::replay::guests::Guests;
 use crate::replay::partitions::Dealer;
 use crate::replay::rows::{VersionRows, commit_failure};
-use crate::supervisor::version::{Modules, routes};
 
 /// How events are handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +95,7 @@ pub struct Cast {
     pub scratch: PathBuf,
     /// What the version leaves out at the beginning of the log.
     pub from: Progress,
-    pub modules: Modules,
+    pub modules: VersionModules,
     pub routes: Arc<Routes>,
     pub needs: Needs,
     pub commit_bytes: usize,
@@ -110,14 +109,11 @@ impl Cast {
         storage: &Storage,
         scratch: PathBuf,
         from: Progress,
-        modules: Modules,
+        modules: VersionModules,
         skipped: impl IntoIterator<Item = Position>,
         limits: &Limits,
     ) -> Result<Self, String> {
-        let Module::Projector { manifest, .. } = &*modules.projector else {
-            return Err("the module is not a projector".into());
-        };
-        let routes = routes(manifest, &modules.upcasters)?.skipping(skipped.into_iter().collect());
+        let routes = modules.routes()?.skipping(skipped.into_iter().collect());
         Ok(Self {
             log: log.clone(),
             storage: storage.clone(),
@@ -134,18 +130,15 @@ impl Cast {
 impl Cast {
     /// What reads its events, with instances of the upcasters of its own.
     fn source(&self, shares: usize) -> Source {
-        let chain = Chain::new(self.modules.upcasters.clone());
-        let mut source = Source::new(self.log.clone(), Arc::clone(&self.routes), self.needs, chain);
+        let (log, routes) = (self.log.clone(), Arc::clone(&self.routes));
+        let mut source = Source::new(log, routes, self.needs, self.modules.chain());
         source.deal(Dealer::new(self.partition(), shares));
         source
     }
 
     /// What the rows depend on, if the projector says so.
     pub fn partition(&self) -> Option<&Partition> {
-        match &*self.modules.projector {
-            Module::Projector { manifest, .. } => manifest.partition.as_ref(),
-            Module::Upcaster { .. } => None,
-        }
+        self.modules.projector.manifest.partition.as_ref()
     }
 }
 
@@ -154,10 +147,8 @@ impl Projections {
     pub(crate) fn cast(&self, name: &str, number: u32) -> Result<Cast, Error> {
         let record = rollout::record(&self.read().catalog, name, number).cloned();
         let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
-        let projector = self.modules.ready(record.module)?;
-        let upcasters = record.upcasters.iter().map(|digest| self.modules.ready(*digest)).collect::<Result<_, _>>()?;
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
         let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
-        let modules = Modules { projector, upcasters };
         let limits = self.modules.limits();
         Cast::new(&self.log, &self.storage, self.dir.clone(), Progress(record.start), modules, skipped, limits)
             .map_err(Error::Chain)
@@ -200,17 +191,16 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     pub fn new(cast: &Cast, pace: Pace) -> Result<Self, Failure> {
-        let Module::Projector { manifest, pre, .. } = &*cast.modules.projector else {
-            return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-        };
+        let projector = &cast.modules.projector;
         std::fs::create_dir_all(&cast.scratch).map_err(Failure::storage)?;
         let dir = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&cast.scratch).map_err(Failure::storage)?;
-        let store = Store::open(&cast.storage, &dir.path().join("rows"), &manifest.tables).map_err(Failure::storage)?;
+        let store = Store::open(&cast.storage, &dir.path().join("rows"), &projector.manifest.tables)
+            .map_err(Failure::storage)?;
         let store = Arc::new(store);
         // As a runner does it.
         let pace = if store.is_stepwise() { Pace { batch: 1, commit: 1, ..pace } } else { pace };
         Ok(Self {
-            guests: Guests::new(pre.clone()),
+            guests: Guests::new(projector.pre.clone()),
             source: cast.source(pace.shares),
             rows: VersionRows::new(Arc::clone(&store), cast.commit_bytes),
             store,

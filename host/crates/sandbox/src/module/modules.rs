@@ -25,8 +25,8 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::compile;
 use crate::module::component::componentize;
-use crate::module::manifest;
-use crate::module::manifest::{Kind, Manifest, ProjectorManifest, UpcasterManifest};
+use crate::module::manifest::{self, Kind, Manifest};
+use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
 use crate::run::instance::{NoRows, ProjectorPre, UpcasterPre};
 use kinora_files::SECRET_BYTES;
 use kinora_types::Digest;
@@ -34,39 +34,11 @@ use kinora_types::Digest;
 /// Bytes of a SHA-256 MAC.
 const MAC_BYTES: usize = 32;
 
-/// A module that is ready to run.
-pub enum Module {
-    Projector { digest: Digest, manifest: ProjectorManifest, pre: ProjectorPre },
-    Upcaster { digest: Digest, manifest: UpcasterManifest, pre: UpcasterPre },
-}
-
-impl Module {
-    pub fn digest(&self) -> Digest {
-        match self {
-            Self::Projector { digest, .. } | Self::Upcaster { digest, .. } => *digest,
-        }
-    }
-
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Projector { .. } => Kind::Projector,
-            Self::Upcaster { .. } => Kind::Upcaster,
-        }
-    }
-
-    fn manifest(&self) -> Manifest {
-        match self {
-            Self::Projector { manifest, .. } => Manifest::Projector(manifest.clone()),
-            Self::Upcaster { manifest, .. } => Manifest::Upcaster(manifest.clone()),
-        }
-    }
-}
-
 /// Where a module stands.
 #[derive(Clone)]
 pub enum ModuleState {
     Compiling { since: Instant },
-    Ready { compile_ms: u64, module: Arc<Module> },
+    Ready { compile_ms: u64, module: Module },
     Refused(Error),
 }
 
@@ -193,7 +165,7 @@ impl Modules {
     }
 
     /// The module, if it is ready.
-    pub fn ready(&self, digest: Digest) -> Result<Arc<Module>, Error> {
+    pub fn ready(&self, digest: Digest) -> Result<Module, Error> {
         match self.status(digest).ok_or(Error::Unknown(digest))?.state {
             ModuleState::Ready { module, .. } => Ok(module),
             ModuleState::Compiling { .. } => Err(Error::Compiling(digest)),
@@ -201,8 +173,18 @@ impl Modules {
         }
     }
 
+    /// The projector, if it is ready, and is one.
+    pub fn projector(&self, digest: Digest) -> Result<Arc<ProjectorModule>, Error> {
+        self.ready(digest)?.into_projector()
+    }
+
+    /// The upcaster, if it is ready, and is one.
+    pub fn upcaster(&self, digest: Digest) -> Result<Arc<UpcasterModule>, Error> {
+        self.ready(digest)?.into_upcaster()
+    }
+
     /// The module, once it has been compiled.
-    pub async fn settled(&self, digest: Digest) -> Result<Arc<Module>, Error> {
+    pub async fn settled(&self, digest: Digest) -> Result<Module, Error> {
         let mut changes = self.changes.subscribe();
         loop {
             match self.ready(digest) {
@@ -285,7 +267,7 @@ impl Modules {
 
     /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only once that was
     /// there: so the source itself, which is as large, is not read.
-    fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Arc<Module>), Error> {
+    fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Module), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
         let record = record(dir)?;
         let signed = read("code")?;
@@ -294,7 +276,7 @@ impl Modules {
             .verify_slice(mac)
             .map_err(|_| Error::Compile("the kept code is for another engine, or somebody changed it".into()))?;
         let module = self.link(digest, record.manifest.clone(), code)?;
-        Ok((record.kind, record.compile_ms, Arc::new(module)))
+        Ok((record.kind, record.compile_ms, module))
     }
 
     /// Signs code together with what it was made of and what it was made for.
@@ -311,11 +293,11 @@ impl Modules {
         Ok(match manifest {
             Manifest::Projector(manifest) => {
                 let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
-                Module::Projector { digest, manifest, pre }
+                Module::Projector(Arc::new(ProjectorModule { digest, manifest, pre }))
             }
             Manifest::Upcaster(manifest) => {
                 let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
-                Module::Upcaster { digest, manifest, pre }
+                Module::Upcaster(Arc::new(UpcasterModule { digest, manifest, pre }))
             }
         })
     }
@@ -359,7 +341,7 @@ impl Modules {
         kind: Kind,
         bytes: u64,
         component: Vec<u8>,
-    ) -> Result<(u64, Arc<Module>), Error> {
+    ) -> Result<(u64, Module), Error> {
         let _turn = self.one_compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
         let started = Instant::now();
         let code = compile::compile(&self.compiler, component, &self.limits).await?;
@@ -376,7 +358,7 @@ impl Modules {
             let record = serde_json::to_vec_pretty(&Record { kind, bytes, compile_ms, manifest })
                 .map_err(|cause| store_error(&dir, cause))?;
             write_durably(&dir.join(RECORD), &record)?;
-            Ok((compile_ms, Arc::new(module)))
+            Ok((compile_ms, module))
         })
         .await
     }
