@@ -1,5 +1,5 @@
-//! What can go wrong with a module (an [`Error`], told to whoever uploads) and with a call of a guest (a
-//! [`Failure`], which becomes the fault of a projection's version).
+//! Errors of a module (an [`Error`], told to whoever uploads) and of a call of a guest (a [`Failure`], which becomes
+//! the fault of a projection's version).
 
 use kinora_types::Position;
 

@@ -1,4 +1,4 @@
-//! The modules of a host: uploaded bytes, their component, their machine code and their manifest, by digest.
+//! Modules of a host: uploaded bytes, their component, their machine code and their manifest, by digest.
 //!
 //! On disk, one folder a module, `modules/DIGEST/`:
 //!
@@ -23,11 +23,12 @@ use wasmtime::component::Component;
 use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::module::compile;
 use crate::module::component::componentize;
-use crate::module::manifest::{self, Kind, Manifest};
+use crate::module::manifest::{Kind, Manifest};
 use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
-use crate::run::instance::{NoRows, ProjectorPre, UpcasterPre};
+use crate::module::{compile, describe};
+use crate::run::access::NoRows;
+use crate::run::instance::{ProjectorPre, UpcasterPre};
 use kinora_files::SECRET_BYTES;
 use kinora_types::Digest;
 
@@ -234,39 +235,48 @@ impl Modules {
             Ok((bytes, (kind, compile_ms, module))) => {
                 self.set(Status { digest, kind, bytes, state: ModuleState::Ready { compile_ms, module } });
             }
-            Err(why) => {
-                let source = match std::fs::read(&path) {
-                    Ok(source) if Digest::of(&source) == digest => source,
-                    _ => {
-                        tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
-                        return std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause));
-                    }
-                };
-                tracing::info!(%digest, %why, "compiling the module again");
-                let bytes = source.len() as u64;
-                match componentize(&source, &self.limits) {
-                    Ok((component, kind)) => drop(self.start(digest, kind, bytes, component)),
-                    // What is wrong with one module is no reason not to start. One that was accepted before is kept.
-                    Err(error) => match record(&dir) {
-                        Ok(Record { kind, .. }) => {
-                            self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
-                        }
-                        Err(_) if dir.join(RECORD).exists() => {
-                            tracing::error!(%digest, path = %dir.display(), %error, "left alone: a module with a damaged record");
-                        }
-                        Err(_) => {
-                            tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
-                            std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
-                        }
-                    },
-                }
+            Err(why) => self.compile_again(digest, &dir, &why)?,
+        }
+        Ok(())
+    }
+
+    fn compile_again(self: &Arc<Self>, digest: Digest, dir: &Path, why: &Error) -> Result<(), Error> {
+        let removed = || std::fs::remove_dir_all(dir).map_err(|cause| store_error(dir, cause));
+        let source = match std::fs::read(dir.join("source.wasm")) {
+            Ok(source) if Digest::of(&source) == digest => source,
+            _ => {
+                tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
+                return removed();
+            }
+        };
+        tracing::info!(%digest, %why, "compiling the module again");
+        let bytes = source.len() as u64;
+        let error = match componentize(&source, &self.limits) {
+            Ok((component, kind)) => {
+                self.start(digest, kind, bytes, component);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // What is wrong with one module is no reason not to start. One that was accepted before is kept.
+        match record(dir) {
+            Ok(Record { kind, .. }) => {
+                self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
+            }
+            Err(_) if dir.join(RECORD).exists() => {
+                let path = dir.display();
+                tracing::error!(%digest, %path, %error, "left alone: a module with a damaged record");
+            }
+            Err(_) => {
+                tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
+                removed()?;
             }
         }
         Ok(())
     }
 
-    /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only once that was
-    /// there: so the source itself, which is as large, is not read.
+    /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only
+    /// once that was there: so the source itself, which is as large, is not read.
     fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Module), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
         let record = record(dir)?;
@@ -374,12 +384,12 @@ impl Modules {
             Kind::Projector => {
                 let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
                 let raw = pre.instantiate(Box::new(NoRows)).and_then(|mut guest| guest.describe()).map_err(failed)?;
-                manifest::projector(raw, &self.limits).map(Manifest::Projector)
+                describe::projector(raw, &self.limits).map(Manifest::Projector)
             }
             Kind::Upcaster => {
                 let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
                 let raw = pre.instantiate().and_then(|mut guest| guest.describe()).map_err(failed)?;
-                manifest::upcaster(raw, &self.limits).map(Manifest::Upcaster)
+                describe::upcaster(raw, &self.limits).map(Manifest::Upcaster)
             }
         }
     }

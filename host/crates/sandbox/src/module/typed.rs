@@ -1,5 +1,5 @@
-//! A module that is ready to run: a projector or an upcaster, told apart once. Whoever works with one of the two takes its
-//! type, so nobody further on can be handed the other.
+//! Modules that are ready to run: a projector or an upcaster, told apart once. Whoever works with one of the two takes
+//! its type, so nobody further on can be handed the other.
 
 use std::sync::Arc;
 
