@@ -27,16 +27,15 @@ use crate::limits::Limits;
 use crate::record::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
 use crate::registry::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
 use crate::registry::history::{By, Recorder, What};
-use crate::replay::throttle::Throttle;
 use crate::replay::turns::Turns;
 use crate::supervisor::version;
 use crate::supervisor::version::{Notice, Version};
+use crate::throttle::Throttle;
+use crate::trial::cast::Cast;
+use crate::trial::scratch::SCRATCH;
 
 /// How long an answer waits for the history to be in the log.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Folders of read models that are made for a moment only, and removed when the host starts.
-pub(crate) const SCRATCH: &str = ".scratch-";
 
 /// All projections of a host.
 pub struct Projections {
@@ -339,6 +338,13 @@ impl Projections {
 
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What it takes to run a version's guests beside it.
+    pub(crate) fn cast(&self, name: &str, number: u32) -> Result<Cast, Error> {
+        let record = record(&self.read().catalog, name, number).cloned();
+        let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
+        Cast::of_version(&self.log, &self.storage, self.dir.clone(), &record, &self.modules)
     }
 
     pub(crate) fn known(&self, name: &str) -> Result<(), Error> {

@@ -23,10 +23,10 @@ use kinora_types::{Micros, Position, Progress, Revision};
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::feed::source::{Window, only};
+use crate::feed::source::only;
+use crate::feed::window::Window;
 use crate::projections::Projections;
 use crate::record::status::Fault;
-use crate::replay::guests::Guests;
 use crate::replay::rows::VersionRows;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
@@ -144,7 +144,7 @@ impl EventRecord {
 }
 
 /// Runs one event alone, with fresh instances. What it writes is pending in `rows`.
-fn run<R: RowAccess + Clone + 'static>(
+fn run<R: RowAccess + 'static>(
     event: &EventRecord,
     modules: &VersionModules,
     routes: &Routes,
@@ -154,9 +154,15 @@ fn run<R: RowAccess + Clone + 'static>(
     if let Some((unknown, _)) = window.unknown.take() {
         return Err(unknown);
     }
-    let mut guests = Guests::new(modules.projector.pre.clone());
-    guests.apply(&mut window, || rows.clone())?;
-    guests.flush()
+    if let Some(failure) = window.failure.take() {
+        return Err(failure);
+    }
+    if window.is_empty() {
+        return Ok(());
+    }
+    let mut guest = modules.projector.pre.instantiate(Box::new(rows))?;
+    guest.apply(&window.events)?;
+    guest.flush()
 }
 
 impl Projections {

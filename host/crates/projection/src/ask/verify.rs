@@ -17,19 +17,22 @@ use kinora_types::{Position, Progress};
 
 use crate::error::Error;
 use crate::projections::Projections;
+use crate::record::pace::FixedPace;
 use crate::registry::catalog::VersionRecord;
 use crate::supervisor::version::Held;
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
 use crate::trial::proof::{Difference, difference};
-use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, Rehearsal};
+use crate::trial::rehearsal::{Interrupted, Rehearsal};
 
 /// Unlike what a runner does: other batches, and many restarts.
-fn verifying(events: u64) -> Pace {
+fn verifying(events: u64) -> FixedPace {
     let commit = usize::try_from(events / 64).unwrap_or(usize::MAX).clamp(1, 20_000);
-    Pace { batch: 331, commit, fresh: true, shares: 1 }
+    FixedPace { batch: 331, commit, fresh: true, shares: 1 }
 }
 
 /// Much as a runner does it: the second opinion, when the first one differs from a version's rows.
-const AS_RUN: Pace = Pace { batch: 2_048, commit: 200_000, fresh: false, shares: 1 };
+const AS_RUN: FixedPace = FixedPace { batch: 2_048, commit: 200_000, fresh: false, shares: 1 };
 
 /// A digest of all rows of a version, as they were after an event.
 #[derive(Clone, Debug, Serialize)]

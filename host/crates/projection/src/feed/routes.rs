@@ -1,4 +1,4 @@
-//! What becomes of an event of each type and schema: a projector handles it, an upcaster changes it, or it is passed over.
+//! Routes: what becomes of an event of each type and schema: a projector handles it, an upcaster changes it, or it is passed over.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

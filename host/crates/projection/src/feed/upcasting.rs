@@ -1,4 +1,4 @@
-//! Bringing the events of a window to what the projector handles, through the upcasters of a version.
+//! Chains of upcasters: they bring the events of a window to what the projector handles.
 //!
 //! In passes: each gives every upcaster the events that wait for it, in one call, and puts what comes out where the event
 //! was. Routes have no circles, so the passes end. Order stays as it was.
@@ -130,7 +130,7 @@ fn batch<'a>(events: &Batch, outputs: &[Texts], items: impl Iterator<Item = &'a 
     Ok(batch)
 }
 
-/// Holds an upcaster's answer against the contract.
+/// Checks an upcaster's answer against the contract.
 fn check(output: &Upcasted, input: &Batch, manifest: &UpcasterManifest) -> Result<(), Failure> {
     let name = &manifest.name;
     let at = |origin: u32, why: String| {

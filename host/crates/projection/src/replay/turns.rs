@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::replay::throttle::{Throttle, Work};
+use crate::throttle::Throttle;
 
 /// Replays that run at once: each has a guest, rows that wait for a commit, and up to two threads. More of them would be
 /// no faster on few cores, and take more memory than a host promises to.
@@ -36,11 +36,6 @@ impl Turn {
     /// What the threads of the replay work under.
     pub fn throttle(&self) -> Throttle {
         self.throttle.clone()
-    }
-
-    /// Begins a stretch of work.
-    pub fn work(&self) -> Work<'_> {
-        self.throttle.work()
     }
 }
 

@@ -17,17 +17,18 @@ use kinora_types::Digest;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
+use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
-use crate::feed::source::Source;
 use crate::record::status::Fault;
 use crate::replay::gauges::{Gauges, Phase};
-use crate::replay::partitions::Dealer;
 use crate::replay::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
+use crate::replay::sink::Sink;
 use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
 use crate::supervisor::stall::Stall;
+use crate::trial::cast::Cast;
 use crate::trial::proof::{Proof, prove};
-use crate::trial::rehearsal::{Cast, Interrupted};
+use crate::trial::rehearsal::Interrupted;
 
 /// How many instances replay one version: each has memory of its own.
 const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
@@ -204,7 +205,7 @@ impl Version {
         if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
             store.start_at(from).map_err(Failure::storage)?;
         }
-        let parts = parts(log, &store, &modules, limits, &self.gauges, &self.checkpoint, turns)?;
+        let parts = Parts::new(log, &store, &modules, limits, &self.gauges, &self.checkpoint, turns)?;
         let dealer = Dealer::new(manifest.partition.as_ref(), instances());
         let source = parts.source.skipping(skipped.iter().copied().collect());
         let parts = Parts { was_ready, dealer, source, ..parts };
@@ -337,34 +338,8 @@ fn instances() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
 }
 
-/// What a runner works with, alone, with one instance, and for the first time.
-pub fn parts(
-    log: &Log,
-    store: &Arc<Store>,
-    modules: &VersionModules,
-    limits: &Limits,
-    gauges: &Arc<Gauges>,
-    checkpoint: &watch::Sender<Progress>,
-    turns: &Turns,
-) -> Result<Parts, Failure> {
-    let routes = modules.routes().map_err(|why| Failure::new(Category::Upcast, why))?;
-    Ok(Parts {
-        log: log.clone(),
-        source: Source::new(log.clone(), Arc::new(routes), modules.needs(), modules.chain()),
-        store: Arc::clone(store),
-        projector: modules.projector.pre.clone(),
-        memory_bytes: limits.memory_bytes / 2,
-        commit_bytes: limits.commit_bytes,
-        was_ready: false,
-        gauges: Arc::clone(gauges),
-        checkpoint: checkpoint.clone(),
-        turns: turns.clone(),
-        dealer: None,
-    })
-}
-
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.
-fn refuse_gaps(log: &Log, runner: &Runner) -> Result<(), Failure> {
+fn refuse_gaps<S: Sink>(log: &Log, runner: &Runner<S>) -> Result<(), Failure> {
     let gaps = gaps(log, runner.routes(), runner.committed()).map_err(Failure::storage)?;
     let Some(first) = gaps.first() else { return Ok(()) };
     let others =

@@ -13,10 +13,13 @@ use kinora_types::Position;
 
 use crate::error::Error;
 use crate::projections::Projections;
+use crate::record::pace::REFERENCE;
 use crate::registry::catalog::{Skipped, VersionRecord};
 use crate::supervisor::version::Version;
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
 use crate::trial::proof::{reference, unwatched};
-use crate::trial::rehearsal::{Cast, Events, Interrupted, REFERENCE, Rehearsal};
+use crate::trial::rehearsal::{Interrupted, Rehearsal};
 use crate::trial::sample::sample;
 
 /// What became of the wish to go on where another version stood.

@@ -10,19 +10,22 @@ use kinora_readmodel::{RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure};
 use kinora_types::{Position, Progress};
 
-use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, REFERENCE, Rehearsal, Watch};
+use crate::record::pace::{FixedPace, REFERENCE};
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
+use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
 use crate::trial::sample::sample;
 
 /// From nearly the same to one batch for all.
-const OTHERS: [Pace; 4] = [
-    Pace { batch: 1, commit: 1, fresh: false, shares: 1 },
-    Pace { batch: 7, commit: 7, fresh: true, shares: 1 },
-    Pace { batch: 64, commit: 500, fresh: false, shares: 1 },
-    Pace { batch: 4_096, commit: 4_096, fresh: false, shares: 1 },
+const OTHERS: [FixedPace; 4] = [
+    FixedPace { batch: 1, commit: 1, fresh: false, shares: 1 },
+    FixedPace { batch: 7, commit: 7, fresh: true, shares: 1 },
+    FixedPace { batch: 64, commit: 500, fresh: false, shares: 1 },
+    FixedPace { batch: 4_096, commit: 4_096, fresh: false, shares: 1 },
 ];
 
 /// By partition, for projectors that say that their rows depend on nothing else.
-const PARTITIONED: Pace = Pace { batch: 64, commit: 1_000, fresh: false, shares: 3 };
+const PARTITIONED: FixedPace = FixedPace { batch: 64, commit: 1_000, fresh: false, shares: 3 };
 
 /// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults when the
 /// replay gets there. A sample ends at the first one beyond this.
@@ -90,7 +93,7 @@ pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
     let (reference, events, left_out) = reference(cast, positions, watch)?;
     let wanted = reference.snapshot()?;
     let partitioned = cast.partition().map(|_| PARTITIONED);
-    let others: Vec<Pace> = OTHERS.into_iter().chain(partitioned).collect();
+    let others: Vec<FixedPace> = OTHERS.into_iter().chain(partitioned).collect();
     for pace in others.iter().copied() {
         let mut other = Rehearsal::new(cast, pace)?;
         let same = match other.run(&events, events.end(), watch) {
@@ -145,7 +148,12 @@ pub fn reference(
 
 /// Finds the first event after which two ways differ, by halves: each question is answered by a run of its own, from the
 /// first event on.
-pub fn difference(cast: &Cast, events: &Events, paces: [Pace; 2], watch: Watch<'_>) -> Result<Difference, Interrupted> {
+pub fn difference(
+    cast: &Cast,
+    events: &Events,
+    paces: [FixedPace; 2],
+    watch: Watch<'_>,
+) -> Result<Difference, Interrupted> {
     let (mut same, mut differ) = (0, events.count());
     while differ - same > 1 {
         let middle = same + (differ - same) / 2;
@@ -176,7 +184,7 @@ fn compare(
     cast: &Cast,
     events: &Events,
     upto: Progress,
-    paces: [Pace; 2],
+    paces: [FixedPace; 2],
     watch: Watch<'_>,
 ) -> Result<Option<Found>, Interrupted> {
     let mut ended = Vec::new();
