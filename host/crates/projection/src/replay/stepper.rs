@@ -355,3 +355,7 @@ impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
         self.crew = Crew::None;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
