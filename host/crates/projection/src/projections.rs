@@ -246,7 +246,7 @@ impl Projections {
                 this.notice(&version, &notice);
             }
         };
-        let start = version::Start {
+        let start = version::StartWith {
             log: &self.log,
             storage: &self.storage,
             modules,

@@ -22,7 +22,7 @@ use crate::registry::catalog::VersionRecord;
 use crate::supervisor::version::Held;
 use crate::trial::cast::Cast;
 use crate::trial::events::Events;
-use crate::trial::proof::{Difference, difference};
+use crate::trial::proof::{Divergence, difference};
 use crate::trial::rehearsal::{Interrupted, Rehearsal};
 
 /// Unlike what a runner does: other batches, and many restarts.
@@ -57,7 +57,7 @@ pub struct Verified {
     /// Events that were replayed.
     pub events: u64,
     /// Where the replay differs, if it does.
-    pub difference: Option<Difference>,
+    pub difference: Option<Divergence>,
     pub took_ms: u64,
 }
 
@@ -188,7 +188,7 @@ fn compare(
     cast: &Cast,
     rows: &Snapshot,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Option<Difference>, Interrupted> {
+) -> Result<Option<Divergence>, Interrupted> {
     let events = Events::All { from: cast.from, upto: rows.checkpoint() };
     let verifying = verifying(events.count());
     let mut replay = Rehearsal::new(cast, verifying)?;
@@ -204,7 +204,7 @@ fn compare(
         return difference(cast, &events, [AS_RUN, verifying], watch).map(Some);
     }
     // Two replays agree, so no event is to blame: the rows have been damaged, or were made by something else.
-    Ok(Some(Difference {
+    Ok(Some(Divergence {
         position: None,
         event_type: None,
         schema: None,

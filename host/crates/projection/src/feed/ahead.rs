@@ -1,4 +1,5 @@
-//! Reading ahead: a second thread reads, checks and upcasts the next windows while the guest applies the ones before.
+//! A feed that reads ahead: a second thread reads, checks and upcasts the next windows while the guest applies the ones
+//! before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

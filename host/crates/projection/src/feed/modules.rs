@@ -55,7 +55,7 @@ impl VersionModules {
     /// A sentence, see [`Routes::new`].
     pub fn routes(&self) -> Result<Routes, String> {
         let upcasters: Vec<_> = self.upcasters.iter().map(|upcaster| &upcaster.manifest).collect();
-        Routes::new(&self.projector.manifest, &upcasters)
+        Routes::new(&self.projector.manifest.handles, &self.projector.manifest.ignores, &upcasters)
     }
 
     /// Its upcasters, with instances of their own.

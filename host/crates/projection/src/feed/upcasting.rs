@@ -1,7 +1,7 @@
 //! Chains of upcasters: they bring the events of a window to what the projector handles.
 //!
-//! In passes: each gives every upcaster the events that wait for it, in one call, and puts what comes out where the event
-//! was. Routes have no circles, so the passes end. Order stays as it was.
+//! In passes: each gives every upcaster the events that wait for it, in one call, and puts what comes out where the
+//! event was. Routes have no circles, so the passes end. Order stays as it was.
 
 use std::sync::Arc;
 

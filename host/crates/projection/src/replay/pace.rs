@@ -1,5 +1,5 @@
-//! Paces: how many events cross into a guest at once, and when what it left is committed, and how. A projector's rows must
-//! depend on none of that.
+//! Paces: how many events cross into a guest at once, and when what it left is committed, and how. A projector's rows
+//! must depend on none of that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
-//! Partitions side by side: a projector that declares that each row depends on one partition only is replayed by several
+//! Instances side by side: a projector that declares that each row depends on one partition only is replayed by several
 //! instances, each with its share of the partitions, on a thread of its own.
 //!
-//! Between two commits no instance sees what another one has written. At a commit all of them hand over their rows, which
-//! are joined; a row from two of them shows that the declaration is not true.
+//! Between two commits no instance sees what another one has written. At a commit all of them hand over what they left,
+//! which is joined; a row from two of them shows that the declaration is not true.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

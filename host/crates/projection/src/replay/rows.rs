@@ -71,8 +71,8 @@ impl VersionRows {
         Err(Failure::new(Category::Rule, message))
     }
 
-    /// The same rows for one of `count` instances side by side, with uncommitted writes of its own. Together they may hold
-    /// as many bytes as one alone.
+    /// The same rows for one of `count` instances side by side, with uncommitted writes of its own. Together they may
+    /// hold as many bytes as one alone.
     pub fn beside(&self, count: usize) -> Self {
         Self { pending: Arc::default(), max_bytes: self.max_bytes / count.max(1), ..self.clone() }
     }

@@ -1,6 +1,6 @@
-//! The thread of one version: follows the log by a [`Stepper`], and stops at the first event that cannot be handled, with
-//! everything before it committed. Its own are the commands that it takes, the phases that it goes through, and the
-//! turns of a replay.
+//! The thread of one version: follows the log by a [`Stepper`], and stops at the first event that cannot be handled,
+//! with everything before it committed. Its own are the commands that it takes, the phases that it goes through, and
+//! the turns of a replay.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -208,8 +208,8 @@ impl<S: Sink> Runner<S> {
         self.gauges.phase() == Phase::Replaying
     }
 
-    /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes no
-    /// commands.
+    /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes
+    /// no commands.
     pub fn run_until(&mut self, upto: Progress, deadline: Instant) -> (Progress, Option<Fault>) {
         let end = loop {
             if self.stepper.applied() >= upto || Instant::now() >= deadline {
@@ -277,7 +277,8 @@ impl<S: Sink> Runner<S> {
             if replays {
                 continue;
             }
-            // Either of the two is looked at again in the next round; a closed log ends by a closed channel of commands.
+            // Either of the two is looked at again in the next round; a closed log ends by a closed channel of
+            // commands.
             let command = runtime.block_on(async {
                 tokio::select! {
                     command = commands.recv() => Some(command.unwrap_or(Command::Stop)),
@@ -293,8 +294,8 @@ impl<S: Sink> Runner<S> {
         }
     }
 
-    /// Gives the snapshots that were asked for at this position. Whoever asked for one that was passed before they asked
-    /// sees that nobody answers.
+    /// Gives the snapshots that were asked for at this position. Whoever asked for one that was passed before they
+    /// asked sees that nobody answers.
     fn give_snapshots(&mut self) -> Result<(), Stop> {
         let applied = self.stepper.applied();
         if self.stops.iter().all(|stop| stop.at > applied) {

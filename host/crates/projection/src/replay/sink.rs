@@ -44,8 +44,8 @@ impl Guest for Projector {
 
 /// How a commit is made.
 pub enum Commit<'a> {
-    /// On a thread beside, in order; whoever reads what is pending sees it at once. What is not flushed is lost with the
-    /// process, whole commits from the end: for replays, which start again from the checkpoint that is left.
+    /// On a thread beside, in order; whoever reads what is pending sees it at once. What is not flushed is lost with
+    /// the process, whole commits from the end: for replays, which start again from the checkpoint that is left.
     Beside { throttle: Option<&'a Throttle> },
     /// Before the call returns; what is not flushed is lost with the process, too.
     UntilFlushed,

@@ -1,6 +1,6 @@
-//! The stepper: takes windows of events, has guests apply them, commits, and finds the event that a failure is about. All
-//! that applies events goes by it: the thread of a version, and every trial beside it. They differ in where windows come
-//! from (a [`Feed`]), how fast they go (a [`Pace`]), and what becomes of the events (a [`Sink`]).
+//! The stepper: takes windows of events, has guests apply them, commits, and finds the event that a failure is about.
+//! All that applies events goes by it: the thread of a version, and every trial beside it. They differ in where windows
+//! come from (a [`Feed`]), how fast they go (a [`Pace`]), and what becomes of the events (a [`Sink`]).
 //!
 //! Events go to a guest in windows, and several windows make a commit. If anything fails, the instance and what is
 //! pending are dropped, and the events of the failing window run one at a time, each with a commit of its own: what
@@ -302,8 +302,8 @@ impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
         }
     }
 
-    /// Applies one window of at most `limit` events, before which nothing is pending, and commits it if `keeps` says so of
-    /// what it left. Otherwise, and after a failure, all is as it was. Says whether it was kept.
+    /// Applies one window of at most `limit` events, before which nothing is pending, and commits it if `keeps` says so
+    /// of what it left. Otherwise, and after a failure, all is as it was. Says whether it was kept.
     pub fn probe(&mut self, upto: Progress, limit: usize, keeps: impl FnOnce(&S) -> bool) -> Result<bool, Stop> {
         let kept = self.try_window(upto, limit, keeps);
         if !matches!(kept, Ok(true)) {

@@ -1,5 +1,5 @@
-//! A trace: the events that wrote a row. The host only sees what a guest writes when it flushes, so a replay on the side flushes after
-//! every window, and goes through a window that wrote the row again, one event at a time.
+//! A trace: the events that wrote a row. The host only sees what a guest writes when it flushes, so a replay on the
+//! side flushes after every window, and goes through a window that wrote the row again, one event at a time.
 
 use std::time::Instant;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use kinora_log::{Filter, Item, Recorded, Selection, Span};
-use kinora_sandbox::{Batch, Category, Failure, Module, Needs, ProjectorManifest, UpcasterModule};
+use kinora_sandbox::{Batch, Category, Failure, Module, Needs, UpcasterModule};
 use kinora_types::Digest;
 use kinora_types::{Direction, EventType, Position};
 
@@ -185,17 +185,8 @@ impl Running {
                 ends.push(output.clone());
             }
         }
-        // Whoever takes what comes out at the end.
-        let taker = ProjectorManifest {
-            name: "dry run".into(),
-            handles: ends.clone(),
-            ignores: vec!["*".into()],
-            tables: Vec::new(),
-            queries: Vec::new(),
-            needs: Needs::default(),
-            partition: None,
-        };
-        let routes = Routes::new(&taker, &manifests).map_err(Error::Chain)?;
+        // What comes out at the end is taken.
+        let routes = Routes::new(&ends, &["*".into()], &manifests).map_err(Error::Chain)?;
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();

@@ -1,4 +1,5 @@
-//! The cast of a rehearsal: the modules of a version, the log that they are run over, and where their rows go meanwhile.
+//! The cast of a rehearsal: the modules of a version, the log that they are run over, and where their rows go
+//! meanwhile.
 
 use std::path::PathBuf;
 use std::sync::Arc;

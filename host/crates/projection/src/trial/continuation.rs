@@ -1,5 +1,5 @@
-//! A mended version that goes on where another one stopped, instead of replaying: on a copy of its rows, if the two projectors
-//! give the same rows for what has been applied already.
+//! A mended version that goes on where another one stopped, instead of replaying: on a copy of its rows, if the two
+//! projectors give the same rows for what has been applied already.
 //!
 //! That is decided as determinism is: on a sample of history. `verify` does it for all of history, at any time later.
 
