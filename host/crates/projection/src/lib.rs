@@ -13,6 +13,7 @@ mod registry;
 mod replay;
 mod rollout;
 mod supervisor;
+mod throttle;
 mod trial;
 
 pub use ask::compare::{Compared, Comparison, FAR_PATIENCE};

@@ -22,20 +22,20 @@ use crate::ask::compare::Comparisons;
 use crate::ask::query::{Queries, QueryLimits};
 use crate::ask::verify::identity;
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::limits::Limits;
 use crate::record::status::{Fault, ProjectionStatus, VersionStatus, describe, last};
 use crate::registry::catalog::{Catalog, ProjectionRecord, Promote, VersionRecord};
 use crate::registry::history::{By, Recorder, What};
-use crate::replay::throttle::Throttle;
 use crate::replay::turns::Turns;
 use crate::supervisor::version;
 use crate::supervisor::version::{Notice, Version};
+use crate::throttle::Throttle;
+use crate::trial::cast::Cast;
+use crate::trial::scratch::SCRATCH;
 
 /// How long an answer waits for the history to be in the log.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Folders of read models that are made for a moment only, and removed when the host starts.
-pub(crate) const SCRATCH: &str = ".scratch-";
 
 /// All projections of a host.
 pub struct Projections {
@@ -141,10 +141,8 @@ impl Projections {
         }
     }
 
-    fn ready_modules(&self, record: &VersionRecord) -> Option<version::Modules> {
-        let ready = |digest: &Digest| self.modules.ready(*digest).ok();
-        let upcasters = record.upcasters.iter().map(ready).collect::<Option<_>>()?;
-        Some(version::Modules { projector: ready(&record.module)?, upcasters })
+    fn ready_modules(&self, record: &VersionRecord) -> Option<VersionModules> {
+        VersionModules::ready(&self.modules, record.module, &record.upcasters).ok()
     }
 
     fn not_started(&self, version: &Version, failure: &Failure) {
@@ -216,18 +214,10 @@ impl Projections {
     pub(crate) fn prepare(&self, version: Arc<Version>, record: VersionRecord) {
         let (modules, this) = (Arc::clone(&self.modules), self.this.clone());
         self.runtime.spawn(async move {
-            let settled = async {
-                let projector = modules.settled(record.module).await?;
-                let mut upcasters = Vec::new();
-                for digest in &record.upcasters {
-                    upcasters.push(modules.settled(*digest).await?);
-                }
-                Ok::<_, kinora_sandbox::Error>(version::Modules { projector, upcasters })
-            };
-            let settled = settled.await;
+            let settled = VersionModules::settled(&modules, record.module, &record.upcasters).await;
             let Some(this) = this.upgrade() else { return };
             let failed = match settled {
-                Err(error) => Some(Failure::new(kinora_sandbox::Category::Rule, error.to_string())),
+                Err(error) => Some(error.into()),
                 Ok(modules) => {
                     let starting = tokio::task::spawn_blocking({
                         let (this, version) = (Arc::clone(&this), Arc::clone(&version));
@@ -244,7 +234,7 @@ impl Projections {
     }
 
     /// Starts the thread, unless the version has been paused or retired meanwhile. Blocks.
-    fn start(&self, version: &Arc<Version>, modules: version::Modules) -> Result<(), Failure> {
+    fn start(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
         let record = record(&self.read().catalog, &version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
         if let (Some(from), None) = (record.continue_from, &record.continued) {
@@ -256,7 +246,7 @@ impl Projections {
                 this.notice(&version, &notice);
             }
         };
-        let start = version::Start {
+        let start = version::StartWith {
             log: &self.log,
             storage: &self.storage,
             modules,
@@ -348,6 +338,13 @@ impl Projections {
 
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What it takes to run a version's guests beside it.
+    pub(crate) fn cast(&self, name: &str, number: u32) -> Result<Cast, Error> {
+        let record = record(&self.read().catalog, name, number).cloned();
+        let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
+        Cast::of_version(&self.log, &self.storage, self.dir.clone(), &record, &self.modules)
     }
 
     pub(crate) fn known(&self, name: &str) -> Result<(), Error> {

@@ -1,3 +1,4 @@
 //! Plain data about versions.
 
+pub(crate) mod pace;
 pub(crate) mod status;

@@ -1,10 +1,14 @@
 //! Replays: windows applied by guests and committed as rows.
 
 pub(crate) mod committer;
+pub(crate) mod crew;
 pub(crate) mod gauges;
-pub(crate) mod guests;
+pub(crate) mod pace;
 pub(crate) mod partitions;
+pub(crate) mod row_sink;
 pub(crate) mod rows;
 pub(crate) mod runner;
-pub(crate) mod throttle;
+pub(crate) mod sink;
+pub(crate) mod stepper;
+pub(crate) mod trace;
 pub(crate) mod turns;

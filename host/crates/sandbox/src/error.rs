@@ -1,5 +1,5 @@
-//! What can go wrong with a module (an [`Error`], told to whoever uploads) and with a call of a guest (a
-//! [`Failure`], which becomes the fault of a projection's version).
+//! Errors of a module (an [`Error`], told to whoever uploads) and of a call of a guest (a [`Failure`], which becomes
+//! the fault of a projection's version).
 
 use kinora_types::Position;
 
@@ -27,7 +27,8 @@ pub enum Error {
     Compiling(kinora_types::Digest),
     #[error("module {digest} was refused: {why}")]
     Refused { digest: kinora_types::Digest, why: Box<Error> },
-    #[error("module {digest} is a {actual}, not a {wanted}")]
+    /// `actual` and `wanted` are a noun with its article.
+    #[error("module {digest} is {actual}, not {wanted}")]
     WrongKind { digest: kinora_types::Digest, actual: &'static str, wanted: &'static str },
     #[error("the WebAssembly engine could not be set up: {0}")]
     Engine(String),
@@ -108,6 +109,14 @@ impl Exceeded {
             "if it needs that much, start the host with --limit sandbox.{}=N for an N above {}",
             self.name, self.value
         )
+    }
+}
+
+/// What is wrong with a module, as the fault of a version that waited for it.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let category = if let Error::WrongKind { .. } = error { Category::Upcast } else { Category::Rule };
+        Self::new(category, error.to_string())
     }
 }
 

@@ -1,11 +1,11 @@
-//! Runs other people's code: projectors and upcasters, as WebAssembly components without any capability but the
-//! rows that they are handed.
+//! The sandbox for other people's code: projectors and upcasters, as WebAssembly components without any capability
+//! but the rows that they are handed.
 //!
-//! The way of a module: [`component`] checks the uploaded bytes and makes a component of them, [`compile`] turns
-//! that into machine code in a child process, [`modules`] keeps both by digest, [`instance`] runs it under
-//! [`limits`].
+//! The way of a module: `module::component` checks the uploaded bytes and makes a component of them,
+//! `module::compile` turns that into machine code in a child process, [`Modules`] keeps both by digest and knows
+//! which of the two a [`Module`] is, `run::instance` runs it under [`Limits`].
 //!
-//! This module knows nothing of projections, checkpoints or HTTP. What `rows` means for a guest is behind the
+//! This crate knows nothing of projections, checkpoints or HTTP. What `rows` means for a guest is behind the
 //! [`RowAccess`] trait.
 
 mod engine;
@@ -18,10 +18,12 @@ pub use error::{Category, Error, Exceeded, Failure};
 pub use limits::Limits;
 pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
-pub use module::modules::{Module, ModuleState, Modules, Status};
+pub use module::modules::{ModuleState, Modules, Status};
 pub use module::schemas::Schemas;
+pub use module::typed::{Module, ProjectorModule, UpcasterModule};
+pub use run::access::{NoRows, Range, RowAccess};
 pub use run::bindings::{Batch, Texts, TextsTooLong};
-pub use run::instance::{NoRows, Projector, ProjectorPre, QueryFailure, Range, RowAccess, Upcasted, Upcaster};
+pub use run::instance::{Projector, ProjectorPre, QueryFailure, Upcasted, Upcaster};
 pub use run::usage::Usage;
 
 /// What an upload brings, for fuzzing.
@@ -30,7 +32,7 @@ pub mod fuzz {
         let _ = super::module::component::componentize(bytes, &super::Limits::default());
     }
 
-    /// A schema of a query, held against itself.
+    /// A schema of a query, checked against itself.
     pub fn schema(bytes: &[u8]) {
         let Ok(schema) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
         let text = schema.to_string();

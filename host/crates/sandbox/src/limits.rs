@@ -1,6 +1,4 @@
-//! What a guest may use. Every limit holds for every call, from the first call (`describe`) on.
-
-use crate::run::explain::Fuel;
+//! The limits of a guest. Every one holds for every call, from the first call (`describe`) on.
 
 /// Limits of the sandbox. Fuel is roughly one unit per WebAssembly instruction; a core burns about a billion units
 /// a second.
@@ -40,11 +38,11 @@ pub struct Limits {
     pub commit_bytes: usize,
     /// Bytes of rows in one page of a scan.
     pub scan_bytes: usize,
-    /// Bytes that a guest may hand over in one call, as arguments of an import or as a result, and bytes of rows that one
-    /// `get-many` may ask for.
+    /// Bytes that a guest may hand over in one call, as arguments of an import or as a result, and bytes of rows that
+    /// one `get-many` may ask for.
     pub call_bytes: usize,
-    /// Rows that one call of a guest may read, scan and write, and log lines that it may write: what costs the host time,
-    /// and the guest no fuel. A KiB counts as one, too. About a microsecond each.
+    /// Rows that one call of a guest may read, scan and write, and log lines that it may write: what costs the host
+    /// time, and the guest no fuel. A KiB counts as one, too. About a microsecond each.
     pub call_operations: u64,
     /// Lines that one instance may write to the host's output; further ones are dropped.
     pub log_lines: usize,
@@ -56,6 +54,13 @@ pub struct Limits {
     pub compile_memory_bytes: u64,
     /// Seconds for the compiler's process. A JavaScript guest takes 10 to 25.
     pub compile_seconds: u64,
+}
+
+/// The fuel of a call, and which limit that is.
+#[derive(Clone, Copy)]
+pub(crate) struct Fuel {
+    pub units: u64,
+    pub limit: &'static str,
 }
 
 impl Default for Limits {

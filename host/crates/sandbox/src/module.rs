@@ -3,6 +3,8 @@
 pub(crate) mod compile;
 pub(crate) mod component;
 pub(crate) mod confine;
+pub(crate) mod describe;
 pub(crate) mod manifest;
 pub(crate) mod modules;
 pub(crate) mod schemas;
+pub(crate) mod typed;

@@ -1,7 +1,8 @@
 //! Running instances, each call within limits.
 
+pub(crate) mod access;
 pub(crate) mod bindings;
 pub(crate) mod explain;
 pub(crate) mod instance;
-pub(crate) mod state;
+pub(crate) mod reach;
 pub(crate) mod usage;

@@ -9,15 +9,15 @@ use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
 use kinora_readmodel::{Error as ReadModelError, Store};
-use kinora_sandbox::Module;
 use kinora_types::Progress;
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::projections::Projections;
 use crate::record::status::{Fault, last};
 use crate::replay::gauges::Gauges;
-use crate::replay::runner::{Runner, Touch, Traced};
-use crate::supervisor::version::{Modules, parts};
+use crate::replay::runner::{Parts, Runner};
+use crate::replay::trace::{Touch, Traced};
 
 /// How long the replay on the side may take for one version.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,12 +63,8 @@ impl Projections {
         let record = self.version_record(name, number)?;
         let end = version.checkpoint();
         let upto = question.upto.map_or(end, |upto| upto.min(end));
-        let projector = self.modules().ready(record.module)?;
-        let upcasters = record.upcasters.iter().map(|digest| self.modules().ready(*digest));
-        let modules = Modules { upcasters: upcasters.collect::<Result<_, _>>()?, projector };
-        let Module::Projector { manifest, .. } = &*modules.projector else {
-            return Err(Error::Sample("the module is not a projector".into()));
-        };
+        let modules = VersionModules::ready(self.modules(), record.module, &record.upcasters)?;
+        let manifest = &modules.projector.manifest;
         let known = || manifest.tables.iter().map(|table| table.name.clone()).collect();
         let unknown = || ReadModelError::UnknownTable { table: question.table.clone(), known: known() };
         let table = manifest.tables.iter().position(|table| table.name == question.table);
@@ -83,7 +79,7 @@ impl Projections {
         let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
         let limits = self.modules().limits();
-        let made = parts(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let made = Parts::new(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use kinora_readmodel::Snapshot;
-use kinora_sandbox::{Module, QueryFailure};
+use kinora_sandbox::QueryFailure;
 use kinora_types::Position;
 
 use crate::error::Error;
@@ -186,7 +186,7 @@ impl Projections {
                 wanted: "queried",
             });
         };
-        let Module::Projector { manifest, .. } = &*module else { return Err(Error::UnknownProjection { name }) };
+        let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {
             let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
             return Err(Error::UnknownQuery { name, query: query.to_owned(), known });
@@ -197,8 +197,7 @@ impl Projections {
         let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let Module::Projector { pre, .. } = &*module else { return Err(Error::Thread("not a projector".into())) };
-            let mut projector = pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            let mut projector = module.pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
             let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),

@@ -15,20 +15,19 @@ use kinora_files::SECRET_BYTES;
 use kinora_log::{RecordRef, Recorded};
 use kinora_readmodel::{Durability, KeyRange, Store, Writes};
 use kinora_sandbox as sandbox;
-use kinora_sandbox::{Category, Failure, Limits, Module, Range, RowAccess};
+use kinora_sandbox::{Category, Failure, Limits, Range, RowAccess};
 use kinora_storage::Storage;
 use kinora_types::Digest;
 use kinora_types::{Micros, Position, Progress, Revision};
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::feed::source::{Window, only};
-use crate::feed::upcasting::Chain;
+use crate::feed::source::only;
+use crate::feed::window::Window;
 use crate::projections::Projections;
 use crate::record::status::Fault;
-use crate::replay::guests::Guests;
 use crate::replay::rows::VersionRows;
-use crate::supervisor::version::{Modules, routes};
 
 /// The shape of a bundle. Another one is refused, never guessed at.
 const FORMAT: u32 = 1;
@@ -125,7 +124,7 @@ impl EventRecord {
     }
 
     /// A window with this event and nothing else.
-    fn window(&self, modules: &Modules, routes: &Routes) -> Result<Window, Failure> {
+    fn window(&self, modules: &VersionModules, routes: &Routes) -> Result<Window, Failure> {
         let tags = self.tags.join("\n");
         let record = RecordRef {
             stream: &self.stream,
@@ -139,15 +138,15 @@ impl EventRecord {
             tags: &tags,
             claims: "",
         };
-        let mut chain = Chain::new(modules.upcasters.clone());
+        let mut chain = modules.chain();
         only(routes, modules.needs(), &mut chain, Position(self.position), &record).map_err(Failure::storage)
     }
 }
 
 /// Runs one event alone, with fresh instances. What it writes is pending in `rows`.
-fn run<R: RowAccess + Clone + 'static>(
+fn run<R: RowAccess + 'static>(
     event: &EventRecord,
-    modules: &Modules,
+    modules: &VersionModules,
     routes: &Routes,
     rows: R,
 ) -> Result<(), Failure> {
@@ -155,12 +154,15 @@ fn run<R: RowAccess + Clone + 'static>(
     if let Some((unknown, _)) = window.unknown.take() {
         return Err(unknown);
     }
-    let Module::Projector { pre, .. } = &*modules.projector else {
-        return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-    };
-    let mut guests = Guests::new(pre.clone());
-    guests.apply(&mut window, || rows.clone())?;
-    guests.flush()
+    if let Some(failure) = window.failure.take() {
+        return Err(failure);
+    }
+    if window.is_empty() {
+        return Ok(());
+    }
+    let mut guest = modules.projector.pre.instantiate(Box::new(rows))?;
+    guest.apply(&window.events)?;
+    guest.flush()
 }
 
 impl Projections {
@@ -292,14 +294,13 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     let projector = compiled(module.map_or_else(own, Ok)?).await?;
     let mut upcasters = Vec::new();
     for upcaster in &bundle.upcasters {
-        upcasters.push(compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?);
+        let upcaster = compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?;
+        upcasters.push(upcaster.into_upcaster()?);
     }
-    let modules = Modules { projector, upcasters };
-    let Module::Projector { manifest, .. } = &*modules.projector else {
-        anyhow::bail!("the module is an upcaster, not a projector");
-    };
-    let routes = routes(manifest, &modules.upcasters).map_err(anyhow::Error::msg)?;
-    let rows = Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &manifest.tables)?);
+    let modules = VersionModules { projector: projector.into_projector()?, upcasters };
+    let routes = modules.routes().map_err(anyhow::Error::msg)?;
+    let rows =
+        Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &modules.projector.manifest.tables)?);
     restore(&rows, &bundle.rows)?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
     let outcome = run(&bundle.event, &modules, &routes, access.clone());

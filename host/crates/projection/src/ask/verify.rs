@@ -17,19 +17,22 @@ use kinora_types::{Position, Progress};
 
 use crate::error::Error;
 use crate::projections::Projections;
+use crate::record::pace::FixedPace;
 use crate::registry::catalog::VersionRecord;
 use crate::supervisor::version::Held;
-use crate::trial::proof::{Difference, difference};
-use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, Rehearsal};
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
+use crate::trial::proof::{Divergence, difference};
+use crate::trial::rehearsal::{Interrupted, Rehearsal};
 
 /// Unlike what a runner does: other batches, and many restarts.
-fn verifying(events: u64) -> Pace {
+fn verifying(events: u64) -> FixedPace {
     let commit = usize::try_from(events / 64).unwrap_or(usize::MAX).clamp(1, 20_000);
-    Pace { batch: 331, commit, fresh: true, shares: 1 }
+    FixedPace { batch: 331, commit, fresh: true, shares: 1 }
 }
 
 /// Much as a runner does it: the second opinion, when the first one differs from a version's rows.
-const AS_RUN: Pace = Pace { batch: 2_048, commit: 200_000, fresh: false, shares: 1 };
+const AS_RUN: FixedPace = FixedPace { batch: 2_048, commit: 200_000, fresh: false, shares: 1 };
 
 /// A digest of all rows of a version, as they were after an event.
 #[derive(Clone, Debug, Serialize)]
@@ -54,7 +57,7 @@ pub struct Verified {
     /// Events that were replayed.
     pub events: u64,
     /// Where the replay differs, if it does.
-    pub difference: Option<Difference>,
+    pub difference: Option<Divergence>,
     pub took_ms: u64,
 }
 
@@ -185,7 +188,7 @@ fn compare(
     cast: &Cast,
     rows: &Snapshot,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Option<Difference>, Interrupted> {
+) -> Result<Option<Divergence>, Interrupted> {
     let events = Events::All { from: cast.from, upto: rows.checkpoint() };
     let verifying = verifying(events.count());
     let mut replay = Rehearsal::new(cast, verifying)?;
@@ -201,7 +204,7 @@ fn compare(
         return difference(cast, &events, [AS_RUN, verifying], watch).map(Some);
     }
     // Two replays agree, so no event is to blame: the rows have been damaged, or were made by something else.
-    Ok(Some(Difference {
+    Ok(Some(Divergence {
         position: None,
         event_type: None,
         schema: None,

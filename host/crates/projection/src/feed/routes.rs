@@ -1,8 +1,9 @@
-//! What becomes of an event of each type and schema: a projector handles it, an upcaster changes it, or it is passed over.
+//! Routes: what becomes of an event of each type and schema. A guest handles it, an upcaster changes it, or it is
+//! passed over.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kinora_sandbox::{ProjectorManifest, UpcasterManifest};
+use kinora_sandbox::UpcasterManifest;
 use kinora_types::{EventType, Position, RESERVED};
 
 /// What becomes of an event.
@@ -32,20 +33,20 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Joins a projector with upcasters.
+    /// Joins the types that a guest handles, and the names of those that it passes over, with upcasters.
     ///
     /// # Errors
     /// A sentence, if two upcasters take the same input, if steps go round in a circle, or if what comes out of a step
     /// goes nowhere.
-    pub fn new(projector: &ProjectorManifest, upcasters: &[&UpcasterManifest]) -> Result<Self, String> {
+    pub fn new(handles: &[EventType], ignores: &[String], upcasters: &[&UpcasterManifest]) -> Result<Self, String> {
         let mut routes = Self {
             exact: HashMap::new(),
-            ignored: projector.ignores.iter().cloned().collect(),
-            ignores_all: projector.ignores.iter().any(|name| name == ALL),
+            ignored: ignores.iter().cloned().collect(),
+            ignores_all: ignores.iter().any(|name| name == ALL),
             handled: BTreeMap::new(),
             skipped: BTreeSet::new(),
         };
-        for (kind, handled) in (0..).zip(&projector.handles) {
+        for (kind, handled) in (0..).zip(handles) {
             routes.add(handled, Route::Handle(kind));
             routes.handled.entry(handled.name.clone()).or_default().insert(handled.schema);
         }
@@ -123,14 +124,14 @@ impl Routes {
             Some(schemas) => {
                 let schemas: Vec<_> = schemas.iter().map(u32::to_string).collect();
                 format!(
-                    "the projector handles {name} in schema {} only, and no upcaster brings it there from schema {schema}: \
-                     deploy with an upcaster that has this step",
+                    "the projector handles {name} in schema {} only, and no upcaster brings it there from schema \
+                     {schema}: deploy with an upcaster that has this step",
                     schemas.join(", ")
                 )
             }
             None => format!(
-                "the projector neither handles nor ignores {name} schema {schema}: name it in describe(), or deploy with \
-                 an upcaster that makes something of it"
+                "the projector neither handles nor ignores {name} schema {schema}: name it in describe(), or deploy \
+                 with an upcaster that makes something of it"
             ),
         }
     }
@@ -166,16 +167,10 @@ mod tests {
         EventType::new(name, schema).unwrap()
     }
 
-    fn projector(handles: &[(&str, u32)], ignores: &[&str]) -> ProjectorManifest {
-        ProjectorManifest {
-            name: "p".into(),
-            handles: handles.iter().map(|(name, schema)| kind(name, *schema)).collect(),
-            ignores: ignores.iter().map(|name| (*name).into()).collect(),
-            tables: Vec::new(),
-            queries: Vec::new(),
-            needs: Needs::default(),
-            partition: None,
-        }
+    fn routes(handles: &[(&str, u32)], ignores: &[&str], upcasters: &[&UpcasterManifest]) -> Result<Routes, String> {
+        let handles: Vec<_> = handles.iter().map(|(name, schema)| kind(name, *schema)).collect();
+        let ignores: Vec<_> = ignores.iter().map(|name| (*name).to_owned()).collect();
+        Routes::new(&handles, &ignores, upcasters)
     }
 
     type StepOf<'a> = ((&'a str, u32), &'a [(&'a str, u32)]);
@@ -191,7 +186,7 @@ mod tests {
     #[test]
     fn an_event_goes_to_the_projector_an_upcaster_or_past_and_otherwise_nowhere() {
         let steps = upcaster(&[(("A", 1), &[("A", 2)]), (("A", 2), &[("A", 3), ("B", 1)])]);
-        let routes = Routes::new(&projector(&[("A", 3), ("B", 1)], &["C"]), &[&steps]).unwrap();
+        let routes = routes(&[("A", 3), ("B", 1)], &["C"], &[&steps]).unwrap();
         assert_eq!(routes.of("A", 3), Some(Route::Handle(0)));
         assert_eq!(routes.of("A", 1), Some(Route::Step { upcaster: 0, step: 0 }));
         assert_eq!(routes.of("C", 9), Some(Route::Ignore));
@@ -202,18 +197,18 @@ mod tests {
 
     #[test]
     fn ignoring_everything_does_not_hide_a_new_schema_of_what_is_handled() {
-        let routes = Routes::new(&projector(&[("A", 1)], &["*"]), &[]).unwrap();
+        let routes = routes(&[("A", 1)], &["*"], &[]).unwrap();
         assert_eq!((routes.of("Z", 1), routes.of("A", 2)), (Some(Route::Ignore), None));
     }
 
     #[test]
     fn chains_that_make_no_sense_are_refused() {
         let (one, two) = (upcaster(&[(("A", 1), &[("A", 2)])]), upcaster(&[(("A", 1), &[("A", 2)])]));
-        let target = projector(&[("A", 2)], &[]);
-        assert!(Routes::new(&target, &[&one, &two]).err().unwrap().contains("two upcasters"));
+        let refused = |upcasters: &[&UpcasterManifest]| routes(&[("A", 2)], &[], upcasters).err().unwrap();
+        assert!(refused(&[&one, &two]).contains("two upcasters"));
         let circle = upcaster(&[(("A", 1), &[("B", 1)]), (("B", 1), &[("A", 1)])]);
-        assert!(Routes::new(&target, &[&circle]).err().unwrap().contains("back to itself"));
+        assert!(refused(&[&circle]).contains("back to itself"));
         let gap = upcaster(&[(("A", 1), &[("A", 3)])]);
-        assert!(Routes::new(&target, &[&gap]).err().unwrap().contains("A schema 3"));
+        assert!(refused(&[&gap]).contains("A schema 3"));
     }
 }

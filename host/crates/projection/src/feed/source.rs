@@ -1,4 +1,4 @@
-//! Where the events of a version come from: the log, in windows, with what old schemas have been brought to by upcasters.
+//! The source of a version's events: the log, in windows, with what old schemas have been brought to by upcasters.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,9 +9,10 @@ use kinora_log::{Log, RecordRef};
 use kinora_sandbox::{Batch, Category, Failure, Needs, Texts};
 use kinora_types::{EventType, Position, Progress};
 
+use crate::feed::dealer::Dealer;
 use crate::feed::routes::{Route, Routes};
 use crate::feed::upcasting::Chain;
-use crate::replay::partitions::Dealer;
+use crate::feed::window::{Feed, Window};
 
 /// Bytes of texts in a window: what crosses into a guest at once.
 const WINDOW_BYTES: usize = 8 << 20;
@@ -21,36 +22,6 @@ const WINDOW_LOOKS: u64 = 65_536;
 
 /// Reading by posting lists pays where at most one event in so many is wanted.
 const POSTINGS_FROM_ONE_IN: u64 = 4;
-
-/// The next events, up to the first one that has no route.
-#[derive(Default)]
-pub struct Window {
-    pub from: Progress,
-    /// What is done once these events are.
-    pub next: Progress,
-    /// The first event that is not ignored.
-    pub first: Option<Position>,
-    /// What the projector handles of them; `kinds` are those of its manifest. None if they are dealt out.
-    pub events: Batch,
-    /// The same events for several instances.
-    pub dealt: Vec<Batch>,
-    /// Why the events could not be brought to what the projector handles. There are none of them then.
-    pub failure: Option<Failure>,
-    /// The event after the window, if there is no route for it.
-    pub unknown: Option<(Failure, Option<EventType>)>,
-}
-
-impl Window {
-    fn clear(&mut self, from: Progress) {
-        self.from = from;
-        self.next = from;
-        self.first = None;
-        self.events.clear();
-        self.dealt.clear();
-        self.failure = None;
-        self.unknown = None;
-    }
-}
 
 /// Reads windows. Cheap to clone: every clone runs instances of the upcasters of its own.
 #[derive(Clone)]
@@ -97,11 +68,6 @@ impl Source {
 
     pub fn routes(&self) -> &Routes {
         &self.routes
-    }
-
-    /// Forgets the running upcasters; needed after any failure.
-    pub fn restart(&mut self) {
-        self.chain.restart();
     }
 
     /// The next window: from `from` up to `upto`, at most `limit` events that are not ignored.
@@ -203,6 +169,16 @@ impl Source {
             hand_over(filling.finish());
         }
         damage.map_or(scanned, Err)
+    }
+}
+
+impl Feed for Source {
+    fn fill(&mut self, window: &mut Window, from: Progress, upto: Progress, limit: usize) -> Result<(), Failure> {
+        self.read(window, from, upto, limit).map_err(Failure::storage)
+    }
+
+    fn restart(&mut self) {
+        self.chain.restart();
     }
 }
 

@@ -1,18 +1,18 @@
-//! Bringing the events of a window to what the projector handles, through the upcasters of a version.
+//! Chains of upcasters: they bring the events of a window to what the projector handles.
 //!
-//! In passes: each gives every upcaster the events that wait for it, in one call, and puts what comes out where the event
-//! was. Routes have no circles, so the passes end. Order stays as it was.
+//! In passes: each gives every upcaster the events that wait for it, in one call, and puts what comes out where the
+//! event was. Routes have no circles, so the passes end. Order stays as it was.
 
 use std::sync::Arc;
 
-use kinora_sandbox::{Batch, Category, Failure, Module, Texts, Upcasted, Upcaster, UpcasterManifest};
+use kinora_sandbox::{Batch, Category, Failure, Texts, Upcasted, Upcaster, UpcasterManifest, UpcasterModule};
 use kinora_types::Position;
 
 use crate::feed::routes::{Route, Routes};
 
 /// The upcasters of one version, in the order of its declaration.
 pub struct Chain {
-    modules: Vec<Arc<Module>>,
+    modules: Vec<Arc<UpcasterModule>>,
     running: Vec<Option<Upcaster>>,
 }
 
@@ -33,7 +33,7 @@ impl Clone for Chain {
 }
 
 impl Chain {
-    pub fn new(modules: Vec<Arc<Module>>) -> Self {
+    pub fn new(modules: Vec<Arc<UpcasterModule>>) -> Self {
         let running = modules.iter().map(|_| None).collect();
         Self { modules, running }
     }
@@ -61,25 +61,21 @@ impl Chain {
     }
 
     fn manifest(&self, upcaster: u32) -> Result<&UpcasterManifest, Failure> {
-        match self.modules.get(upcaster as usize).map(|module| &**module) {
-            Some(Module::Upcaster { manifest, .. }) => Ok(manifest),
-            _ => Err(broken("a route leads to an upcaster that is not there")),
-        }
+        let module = self.modules.get(upcaster as usize);
+        module.map(|module| &module.manifest).ok_or_else(nowhere)
     }
 
     fn call(&mut self, upcaster: u32, input: &Batch) -> Result<Upcasted, Failure> {
         let index = upcaster as usize;
-        let (Some(running), Some(Module::Upcaster { pre, manifest, .. })) =
-            (self.running.get_mut(index), self.modules.get(index).map(|module| &**module))
-        else {
-            return Err(broken("a route leads to an upcaster that is not there"));
+        let (Some(running), Some(module)) = (self.running.get_mut(index), self.modules.get(index)) else {
+            return Err(nowhere());
         };
         let guest = match running {
             Some(guest) => guest,
-            None => running.insert(pre.instantiate()?),
+            None => running.insert(module.pre.instantiate()?),
         };
         guest.upcast(input).map_err(|failure| Failure {
-            message: format!("upcaster {}: {}", manifest.name, failure.message),
+            message: format!("upcaster {}: {}", module.manifest.name, failure.message),
             ..failure
         })
     }
@@ -90,6 +86,10 @@ fn waits_for(item: &Item) -> Option<u32> {
         Route::Step { upcaster, .. } => Some(upcaster),
         Route::Handle(_) | Route::Ignore => None,
     }
+}
+
+fn nowhere() -> Failure {
+    broken("a route leads to an upcaster that is not there")
 }
 
 fn broken(message: impl Into<String>) -> Failure {
@@ -130,7 +130,7 @@ fn batch<'a>(events: &Batch, outputs: &[Texts], items: impl Iterator<Item = &'a 
     Ok(batch)
 }
 
-/// Holds an upcaster's answer against the contract.
+/// Checks an upcaster's answer against the contract.
 fn check(output: &Upcasted, input: &Batch, manifest: &UpcasterManifest) -> Result<(), Failure> {
     let name = &manifest.name;
     let at = |origin: u32, why: String| {

@@ -14,7 +14,7 @@ use kinora_sandbox::Failure;
 use kinora_types::Progress;
 
 use crate::replay::rows::Committing;
-use crate::replay::throttle::Throttle;
+use crate::throttle::Throttle;
 
 /// Longest time between two flushes of a replay, which has no write-ahead log: what a killed process has to do again.
 const FLUSH_TIME: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! What a runner shows of itself while it runs.
+//! Gauges of a runner: what it shows of itself while it runs.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ pub enum Phase {
     CatchingUp = 1,
     /// Has been at the head.
     Ready = 2,
-    /// Is held against itself on a sample of history, before the replay.
+    /// Is checked against itself on a sample of history, before the replay.
     Validating = 3,
 }
 

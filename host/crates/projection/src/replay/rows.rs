@@ -1,9 +1,8 @@
-//! What a projector's `rows` are: those of its version with its own uncommitted writes, or a snapshot for a query.
+//! Rows that an instance reaches: those of its version with its own uncommitted writes, or a snapshot for a query.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use kinora_readmodel as readmodel;
 use kinora_readmodel::{KeyRange, Snapshot, Store, Writes};
 use kinora_sandbox::{Category, Failure, Range, RowAccess};
 
@@ -72,9 +71,10 @@ impl VersionRows {
         Err(Failure::new(Category::Rule, message))
     }
 
-    /// The same rows for another instance, with uncommitted writes of its own.
-    pub fn beside(&self, max_bytes: usize) -> Self {
-        Self { pending: Arc::default(), max_bytes, ..self.clone() }
+    /// The same rows for one of `count` instances side by side, with uncommitted writes of its own. Together they may
+    /// hold as many bytes as one alone.
+    pub fn beside(&self, count: usize) -> Self {
+        Self { pending: Arc::default(), max_bytes: self.max_bytes / count.max(1), ..self.clone() }
     }
 
     /// The lock is never contended: the guest runs on the runner's thread, or waits for it.
@@ -89,14 +89,6 @@ impl VersionRows {
     /// Rows that were asked for since this was asked last, and their bytes.
     pub fn reads_since(&self) -> (u64, u64) {
         (self.reads.rows.swap(0, Ordering::Relaxed), self.reads.bytes.swap(0, Ordering::Relaxed))
-    }
-}
-
-/// Why rows could not be committed: a projector may have written what it said that it never would.
-pub fn commit_failure(cause: readmodel::Error) -> Failure {
-    match cause {
-        readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
-        cause => Failure::storage(cause),
     }
 }
 

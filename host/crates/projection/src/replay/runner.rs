@@ -1,50 +1,36 @@
-//! The thread of one version: reads the log, runs the guests, commits rows and checkpoint, and stops at the first event
-//! that cannot be handled, with everything before it committed.
-//!
-//! Events go to the guest in windows, and several windows make a commit. If anything fails, the instance and what is
-//! pending are dropped, and the events of the failing window run one at a time, each with a commit of its own: what
-//! fails then is the fault. So whether an event passes does not depend on how events were batched.
-
-mod commits;
-mod guests;
-mod trace;
+//! The thread of one version: follows the log by a [`Stepper`], and stops at the first event that cannot be handled,
+//! with everything before it committed. Its own are the commands that it takes, the phases that it goes through, and
+//! the turns of a replay.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, Store};
-use kinora_sandbox::{Category, Failure, ProjectorPre};
-use kinora_types::{EventType, Progress};
+use kinora_sandbox::{Category, Failure, Limits};
+use kinora_types::Progress;
 
-use crate::feed::ahead::Ahead;
+use crate::feed::ahead::ReadAhead;
+use crate::feed::dealer::Dealer;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::feed::source::{Source, Window};
+use crate::feed::source::Source;
 use crate::record::status::Fault;
-use crate::replay::committer::Committer;
 use crate::replay::gauges::{Gauges, Phase};
-use crate::replay::partitions::Dealer;
-use crate::replay::rows::VersionRows;
+use crate::replay::pace::OwnPace;
+use crate::replay::row_sink::RowSink;
+use crate::replay::sink::Sink;
+use crate::replay::stepper::{Room, Stepper, Stop};
 use crate::replay::turns::{Turn, Turns, give_way};
-use guests::{Guest, WINDOW_EVENTS};
-
-pub use trace::{Touch, Traced};
-
-/// How often the rate is measured.
-const RATE_TIME: Duration = Duration::from_millis(500);
 
 /// Everything that a runner works with.
-pub struct Parts {
+pub struct Parts<S> {
     pub log: Log,
     pub source: Source,
-    pub store: Arc<Store>,
-    pub projector: ProjectorPre,
-    /// Guest memory from which on a commit is made, and the instance dropped.
-    pub memory_bytes: usize,
-    pub commit_bytes: usize,
+    pub sink: S,
+    pub room: Room,
     /// Whether this version has been ready before: then its writes are logged from the start.
     pub was_ready: bool,
     pub gauges: Arc<Gauges>,
@@ -52,6 +38,33 @@ pub struct Parts {
     pub turns: Turns,
     /// How a replay deals its events out, if the projector can be replayed by several instances.
     pub dealer: Option<Dealer>,
+}
+
+impl Parts<RowSink> {
+    /// What a runner works with that makes the rows of a version, alone, with one instance, and for the first time.
+    pub fn new(
+        log: &Log,
+        store: &Arc<Store>,
+        modules: &VersionModules,
+        limits: &Limits,
+        gauges: &Arc<Gauges>,
+        checkpoint: &watch::Sender<Progress>,
+        turns: &Turns,
+    ) -> Result<Self, Failure> {
+        let routes = modules.routes().map_err(|why| Failure::new(Category::Upcast, why))?;
+        let projector = modules.projector.pre.clone();
+        Ok(Self {
+            log: log.clone(),
+            source: Source::new(log.clone(), Arc::new(routes), modules.needs(), modules.chain()),
+            sink: RowSink::new(projector, Arc::clone(store), limits.commit_bytes, checkpoint.clone()),
+            room: Room::new(limits),
+            was_ready: false,
+            gauges: Arc::clone(gauges),
+            checkpoint: checkpoint.clone(),
+            turns: turns.clone(),
+            dealer: None,
+        })
+    }
 }
 
 pub enum Command {
@@ -81,71 +94,37 @@ pub enum End {
     Faulted(Fault),
 }
 
-pub struct Runner {
-    parts: Parts,
-    rows: VersionRows,
-    guest: Guest,
-    window: Window,
-    /// Reads ahead while there is far to go.
-    ahead: Option<Ahead>,
-    window_events: Arc<AtomicUsize>,
-    /// Windows that several instances gather before they apply them.
-    gather: Arc<AtomicUsize>,
-    /// Where the size of windows was looked at last.
-    sized_at: Progress,
-    /// Whether large windows have failed.
-    is_wary: bool,
-    /// Applied, and maybe not committed yet.
-    applied: Progress,
-    committed: Progress,
-    last_commit: Instant,
-    /// Makes the commits of a replay.
-    committer: Option<Committer>,
-    /// The events that are run one at a time, after a failure among them.
-    careful: Option<(Progress, Progress)>,
-    /// Among which events the failure is that was seen last, if it is not those of the window.
-    failed_at: Option<(Progress, Progress)>,
-    rate: (Instant, Progress),
+pub struct Runner<S: Sink> {
+    pub(super) stepper: Stepper<ReadAhead, OwnPace, S>,
+    pub(super) log: Log,
+    gauges: Arc<Gauges>,
+    checkpoint: watch::Sender<Progress>,
+    turns: Turns,
     /// How far a replay goes before the version catches up: the head when it began.
     history: Progress,
     started: Instant,
     ready: Option<oneshot::Sender<Duration>>,
     /// Held while this replays.
     turn: Option<Turn>,
+    /// The last commit that this has taken notice of.
+    noticed: Progress,
     /// Where to give snapshots on the way.
     stops: Vec<SnapshotAt>,
 }
 
 /// Why a runner no longer follows the log.
-enum Followed {
+enum FollowEnd {
     /// It was told to stop.
     Stopped,
     /// History is done and flushed, and the rest is for a thread that gives way to nobody.
     Replayed,
 }
 
-/// A fault, with the event that it is about.
-pub(crate) struct Stop(Failure, Option<EventType>);
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self(failure, None)
-    }
-}
-
-fn storage(cause: impl std::fmt::Display) -> Stop {
-    Stop(Failure::storage(cause), None)
-}
-
-/// Whether there is no event to look for.
-fn ends(failure: &Failure) -> bool {
-    matches!(failure.category, Category::Storage | Category::Partition)
-}
-
-impl Runner {
-    pub fn new(mut parts: Parts, ready: oneshot::Sender<Duration>) -> Result<Self, Failure> {
-        let committed = parts.store.checkpoint().map_err(Failure::storage)?;
-        let history = parts.log.progress();
+impl<S: Sink> Runner<S> {
+    pub fn new(parts: Parts<S>, ready: oneshot::Sender<Duration>) -> Result<Self, Failure> {
+        let Parts { log, source, sink, room, was_ready, gauges, checkpoint, turns, dealer } = parts;
+        let committed = sink.checkpoint()?;
+        let history = log.progress();
         if history < committed {
             let message = format!(
                 "the read model stands at {} events, but the log has only {}: it belongs to another log; retire this \
@@ -154,63 +133,52 @@ impl Runner {
             );
             return Err(Failure::new(Category::Storage, message));
         }
-        parts.gauges.set_phase(if parts.was_ready { Phase::CatchingUp } else { Phase::Replaying });
-        let dealer = parts.dealer.take().filter(|_| !parts.was_ready);
-        parts.source.deal(dealer);
-        parts.gauges.set_applied(committed);
-        let now = Instant::now();
+        gauges.set_phase(if was_ready { Phase::CatchingUp } else { Phase::Replaying });
+        let pace = OwnPace::new(Arc::clone(&gauges), committed, sink.is_stepwise());
+        let mut feed = ReadAhead::new(source, Arc::clone(pace.window_events()));
+        feed.deal(dealer.filter(|_| !was_ready));
         Ok(Self {
-            rows: VersionRows::new(Arc::clone(&parts.store), parts.commit_bytes),
-            parts,
-            guest: Guest::None,
-            window: Window::default(),
-            ahead: None,
-            window_events: Arc::new(AtomicUsize::new(WINDOW_EVENTS)),
-            gather: Arc::new(AtomicUsize::new(1)),
-            sized_at: committed,
-            is_wary: false,
-            applied: committed,
-            committed,
-            last_commit: now,
-            committer: None,
-            careful: None,
-            failed_at: None,
-            rate: (now, committed),
+            stepper: Stepper::new(feed, pace, sink, room, committed),
+            log,
+            gauges,
+            checkpoint,
+            turns,
             history,
-            started: now,
+            started: Instant::now(),
             ready: Some(ready),
             turn: None,
+            noticed: committed,
             stops: Vec::new(),
         })
     }
 
     /// What the rows stand for.
     pub fn committed(&self) -> Progress {
-        self.committed
+        self.stepper.committed()
     }
 
     pub fn routes(&self) -> &Routes {
-        self.parts.source.routes()
+        self.stepper.feed.routes()
     }
 
     /// Runs until it is told to stop, or cannot go on.
     pub fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, runtime: &tokio::runtime::Handle) -> End {
         // From here on the rows can be read.
-        self.parts.checkpoint.send_replace(self.committed);
+        self.checkpoint.send_replace(self.committed());
         self.started = Instant::now();
         let followed = match self.replay(&mut commands, runtime) {
-            Ok(Followed::Replayed) => self.follow(&mut commands, runtime),
+            Ok(FollowEnd::Replayed) => self.follow(&mut commands, runtime),
             ended => ended,
         };
-        self.drop_pending();
-        let end = match followed.and_then(|_| self.settle()) {
+        self.stepper.drop_pending();
+        let end = match followed.and_then(|_| Ok(self.stepper.sink.settle()?)) {
             Ok(()) => End::Stopped,
-            Err(Stop(failure, event)) => End::Faulted(Fault::new(&failure, event)),
+            Err(stop) => End::Faulted(self.fault(stop)),
         };
         // What was handed over is committed, whatever came after it.
-        self.committer = None;
-        self.parts.gauges.set_rate(0.0);
-        self.parts.gauges.set_memory(0);
+        drop(self.stepper);
+        self.gauges.set_rate(0.0);
+        self.gauges.set_memory(0);
         end
     }
 
@@ -219,9 +187,9 @@ impl Runner {
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<Followed, Stop> {
+    ) -> Result<FollowEnd, Stop> {
         if !self.is_replaying() {
-            return Ok(Followed::Replayed);
+            return Ok(FollowEnd::Replayed);
         }
         let span = tracing::Span::current();
         let name = format!("replay {}", std::thread::current().name().unwrap_or_default());
@@ -230,40 +198,40 @@ impl Runner {
                 give_way();
                 span.in_scope(|| self.follow(commands, runtime))
             });
-            replaying.map_err(storage)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            replaying.map_err(Stop::storage)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        self.turn = None;
+        self.take_turn(None);
         followed
     }
 
     fn is_replaying(&self) -> bool {
-        self.parts.gauges.phase() == Phase::Replaying
+        self.gauges.phase() == Phase::Replaying
     }
 
-    /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes no
-    /// commands.
+    /// Goes as far as `upto` or the deadline, and says how far it came and why not further: for a sample, which takes
+    /// no commands.
     pub fn run_until(&mut self, upto: Progress, deadline: Instant) -> (Progress, Option<Fault>) {
         let end = loop {
-            if self.applied >= upto || Instant::now() >= deadline {
+            if self.stepper.applied() >= upto || Instant::now() >= deadline {
                 break self.commit();
             }
             if let Err(stop) = self.advance(upto) {
                 break Err(stop);
             }
         };
-        let fault = end.err().map(|Stop(failure, event)| {
-            self.drop_pending();
-            Fault::new(&failure, event)
+        let fault = end.err().map(|stop| {
+            self.stepper.drop_pending();
+            self.fault(stop)
         });
-        (self.committed, fault)
+        (self.committed(), fault)
     }
 
     fn follow(
         &mut self,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<Followed, Stop> {
-        let mut durable = self.parts.log.watch();
+    ) -> Result<FollowEnd, Stop> {
+        let mut durable = self.log.watch();
         let replays = self.is_replaying();
         loop {
             let command = match commands.try_recv() {
@@ -272,25 +240,25 @@ impl Runner {
                 Err(mpsc::error::TryRecvError::Empty) => None,
             };
             match command {
-                Some(Command::Stop) => return self.commit().map(|()| Followed::Stopped),
+                Some(Command::Stop) => return self.commit().map(|()| FollowEnd::Stopped),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
                 Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
             }
             if replays && !self.is_replaying() {
-                return Ok(Followed::Replayed);
+                return Ok(FollowEnd::Replayed);
             }
             if replays && self.turn.is_none() {
-                let turns = self.parts.turns.clone();
+                let turns = self.turns.clone();
                 let (command, turn) = runtime.block_on(async {
                     tokio::select! {
                         command = commands.recv() => (Some(command.unwrap_or(Command::Stop)), None),
                         turn = turns.next() => (None, turn),
                     }
                 });
-                self.turn = turn;
+                self.take_turn(turn);
                 match command {
-                    Some(Command::Stop) => return Ok(Followed::Stopped),
+                    Some(Command::Stop) => return Ok(FollowEnd::Stopped),
                     Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
                     Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                     None => {}
@@ -298,8 +266,8 @@ impl Runner {
                 continue;
             }
             let head = *durable.borrow_and_update();
-            if self.applied < head {
-                let stop = self.stops.iter().map(|stop| stop.at).filter(|at| *at > self.applied).min();
+            if self.stepper.applied() < head {
+                let stop = self.stops.iter().map(|stop| stop.at).filter(|at| *at > self.stepper.applied()).min();
                 self.advance(stop.map_or(head, |at| at.min(head)))?;
                 self.give_snapshots()?;
                 continue;
@@ -309,7 +277,8 @@ impl Runner {
             if replays {
                 continue;
             }
-            // Either of the two is looked at again in the next round; a closed log ends by a closed channel of commands.
+            // Either of the two is looked at again in the next round; a closed log ends by a closed channel of
+            // commands.
             let command = runtime.block_on(async {
                 tokio::select! {
                     command = commands.recv() => Some(command.unwrap_or(Command::Stop)),
@@ -317,7 +286,7 @@ impl Runner {
                 }
             });
             match command {
-                Some(Command::Stop) => return Ok(Followed::Stopped),
+                Some(Command::Stop) => return Ok(FollowEnd::Stopped),
                 Some(Command::Hold(hold)) => self.hold(hold, runtime)?,
                 Some(Command::SnapshotAt(stop)) => self.stops.push(stop),
                 None => {}
@@ -325,19 +294,20 @@ impl Runner {
         }
     }
 
-    /// Gives the snapshots that were asked for at this position. Whoever asked for one that was passed before they asked
-    /// sees that nobody answers.
+    /// Gives the snapshots that were asked for at this position. Whoever asked for one that was passed before they
+    /// asked sees that nobody answers.
     fn give_snapshots(&mut self) -> Result<(), Stop> {
-        if self.stops.iter().all(|stop| stop.at > self.applied) {
+        let applied = self.stepper.applied();
+        if self.stops.iter().all(|stop| stop.at > applied) {
             return Ok(());
         }
         self.commit()?;
         let stops = std::mem::take(&mut self.stops).into_iter();
-        let (due, ahead): (Vec<_>, Vec<_>) = stops.partition(|stop| stop.at <= self.applied);
+        let (due, ahead): (Vec<_>, Vec<_>) = stops.partition(|stop| stop.at <= applied);
         self.stops = ahead;
         for stop in due {
-            if stop.at == self.committed {
-                let _ = stop.snapshot.send(self.parts.store.snapshot().map_err(storage)?);
+            if stop.at == self.committed() {
+                let _ = stop.snapshot.send(self.stepper.sink.snapshot()?);
             }
         }
         Ok(())
@@ -346,104 +316,83 @@ impl Runner {
     /// Waits, between two commits, for another version to be compared with, and goes to where both can be.
     fn hold(&mut self, hold: Hold, runtime: &tokio::runtime::Handle) -> Result<(), Stop> {
         self.commit()?;
-        if hold.at.send(self.committed).is_err() {
+        if hold.at.send(self.committed()).is_err() {
             return Ok(());
         }
         // The other side gave up: nothing to do.
         let Ok(until) = runtime.block_on(hold.until) else { return Ok(()) };
         // What has been read ahead may go further than that.
-        self.ahead = None;
-        while self.applied < until {
+        self.stepper.feed.forget();
+        while self.stepper.applied() < until {
             self.advance(until)?;
         }
         self.commit()?;
-        let _ = hold.snapshot.send(self.parts.store.snapshot().map_err(storage)?);
+        let _ = hold.snapshot.send(self.stepper.sink.snapshot()?);
         Ok(())
     }
 
     /// One window, and a commit if it is time for one.
     fn advance(&mut self, head: Progress) -> Result<(), Stop> {
-        let replaying = self.is_replaying();
-        let head = if replaying && self.applied < self.history { head.min(self.history) } else { head };
-        let stepwise = self.parts.store.is_stepwise();
-        let upto = match self.careful {
-            Some((from, _)) if self.applied < from => head.min(from),
-            Some((_, until)) if self.applied < until => {
-                self.commit()?;
-                head.min(until)
-            }
-            _ => {
-                self.careful = None;
-                head
-            }
-        };
-        let alone = self.careful.is_some_and(|(from, _)| from <= self.applied);
-        let from = self.applied;
-        self.next_window(upto, alone || stepwise)?;
-        let fresh = matches!(self.guest, Guest::None);
-        let outcome = match self.apply() {
-            Ok(()) => {
-                self.applied = self.window.next;
-                self.measure();
-                self.size_windows();
-                if alone || stepwise || self.is_time(head) { self.flush() } else { Ok(()) }
-            }
-            failed => failed,
-        };
-        match outcome {
-            Ok(()) => {}
-            Err(failure) if ends(&failure) => return Err(failure.into()),
-            // What an instance has kept must not decide whether an event passes.
-            Err(_) if alone && !fresh => self.rewind(),
-            Err(failure) if alone => return Err(self.blame(failure)),
-            Err(failure) => {
-                tracing::debug!(%failure, from = from.0, "going through these events one at a time");
-                // A flush can fail because of any event since the last commit.
-                let since = if self.applied == from { from } else { self.committed };
-                self.careful = Some(self.failed_at.take().unwrap_or((since, self.window.next)));
-                self.rewind();
-                return Ok(());
-            }
+        let in_history = self.is_replaying() && self.stepper.applied() < self.history;
+        self.stepper.advance(if in_history { head.min(self.history) } else { head })?;
+        self.notice_commit()
+    }
+
+    fn commit(&mut self) -> Result<(), Stop> {
+        self.stepper.commit()?;
+        self.notice_commit()
+    }
+
+    /// Looks around after a commit, while nothing is pending.
+    fn notice_commit(&mut self) -> Result<(), Stop> {
+        let committed = self.stepper.committed();
+        if committed == self.noticed || self.stepper.applied() > committed {
+            return Ok(());
         }
-        match self.window.unknown.take() {
-            None => Ok(()),
-            Some((failure, event)) => {
-                self.commit()?;
-                Err(Stop(failure, event))
-            }
+        self.noticed = committed;
+        // What waits for its turn holds nothing that others could use.
+        if self.turn.is_some() && self.turns.is_waited_for() {
+            self.take_turn(None);
+            self.stepper.let_go();
+            self.stepper.feed.forget();
         }
+        self.end_replay()
     }
 
-    fn measure(&mut self) {
-        self.parts.gauges.set_applied(self.applied);
-        let (since, from) = self.rate;
-        let elapsed = since.elapsed();
-        if elapsed >= RATE_TIME {
-            self.parts.gauges.set_rate((self.applied.0 - from.0) as f64 / elapsed.as_secs_f64());
-            self.rate = (Instant::now(), self.applied);
+    /// What is not in the write-ahead log has to be on disk before anybody relies on this version.
+    fn end_replay(&mut self) -> Result<(), Stop> {
+        if self.is_replaying() && self.stepper.committed() >= self.history {
+            self.stepper.sink.flush()?;
+            // From here on one instance keeps up with what comes.
+            self.stepper.let_go();
+            self.stepper.feed.deal(None);
+            self.gauges.set_phase(Phase::CatchingUp);
         }
+        Ok(())
     }
 
-    fn drop_pending(&mut self) {
-        self.guest = Guest::None;
-        self.rows.pending().clear();
-        self.ahead = None;
-        self.parts.source.restart();
+    /// The head is reached, maybe for the first time.
+    fn caught_up(&mut self) -> Result<(), Stop> {
+        self.gauges.set_rate(0.0);
+        self.end_replay()?;
+        if !self.is_replaying()
+            && let Some(ready) = self.ready.take()
+        {
+            self.gauges.set_phase(Phase::Ready);
+            let _ = ready.send(self.started.elapsed());
+        }
+        Ok(())
     }
 
-    /// Back to the last commit, with fresh instances.
-    fn rewind(&mut self) {
-        self.drop_pending();
-        self.applied = self.committed;
-        self.rate = (Instant::now(), self.applied);
-        self.parts.gauges.set_applied(self.applied);
+    /// All threads of a replay work under its turn.
+    fn take_turn(&mut self, turn: Option<Turn>) {
+        let throttle = turn.as_ref().map(Turn::throttle);
+        (self.stepper.feed.throttle, self.stepper.pace.throttle) = (throttle.clone(), throttle);
+        self.turn = turn;
     }
 
-    /// The fault of the one event in the window.
-    fn blame(&self, failure: Failure) -> Stop {
-        let failure = Failure { position: failure.position.or(self.window.first), ..failure };
-        let event = failure.position.and_then(|position| self.parts.log.event(position).ok().flatten());
-        let event = event.and_then(|event| EventType::new(event.kind.as_str(), event.schema).ok());
-        Stop(failure, event)
+    pub(super) fn fault(&self, stop: Stop) -> Fault {
+        let (failure, event) = stop.located(&self.log);
+        Fault::new(&failure, event)
     }
 }

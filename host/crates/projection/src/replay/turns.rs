@@ -1,4 +1,4 @@
-//! Replays take turns, and give way to everybody else.
+//! Turns of replays, which give way to everybody else.
 //!
 //! A host goes on appending and answering while versions replay. So a replay runs on a thread of low priority, and only
 //! so many replays run at once: the others wait in a line, and each that has made a commit lets the next one in.
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::replay::throttle::{Throttle, Work};
+use crate::throttle::Throttle;
 
-/// Replays that run at once: each has a guest, rows that wait for a commit, and up to two threads. More of them would be
-/// no faster on few cores, and take more memory than a host promises to.
+/// Replays that run at once: each has a guest, rows that wait for a commit, and up to two threads. More of them would
+/// be no faster on few cores, and take more memory than a host promises to.
 pub const REPLAYS_AT_ONCE: usize = 2;
 
 /// How much a thread of a replay gives way, as `nice` counts: a thread of the host's own gets about ten times as much.
@@ -36,11 +36,6 @@ impl Turn {
     /// What the threads of the replay work under.
     pub fn throttle(&self) -> Throttle {
         self.throttle.clone()
-    }
-
-    /// Begins a stretch of work.
-    pub fn work(&self) -> Work<'_> {
-        self.throttle.work()
     }
 }
 

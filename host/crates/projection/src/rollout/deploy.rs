@@ -10,16 +10,18 @@ use kinora_types::Digest;
 use kinora_types::{InvalidName, Micros, Position, Progress};
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::projections::{Projections, SCRATCH, folder};
+use crate::projections::{Projections, folder};
 use crate::record::status::VersionStatus;
 use crate::registry::catalog::{Promote, VersionRecord};
 use crate::registry::history::{By, What};
 use crate::rollout::gates::Gates;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
-use crate::supervisor::version::{Modules, Version, routes};
+use crate::supervisor::version::Version;
 use crate::trial::forecast::Sample;
+use crate::trial::scratch::scratch;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;
@@ -122,9 +124,8 @@ impl Projections {
 
     /// A folder for a read model that nobody will keep.
     pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
-        let made = std::fs::create_dir_all(&self.dir)
-            .and_then(|()| tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.dir));
-        made.map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
+        scratch(&self.dir)
+            .map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
     }
 
     /// Waits until the modules of a deployment are compiled.
@@ -149,7 +150,7 @@ impl Projections {
     }
 
     /// What can be known of the modules before they are compiled (nothing), or once they are.
-    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(Modules, Routes)>, Error> {
+    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(VersionModules, Routes)>, Error> {
         let ready = |digest: &Digest| match self.modules.ready(*digest) {
             Ok(module) => Ok(Some(module)),
             Err(kinora_sandbox::Error::Compiling(_)) => Ok(None),
@@ -158,15 +159,10 @@ impl Projections {
         let projector = ready(&deploy.module)?;
         let upcasters = deploy.upcasters.iter().map(ready).collect::<Result<Option<Vec<_>>, _>>()?;
         let (Some(projector), Some(upcasters)) = (projector, upcasters) else { return Ok(None) };
-        let Module::Projector { manifest, .. } = &*projector else {
-            let digest = deploy.module;
-            return Err(kinora_sandbox::Error::WrongKind { digest, actual: "upcaster", wanted: "projector" }.into());
-        };
-        for module in &upcasters {
-            if let Module::Projector { digest, .. } = **module {
-                return Err(kinora_sandbox::Error::WrongKind { digest, actual: "projector", wanted: "upcaster" }.into());
-            }
-        }
+        let projector = projector.into_projector()?;
+        let upcasters = upcasters.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
+        let modules = VersionModules { projector, upcasters };
+        let manifest = &modules.projector.manifest;
         if let Some(check) = &deploy.gates.check
             && !manifest.queries.iter().any(|query| query.name == check.query)
         {
@@ -174,8 +170,8 @@ impl Projections {
             let known = manifest.queries.iter().map(|query| query.name.clone()).collect();
             return Err(Error::UnknownQuery { name, query, known });
         }
-        let routes = routes(manifest, &upcasters).map_err(Error::Chain)?;
-        Ok(Some((Modules { projector, upcasters }, routes)))
+        let routes = modules.routes().map_err(Error::Chain)?;
+        Ok(Some((modules, routes)))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use kinora_log::{Filter, Item, Recorded, Selection, Span};
-use kinora_sandbox::{Batch, Category, Failure, Module, Needs, ProjectorManifest, UpcasterManifest};
+use kinora_sandbox::{Batch, Category, Failure, Module, Needs, UpcasterModule};
 use kinora_types::Digest;
 use kinora_types::{Direction, EventType, Position};
 
@@ -97,8 +97,9 @@ impl Projections {
     /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
     pub fn dry_run_upcasters(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
         let modules = upcasters.iter().map(|digest| self.modules().ready(*digest));
-        let modules: Vec<Arc<Module>> = modules.collect::<Result<_, _>>()?;
-        let mut running = Running::new(modules, samples)?;
+        let modules: Vec<Module> = modules.collect::<Result<_, _>>()?;
+        let upcasters = modules.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
+        let mut running = Running::new(upcasters, samples)?;
         let log = self.log();
         let (end, mut from) = (log.progress(), Position(0));
         let filter = Filter { selection: Some(running.selection()), ..Filter::default() };
@@ -175,17 +176,8 @@ struct Running {
 }
 
 impl Running {
-    fn new(modules: Vec<Arc<Module>>, samples: usize) -> Result<Self, Error> {
-        let mut manifests: Vec<UpcasterManifest> = Vec::new();
-        for module in &modules {
-            match &**module {
-                Module::Upcaster { manifest, .. } => manifests.push(manifest.clone()),
-                Module::Projector { digest, .. } => {
-                    let (actual, wanted) = ("projector", "upcaster");
-                    return Err(kinora_sandbox::Error::WrongKind { digest: *digest, actual, wanted }.into());
-                }
-            }
-        }
+    fn new(upcasters: Vec<Arc<UpcasterModule>>, samples: usize) -> Result<Self, Error> {
+        let manifests: Vec<_> = upcasters.iter().map(|upcaster| &upcaster.manifest).collect();
         let steps = || manifests.iter().flat_map(|manifest| &manifest.steps);
         let mut ends: Vec<EventType> = Vec::new();
         for output in steps().flat_map(|step| &step.to) {
@@ -193,21 +185,12 @@ impl Running {
                 ends.push(output.clone());
             }
         }
-        // Whoever takes what comes out at the end.
-        let taker = ProjectorManifest {
-            name: "dry run".into(),
-            handles: ends.clone(),
-            ignores: vec!["*".into()],
-            tables: Vec::new(),
-            queries: Vec::new(),
-            needs: Needs::default(),
-            partition: None,
-        };
-        let routes = Routes::new(&taker, &manifests.iter().collect::<Vec<_>>()).map_err(Error::Chain)?;
+        // What comes out at the end is taken.
+        let routes = Routes::new(&ends, &["*".into()], &manifests).map_err(Error::Chain)?;
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
-        Ok(Self { chain: Chain::new(modules), routes, needs, ends, outcomes, samples })
+        Ok(Self { chain: Chain::new(upcasters), routes, needs, ends, outcomes, samples })
     }
 
     fn selection(&self) -> Selection {

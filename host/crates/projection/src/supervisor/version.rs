@@ -11,57 +11,33 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, Store};
-use kinora_sandbox::{
-    Category, Failure, Limits, Module, Needs, Partition, ProjectorManifest, Schemas, UpcasterManifest,
-};
+use kinora_sandbox::{Category, Failure, Limits, ProjectorModule, Schemas};
 use kinora_storage::Storage;
 use kinora_types::Digest;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
-use crate::feed::routes::Routes;
-use crate::feed::source::Source;
-use crate::feed::upcasting::Chain;
+use crate::feed::dealer::Dealer;
+use crate::feed::modules::VersionModules;
 use crate::record::status::Fault;
 use crate::replay::gauges::{Gauges, Phase};
-use crate::replay::partitions::Dealer;
+use crate::replay::row_sink::RowSink;
 use crate::replay::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
 use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
 use crate::supervisor::stall::Stall;
+use crate::trial::cast::Cast;
 use crate::trial::proof::{Proof, prove};
-use crate::trial::rehearsal::{Cast, Interrupted};
+use crate::trial::rehearsal::Interrupted;
 
 /// How many instances replay one version: each has memory of its own.
 const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
 
-/// What a version is made of, once its modules are compiled.
-#[derive(Clone)]
-pub struct Modules {
-    pub projector: Arc<Module>,
-    pub upcasters: Vec<Arc<Module>>,
-}
-
-impl Modules {
-    /// The columns that any of them needs.
-    pub fn needs(&self) -> Needs {
-        let modules = std::iter::once(&self.projector).chain(&self.upcasters);
-        modules.fold(Needs::default(), |needs, module| match &**module {
-            Module::Upcaster { manifest, .. } => needs.union(manifest.needs),
-            // Without the tags there would be nothing to tell the partitions by, also where one instance sees all of them.
-            Module::Projector { manifest, .. } => {
-                let tags = matches!(manifest.partition, Some(Partition::Tag(_)));
-                needs.union(manifest.needs).union(Needs { tags, ..Needs::default() })
-            }
-        })
-    }
-}
-
 /// What a version starts with.
-pub struct Start<'a> {
+pub struct StartWith<'a> {
     pub log: &'a Log,
     pub storage: &'a Storage,
-    pub modules: Modules,
+    pub modules: VersionModules,
     /// Whether it has been ready before.
     pub was_ready: bool,
     /// What it leaves out at the beginning of the log.
@@ -76,6 +52,15 @@ pub struct Start<'a> {
     /// The folder for read models that are thrown away.
     pub scratch: PathBuf,
     pub turns: &'a Turns,
+}
+
+impl StartWith<'_> {
+    /// What its determinism is checked with, if that is still to be done.
+    fn cast(self) -> Result<Option<Cast>, String> {
+        let Self { log, storage, modules, from, limits, skipped, scratch, .. } = self;
+        let to_prove = !self.was_ready && !self.proven;
+        to_prove.then(|| Cast::new(log, storage, scratch, from, modules, skipped, limits)).transpose()
+    }
 }
 
 /// The commands of a running thread, and the thread.
@@ -99,7 +84,7 @@ pub struct Version {
 
 #[derive(Clone)]
 struct Content {
-    projector: Arc<Module>,
+    projector: Arc<ProjectorModule>,
     store: Arc<Store>,
     schemas: Arc<Schemas>,
 }
@@ -160,7 +145,7 @@ impl Version {
         self.is_open() && self.gauges.phase() == Phase::Ready
     }
 
-    pub fn projector(&self) -> Option<Arc<Module>> {
+    pub fn projector(&self) -> Option<Arc<ProjectorModule>> {
         self.content().map(|content| content.projector)
     }
 
@@ -213,50 +198,27 @@ impl Version {
     /// Starts the thread, and tells `notify` how it goes. Blocks while the read model is opened.
     pub fn start(
         self: &Arc<Self>,
-        Start { log, storage, modules, was_ready, from, paused, limits, proven, skipped, scratch, turns }: Start<'_>,
+        with: StartWith<'_>,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
     ) -> Result<(), Failure> {
         let mut running = self.running();
         if running.is_some() {
             return Ok(());
         }
-        let Module::Projector { manifest, .. } = &*modules.projector else {
-            return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-        };
-        let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
-        let store = match self.content() {
-            Some(content) => content.store,
-            None => Arc::new(Store::open(storage, &self.dir, &manifest.tables).map_err(Failure::storage)?),
-        };
-        if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
-            store.start_at(from).map_err(Failure::storage)?;
-        }
-        let parts = parts(log, &store, &modules, limits, &self.gauges, &self.checkpoint, turns)?;
-        let dealer = Dealer::new(manifest.partition.as_ref(), instances());
-        let source = parts.source.skipping(skipped.iter().copied().collect());
-        let parts = Parts { was_ready, dealer, source, ..parts };
+        let content = self.open(&with)?;
         let (ready, is_ready) = oneshot::channel();
-        let runner = Runner::new(parts, ready)?;
-        // A version that has served goes on as far as it can.
-        if !was_ready {
-            refuse_gaps(log, &runner)?;
-        }
-        let to_prove = !was_ready && !proven;
-        let cast =
-            to_prove.then(|| Cast::new(log, storage, scratch, from, modules.clone(), skipped, limits)).transpose();
-        let cast = cast.map_err(|why| Failure::new(Category::Upcast, why))?;
+        let runner = self.runner(&with, &content.store, ready)?;
+        let StartWith { log, paused, .. } = with;
+        let cast = with.cast().map_err(|why| Failure::new(Category::Upcast, why))?;
         if cast.is_some() {
             self.gauges.set_phase(Phase::Validating);
         }
-        let content = Content { projector: Arc::clone(&modules.projector), store, schemas: Arc::new(schemas) };
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Some(content);
         self.set_fault(None);
         if paused {
             self.checkpoint.send_replace(runner.committed());
             return Ok(());
         }
-        let (commands, received) = mpsc::unbounded_channel();
-        let runtime = tokio::runtime::Handle::current();
         let told = Arc::clone(&notify);
         tokio::spawn(async move {
             if let Ok(replayed_in) = is_ready.await {
@@ -264,7 +226,55 @@ impl Version {
                 let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }
         });
-        let (this, log) = (Arc::clone(self), log.clone());
+        *running = Some(self.spawn(runner, cast, log.clone(), notify)?);
+        Ok(())
+    }
+
+    /// Opens the read model.
+    fn open(&self, with: &StartWith<'_>) -> Result<Content, Failure> {
+        let (projector, from) = (&with.modules.projector, with.from);
+        let schemas = Schemas::new(&projector.manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
+        let store = match self.content() {
+            Some(content) => content.store,
+            None => {
+                let opened = Store::open(with.storage, &self.dir, &projector.manifest.tables);
+                Arc::new(opened.map_err(Failure::storage)?)
+            }
+        };
+        if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
+            store.start_at(from).map_err(Failure::storage)?;
+        }
+        Ok(Content { projector: Arc::clone(projector), store, schemas: Arc::new(schemas) })
+    }
+
+    fn runner(
+        &self,
+        with: &StartWith<'_>,
+        store: &Arc<Store>,
+        ready: oneshot::Sender<Duration>,
+    ) -> Result<Runner<RowSink>, Failure> {
+        let StartWith { log, modules, limits, turns, was_ready, .. } = with;
+        let parts = Parts::new(log, store, modules, limits, &self.gauges, &self.checkpoint, turns)?;
+        let dealer = Dealer::new(modules.projector.manifest.partition.as_ref(), instances());
+        let source = parts.source.skipping(with.skipped.iter().copied().collect());
+        let runner = Runner::new(Parts { was_ready: *was_ready, dealer, source, ..parts }, ready)?;
+        // A version that has served goes on as far as it can.
+        if !was_ready {
+            refuse_gaps(log, &runner)?;
+        }
+        Ok(runner)
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        runner: Runner<RowSink>,
+        cast: Option<Cast>,
+        log: Log,
+        notify: Arc<dyn Fn(Notice) + Send + Sync>,
+    ) -> Result<Running, Failure> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Handle::current();
+        let this = Arc::clone(self);
         let thread = std::thread::Builder::new().name(format!("{}/{}", self.projection, self.number));
         let thread = thread.spawn(move || {
             // What the guest logs says whose it is.
@@ -285,12 +295,10 @@ impl Version {
                 notify(Notice::Faulted);
             }
         });
-        let thread = thread.map_err(Failure::storage)?;
-        *running = Some(Running { commands, thread });
-        Ok(())
+        Ok(Running { commands, thread: thread.map_err(Failure::storage)? })
     }
 
-    /// Holds the projector against itself, until nobody waits for it any more. `None`: it may go on.
+    /// Checks the projector against itself, until nobody waits for it any more. `None`: it may go on.
     fn prove(&self, cast: &Cast, commands: &mpsc::UnboundedReceiver<Command>, notify: &dyn Fn(Notice)) -> Option<End> {
         let wanted =
             |_: Progress| if commands.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -364,50 +372,8 @@ fn instances() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
 }
 
-/// Joins a projector with its upcasters.
-pub fn routes(projector: &ProjectorManifest, upcasters: &[Arc<Module>]) -> Result<Routes, String> {
-    let manifest = |module: &Arc<Module>| -> Result<UpcasterManifest, String> {
-        match &**module {
-            Module::Upcaster { manifest, .. } => Ok(manifest.clone()),
-            Module::Projector { digest, .. } => Err(format!("module {digest} is a projector, not an upcaster")),
-        }
-    };
-    let upcasters = upcasters.iter().map(manifest).collect::<Result<Vec<_>, _>>()?;
-    Routes::new(projector, &upcasters.iter().collect::<Vec<_>>())
-}
-
-/// What a runner works with, alone, with one instance, and for the first time.
-pub fn parts(
-    log: &Log,
-    store: &Arc<Store>,
-    modules: &Modules,
-    limits: &Limits,
-    gauges: &Arc<Gauges>,
-    checkpoint: &watch::Sender<Progress>,
-    turns: &Turns,
-) -> Result<Parts, Failure> {
-    let Module::Projector { manifest, pre, .. } = &*modules.projector else {
-        return Err(Failure::new(Category::Upcast, "the module is not a projector"));
-    };
-    let routes = routes(manifest, &modules.upcasters).map_err(|why| Failure::new(Category::Upcast, why))?;
-    let chain = Chain::new(modules.upcasters.clone());
-    Ok(Parts {
-        log: log.clone(),
-        source: Source::new(log.clone(), Arc::new(routes), modules.needs(), chain),
-        store: Arc::clone(store),
-        projector: pre.clone(),
-        memory_bytes: limits.memory_bytes / 2,
-        commit_bytes: limits.commit_bytes,
-        was_ready: false,
-        gauges: Arc::clone(gauges),
-        checkpoint: checkpoint.clone(),
-        turns: turns.clone(),
-        dealer: None,
-    })
-}
-
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.
-fn refuse_gaps(log: &Log, runner: &Runner) -> Result<(), Failure> {
+fn refuse_gaps(log: &Log, runner: &Runner<RowSink>) -> Result<(), Failure> {
     let gaps = gaps(log, runner.routes(), runner.committed()).map_err(Failure::storage)?;
     let Some(first) = gaps.first() else { return Ok(()) };
     let others =

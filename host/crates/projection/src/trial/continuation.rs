@@ -1,5 +1,5 @@
-//! A mended version that goes on where another one stopped, instead of replaying: on a copy of its rows, if the two projectors
-//! give the same rows for what has been applied already.
+//! A mended version that goes on where another one stopped, instead of replaying: on a copy of its rows, if the two
+//! projectors give the same rows for what has been applied already.
 //!
 //! That is decided as determinism is: on a sample of history. `verify` does it for all of history, at any time later.
 
@@ -8,15 +8,18 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use kinora_readmodel::first_difference;
-use kinora_sandbox::{Failure, Module};
+use kinora_sandbox::Failure;
 use kinora_types::Position;
 
 use crate::error::Error;
 use crate::projections::Projections;
+use crate::record::pace::REFERENCE;
 use crate::registry::catalog::{Skipped, VersionRecord};
 use crate::supervisor::version::Version;
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
 use crate::trial::proof::{reference, unwatched};
-use crate::trial::rehearsal::{Cast, Events, Interrupted, REFERENCE, Rehearsal};
+use crate::trial::rehearsal::{Interrupted, Rehearsal};
 use crate::trial::sample::sample;
 
 /// What became of the wish to go on where another version stood.
@@ -94,14 +97,10 @@ fn check_shape(old: &Cast, new: &Cast, from: u32) -> Result<(), Refusal> {
     if old.from != new.from {
         return Err(Refusal::Unsound(format!("it does not begin where version {from} does")));
     }
-    let tables = |cast: &Cast| match &*cast.modules.projector {
-        Module::Projector { manifest, .. } => manifest.tables.clone(),
-        Module::Upcaster { .. } => Vec::new(),
-    };
-    if tables(old) != tables(new) {
+    if old.modules.projector.manifest.tables != new.modules.projector.manifest.tables {
         return Err(Refusal::Unsound(format!("its tables and indexes are not those of version {from}")));
     }
-    let upcasters = |cast: &Cast| cast.modules.upcasters.iter().map(|module| module.digest()).collect::<Vec<_>>();
+    let upcasters = |cast: &Cast| cast.modules.upcasters.iter().map(|module| module.digest).collect::<Vec<_>>();
     if upcasters(old) != upcasters(new) {
         return Err(Refusal::Unsound(format!("its upcasters are not those of version {from}")));
     }

@@ -10,16 +10,16 @@ use tokio::sync::{oneshot, watch};
 
 use kinora_log::Log;
 use kinora_readmodel::Store;
-use kinora_sandbox::{Limits, Module};
+use kinora_sandbox::Limits;
 use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::record::status::Fault;
 use crate::replay::gauges::Gauges;
-use crate::replay::runner::Runner;
+use crate::replay::runner::{Parts, Runner};
 use crate::replay::turns::Turns;
-use crate::supervisor::version::{Modules, parts};
 
 /// Events of a sample, and how long it may take: enough to be past the first, slow ones, and nothing that holds up a
 /// person at a terminal.
@@ -32,7 +32,7 @@ pub struct Sample<'a> {
     pub storage: &'a Storage,
     pub limits: &'a Limits,
     pub dir: &'a tempfile::TempDir,
-    pub modules: Modules,
+    pub modules: VersionModules,
     pub start: Progress,
     pub turns: &'a Turns,
 }
@@ -64,15 +64,13 @@ impl Sample<'_> {
         let gauges = Arc::<Gauges>::default();
         let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
         let (log, dir) = (self.log, self.dir.path().join("rows"));
-        let Module::Projector { manifest, .. } = &*self.modules.projector else {
-            return Err(Error::Sample("the module is not a projector".into()));
-        };
-        let store = Arc::new(Store::open(self.storage, &dir, &manifest.tables)?);
+        let store = Arc::new(Store::open(self.storage, &dir, &self.modules.projector.manifest.tables)?);
         if self.start > Progress::default() {
             store.start_at(self.start)?;
         }
         let checkpoint = watch::Sender::new(self.start);
-        let made = parts(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
+        let made =
+            Parts::new(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
         let mut runner = Runner::new(made, oneshot::channel().0).map_err(failed)?;
 
         let end = log.progress();

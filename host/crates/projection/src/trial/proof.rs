@@ -1,5 +1,6 @@
-//! Whether a projector is what a read model needs: the same events give the same rows, in any batches, after any number of
-//! restarts. Proved on a sample of history before a version replays, and on all of it when somebody asks.
+//! Proofs of determinism: a projector is what a read model needs, which is that the same events give the same rows, in
+//! any batches, after any number of restarts. Proved on a sample of history before a version replays, and on all of it
+//! when somebody asks.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -10,22 +11,25 @@ use kinora_readmodel::{RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure};
 use kinora_types::{Position, Progress};
 
-use crate::trial::rehearsal::{Cast, Events, Interrupted, Pace, REFERENCE, Rehearsal, Watch};
+use crate::record::pace::{FixedPace, REFERENCE};
+use crate::trial::cast::Cast;
+use crate::trial::events::Events;
+use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
 use crate::trial::sample::sample;
 
 /// From nearly the same to one batch for all.
-const OTHERS: [Pace; 4] = [
-    Pace { batch: 1, commit: 1, fresh: false, shares: 1 },
-    Pace { batch: 7, commit: 7, fresh: true, shares: 1 },
-    Pace { batch: 64, commit: 500, fresh: false, shares: 1 },
-    Pace { batch: 4_096, commit: 4_096, fresh: false, shares: 1 },
+const OTHERS: [FixedPace; 4] = [
+    FixedPace { batch: 1, commit: 1, fresh: false, shares: 1 },
+    FixedPace { batch: 7, commit: 7, fresh: true, shares: 1 },
+    FixedPace { batch: 64, commit: 500, fresh: false, shares: 1 },
+    FixedPace { batch: 4_096, commit: 4_096, fresh: false, shares: 1 },
 ];
 
 /// By partition, for projectors that say that their rows depend on nothing else.
-const PARTITIONED: Pace = Pace { batch: 64, commit: 1_000, fresh: false, shares: 3 };
+const PARTITIONED: FixedPace = FixedPace { batch: 64, commit: 1_000, fresh: false, shares: 3 };
 
-/// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults when the
-/// replay gets there. A sample ends at the first one beyond this.
+/// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults
+/// when the replay gets there. A sample ends at the first one beyond this.
 const MAX_LEFT_OUT: usize = 8;
 
 /// What the check at a deployment has found.
@@ -42,7 +46,7 @@ pub struct Proof {
 
 /// The first event after which the rows depend on how events were handed over.
 #[derive(Clone, Debug, Serialize)]
-pub struct Difference {
+pub struct Divergence {
     pub position: Option<u64>,
     pub event_type: Option<String>,
     pub schema: Option<u32>,
@@ -54,7 +58,7 @@ pub struct Difference {
     pub fault: Option<String>,
 }
 
-impl Difference {
+impl Divergence {
     /// As the fault of a version.
     pub fn failure(&self) -> Failure {
         let [one, other] = &self.ways;
@@ -75,22 +79,23 @@ impl Difference {
             (None, None) => format!("the rows {one} are not those {other}"),
         };
         let message = format!(
-            "the projector is not deterministic: {after}, {what}; what it keeps in memory between calls has to be a cache of \
-             rows, and nothing may depend on batches, on the order of a hash map, or on more than the partition that it declares"
+            "the projector is not deterministic: {after}, {what}; what it keeps in memory between calls has to be a cache \
+             of rows, and nothing may depend on batches, on the order of a hash map, or on more than the partition that it \
+             declares"
         );
         let failure = Failure::new(Category::Nondeterministic, message);
         self.position.map_or(failure.clone(), |position| failure.at(Position(position)))
     }
 }
 
-/// Holds a projector against itself on a sample of history.
+/// Checks a projector against itself on a sample of history.
 pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
     let started = Instant::now();
     let positions = sample(&cast.log, &cast.routes, cast.from).map_err(Failure::storage)?;
     let (reference, events, left_out) = reference(cast, positions, watch)?;
     let wanted = reference.snapshot()?;
     let partitioned = cast.partition().map(|_| PARTITIONED);
-    let others: Vec<Pace> = OTHERS.into_iter().chain(partitioned).collect();
+    let others: Vec<FixedPace> = OTHERS.into_iter().chain(partitioned).collect();
     for pace in others.iter().copied() {
         let mut other = Rehearsal::new(cast, pace)?;
         let same = match other.run(&events, events.end(), watch) {
@@ -143,9 +148,14 @@ pub fn reference(
     }
 }
 
-/// Finds the first event after which two ways differ, by halves: each question is answered by a run of its own, from the
-/// first event on.
-pub fn difference(cast: &Cast, events: &Events, paces: [Pace; 2], watch: Watch<'_>) -> Result<Difference, Interrupted> {
+/// Finds the first event after which two ways differ, by halves: each question is answered by a run of its own, from
+/// the first event on.
+pub fn difference(
+    cast: &Cast,
+    events: &Events,
+    paces: [FixedPace; 2],
+    watch: Watch<'_>,
+) -> Result<Divergence, Interrupted> {
     let (mut same, mut differ) = (0, events.count());
     while differ - same > 1 {
         let middle = same + (differ - same) / 2;
@@ -159,7 +169,7 @@ pub fn difference(cast: &Cast, events: &Events, paces: [Pace; 2], watch: Watch<'
     let (row, fault) = found.unwrap_or_default();
     let position = events.after(differ).last();
     let event = position.map(|position| cast.log.event(position)).transpose().map_err(Failure::storage)?.flatten();
-    Ok(Difference {
+    Ok(Divergence {
         position: position.map(|position| position.0),
         event_type: event.as_ref().map(|event| event.kind.clone()),
         schema: event.map(|event| event.schema),
@@ -176,7 +186,7 @@ fn compare(
     cast: &Cast,
     events: &Events,
     upto: Progress,
-    paces: [Pace; 2],
+    paces: [FixedPace; 2],
     watch: Watch<'_>,
 ) -> Result<Option<Found>, Interrupted> {
     let mut ended = Vec::new();

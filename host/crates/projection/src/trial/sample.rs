@@ -1,5 +1,6 @@
-//! A sample of history: the beginning of what a version goes through, every type at its first events, and streams spread over all of it. Streams
-//! are taken from their first event on, since an event often makes no sense without those before it.
+//! A sample of history: the beginning of what a version goes through, every type at its first events, and streams
+//! spread over all of it. Streams are taken from their first event on, since an event often makes no sense without
+//! those before it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,7 +19,8 @@ const SPREAD_PLACES: u64 = 48;
 /// Events of a stream.
 const STREAM_EVENTS: usize = 32;
 
-/// Events of each type, from its first one on: what depends on other events of a type shows with the second at the earliest.
+/// Events of each type, from its first one on: what depends on other events of a type shows with the second at the
+/// earliest.
 const TYPE_EVENTS: usize = 24;
 
 /// Events at most: about a second of work, in all paces together.

@@ -1,8 +1,8 @@
 //! Compiling a component, in a child process of its own.
 //!
-//! Cranelift is not covered by wasmtime's promise of security against hostile input, and some modules take
-//! gigabytes or minutes. So the host starts itself again as a compiler with an empty environment, confined to memory and
-//! processor time ([`super::confine`]), a component on standard input and machine code on standard output; nothing else.
+//! Cranelift is not covered by wasmtime's promise of security against hostile input, and some modules take gigabytes or
+//! minutes. So the host starts itself again as a compiler with an empty environment, confined to memory and processor
+//! time ([`super::confine`]), a component on standard input and machine code on standard output; nothing else.
 
 use std::io::{Read, Write};
 use std::path::Path;

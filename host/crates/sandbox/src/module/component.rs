@@ -1,4 +1,4 @@
-//! From uploaded bytes to a component that fits the contract, or a reason why not.
+//! Components: uploaded bytes become one that fits the contract, or there is a reason why not.
 //!
 //! Accepts a core module that `wit-bindgen` built (it carries its WIT in a custom section) and a ready component.
 

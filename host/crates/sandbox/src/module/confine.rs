@@ -1,5 +1,6 @@
-//! What the compiler's process gives up before it reads a module: memory and time beyond its limits, files, and on Linux every
-//! system call that computing does not need. Whoever takes it over has a pipe to read and a pipe to write, and no more.
+//! The confinement of the compiler's process: what it gives up before it reads a module: memory and time beyond its
+//! limits, files, and on Linux every system call that computing does not need. Whoever takes it over has a pipe to read
+//! and a pipe to write, and no more.
 
 use std::time::Duration;
 
@@ -31,8 +32,9 @@ fn system_calls() -> Result<(), String> {
     use linux::{ALLOWED, filter};
     use seccompiler::{SeccompAction, apply_filter};
     let text = |cause: seccompiler::Error| format!("the system calls cannot be limited: {cause}");
-    // Threads are started with clone, whose arguments a filter can see; clone3 hides them in memory. The C library takes
-    // the older call where the newer one does not exist. Of two filters that refuse, the one that came last says how.
+    // Threads are started with clone, whose arguments a filter can see; clone3 hides them in memory. The C library
+    // takes the older call where the newer one does not exist. Of two filters that refuse, the one that came last says
+    // how.
     let clone3 = filter([(libc::SYS_clone3, Vec::new())], SeccompAction::Allow, missing())?;
     let mut allowed: Vec<_> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     allowed.push((libc::SYS_clone, vec![linux::threads_only()?]));
@@ -134,9 +136,10 @@ mod tests {
         if std::env::var_os(CONFINED).is_some() {
             return confined();
         }
-        let name = "sandbox::confine::tests::a_confined_process_computes_in_threads_and_reaches_nothing";
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::a_confined_process_computes_in_threads_and_reaches_nothing");
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let output = command.args(["--exact", name, "--nocapture"]).env(CONFINED, "yes").output().unwrap();
+        let output = command.args(["--exact", &name, "--nocapture"]).env(CONFINED, "yes").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         for line in

@@ -1,4 +1,4 @@
-//! The modules of a host: uploaded bytes, their component, their machine code and their manifest, by digest.
+//! Modules of a host: uploaded bytes, their component, their machine code and their manifest, by digest.
 //!
 //! On disk, one folder a module, `modules/DIGEST/`:
 //!
@@ -23,50 +23,23 @@ use wasmtime::component::Component;
 use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::module::compile;
 use crate::module::component::componentize;
-use crate::module::manifest;
-use crate::module::manifest::{Kind, Manifest, ProjectorManifest, UpcasterManifest};
-use crate::run::instance::{NoRows, ProjectorPre, UpcasterPre};
+use crate::module::manifest::{Kind, Manifest};
+use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
+use crate::module::{compile, describe};
+use crate::run::access::NoRows;
+use crate::run::instance::{ProjectorPre, UpcasterPre};
 use kinora_files::SECRET_BYTES;
 use kinora_types::Digest;
 
 /// Bytes of a SHA-256 MAC.
 const MAC_BYTES: usize = 32;
 
-/// A module that is ready to run.
-pub enum Module {
-    Projector { digest: Digest, manifest: ProjectorManifest, pre: ProjectorPre },
-    Upcaster { digest: Digest, manifest: UpcasterManifest, pre: UpcasterPre },
-}
-
-impl Module {
-    pub fn digest(&self) -> Digest {
-        match self {
-            Self::Projector { digest, .. } | Self::Upcaster { digest, .. } => *digest,
-        }
-    }
-
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Projector { .. } => Kind::Projector,
-            Self::Upcaster { .. } => Kind::Upcaster,
-        }
-    }
-
-    fn manifest(&self) -> Manifest {
-        match self {
-            Self::Projector { manifest, .. } => Manifest::Projector(manifest.clone()),
-            Self::Upcaster { manifest, .. } => Manifest::Upcaster(manifest.clone()),
-        }
-    }
-}
-
 /// Where a module stands.
 #[derive(Clone)]
 pub enum ModuleState {
     Compiling { since: Instant },
-    Ready { compile_ms: u64, module: Arc<Module> },
+    Ready { compile_ms: u64, module: Module },
     Refused(Error),
 }
 
@@ -193,7 +166,7 @@ impl Modules {
     }
 
     /// The module, if it is ready.
-    pub fn ready(&self, digest: Digest) -> Result<Arc<Module>, Error> {
+    pub fn ready(&self, digest: Digest) -> Result<Module, Error> {
         match self.status(digest).ok_or(Error::Unknown(digest))?.state {
             ModuleState::Ready { module, .. } => Ok(module),
             ModuleState::Compiling { .. } => Err(Error::Compiling(digest)),
@@ -201,8 +174,18 @@ impl Modules {
         }
     }
 
+    /// The projector, if it is ready, and is one.
+    pub fn projector(&self, digest: Digest) -> Result<Arc<ProjectorModule>, Error> {
+        self.ready(digest)?.into_projector()
+    }
+
+    /// The upcaster, if it is ready, and is one.
+    pub fn upcaster(&self, digest: Digest) -> Result<Arc<UpcasterModule>, Error> {
+        self.ready(digest)?.into_upcaster()
+    }
+
     /// The module, once it has been compiled.
-    pub async fn settled(&self, digest: Digest) -> Result<Arc<Module>, Error> {
+    pub async fn settled(&self, digest: Digest) -> Result<Module, Error> {
         let mut changes = self.changes.subscribe();
         loop {
             match self.ready(digest) {
@@ -252,40 +235,49 @@ impl Modules {
             Ok((bytes, (kind, compile_ms, module))) => {
                 self.set(Status { digest, kind, bytes, state: ModuleState::Ready { compile_ms, module } });
             }
-            Err(why) => {
-                let source = match std::fs::read(&path) {
-                    Ok(source) if Digest::of(&source) == digest => source,
-                    _ => {
-                        tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
-                        return std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause));
-                    }
-                };
-                tracing::info!(%digest, %why, "compiling the module again");
-                let bytes = source.len() as u64;
-                match componentize(&source, &self.limits) {
-                    Ok((component, kind)) => drop(self.start(digest, kind, bytes, component)),
-                    // What is wrong with one module is no reason not to start. One that was accepted before is kept.
-                    Err(error) => match record(&dir) {
-                        Ok(Record { kind, .. }) => {
-                            self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
-                        }
-                        Err(_) if dir.join(RECORD).exists() => {
-                            tracing::error!(%digest, path = %dir.display(), %error, "left alone: a module with a damaged record");
-                        }
-                        Err(_) => {
-                            tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
-                            std::fs::remove_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
-                        }
-                    },
-                }
+            Err(why) => self.compile_again(digest, &dir, &why)?,
+        }
+        Ok(())
+    }
+
+    fn compile_again(self: &Arc<Self>, digest: Digest, dir: &Path, why: &Error) -> Result<(), Error> {
+        let removed = || std::fs::remove_dir_all(dir).map_err(|cause| store_error(dir, cause));
+        let source = match std::fs::read(dir.join("source.wasm")) {
+            Ok(source) if Digest::of(&source) == digest => source,
+            _ => {
+                tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
+                return removed();
+            }
+        };
+        tracing::info!(%digest, %why, "compiling the module again");
+        let bytes = source.len() as u64;
+        let error = match componentize(&source, &self.limits) {
+            Ok((component, kind)) => {
+                self.start(digest, kind, bytes, component);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // What is wrong with one module is no reason not to start. One that was accepted before is kept.
+        match record(dir) {
+            Ok(Record { kind, .. }) => {
+                self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
+            }
+            Err(_) if dir.join(RECORD).exists() => {
+                let path = dir.display();
+                tracing::error!(%digest, %path, %error, "left alone: a module with a damaged record");
+            }
+            Err(_) => {
+                tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
+                removed()?;
             }
         }
         Ok(())
     }
 
-    /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only once that was
-    /// there: so the source itself, which is as large, is not read.
-    fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Arc<Module>), Error> {
+    /// Loads a module from its folder. Its code is signed together with the digest of its source, and was made only
+    /// once that was there: so the source itself, which is as large, is not read.
+    fn load(&self, digest: Digest, dir: &Path) -> Result<(Kind, u64, Module), Error> {
         let read = |name: &str| std::fs::read(dir.join(name)).map_err(|cause| store_error(&dir.join(name), cause));
         let record = record(dir)?;
         let signed = read("code")?;
@@ -294,7 +286,7 @@ impl Modules {
             .verify_slice(mac)
             .map_err(|_| Error::Compile("the kept code is for another engine, or somebody changed it".into()))?;
         let module = self.link(digest, record.manifest.clone(), code)?;
-        Ok((record.kind, record.compile_ms, Arc::new(module)))
+        Ok((record.kind, record.compile_ms, module))
     }
 
     /// Signs code together with what it was made of and what it was made for.
@@ -311,11 +303,11 @@ impl Modules {
         Ok(match manifest {
             Manifest::Projector(manifest) => {
                 let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
-                Module::Projector { digest, manifest, pre }
+                Module::Projector(Arc::new(ProjectorModule { digest, manifest, pre }))
             }
             Manifest::Upcaster(manifest) => {
                 let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
-                Module::Upcaster { digest, manifest, pre }
+                Module::Upcaster(Arc::new(UpcasterModule { digest, manifest, pre }))
             }
         })
     }
@@ -359,7 +351,7 @@ impl Modules {
         kind: Kind,
         bytes: u64,
         component: Vec<u8>,
-    ) -> Result<(u64, Arc<Module>), Error> {
+    ) -> Result<(u64, Module), Error> {
         let _turn = self.one_compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
         let started = Instant::now();
         let code = compile::compile(&self.compiler, component, &self.limits).await?;
@@ -376,7 +368,7 @@ impl Modules {
             let record = serde_json::to_vec_pretty(&Record { kind, bytes, compile_ms, manifest })
                 .map_err(|cause| store_error(&dir, cause))?;
             write_durably(&dir.join(RECORD), &record)?;
-            Ok((compile_ms, Arc::new(module)))
+            Ok((compile_ms, module))
         })
         .await
     }
@@ -392,12 +384,12 @@ impl Modules {
             Kind::Projector => {
                 let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
                 let raw = pre.instantiate(Box::new(NoRows)).and_then(|mut guest| guest.describe()).map_err(failed)?;
-                manifest::projector(raw, &self.limits).map(Manifest::Projector)
+                describe::projector(raw, &self.limits).map(Manifest::Projector)
             }
             Kind::Upcaster => {
                 let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
                 let raw = pre.instantiate().and_then(|mut guest| guest.describe()).map_err(failed)?;
-                manifest::upcaster(raw, &self.limits).map(Manifest::Upcaster)
+                describe::upcaster(raw, &self.limits).map(Manifest::Upcaster)
             }
         }
     }

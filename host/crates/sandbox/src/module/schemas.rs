@@ -1,7 +1,9 @@
-//! What named queries declare of their arguments and answers, as JSON Schemas (draft 2020-12), ready to be held against them.
+//! Schemas of named queries: what they declare of their arguments and answers, as JSON Schemas (draft 2020-12), ready
+//! to check values.
 //!
-//! Schemas come from strangers, as modules do. So what could take more time than the product of schema and value is refused
-//! when a module is uploaded: references, which can call each other, and keywords that look at the same value again and again.
+//! Schemas come from strangers, as modules do. So what could take more time than the product of schema and value is
+//! refused when a module is uploaded: references, which can call each other, and keywords that look at the same value
+//! again and again.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +109,10 @@ mod tests {
     fn what_does_not_fit_is_named_by_its_place() {
         let schema = json!({
             "type": "object", "required": ["a"], "additionalProperties": false,
-            "properties": {"a": {"type": "integer", "minimum": 1}, "c": {"type": "array", "items": {"pattern": "^x+$"}}},
+            "properties": {
+                "a": {"type": "integer", "minimum": 1},
+                "c": {"type": "array", "items": {"pattern": "^x+$"}},
+            },
         });
         let schemas = schemas(schema).unwrap();
         let check = |value: Value| schemas.check_arguments("q", &value.to_string());

@@ -1,4 +1,4 @@
-//! What wasmtime generates from `wit/`, and small helpers on its column types.
+//! Bindings that wasmtime generates from `wit/`, and small helpers on its column types.
 
 pub mod projector {
     wasmtime::component::bindgen!({

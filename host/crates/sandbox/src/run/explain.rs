@@ -1,12 +1,12 @@
-//! How a call of a guest ended, if it did not end well: which rule or limit, and where in the guest.
+//! Reasons of a call of a guest that did not end well: which rule or limit, and where in the guest.
 
 use wasmtime::{Trap, WasmBacktrace};
 
 use kinora_types::Position;
 
 use crate::error::{Category, Failure};
-use crate::limits::Limits;
-use crate::run::state::{State, shorten};
+use crate::limits::{Fuel, Limits};
+use crate::run::reach::{Reach, shorten};
 
 /// Frames of a backtrace that are kept: a recursion has thousands that say the same.
 const BACKTRACE_FRAMES: usize = 32;
@@ -17,24 +17,17 @@ const FRAME_BYTES: usize = 256;
 /// What wasmtime says when a guest hands over more than it may. Its type is private.
 const TOO_MANY_BYTES: &str = "too much data";
 
-/// The fuel that a call had, and which limit that was.
-#[derive(Clone, Copy)]
-pub struct Fuel {
-    pub units: u64,
-    pub limit: &'static str,
-}
-
 /// Explains the error of a call.
-pub fn explain(error: &wasmtime::Error, state: &mut State, fuel: Fuel, limits: &Limits) -> Failure {
-    let failure = cause(error, state, fuel, limits);
+pub fn explain(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits) -> Failure {
+    let failure = cause(error, reach, fuel, limits);
     Failure { backtrace: backtrace(error).into(), ..failure }
 }
 
-fn cause(error: &wasmtime::Error, state: &mut State, fuel: Fuel, limits: &Limits) -> Failure {
+fn cause(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits) -> Failure {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.clone();
     }
-    match (error.downcast_ref::<Trap>(), state.meter.refused()) {
+    match (error.downcast_ref::<Trap>(), reach.meter.refused()) {
         (Some(Trap::OutOfFuel), _) => {
             let message =
                 format!("the guest used up its fuel of {} instructions: it loops, or costs too much", fuel.units);
@@ -49,7 +42,7 @@ fn cause(error: &wasmtime::Error, state: &mut State, fuel: Fuel, limits: &Limits
         (_, Some(refused)) => return refused,
         _ => {}
     }
-    if let Some((position, message)) = state.panic.take() {
+    if let Some((position, message)) = reach.panic.take() {
         let failure = Failure::new(Category::Panic, format!("the guest panicked: {message}"));
         return match position {
             Some(position) => failure.at(Position(position)),
@@ -64,8 +57,8 @@ fn cause(error: &wasmtime::Error, state: &mut State, fuel: Fuel, limits: &Limits
     Failure::new(Category::Trap, shorten(format!("the guest trapped: {root}"), limits.message_bytes))
 }
 
-/// The functions that a call ended in, innermost first, with file and line if the module has them. What was inlined stands
-/// there, too.
+/// The functions that a call ended in, innermost first, with file and line if the module has them. What was inlined
+/// stands there, too.
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let mut frames = Vec::new();

@@ -1,4 +1,4 @@
-//! Running guests: a projector or an upcaster with its memory, its fuel and what it may touch.
+//! Instances: a projector or an upcaster with its memory, its fuel and what it may touch.
 //!
 //! After a [`Failure`] an instance must be dropped: its memory may be in any state.
 
@@ -10,64 +10,23 @@ use wasmtime::{Engine, Store};
 use kinora_types::Position;
 
 use crate::error::{Category, Error, Failure};
-use crate::limits::Limits;
+use crate::limits::{Fuel, Limits};
+use crate::run::access::{NoRows, RowAccess};
 use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
 use crate::run::bindings::{Batch, projector, upcaster};
-use crate::run::explain::{Fuel, explain};
-use crate::run::state::{State, shorten};
+use crate::run::explain::explain;
+use crate::run::reach::{Reach, shorten};
 use crate::run::usage::Usage;
 
-pub use rows::Range;
 pub use upcaster::Upcasted;
-
-/// What `rows` means for one instance: the rows of a version with its uncommitted writes, or a snapshot.
-///
-/// Keys and values have been checked against the contract's limits before they get here.
-pub trait RowAccess: Send {
-    /// Rows in the order of the keys; `None` where there is none.
-    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure>;
-
-    /// Rows of a range, at most `limit` of them and about `max_bytes` bytes.
-    fn scan(
-        &mut self,
-        table: u32,
-        range: &Range,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure>;
-
-    /// Writes a row, or deletes it (`None`).
-    fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure>;
-}
-
-/// For guests that have no rows: upcasters, and a projector that is only asked to describe itself.
-pub struct NoRows;
-
-impl RowAccess for NoRows {
-    fn get_many(&mut self, _: u32, _: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
-        Err(no_rows())
-    }
-
-    fn scan(&mut self, _: u32, _: &Range, _: usize, _: usize) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        Err(no_rows())
-    }
-
-    fn write(&mut self, _: u32, _: &str, _: Option<&[u8]>) -> Result<(), Failure> {
-        Err(no_rows())
-    }
-}
-
-fn no_rows() -> Failure {
-    Failure::new(Category::Rule, "describe() must not touch rows: they belong to a version, which it has not yet")
-}
 
 /// A projector, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
-pub struct ProjectorPre(projector::ProjectorPre<State>, Arc<Limits>);
+pub struct ProjectorPre(projector::ProjectorPre<Reach>, Arc<Limits>);
 
 /// An upcaster, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
-pub struct UpcasterPre(upcaster::UpcasterPre<State>, Arc<Limits>);
+pub struct UpcasterPre(upcaster::UpcasterPre<Reach>, Arc<Limits>);
 
 impl ProjectorPre {
     pub fn new(engine: &Engine, component: &Component, limits: &Arc<Limits>) -> Result<Self, Error> {
@@ -97,11 +56,11 @@ impl UpcasterPre {
     }
 }
 
-fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Error> {
+fn link(engine: &Engine, component: &Component) -> Result<InstancePre<Reach>, Error> {
     let mut linker = Linker::new(engine);
-    rows::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
-    diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
-    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(contract)?;
+    rows::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
+    diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
+    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     linker.instantiate_pre(component).map_err(contract)
 }
 
@@ -110,15 +69,15 @@ fn contract(cause: wasmtime::Error) -> Error {
 }
 
 struct Guest {
-    store: Store<State>,
+    store: Store<Reach>,
     limits: Arc<Limits>,
     usage: Usage,
 }
 
 impl Guest {
     fn new(engine: &Engine, limits: &Arc<Limits>, rows: Box<dyn RowAccess>) -> Self {
-        let mut store = Store::new(engine, State::new(rows, limits));
-        store.limiter(|state| &mut state.meter);
+        let mut store = Store::new(engine, Reach::new(rows, limits));
+        store.limiter(|reach| &mut reach.meter);
         store.set_hostcall_fuel(limits.call_bytes);
         Self { store, limits: Arc::clone(limits), usage: Usage::default() }
     }
@@ -127,14 +86,14 @@ impl Guest {
     fn call<T>(
         &mut self,
         fuel: Fuel,
-        call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&mut Store<Reach>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         self.store.set_fuel(fuel.units).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
-        let state = self.store.data_mut();
-        state.panic = None;
-        state.meter.begin();
+        let reach = self.store.data_mut();
+        reach.panic = None;
+        reach.meter.begin();
         let result = call(&mut self.store);
-        let State { meter, log_lines, .. } = self.store.data();
+        let Reach { meter, log_lines, .. } = self.store.data();
         self.usage = self.usage.max(Usage {
             memory_bytes: meter.memory_bytes as u64,
             table_elements: meter.table_elements as u64,

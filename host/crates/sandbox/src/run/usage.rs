@@ -1,4 +1,4 @@
-//! How much of its limits a guest has used, at most.
+//! Usage: how much of its limits a guest has used, at most.
 
 use serde::Serialize;
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use kinora_log::Log;
 use kinora_projection::{Answer, Projections};
-use kinora_sandbox::{Module, NamedQuery};
+use kinora_sandbox::NamedQuery;
 use kinora_types::TableSpec;
 use kinora_types::{Micros, Position, Progress};
 
@@ -231,10 +231,7 @@ pub async fn model(
     only_common(&rest)?;
     common.only_now()?;
     let answer = common.answer(&projections, &name).await?;
-    let queries = match answer.version.projector().as_deref() {
-        Some(Module::Projector { manifest, .. }) => manifest.queries.clone(),
-        _ => Vec::new(),
-    };
+    let queries = answer.version.projector().map(|projector| projector.manifest.queries.clone()).unwrap_or_default();
     let model = ModelOut {
         name,
         version: answer.version.number,

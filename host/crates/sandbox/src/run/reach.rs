@@ -1,7 +1,7 @@
-//! What one instance can reach, and how much of it: its rows, its log lines, its memory.
+//! Reach: all that one instance can touch, and how much of it: its rows, its log lines, its memory.
 //!
-//! A guest pays with fuel for its own instructions only. What it makes the host do is counted here, in bytes and operations,
-//! so that a cheap instruction cannot start dear work for ever.
+//! A guest pays with fuel for its own instructions only. What it makes the host do is counted here, in bytes and
+//! operations, so that a cheap instruction cannot start dear work for ever.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use wasmtime::ResourceLimiter;
 
 use crate::error::{Category, Failure};
 use crate::limits::Limits;
+use crate::run::access::{Range, RowAccess};
 use crate::run::bindings::Texts;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
-use crate::run::instance::{Range, RowAccess};
 
 /// Keys that are looked up at once: their rows are in memory together before anybody can count them.
 const LOOKUP_KEYS: usize = 128;
@@ -20,7 +20,7 @@ const LOOKUP_KEYS: usize = 128;
 const BYTES_PER_OPERATION: usize = 1 << 10;
 
 /// Everything that one instance can reach, in one place.
-pub struct State {
+pub struct Reach {
     rows: Box<dyn RowAccess>,
     pub meter: Meter,
     pub panic: Option<(Option<u64>, String)>,
@@ -100,9 +100,9 @@ impl ResourceLimiter for Meter {
     }
 }
 
-impl types::Host for State {}
+impl types::Host for Reach {}
 
-impl State {
+impl Reach {
     pub fn new(rows: Box<dyn RowAccess>, limits: &Arc<Limits>) -> Self {
         let meter =
             Meter { limits: Arc::clone(limits), memory_bytes: 0, table_elements: 0, operations: 0, refused: None };
@@ -148,7 +148,7 @@ fn broken(message: String) -> Failure {
     Failure::new(Category::Rule, message)
 }
 
-impl rows::Host for State {
+impl rows::Host for Reach {
     fn get_many(&mut self, table: u32, keys: Texts) -> wasmtime::Result<Texts> {
         keys.check("the keys of get-many").map_err(broken)?;
         self.meter.charge(keys.len().saturating_add(1), keys.bytes.len())?;
@@ -200,7 +200,7 @@ impl rows::Host for State {
     }
 }
 
-impl diagnostics::Host for State {
+impl diagnostics::Host for Reach {
     fn log(&mut self, level: diagnostics::Level, message: String) -> wasmtime::Result<()> {
         self.meter.charge(1, message.len())?;
         if self.log_lines >= self.limits().log_lines {
@@ -216,7 +216,8 @@ impl diagnostics::Host for State {
         }
         if self.log_lines == self.limits().log_lines {
             let limit = self.log_lines;
-            tracing::warn!(target: "kinora::guest", limit, "limit sandbox.log_lines: further lines of this guest are dropped");
+            let message = "limit sandbox.log_lines: further lines of this guest are dropped";
+            tracing::warn!(target: "kinora::guest", limit, "{message}");
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! Replays leave a core to clients while there are any.
+//! The throttle of replays: they leave a core to clients while there are any.
 //!
-//! Low priority alone is not enough: an append waits for its sync, and a sync for threads of the kernel, which have to find a core that
-//! is not taken. With replays on all cores they were seen to wait for more than a tenth of a second. So while events are appended
-//! or queries answered, the threads of all replays take turns on all cores but one. Nobody is slowed down where nobody is served.
+//! Low priority alone is not enough: an append waits for its sync, and a sync for threads of the kernel, which have to
+//! find a core that is not taken. With replays on all cores they were seen to wait for more than a tenth of a second.
+//! So while events are appended or queries answered, the threads of all replays take turns on all cores but one. Nobody
+//! is slowed down where nobody is served.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -18,7 +19,8 @@ const SERVED_TIME: Duration = Duration::from_millis(500);
 /// How often a thread that waits looks whether clients are still there.
 const LOOK_TIME: Duration = Duration::from_millis(20);
 
-/// How long a thread waits at most. A stretch of work is shorter, unless a guest makes it longer: others are not to wait for it.
+/// How long a thread waits at most. A stretch of work is shorter, unless a guest makes it longer: others are not to
+/// wait for it.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// One for all replays of a host. Cheap to clone.

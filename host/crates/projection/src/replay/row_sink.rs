@@ -1,0 +1,151 @@
+//! Rows as a sink: a projector writes them, and a commit brings them to the read model of its version.
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::sync::watch;
+
+use kinora_readmodel as readmodel;
+use kinora_readmodel::{Durability, Snapshot, Store, Writes};
+use kinora_sandbox::{Category, Failure, Projector, ProjectorPre};
+use kinora_types::Progress;
+
+use crate::replay::committer::Committer;
+use crate::replay::rows::VersionRows;
+use crate::replay::sink::{Commit, Sink};
+use crate::throttle::Throttle;
+
+/// The rows of a version, and the projector that makes them.
+pub struct RowSink {
+    projector: ProjectorPre,
+    store: Arc<Store>,
+    rows: VersionRows,
+    /// Told what has been committed.
+    checkpoint: watch::Sender<Progress>,
+    /// Makes the commits of a replay.
+    committer: Option<Committer>,
+}
+
+impl RowSink {
+    /// `commit_bytes`: what may be pending at most.
+    pub fn new(
+        projector: ProjectorPre,
+        store: Arc<Store>,
+        commit_bytes: usize,
+        checkpoint: watch::Sender<Progress>,
+    ) -> Self {
+        let rows = VersionRows::new(Arc::clone(&store), commit_bytes);
+        Self { projector, store, rows, checkpoint, committer: None }
+    }
+
+    /// What has been written since the last commit.
+    pub fn pending(&self) -> MutexGuard<'_, Writes> {
+        self.rows.pending()
+    }
+
+    fn committer(&mut self, throttle: Option<&Throttle>) -> Result<&Committer, Failure> {
+        Ok(match &mut self.committer {
+            Some(committer) => committer,
+            none => {
+                let committing = Arc::clone(self.rows.committing());
+                let (store, checkpoint) = (Arc::clone(&self.store), self.checkpoint.clone());
+                none.insert(Committer::start(store, committing, checkpoint, throttle.cloned())?)
+            }
+        })
+    }
+
+    fn commit_now(&mut self, progress: Progress, durability: Durability) -> Result<(), Failure> {
+        let mut pending = self.rows.pending();
+        self.store.commit(&pending, progress, durability).map_err(commit_failure)?;
+        pending.clear();
+        drop(pending);
+        self.checkpoint.send_replace(progress);
+        Ok(())
+    }
+}
+
+/// Why rows could not be committed: a projector may have written what it said that it never would.
+fn commit_failure(cause: readmodel::Error) -> Failure {
+    match cause {
+        readmodel::Error::NotUnique { .. } => Failure::new(Category::Rule, cause.to_string()),
+        cause => Failure::storage(cause),
+    }
+}
+
+impl Sink for RowSink {
+    type Guest = Projector;
+    type Pending = Writes;
+
+    fn instance(&self) -> Result<Projector, Failure> {
+        self.projector.instantiate(Box::new(self.rows.clone()))
+    }
+
+    fn beside(&self, count: usize) -> Self {
+        Self {
+            projector: self.projector.clone(),
+            store: Arc::clone(&self.store),
+            rows: self.rows.beside(count),
+            checkpoint: self.checkpoint.clone(),
+            committer: None,
+        }
+    }
+
+    fn take(&mut self) -> Writes {
+        std::mem::take(&mut *self.rows.pending())
+    }
+
+    fn join(&mut self, parts: Vec<Writes>) -> Result<(), Failure> {
+        self.rows.pending().join(parts).map_err(|(table, key)| {
+            let message = format!(
+                "describe() declares that each row depends on one partition only, but row {key:?} of table number \
+                 {table} was written for two of them: take the declaration out, or mend it"
+            );
+            Failure::new(Category::Partition, message)
+        })
+    }
+
+    fn pending_bytes(&self) -> usize {
+        self.rows.pending().bytes()
+    }
+
+    fn reads_since(&self) -> (u64, u64) {
+        self.rows.reads_since()
+    }
+
+    fn is_stepwise(&self) -> bool {
+        self.store.is_stepwise()
+    }
+
+    fn commit(&mut self, progress: Progress, how: Commit<'_>) -> Result<(), Failure> {
+        match how {
+            Commit::Beside { throttle } => {
+                let writes = self.take();
+                self.committer(throttle)?.commit(writes, progress)
+            }
+            Commit::UntilFlushed => self.commit_now(progress, Durability::UntilFlushed),
+            Commit::Logged => self.commit_now(progress, Durability::Logged),
+        }
+    }
+
+    fn settle(&self) -> Result<(), Failure> {
+        self.committer.as_ref().map_or(Ok(()), Committer::settle)
+    }
+
+    fn rewind(&mut self) {
+        self.rows.pending().clear();
+    }
+
+    fn checkpoint(&self) -> Result<Progress, Failure> {
+        self.store.checkpoint().map_err(Failure::storage)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        if let Some(committer) = self.committer.take() {
+            committer.settle()?;
+        }
+        self.store.flush().map_err(Failure::storage)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Failure> {
+        self.store.snapshot().map_err(Failure::storage)
+    }
+}
