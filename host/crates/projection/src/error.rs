@@ -1,15 +1,15 @@
-//! Why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
+//! Errors: why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
 
 use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
 use kinora_sandbox::Failure;
-use kinora_types::Digest;
-use kinora_types::{InvalidName, Position, Progress};
+use kinora_types::{Digest, InvalidName, Position, Progress};
 
-use crate::record::status::{Fault, State};
-use crate::rollout::gates::Gate;
-use crate::rollout::preflight::Gap;
+use crate::record::fault::Fault;
+use crate::record::gap::Gap;
+use crate::record::gates::Gate;
+use crate::record::state::State;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -1,6 +1,6 @@
 //! Trials: guests run beside a version, on read models that are thrown away.
 
-pub(crate) mod continuation;
+pub(crate) mod casts;
 pub(crate) mod forecast;
 pub(crate) mod proof;
 pub(crate) mod rehearsal;

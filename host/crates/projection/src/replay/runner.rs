@@ -23,7 +23,7 @@ use kinora_types::{EventType, Progress};
 use crate::feed::ahead::Ahead;
 use crate::feed::routes::Routes;
 use crate::feed::source::{Source, Window};
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 use crate::replay::committer::Committer;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::partitions::Dealer;

@@ -5,20 +5,25 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
-use kinora_sandbox::Module;
-use kinora_types::Digest;
-use kinora_types::{InvalidName, Micros, Position, Progress};
+use kinora_log::Log;
+use kinora_sandbox::{Module, Modules};
+use kinora_storage::Storage;
+use kinora_types::{Digest, InvalidName, Micros, Position, Progress};
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::routes::Routes;
-use crate::projections::{Projections, SCRATCH, folder};
+use crate::record::gates::Gates;
+use crate::record::history::{By, What};
 use crate::record::status::VersionStatus;
-use crate::registry::catalog::{Promote, VersionRecord};
-use crate::registry::history::{By, What};
-use crate::rollout::gates::Gates;
+use crate::record::version::{Promote, VersionRecord};
+use crate::registry::Registry;
+use crate::registry::starter::Starter;
+use crate::registry::version::Version;
+use crate::replay::turns::Turns;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
-use crate::supervisor::version::{Modules, Version, routes};
+use crate::supervisor::version::{Modules as VersionModules, routes};
 use crate::trial::forecast::Sample;
 
 /// Bytes of a projection's name.
@@ -46,7 +51,17 @@ pub enum Start {
     Time(Micros),
 }
 
-impl Projections {
+pub struct Deployments {
+    pub registry: Arc<Registry>,
+    pub statuses: Statuses,
+    pub log: Log,
+    pub storage: Storage,
+    pub modules: Arc<Modules>,
+    pub turns: Turns,
+    pub starter: Starter,
+}
+
+impl Deployments {
     /// Makes a new version and starts its replay in the background. A first step that fails leaves no version behind.
     /// Blocks.
     pub fn deploy(&self, name: &str, deploy: Deploy, by: &By) -> Result<VersionStatus, Error> {
@@ -56,35 +71,13 @@ impl Projections {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
         if let Some(from) = deploy.continue_from {
-            self.version(name, Some(from))?;
+            self.registry.version(name, Some(from))?;
         }
-        let (version, record) = self.change(name, |projection, versions| {
+        let (version, record) = self.registry.change(name, |projection, versions| {
             let number = projection.next_version();
-            let record = VersionRecord {
-                module: deploy.module,
-                upcasters: deploy.upcasters,
-                promote: deploy.promote,
-                created_at: Timestamp::now(),
-                paused: false,
-                retired: false,
-                was_live: false,
-                replayed_in_ms: None,
-                gates: deploy.gates,
-                start: start.0,
-                ready_at: None,
-                deployed_over: projection.live,
-                reviewed: None,
-                live_until: None,
-                fault: None,
-                aborted: false,
-                attempt: 0,
-                proof: None,
-                skipped: Vec::new(),
-                continue_from: deploy.continue_from,
-                continued: None,
-            };
+            let record = Self::record(deploy, start, projection.live);
             projection.versions.insert(number, record.clone());
-            let version = Arc::new(Version::new(name, number, folder(&self.dir, name, number, 0)));
+            let version = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, 0)));
             versions.insert((name.to_owned(), number), Arc::clone(&version));
             let figures = json!({
                 "version": number, "module": record.module, "upcasters": record.upcasters, "promote": record.promote,
@@ -96,8 +89,8 @@ impl Projections {
         })?;
         let number = version.number;
         tracing::info!(projection = name, version = number, module = %record.module, "deployed");
-        self.prepare(version, record);
-        self.version_status(name, number)
+        self.starter.start(version, record);
+        self.statuses.version(name, number)
     }
 
     /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
@@ -112,19 +105,12 @@ impl Projections {
             log: &self.log,
             storage: &self.storage,
             limits: self.modules.limits(),
-            dir: &self.scratch()?,
+            dir: &self.registry.folders().scratch()?,
             modules,
             start,
             turns: &self.turns,
         };
         preflight::run(name, &routes, sample)
-    }
-
-    /// A folder for a read model that nobody will keep.
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
-        let made = std::fs::create_dir_all(&self.dir)
-            .and_then(|()| tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.dir));
-        made.map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
     }
 
     /// Waits until the modules of a deployment are compiled.
@@ -133,6 +119,44 @@ impl Projections {
             self.modules.settled(*digest).await?;
         }
         Ok(())
+    }
+
+    /// What the catalog remembers of a version that has just been deployed over the one that is live.
+    fn record(deploy: Deploy, start: Progress, live: Option<u32>) -> VersionRecord {
+        VersionRecord {
+            module: deploy.module,
+            upcasters: deploy.upcasters,
+            promote: deploy.promote,
+            created_at: Timestamp::now(),
+            paused: false,
+            retired: false,
+            was_live: false,
+            replayed_in_ms: None,
+            gates: deploy.gates,
+            start: start.0,
+            ready_at: None,
+            deployed_over: live,
+            reviewed: None,
+            live_until: None,
+            fault: None,
+            aborted: false,
+            attempt: 0,
+            proof: None,
+            skipped: Vec::new(),
+            continue_from: deploy.continue_from,
+            continued: None,
+        }
+    }
+
+    /// Removes a module that no version uses. Blocks.
+    pub fn remove_module(&self, digest: Digest) -> Result<(), Error> {
+        let loaded = self.registry.read();
+        for (name, projection) in &loaded.catalog.projections {
+            if let Some((number, _)) = projection.versions.iter().find(|(_, record)| record.uses(digest)) {
+                return Err(Error::ModuleInUse { digest, name: name.clone(), version: *number });
+            }
+        }
+        Ok(self.modules.remove(digest)?)
     }
 
     fn start_of(&self, start: Start) -> Result<Progress, Error> {
@@ -149,7 +173,7 @@ impl Projections {
     }
 
     /// What can be known of the modules before they are compiled (nothing), or once they are.
-    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(Modules, Routes)>, Error> {
+    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(VersionModules, Routes)>, Error> {
         let ready = |digest: &Digest| match self.modules.ready(*digest) {
             Ok(module) => Ok(Some(module)),
             Err(kinora_sandbox::Error::Compiling(_)) => Ok(None),
@@ -175,7 +199,7 @@ impl Projections {
             return Err(Error::UnknownQuery { name, query, known });
         }
         let routes = routes(manifest, &upcasters).map_err(Error::Chain)?;
-        Ok(Some((Modules { projector, upcasters }, routes)))
+        Ok(Some((VersionModules { projector, upcasters }, routes)))
     }
 }
 

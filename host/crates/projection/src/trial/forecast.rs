@@ -15,7 +15,7 @@ use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 use crate::replay::gauges::Gauges;
 use crate::replay::runner::Runner;
 use crate::replay::turns::Turns;

@@ -14,12 +14,10 @@ use kinora_sandbox::{Batch, Category, Failure, Limits, Module, Needs, Partition}
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
-use crate::error::Error;
 use crate::feed::routes::Routes;
 use crate::feed::source::{Source, Window};
 use crate::feed::upcasting::Chain;
-use crate::projections as rollout;
-use crate::projections::{Projections, SCRATCH};
+use crate::registry::folders::SCRATCH;
 use crate::replay::guests::Guests;
 use crate::replay::partitions::Dealer;
 use crate::replay::rows::{VersionRows, commit_failure};
@@ -146,21 +144,6 @@ impl Cast {
             Module::Projector { manifest, .. } => manifest.partition.as_ref(),
             Module::Upcaster { .. } => None,
         }
-    }
-}
-
-impl Projections {
-    /// What it takes to run a version's guests beside it.
-    pub(crate) fn cast(&self, name: &str, number: u32) -> Result<Cast, Error> {
-        let record = rollout::record(&self.read().catalog, name, number).cloned();
-        let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
-        let projector = self.modules.ready(record.module)?;
-        let upcasters = record.upcasters.iter().map(|digest| self.modules.ready(*digest)).collect::<Result<_, _>>()?;
-        let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
-        let modules = Modules { projector, upcasters };
-        let limits = self.modules.limits();
-        Cast::new(&self.log, &self.storage, self.dir.clone(), Progress(record.start), modules, skipped, limits)
-            .map_err(Error::Chain)
     }
 }
 

@@ -9,7 +9,7 @@ use kinora_readmodel::Durability;
 use kinora_sandbox::Failure;
 use kinora_types::{Position, Progress};
 
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 
 /// An event that wrote the row, and what the row was then; `None` if it was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]

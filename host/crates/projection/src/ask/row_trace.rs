@@ -1,5 +1,5 @@
-//! Why a row is what it is: the events that wrote it in a version, and what it was after each. For a row that differs
-//! between two versions, the first event after which they differ is where to look.
+//! The trace of a row: the events that wrote it in a version, and what it was after each. For a row that differs between
+//! two versions, the first event after which they differ is where to look.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,23 +8,28 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
+use kinora_log::Log;
 use kinora_readmodel::{Error as ReadModelError, Store};
-use kinora_sandbox::Module;
+use kinora_sandbox::{Failure, Module, Modules};
+use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::projections::Projections;
-use crate::record::status::{Fault, last};
+use crate::record::fault::Fault;
+use crate::record::status::last;
+use crate::registry::Registry;
 use crate::replay::gauges::Gauges;
 use crate::replay::runner::{Runner, Touch, Traced};
-use crate::supervisor::version::{Modules, parts};
+use crate::replay::turns::Turns;
+use crate::supervisor::version::parts;
+use crate::trial::casts::ready;
 
 /// How long the replay on the side may take for one version.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which row to explain, and how.
+/// Which row to trace, and how far.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct RowQuestion {
     pub table: String,
     pub key: String,
     /// Up to where; to the version's checkpoint at most.
@@ -35,18 +40,18 @@ pub struct Question {
 
 /// The events that wrote a row, in order.
 #[derive(Debug, Serialize)]
-pub struct Explanation {
+pub struct RowTrace {
     pub version: u32,
     /// The last position that was looked at.
     pub position: Option<u64>,
     /// Whether this is all up to the position that was asked for.
     pub complete: bool,
-    pub events: Vec<Written>,
+    pub events: Vec<TraceStep>,
     pub fault: Option<Fault>,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Written {
+pub struct TraceStep {
     pub position: u64,
     pub stream: String,
     #[serde(rename = "type")]
@@ -56,16 +61,22 @@ pub struct Written {
     pub row: Option<Box<RawValue>>,
 }
 
-impl Projections {
+pub struct RowTraces {
+    pub registry: Arc<Registry>,
+    pub log: Log,
+    pub storage: Storage,
+    pub modules: Arc<Modules>,
+    pub turns: Turns,
+}
+
+impl RowTraces {
     /// Replays a version on the side and notes which events write a row. Blocks.
-    pub fn explain(&self, name: &str, number: u32, question: &Question) -> Result<Explanation, Error> {
-        let version = self.version(name, Some(number))?;
-        let record = self.version_record(name, number)?;
+    pub fn trace(&self, name: &str, number: u32, question: &RowQuestion) -> Result<RowTrace, Error> {
+        let version = self.registry.version(name, Some(number))?;
+        let record = self.registry.record(name, number)?;
         let end = version.checkpoint();
         let upto = question.upto.map_or(end, |upto| upto.min(end));
-        let projector = self.modules().ready(record.module)?;
-        let upcasters = record.upcasters.iter().map(|digest| self.modules().ready(*digest));
-        let modules = Modules { upcasters: upcasters.collect::<Result<_, _>>()?, projector };
+        let modules = ready(&self.modules, &record)?;
         let Module::Projector { manifest, .. } = &*modules.projector else {
             return Err(Error::Sample("the module is not a projector".into()));
         };
@@ -74,28 +85,28 @@ impl Projections {
         let table = manifest.tables.iter().position(|table| table.name == question.table);
         let table = table.and_then(|index| u16::try_from(index).ok()).ok_or_else(unknown)?;
 
-        let scratch = self.scratch()?;
+        let scratch = self.registry.folders().scratch()?;
         let store = Arc::new(Store::open(&self.storage, &scratch.path().join("rows"), &manifest.tables)?);
         let start = Progress(record.start);
         if start > Progress::default() {
             store.start_at(start)?;
         }
-        let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
+        let failed = |failure: Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
-        let limits = self.modules().limits();
-        let made = parts(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let limits = self.modules.limits();
+        let made = parts(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;
-        let events = touches.into_iter().map(|touch| self.written(touch)).collect::<Result<_, _>>()?;
-        Ok(Explanation { version: number, position: last(reached), complete: reached >= upto, events, fault })
+        let events = touches.into_iter().map(|touch| self.step(touch)).collect::<Result<_, _>>()?;
+        Ok(RowTrace { version: number, position: last(reached), complete: reached >= upto, events, fault })
     }
 
-    fn written(&self, touch: Touch) -> Result<Written, Error> {
-        let event = self.log().event(touch.position)?;
+    fn step(&self, touch: Touch) -> Result<TraceStep, Error> {
+        let event = self.log.event(touch.position)?;
         let event = event.ok_or_else(|| Error::Sample(format!("there is no event {}", touch.position)))?;
         let row = touch.row.map(RawValue::from_string).transpose();
         let row = row.map_err(|cause| Error::Sample(format!("a row is not JSON: {cause}")))?;
-        Ok(Written { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
+        Ok(TraceStep { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
     }
 }

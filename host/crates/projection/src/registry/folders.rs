@@ -1,0 +1,45 @@
+//! The folders of read models: `NAME/NUMBER` for a version, and some that are made for a moment only.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// How the folders begin that are made for a moment only. They are removed when the host starts.
+pub const SCRATCH: &str = ".scratch-";
+
+/// The folder that all of them are in. It is made when it is needed.
+#[derive(Clone, Debug)]
+pub struct Folders(PathBuf);
+
+impl Folders {
+    /// Removes what a crash left of read models that were made for a moment only.
+    pub fn open(dir: PathBuf) -> Self {
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH)) {
+            if let Err(cause) = std::fs::remove_dir_all(entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %cause, "a folder that nobody needs is still there");
+            }
+        }
+        Self(dir)
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// The folder of a version's read model: a new attempt begins in an empty one, while queries may still read the
+    /// old rows.
+    pub fn of(&self, name: &str, number: u32, attempt: u32) -> PathBuf {
+        let folder = if attempt == 0 { number.to_string() } else { format!("{number}.{attempt}") };
+        self.0.join(name).join(folder)
+    }
+
+    /// A folder for a read model that nobody will keep.
+    pub fn scratch(&self) -> Result<TempDir, Error> {
+        let made = std::fs::create_dir_all(&self.0)
+            .and_then(|()| tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.0));
+        made.map_err(|cause| Error::Scratch { path: self.0.display().to_string(), cause: cause.to_string() })
+    }
+}
