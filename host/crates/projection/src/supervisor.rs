@@ -5,7 +5,6 @@
 
 pub(crate) mod stalls;
 pub(crate) mod thread;
-pub(crate) mod version;
 
 use std::sync::{Arc, Weak};
 
@@ -19,21 +18,20 @@ use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::record::history::{By, What};
 use crate::record::proof::Proof;
 use crate::record::status::last;
-use crate::record::version::{Promote, VersionRecord};
+use crate::record::version::Promote;
 use crate::registry::Registry;
 use crate::registry::starter::ToStart;
 use crate::registry::version::Version;
 use crate::replay::turns::Turns;
 use crate::rollout::continuation::Continuation;
 use crate::rollout::promotion::Promotions;
-use crate::trial::casts::ready;
 use stalls::StallWatch;
 use thread::{Notice, StartWith, located};
-use version::Modules as VersionModules;
 
 /// What threads are started with, and who is asked and told about them.
 pub struct Supervision {
@@ -96,7 +94,7 @@ impl Supervisor {
                 version.remove();
                 continue;
             }
-            match ready(&self.modules, &record) {
+            match VersionModules::ready(&self.modules, record.module, &record.upcasters) {
                 Ok(modules) => {
                     if let Err(failure) = self.start_thread(&version, modules) {
                         self.not_started(&version, &failure);
@@ -122,7 +120,7 @@ impl Supervisor {
     fn prepare(&self, ToStart { version, record }: ToStart) {
         let (modules, this) = (Arc::clone(&self.modules), self.this.clone());
         tokio::spawn(async move {
-            let settled = settled(&modules, &record).await;
+            let settled = VersionModules::settled(&modules, record.module, &record.upcasters).await;
             let Some(this) = this.upgrade() else { return };
             let failed = match settled {
                 Err(error) => Some(Failure::new(Category::Rule, error.to_string())),
@@ -258,16 +256,6 @@ impl Supervisor {
             version.stop();
         }
     }
-}
-
-/// The modules of a version, once they are compiled.
-async fn settled(modules: &Modules, record: &VersionRecord) -> Result<VersionModules, kinora_sandbox::Error> {
-    let projector = modules.settled(record.module).await?;
-    let mut upcasters = Vec::new();
-    for digest in &record.upcasters {
-        upcasters.push(modules.settled(*digest).await?);
-    }
-    Ok(VersionModules { projector, upcasters })
 }
 
 fn not_remembered(version: &Version, error: &Error) {

@@ -21,14 +21,13 @@ use kinora_types::{Digest, Micros, Position, Progress, Revision};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::{Window, only};
-use crate::feed::upcasting::Chain;
 use crate::record::fault::Fault;
 use crate::registry::Registry;
 use crate::replay::guests::Guests;
 use crate::replay::rows::VersionRows;
-use crate::supervisor::version::{Modules, routes};
 use crate::trial::casts::Casts;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
@@ -126,7 +125,7 @@ impl EventRecord {
     }
 
     /// A window with this event and nothing else.
-    fn window(&self, modules: &Modules, routes: &Routes) -> Result<Window, Failure> {
+    fn window(&self, modules: &VersionModules, routes: &Routes) -> Result<Window, Failure> {
         let tags = self.tags.join("\n");
         let record = RecordRef {
             stream: &self.stream,
@@ -140,7 +139,7 @@ impl EventRecord {
             tags: &tags,
             claims: "",
         };
-        let mut chain = Chain::new(modules.upcasters.clone());
+        let mut chain = modules.chain();
         only(routes, modules.needs(), &mut chain, Position(self.position), &record).map_err(Failure::storage)
     }
 }
@@ -148,7 +147,7 @@ impl EventRecord {
 /// Runs one event alone, with fresh instances. What it writes is pending in `rows`.
 fn run<R: RowAccess + Clone + 'static>(
     event: &EventRecord,
-    modules: &Modules,
+    modules: &VersionModules,
     routes: &Routes,
     rows: R,
 ) -> Result<(), Failure> {
@@ -303,11 +302,11 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     for upcaster in &bundle.upcasters {
         upcasters.push(compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?);
     }
-    let modules = Modules { projector, upcasters };
+    let modules = VersionModules { projector, upcasters };
     let Module::Projector { manifest, .. } = &*modules.projector else {
         anyhow::bail!("the module is an upcaster, not a projector");
     };
-    let routes = routes(manifest, &modules.upcasters).map_err(anyhow::Error::msg)?;
+    let routes = modules.routes().map_err(anyhow::Error::msg)?;
     let rows = Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &manifest.tables)?);
     restore(&rows, &bundle.rows)?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);

@@ -15,14 +15,14 @@ use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::record::status::last;
 use crate::registry::Registry;
 use crate::replay::gauges::Gauges;
+use crate::replay::parts::parts;
 use crate::replay::runner::{Runner, Touch, Traced};
 use crate::replay::turns::Turns;
-use crate::supervisor::version::parts;
-use crate::trial::casts::ready;
 
 /// How long the replay on the side may take for one version.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl RowTraces {
         let record = self.registry.record(name, number)?;
         let end = version.checkpoint();
         let upto = question.upto.map_or(end, |upto| upto.min(end));
-        let modules = ready(&self.modules, &record)?;
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
         let Module::Projector { manifest, .. } = &*modules.projector else {
             return Err(Error::Sample("the module is not a projector".into()));
         };

@@ -12,6 +12,7 @@ use kinora_types::{Digest, InvalidName, Micros, Position, Progress};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::record::gates::Gates;
 use crate::record::history::{By, What};
@@ -23,7 +24,6 @@ use crate::registry::version::Version;
 use crate::replay::turns::Turns;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
-use crate::supervisor::version::{Modules as VersionModules, routes};
 use crate::trial::forecast::Sample;
 
 /// Bytes of a projection's name.
@@ -198,8 +198,9 @@ impl Deployments {
             let known = manifest.queries.iter().map(|query| query.name.clone()).collect();
             return Err(Error::UnknownQuery { name, query, known });
         }
-        let routes = routes(manifest, &upcasters).map_err(Error::Chain)?;
-        Ok(Some((VersionModules { projector, upcasters }, routes)))
+        let modules = VersionModules { projector, upcasters };
+        let routes = modules.routes().map_err(Error::Chain)?;
+        Ok(Some((modules, routes)))
     }
 }
 

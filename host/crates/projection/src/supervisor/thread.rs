@@ -13,15 +13,16 @@ use kinora_sandbox::{Category, Failure, Limits, Module, Schemas};
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
+use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::record::proof::Proof;
 use crate::registry::version::{Content, Running, Version};
 use crate::replay::gauges::Phase;
 use crate::replay::partitions::Dealer;
+use crate::replay::parts::{instances, parts};
 use crate::replay::runner::{Command, End, Parts, Runner};
 use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
-use crate::supervisor::version::{Modules, instances, parts};
 use crate::trial::proof::prove;
 use crate::trial::rehearsal::{Cast, Interrupted};
 
@@ -29,7 +30,7 @@ use crate::trial::rehearsal::{Cast, Interrupted};
 pub struct StartWith<'a> {
     pub log: &'a Log,
     pub storage: &'a Storage,
-    pub modules: Modules,
+    pub modules: VersionModules,
     /// Whether it has been ready before.
     pub was_ready: bool,
     /// What it leaves out at the beginning of the log.

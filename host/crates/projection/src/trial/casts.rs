@@ -8,9 +8,8 @@ use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
 use crate::error::Error;
-use crate::record::version::VersionRecord;
+use crate::feed::modules::VersionModules;
 use crate::registry::Registry;
-use crate::supervisor::version::Modules as VersionModules;
 use crate::trial::rehearsal::Cast;
 
 #[derive(Clone)]
@@ -26,17 +25,10 @@ impl Casts {
     pub fn of(&self, name: &str, number: u32) -> Result<Cast, Error> {
         let record = self.registry.read().record(name, number).cloned();
         let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
-        let modules = ready(&self.modules, &record)?;
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
         let (log, scratch) = (&self.log, self.registry.folders().dir().to_owned());
         let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
         let limits = self.modules.limits();
         Cast::new(log, &self.storage, scratch, Progress(record.start), modules, skipped, limits).map_err(Error::Chain)
     }
-}
-
-/// The modules of a version, if they are compiled.
-pub fn ready(modules: &Modules, record: &VersionRecord) -> Result<VersionModules, kinora_sandbox::Error> {
-    let projector = modules.ready(record.module)?;
-    let upcasters = record.upcasters.iter().map(|digest| modules.ready(*digest)).collect::<Result<_, _>>()?;
-    Ok(VersionModules { projector, upcasters })
 }

@@ -15,11 +15,12 @@ use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
+use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::replay::gauges::Gauges;
+use crate::replay::parts::parts;
 use crate::replay::runner::Runner;
 use crate::replay::turns::Turns;
-use crate::supervisor::version::{Modules, parts};
 
 /// Events of a sample, and how long it may take: enough to be past the first, slow ones, and nothing that holds up a
 /// person at a terminal.
@@ -32,7 +33,7 @@ pub struct Sample<'a> {
     pub storage: &'a Storage,
     pub limits: &'a Limits,
     pub dir: &'a tempfile::TempDir,
-    pub modules: Modules,
+    pub modules: VersionModules,
     pub start: Progress,
     pub turns: &'a Turns,
 }

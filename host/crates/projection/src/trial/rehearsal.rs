@@ -14,14 +14,13 @@ use kinora_sandbox::{Batch, Category, Failure, Limits, Module, Needs, Partition}
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
+use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::{Source, Window};
-use crate::feed::upcasting::Chain;
 use crate::registry::folders::SCRATCH;
 use crate::replay::guests::Guests;
 use crate::replay::partitions::Dealer;
 use crate::replay::rows::{VersionRows, commit_failure};
-use crate::supervisor::version::{Modules, routes};
 
 /// How events are handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +93,7 @@ pub struct Cast {
     pub scratch: PathBuf,
     /// What the version leaves out at the beginning of the log.
     pub from: Progress,
-    pub modules: Modules,
+    pub modules: VersionModules,
     pub routes: Arc<Routes>,
     pub needs: Needs,
     pub commit_bytes: usize,
@@ -108,14 +107,11 @@ impl Cast {
         storage: &Storage,
         scratch: PathBuf,
         from: Progress,
-        modules: Modules,
+        modules: VersionModules,
         skipped: impl IntoIterator<Item = Position>,
         limits: &Limits,
     ) -> Result<Self, String> {
-        let Module::Projector { manifest, .. } = &*modules.projector else {
-            return Err("the module is not a projector".into());
-        };
-        let routes = routes(manifest, &modules.upcasters)?.skipping(skipped.into_iter().collect());
+        let routes = modules.routes()?.skipping(skipped.into_iter().collect());
         Ok(Self {
             log: log.clone(),
             storage: storage.clone(),
@@ -132,8 +128,8 @@ impl Cast {
 impl Cast {
     /// What reads its events, with instances of the upcasters of its own.
     fn source(&self, shares: usize) -> Source {
-        let chain = Chain::new(self.modules.upcasters.clone());
-        let mut source = Source::new(self.log.clone(), Arc::clone(&self.routes), self.needs, chain);
+        let (log, routes) = (self.log.clone(), Arc::clone(&self.routes));
+        let mut source = Source::new(log, routes, self.needs, self.modules.chain());
         source.deal(Dealer::new(self.partition(), shares));
         source
     }
