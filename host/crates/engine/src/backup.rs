@@ -1,5 +1,5 @@
-//! Backups of a running host: its log, and beside it what does not follow from the log: the modules as they were uploaded, and
-//! which versions there are. Read models and machine code are made again from these.
+//! Backups of a running host: its log, and beside it what does not follow from the log: the modules as they were
+//! uploaded, and which versions there are. Read models and machine code are made again from these.
 //!
 //! A folder of backups has `log/` (RocksDB's backups, incremental) and `hosts/NUMBER/` (`projections.json` and
 //! `modules/DIGEST/source.wasm`). The latter is put there last and in one step: without it a backup is not complete.

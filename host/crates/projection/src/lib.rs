@@ -1,9 +1,9 @@
 //! Projections: versions of them that replay, catch up, serve, stand by and retire, each with a read model of its own.
 //!
-//! [`Projections`] hands out the features. Below it, in this order: the supervisor, which starts and stops the threads of
-//! versions; the features, in `rollout` and `ask`; the registry, which is the catalog and the versions in memory; what
-//! runs guests over the log, in `trial`, `replay` and `feed`; and plain data, in `record`. This crate knows nothing of
-//! HTTP.
+//! [`Projections`] hands out the features. Below it, in this order: the supervisor, which starts and stops the threads
+//! of versions; the features, in `rollout` and `ask`; the registry, which is the catalog and the versions in memory;
+//! what runs guests over the log, in `trial`, `replay` and `feed`; and plain data, in `record`. This crate knows
+//! nothing of HTTP.
 
 mod ask;
 mod error;

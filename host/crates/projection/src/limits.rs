@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Seconds without progress after which a version that has events to apply counts as stalled. Above what the slowest
-    /// event may take (`sandbox.event_fuel`) and what a busy disk may.
+    /// Seconds without progress after which a version that has events to apply counts as stalled. Above what the
+    /// slowest event may take (`sandbox.event_fuel`) and what a busy disk may.
     pub stall_seconds: u64,
     /// Cores that replays leave alone while events are appended or queries answered. One they take in any case.
     pub reserved_cores: usize,

@@ -60,8 +60,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are open
-    /// when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
+    /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are
+    /// open when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
     pub fn start(with: Supervision, queue: mpsc::UnboundedReceiver<ToStart>) -> Arc<Self> {
         let Supervision { registry, log, storage, modules, turns, stalls, continuation, promotions } = with;
         let stalls = Arc::new(stalls);

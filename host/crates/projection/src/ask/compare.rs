@@ -1,8 +1,8 @@
 //! Comparisons of two versions at one position.
 //!
-//! Versions that are near each other both hold between two commits, the one behind goes exactly to where the other is, both
-//! give a snapshot, and go on while the snapshots are compared. Of versions that are far apart the one ahead gives its
-//! snapshot at once and goes on; the one behind gives its own when it comes by that position.
+//! Versions that are near each other both hold between two commits, the one behind goes exactly to where the other is,
+//! both give a snapshot, and go on while the snapshots are compared. Of versions that are far apart the one ahead gives
+//! its snapshot at once and goes on; the one behind gives its own when it comes by that position.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

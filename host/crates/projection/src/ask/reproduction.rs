@@ -1,5 +1,5 @@
-//! The reproduction of a fault: the event, the rows that the guest asked for, the modules and the limits, in one JSON document that
-//! runs anywhere, without a host and without the log.
+//! The reproduction of a fault: the event, the rows that the guest asked for, the modules and the limits, in one JSON
+//! document that runs anywhere, without a host and without the log.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! The trace of a row: the events that wrote it in a version, and what it was after each. For a row that differs between
-//! two versions, the first event after which they differ is where to look.
+//! The trace of a row: the events that wrote it in a version, and what it was after each. For a row that differs
+//! between two versions, the first event after which they differ is where to look.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

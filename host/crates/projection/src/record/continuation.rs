@@ -1,4 +1,4 @@
-//! What became of the wish to go on where another version stood.
+//! The continuation of a version: what became of the wish to go on where another one stood.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What the catalog remembers of a projection.
+//! The record of a projection in the catalog.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What holds for all versions of a projection.
+//! The settings of a projection: what holds for all of its versions.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Where projections and their versions stand, for people and programs that watch them.
+//! The status of projections and versions, for people and programs that watch them.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -40,7 +40,8 @@ pub struct VersionStatus {
     pub lag: u64,
     /// Events that have been applied, committed or not: for progress bars.
     pub applied: u64,
-    /// How long it has had events to apply without progress, once that is longer than the limit `projections.stall_seconds`.
+    /// How long it has had events to apply without progress, once that is longer than the limit
+    /// `projections.stall_seconds`.
     pub stalled_seconds: Option<u64>,
     pub events_per_second: f64,
     pub eta_seconds: Option<f64>,

@@ -1,4 +1,4 @@
-//! What the catalog remembers of a version.
+//! The record of a version in the catalog.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! What a host remembers of its projections: `projections.json`, replaced as a whole. Its replacement is the moment at
-//! which a promotion happens.
+//! The catalog: what a host remembers of its projections, in `projections.json`, which is replaced as a whole. Its
+//! replacement is the moment at which a promotion happens.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

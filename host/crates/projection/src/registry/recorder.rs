@@ -66,8 +66,8 @@ impl Recorder {
     }
 }
 
-/// Appends until it is there: a log that is full or busy takes it later. `false` if the log takes nothing any more; then
-/// the entry waits in the catalog.
+/// Appends until it is there: a log that is full or busy takes it later. `false` if the log takes nothing any more;
+/// then the entry waits in the catalog.
 async fn append(log: &Log, projection: &str, entry: &Entry) -> bool {
     let event = match (stream(projection), entry.event(projection)) {
         (Ok(stream), Ok(event)) => StreamAppend { stream, expected: ExpectedRevision::Any, events: vec![event] },

@@ -1,4 +1,4 @@
-//! Deploying: a version from modules, after a look at what it would come to.
+//! Deployments: a version from modules, after a look at what it would come to.
 
 use std::sync::Arc;
 

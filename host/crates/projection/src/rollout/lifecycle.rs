@@ -1,5 +1,5 @@
-//! What can be done with a version besides making it live: pause, resume, retry, review, abort, retire; and what holds for
-//! all versions of a projection.
+//! The lifecycle of versions: what can be done with one besides making it live: pause, resume, retry, review, abort,
+//! retire; and what holds for all versions of a projection.
 
 use std::sync::Arc;
 
@@ -162,8 +162,8 @@ impl Lifecycle {
         self.statuses.of(name)
     }
 
-    /// Retires the standby versions beyond those that the projection retains, the ones first that were live last long ago.
-    /// Blocks.
+    /// Retires the standby versions beyond those that the projection retains, the ones first that were live last long
+    /// ago. Blocks.
     pub fn retire_surplus(&self, name: &str) {
         for number in self.surplus(name) {
             let by = By::host("more versions are on standby than the projection retains");

@@ -1,4 +1,4 @@
-//! Preflight: what becomes of the events that the log has, by its own counts, before anything runs.
+//! The preflight of a deployment: what becomes of the events that the log has, by its own counts, before anything runs.
 
 use serde::Serialize;
 

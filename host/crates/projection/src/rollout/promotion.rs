@@ -1,4 +1,4 @@
-//! Moving traffic: promotion through the gates, rollback without them, each in one atomic step.
+//! Promotions: traffic moves through the gates, and back without them, each time in one atomic step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +41,8 @@ pub struct Promotions {
 }
 
 impl Promotions {
-    /// Moves queries to a version, in one step, if its gates are passed and the live version is still the one that it was
-    /// compared with.
+    /// Moves queries to a version, in one step, if its gates are passed and the live version is still the one that it
+    /// was compared with.
     pub async fn promote(
         self: &Arc<Self>,
         name: &str,

@@ -1,4 +1,4 @@
-//! Passing over the event that stopped a version: only for a reason, and never in silence.
+//! Skipping: a version passes over the event that stopped it, only for a reason, and never in silence.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Upcasters are deployed, too: what they would do with all of history, which versions use them, and new versions of the
-//! projections that should follow.
+//! Upcasters, which are deployed, too: what they would do with all of history, which versions use them, and new
+//! versions of the projections that should follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,8 +144,8 @@ impl Upcasters {
         Ok(uses)
     }
 
-    /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of its
-    /// newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
+    /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of
+    /// its newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
     pub fn follow(&self, old: Digest, new: Digest, promote: Promote, by: &By) -> Result<Vec<FollowOutcome>, Error> {
         let mut followed = Vec::new();
         for (projection, record) in self.followers(old) {

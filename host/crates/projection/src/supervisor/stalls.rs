@@ -1,4 +1,4 @@
-//! The watch for stalls: looks at all versions from time to time, and tells which are stalled.
+//! The stall watch: looks at all versions from time to time, and tells which are stalled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
