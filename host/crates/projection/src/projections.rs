@@ -1,6 +1,7 @@
 //! The projections of a host: makes the registry, each feature and the supervisor, and hands them out.
 
-use std::num::NonZeroUsize;
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +25,14 @@ use crate::registry::Registry;
 use crate::registry::folders::Folders;
 use crate::registry::starter::Starter;
 use crate::registry::version::Version;
-use crate::replay::throttle::Throttle;
-use crate::replay::turns::Turns;
-use crate::rollout::continuation::Continuation;
 use crate::rollout::deploy::Deployments;
 use crate::rollout::gates::Checklists;
 use crate::rollout::lifecycle::Lifecycle;
 use crate::rollout::promotion::Promotions;
 use crate::rollout::skipping::Skipping;
 use crate::rollout::upcasters::Upcasters;
-use crate::supervisor::stalls::StallWatch;
-use crate::supervisor::{Supervision, Supervisor};
-use crate::trial::casts::Casts;
+use crate::supervisor::Supervisor;
+use shared::Shared;
 
 /// All projections of a host, and what can be done with them.
 pub struct Projections {
@@ -71,16 +68,7 @@ impl Projections {
     ) -> Result<Arc<Self>, Error> {
         let registry = Arc::new(Registry::open(catalog, Folders::open(dir), log.clone())?);
         let (starter, queue) = Starter::new();
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let turns = Turns::new(Throttle::new(log.watch(), cores.saturating_sub(limits.reserved_cores)));
-        let statuses = Statuses { registry: Arc::clone(&registry), log: log.clone(), modules: Arc::clone(&modules) };
-        let casts = Casts {
-            registry: Arc::clone(&registry),
-            log: log.clone(),
-            storage: storage.clone(),
-            modules: Arc::clone(&modules),
-        };
-        let shared = Shared { log, storage, modules, registry, turns, statuses, casts };
+        let shared = Shared::new(log, storage, modules, registry, &limits);
         let queries = Arc::new(shared.queries(query_limits));
         let comparisons = Arc::new(Comparisons::new(Arc::clone(&shared.registry)));
         let deployments = Arc::new(shared.deployments(starter.clone()));
@@ -201,115 +189,5 @@ impl Projections {
     /// Ends all threads after a last commit. Blocks.
     pub fn stop(&self) {
         self.supervisor.stop();
-    }
-}
-
-/// What several features hold, while they are made.
-struct Shared {
-    log: Log,
-    storage: Storage,
-    modules: Arc<Modules>,
-    registry: Arc<Registry>,
-    turns: Turns,
-    statuses: Statuses,
-    casts: Casts,
-}
-
-impl Shared {
-    fn queries(&self, limits: QueryLimits) -> Queries {
-        let throttle = self.turns.throttle().clone();
-        Queries::new(Arc::clone(&self.registry), self.statuses.clone(), throttle, limits)
-    }
-
-    fn row_traces(&self) -> RowTraces {
-        RowTraces {
-            registry: Arc::clone(&self.registry),
-            log: self.log.clone(),
-            storage: self.storage.clone(),
-            modules: Arc::clone(&self.modules),
-            turns: self.turns.clone(),
-        }
-    }
-
-    fn verification(&self) -> Verification {
-        let registry = Arc::clone(&self.registry);
-        Verification::new(registry, self.statuses.clone(), self.log.clone(), self.casts.clone())
-    }
-
-    fn reproductions(&self) -> Reproductions {
-        Reproductions {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            log: self.log.clone(),
-            modules: Arc::clone(&self.modules),
-            casts: self.casts.clone(),
-        }
-    }
-
-    fn deployments(&self, starter: Starter) -> Deployments {
-        Deployments {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            log: self.log.clone(),
-            storage: self.storage.clone(),
-            modules: Arc::clone(&self.modules),
-            turns: self.turns.clone(),
-            starter,
-        }
-    }
-
-    fn checklists(&self, comparisons: &Arc<Comparisons>, queries: &Arc<Queries>) -> Checklists {
-        Checklists {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            comparisons: Arc::clone(comparisons),
-            queries: Arc::clone(queries),
-        }
-    }
-
-    fn lifecycle(&self, comparisons: &Arc<Comparisons>, starter: Starter) -> Lifecycle {
-        Lifecycle {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            comparisons: Arc::clone(comparisons),
-            starter,
-        }
-    }
-
-    fn promotions(&self, checklists: &Arc<Checklists>, lifecycle: &Arc<Lifecycle>) -> Promotions {
-        Promotions {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            checklists: Arc::clone(checklists),
-            lifecycle: Arc::clone(lifecycle),
-        }
-    }
-
-    fn skipping(&self, lifecycle: &Arc<Lifecycle>) -> Skipping {
-        Skipping { registry: Arc::clone(&self.registry), lifecycle: Arc::clone(lifecycle) }
-    }
-
-    fn upcasters(&self, deployments: &Arc<Deployments>) -> Upcasters {
-        Upcasters {
-            registry: Arc::clone(&self.registry),
-            statuses: self.statuses.clone(),
-            log: self.log.clone(),
-            modules: Arc::clone(&self.modules),
-            deployments: Arc::clone(deployments),
-        }
-    }
-
-    fn supervision(&self, promotions: &Arc<Promotions>, stalls_after: Duration) -> Supervision {
-        let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
-        Supervision {
-            registry: Arc::clone(&registry),
-            log: log.clone(),
-            storage: self.storage.clone(),
-            modules: Arc::clone(&self.modules),
-            turns: self.turns.clone(),
-            stalls: StallWatch { registry: Arc::clone(&registry), log, patience: stalls_after },
-            continuation: Continuation { registry, casts: self.casts.clone() },
-            promotions: Arc::clone(promotions),
-        }
     }
 }

@@ -164,3 +164,62 @@ pub fn find(
         known: projection.versions.keys().copied().collect(),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kinora_log::Limits;
+    use kinora_storage::Storage;
+
+    use super::*;
+
+    fn open(dir: &Path) -> Registry {
+        let log = Log::open(&Storage::default(), &dir.join("log"), Limits::default()).unwrap();
+        Registry::open(&dir.join("projections.json"), Folders::open(dir.join("read-models")), log).unwrap()
+    }
+
+    fn retain(registry: &Registry, retain: u32) -> Result<(), Error> {
+        registry.change("ontime", |projection, _| {
+            projection.settings.retain = Some(retain);
+            Ok(())
+        })
+    }
+
+    fn retained(registry: &Registry) -> Option<u32> {
+        registry.read().projection("ontime").unwrap().settings.retain
+    }
+
+    #[tokio::test]
+    async fn a_change_is_in_the_catalog_and_in_memory_and_those_who_watch_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = open(dir.path());
+        assert!(matches!(registry.known("ontime"), Err(Error::UnknownProjection { .. })));
+        let watched = registry.watch();
+        retain(&registry, 3).unwrap();
+        assert!(watched.has_changed().unwrap());
+        let written = Catalog::open(&dir.path().join("projections.json")).unwrap();
+        let written = written.projections.get("ontime").unwrap().settings.retain;
+        assert_eq!((retained(&registry), written), (Some(3), Some(3)));
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_refused_or_cannot_be_written_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = open(dir.path());
+        retain(&registry, 3).unwrap();
+        let watched = registry.watch();
+        let refused = registry.change("ontime", |projection, versions| {
+            projection.settings.retain = Some(4);
+            versions.clear();
+            Err::<(), _>(Error::NothingLive { name: "ontime".into() })
+        });
+        assert!(matches!(refused, Err(Error::NothingLive { .. })));
+        // A folder takes the place of the file, so that nothing can be written there.
+        let path = dir.path().join("projections.json");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir_all(path.join("in the way")).unwrap();
+        assert!(matches!(retain(&registry, 5), Err(Error::Catalog { .. })));
+        assert_eq!(retained(&registry), Some(3));
+        assert!(!watched.has_changed().unwrap());
+    }
+}

@@ -45,6 +45,7 @@ pub struct Supervision {
     pub promotions: Arc<Promotions>,
 }
 
+/// Starts, stops and hears the threads of versions.
 pub struct Supervisor {
     registry: Arc<Registry>,
     log: Log,

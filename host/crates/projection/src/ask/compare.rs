@@ -87,6 +87,7 @@ impl KeptComparisons {
     }
 }
 
+/// Compares versions, and keeps some comparisons for their next page.
 pub struct Comparisons {
     registry: Arc<Registry>,
     kept: Arc<KeptComparisons>,

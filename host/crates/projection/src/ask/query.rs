@@ -63,6 +63,7 @@ pub struct Answer {
     pub stale: Option<Fault>,
 }
 
+/// Answers queries, the expensive ones in lines.
 pub struct Queries {
     registry: Arc<Registry>,
     statuses: Statuses,

@@ -163,12 +163,13 @@ fn run<R: RowAccess + Clone + 'static>(
     guests.flush()
 }
 
+/// Makes bundles of faults.
 pub struct Reproductions {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub log: Log,
-    pub modules: Arc<sandbox::Modules>,
-    pub casts: Casts,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) modules: Arc<sandbox::Modules>,
+    pub(crate) casts: Casts,
 }
 
 impl Reproductions {

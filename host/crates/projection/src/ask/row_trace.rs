@@ -61,12 +61,13 @@ pub struct TraceStep {
     pub row: Option<Box<RawValue>>,
 }
 
+/// Finds the events that wrote a row.
 pub struct RowTraces {
-    pub registry: Arc<Registry>,
-    pub log: Log,
-    pub storage: Storage,
-    pub modules: Arc<Modules>,
-    pub turns: Turns,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) log: Log,
+    pub(crate) storage: Storage,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) turns: Turns,
 }
 
 impl RowTraces {

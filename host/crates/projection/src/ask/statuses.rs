@@ -14,6 +14,7 @@ use crate::registry::Registry;
 use crate::registry::state::state_of;
 use crate::registry::version::Version;
 
+/// Says where projections and versions stand. Cheap to clone.
 #[derive(Clone)]
 pub struct Statuses {
     pub registry: Arc<Registry>,

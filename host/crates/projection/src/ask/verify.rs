@@ -69,6 +69,7 @@ impl Replayed {
     }
 }
 
+/// Checks the rows of versions against history.
 pub struct Verification {
     registry: Arc<Registry>,
     statuses: Statuses,

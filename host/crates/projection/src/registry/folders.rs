@@ -43,3 +43,21 @@ impl Folders {
         made.map_err(|cause| Error::Scratch { path: self.0.display().to_string(), cause: cause.to_string() })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_left_is_removed_and_the_rows_of_versions_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = Folders::open(dir.path().join("read-models"));
+        let left = folders.scratch().unwrap().keep();
+        let (first, second) = (folders.of("ontime", 1, 0), folders.of("ontime", 1, 1));
+        assert_ne!(first, second);
+        std::fs::create_dir_all(&first).unwrap();
+        let folders = Folders::open(folders.dir().to_owned());
+        assert!(!left.exists() && folders.of("ontime", 1, 0).is_dir());
+    }
+}

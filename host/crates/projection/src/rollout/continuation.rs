@@ -32,6 +32,7 @@ impl From<Failure> for Refusal {
     }
 }
 
+/// Lets versions go on with the rows of others.
 pub struct Continuation {
     pub registry: Arc<Registry>,
     pub casts: Casts,

@@ -51,14 +51,15 @@ pub enum Start {
     Time(Micros),
 }
 
+/// Makes versions of modules.
 pub struct Deployments {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub log: Log,
-    pub storage: Storage,
-    pub modules: Arc<Modules>,
-    pub turns: Turns,
-    pub starter: Starter,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) storage: Storage,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) turns: Turns,
+    pub(crate) starter: Starter,
 }
 
 impl Deployments {

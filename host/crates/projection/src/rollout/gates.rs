@@ -22,11 +22,12 @@ use crate::registry::Registry;
 /// Stands for all tables that have no bounds of their own.
 const EVERY_TABLE: &str = "*";
 
+/// Looks at the gates of versions.
 pub struct Checklists {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub comparisons: Arc<Comparisons>,
-    pub queries: Arc<Queries>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) comparisons: Arc<Comparisons>,
+    pub(crate) queries: Arc<Queries>,
 }
 
 impl Checklists {

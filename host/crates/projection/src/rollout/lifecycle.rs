@@ -19,11 +19,12 @@ use crate::registry::starter::Starter;
 use crate::registry::version::Version;
 use crate::registry::{Registry, find};
 
+/// Pauses, resumes, retries and ends versions.
 pub struct Lifecycle {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub comparisons: Arc<Comparisons>,
-    pub starter: Starter,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) comparisons: Arc<Comparisons>,
+    pub(crate) starter: Starter,
 }
 
 impl Lifecycle {

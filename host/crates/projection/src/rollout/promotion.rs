@@ -33,11 +33,12 @@ pub struct Promotion {
     pub force: bool,
 }
 
+/// Moves traffic from one version of a projection to another.
 pub struct Promotions {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub checklists: Arc<Checklists>,
-    pub lifecycle: Arc<Lifecycle>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) checklists: Arc<Checklists>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 impl Promotions {

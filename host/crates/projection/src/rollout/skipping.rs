@@ -16,9 +16,10 @@ use crate::rollout::lifecycle::Lifecycle;
 /// Bytes of the reason for skipping an event.
 const REASON_BYTES: usize = 1_000;
 
+/// Lets versions pass over events.
 pub struct Skipping {
-    pub registry: Arc<Registry>,
-    pub lifecycle: Arc<Lifecycle>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 impl Skipping {

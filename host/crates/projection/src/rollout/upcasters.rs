@@ -94,12 +94,13 @@ pub struct FollowOutcome {
     pub outcome: Result<VersionStatus, Error>,
 }
 
+/// Tries upcasters out, and deploys what should follow them.
 pub struct Upcasters {
-    pub registry: Arc<Registry>,
-    pub statuses: Statuses,
-    pub log: Log,
-    pub modules: Arc<Modules>,
-    pub deployments: Arc<Deployments>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) deployments: Arc<Deployments>,
 }
 
 impl Upcasters {

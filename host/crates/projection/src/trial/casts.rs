@@ -12,6 +12,7 @@ use crate::feed::modules::VersionModules;
 use crate::registry::Registry;
 use crate::trial::rehearsal::Cast;
 
+/// Makes the casts of versions. Cheap to clone.
 #[derive(Clone)]
 pub struct Casts {
     pub registry: Arc<Registry>,
