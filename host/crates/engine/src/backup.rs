@@ -1,5 +1,5 @@
-//! Backups of a running host: its log, and beside it what does not follow from the log: the modules as they were uploaded, and
-//! which versions there are. Read models and machine code are made again from these.
+//! Backups of a running host: its log, and beside it what does not follow from the log: the modules as they were
+//! uploaded, and which versions there are. Read models and machine code are made again from these.
 //!
 //! A folder of backups has `log/` (RocksDB's backups, incremental) and `hosts/NUMBER/` (`projections.json` and
 //! `modules/DIGEST/source.wasm`). The latter is put there last and in one step: without it a backup is not complete.
@@ -11,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use kinora_log as log;
 use kinora_log::{Backup, Log};
 use kinora_types::Progress;
+
+use crate::data::DataFolder;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,18 +29,18 @@ pub enum Error {
 /// Where a host keeps its backups.
 pub struct Backups {
     dir: PathBuf,
-    data: PathBuf,
+    data: DataFolder,
     log: Log,
     /// One at a time.
     busy: Mutex<()>,
 }
 
 impl Backups {
-    pub fn new(dir: PathBuf, data: PathBuf, log: Log) -> Self {
+    pub fn new(dir: PathBuf, data: DataFolder, log: Log) -> Self {
         Self { dir, data, log, busy: Mutex::new(()) }
     }
 
-    /// Makes a backup while everything goes on. With `keep`, all but so many of the newest are deleted then.
+    /// Makes a backup while everything goes on. With `keep`, all but the `keep` newest are deleted then.
     pub fn create(&self, keep: Option<usize>) -> Result<Backup, Error> {
         let _one = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(&self.dir).map_err(|cause| file(&self.dir, cause))?;
@@ -47,7 +49,7 @@ impl Backups {
         let hosts = self.dir.join("hosts");
         std::fs::create_dir_all(&hosts).map_err(|cause| file(&hosts, cause))?;
         let unfinished = tempfile::tempdir_in(&hosts).map_err(|cause| file(&hosts, cause))?;
-        copy(&self.data, unfinished.path())?;
+        copy(&self.data, &DataFolder::at(unfinished.path()))?;
         let place = host_folder(&self.dir, backup.number);
         std::fs::rename(unfinished.keep(), &place).map_err(|cause| file(&place, cause))?;
         std::fs::File::open(&hosts).and_then(|dir| dir.sync_all()).map_err(|cause| file(&hosts, cause))?;
@@ -94,8 +96,9 @@ pub fn restore(dir: &Path, number: Option<u32>, data: &Path) -> Result<(Backup, 
         return Err(Error::Unknown { number: number.unwrap_or(1), dir: dir.to_owned(), known });
     };
     std::fs::create_dir_all(data).map_err(|cause| file(data, cause))?;
-    copy(&host_folder(dir, backup.number), data)?;
-    let progress = log::Backups::open(&dir.join("log"))?.restore(backup.number, &data.join("log"))?;
+    let data = DataFolder::at(data);
+    copy(&DataFolder::at(host_folder(dir, backup.number)), &data)?;
+    let progress = log::Backups::open(&dir.join("log"))?.restore(backup.number, &data.log())?;
     Ok((*backup, progress))
 }
 
@@ -111,20 +114,20 @@ fn numbered(dir: &Path) -> Result<Vec<(u32, PathBuf)>, Error> {
 }
 
 /// Copies what of a host does not follow from its log.
-fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    copy_file(&from.join("projections.json"), &to.join("projections.json"))?;
-    let modules = from.join("modules");
+fn copy(from: &DataFolder, to: &DataFolder) -> Result<(), Error> {
+    copy_file(&from.catalog(), &to.catalog())?;
+    let modules = from.modules();
     let Ok(entries) = std::fs::read_dir(&modules) else { return Ok(()) };
     for entry in entries {
         let entry = entry.map_err(|cause| file(&modules, cause))?;
-        let place = to.join("modules").join(entry.file_name());
+        let place = to.modules().join(entry.file_name());
         std::fs::create_dir_all(&place).map_err(|cause| file(&place, cause))?;
         copy_file(&entry.path().join("source.wasm"), &place.join("source.wasm"))?;
     }
     Ok(())
 }
 
-/// Copies a file, if it is there, and brings it to the disk.
+/// Copies a file, if it is there, and fsyncs the copy.
 fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
     match std::fs::copy(from, to) {
         Ok(_) => std::fs::File::open(to).and_then(|copy| copy.sync_all()).map_err(|cause| file(to, cause)),

@@ -1,4 +1,12 @@
-//! A whole host without HTTP: its data folder, its limits and its backups.
+//! A whole host without HTTP: [`Engine`] opens a [data folder](data::DataFolder) with its log, modules and projections,
+//! makes backups of it, and stops in order.
+//!
+//! This crate knows nothing of HTTP, and of sockets and signals neither: that is for those who serve it.
 
 pub mod backup;
+pub mod data;
+mod engine;
 pub mod limits;
+
+pub use data::DataFolder;
+pub use engine::{Engine, Error, Options};

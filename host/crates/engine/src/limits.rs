@@ -1,5 +1,5 @@
-//! Every limit of a host, by name: `log.event_bytes`, `sandbox.event_fuel`, ... Their defaults and what they are for stand
-//! where they are enforced; here is how somebody sets one.
+//! Every limit of a host, by name: `log.event_bytes`, `sandbox.event_fuel`, ... Their defaults and what they are for
+//! stand where they are enforced; here is how somebody sets one.
 
 use std::str::FromStr;
 

@@ -1,7 +1,8 @@
-//! Questions about versions: queries, comparisons, explanations, verifications.
+//! Questions about versions: statuses, queries, comparisons, traces of rows, verifications, reproductions.
 
 pub(crate) mod compare;
-pub(crate) mod explain;
 pub(crate) mod query;
 pub(crate) mod reproduction;
+pub(crate) mod row_trace;
+pub(crate) mod statuses;
 pub(crate) mod verify;

@@ -1,15 +1,16 @@
-//! Why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
+//! Errors: why something cannot be done with a projection. Faults of versions are not errors: see [`super::Fault`].
 
 use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
 use kinora_sandbox::Failure;
-use kinora_types::Digest;
-use kinora_types::{InvalidName, Position, Progress};
+use kinora_types::{Digest, InvalidName, Position, Progress};
 
-use crate::record::status::{Fault, State};
-use crate::rollout::gates::Gate;
-use crate::rollout::preflight::Gap;
+use crate::record::fault::Fault;
+use crate::record::gap::Gap;
+use crate::record::gates::Gate;
+use crate::record::state::State;
+use crate::record::status::last;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,7 +38,11 @@ pub enum Error {
     Sample(String),
     #[error("a folder in {path} cannot be made: {cause}")]
     Scratch { path: String, cause: String },
-    #[error("version {version} of projection {name} stopped at a fault{}, so its rows do not follow the log: {}", at(fault), fault.message)]
+    #[error(
+        "version {version} of projection {name} stopped at a fault{}, so its rows do not follow the log: {}",
+        at(fault),
+        fault.message
+    )]
     Stopped { name: String, version: u32, position: Option<u64>, fault: Box<Fault> },
     #[error(transparent)]
     Log(#[from] log::Error),
@@ -57,15 +62,18 @@ pub enum Error {
     QueryStopped(Failure),
     #[error("too many queries are running already, and {limit} = {waiting} wait")]
     TooManyQueries { limit: &'static str, waiting: usize },
-    #[error("position {wanted} was not reached in time; the answer would be from position {}", reached.map_or("none".into(), |position| position.to_string()))]
+    #[error("position {wanted} was not reached in time; the answer would be from position {}", or_none(*reached))]
     NotThereYet { wanted: u64, reached: Option<u64> },
-    #[error("position {wanted} has been passed: the rows stand for all events up to {}", reached.last().map_or("none".into(), |position| position.to_string()))]
+    #[error("position {wanted} has been passed: the rows stand for all events up to {}", or_none(last(*reached)))]
     BeyondPosition { wanted: Position, reached: Progress },
     #[error("another verification is running")]
     AlreadyVerifying,
     #[error("the replay that the rows were to be compared with stopped: {0}")]
     NotVerified(Failure),
-    #[error("version {version} of projection {name} did not stop at event {position}, so it cannot be skipped; {}", stopped.map_or("it has not stopped at any".into(), |at| format!("it stopped at {at}")))]
+    #[error(
+        "version {version} of projection {name} did not stop at event {position}, so it cannot be skipped; {}",
+        stopped.map_or("it has not stopped at any".into(), |at| format!("it stopped at {at}"))
+    )]
     NotStoppedThere { name: String, version: u32, position: u64, stopped: Option<u64> },
     #[error("an event is skipped for a reason, which takes 1 to {limit} bytes")]
     NoReason { limit: usize },
@@ -76,7 +84,8 @@ pub enum Error {
     #[error(transparent)]
     ReadModel(#[from] readmodel::Error),
     #[error(
-        "the catalog of projections at {path} failed: {cause}; if it is damaged, restore it from a backup, or move it away and deploy anew"
+        "the catalog of projections at {path} failed: {cause}; if it is damaged, restore it from a backup, or move it \
+         away and deploy anew"
     )]
     Catalog { path: String, cause: String },
     #[error("a thread could not be run: {0}")]
@@ -85,6 +94,10 @@ pub enum Error {
 
 fn one(version: Option<u32>) -> String {
     version.map_or_else(|| "no version".into(), |version| format!("version {version}"))
+}
+
+fn or_none(position: Option<u64>) -> String {
+    position.map_or_else(|| "none".into(), |position| position.to_string())
 }
 
 fn at(fault: &Fault) -> String {

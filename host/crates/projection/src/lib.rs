@@ -1,7 +1,9 @@
 //! Projections: versions of them that replay, catch up, serve, stand by and retire, each with a read model of its own.
 //!
-//! [`Projections`] is the catalog and its rules; a [`Version`] has one thread ([`runner`]) that owns its guest and its
-//! rows. This module knows nothing of HTTP.
+//! [`Projections`] hands out the features. Below it, in this order: the supervisor, which starts and stops the threads
+//! of versions; the features, in `rollout` and `ask`; the registry, which is the catalog and the versions in memory;
+//! what runs guests over the log, in `trial`, `replay` and `feed`; and plain data, in `record`. This crate knows
+//! nothing of HTTP.
 
 mod ask;
 mod error;
@@ -16,23 +18,29 @@ mod supervisor;
 mod throttle;
 mod trial;
 
-pub use ask::compare::{Compared, Comparison, FAR_PATIENCE};
-pub use ask::explain::{Explanation, Question};
-pub use ask::query::{Answer, QueryLimits, QueryTurn};
-pub use ask::reproduction::{Bundle, Rerun, rerun};
-pub use ask::verify::{Replayed, RowsDigest, Verified};
+pub use ask::compare::{Compared, Comparison, Comparisons, FAR_PATIENCE};
+pub use ask::query::{Answer, Queries, QueryTurn};
+pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
+pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
+pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
 pub use error::Error;
-pub use limits::Limits;
+pub use limits::{Limits, QueryLimits};
 pub use projections::Projections;
-pub use record::status::{Fault, ProjectionStatus, State, VersionStatus};
-pub use registry::catalog::{OnFault, Promote, Skipped};
-pub use registry::history::{By, stream as history_stream};
-pub use rollout::deploy::{Deploy, Start};
-pub use rollout::gates::{Bounds, Check, Checklist, Gate, Gates};
-pub use rollout::lifecycle::SettingsChange;
-pub use rollout::preflight::{Gap, Preflight};
-pub use rollout::promotion::Promotion;
-pub use rollout::upcasters::{DryRun, Followed, Use};
-pub use supervisor::version::Version;
-pub use trial::continuation::Continued;
-pub use trial::proof::Proof;
+pub use record::continuation::Continued;
+pub use record::fault::Fault;
+pub use record::gap::Gap;
+pub use record::gates::{Bounds, Check, Checklist, Gate, Gates};
+pub use record::history::{By, stream as history_stream};
+pub use record::proof::Proof;
+pub use record::settings::{OnFault, SettingsChange};
+pub use record::state::State;
+pub use record::status::{ProjectionStatus, VersionStatus};
+pub use record::version::{Promote, Skipped};
+pub use registry::version::Version;
+pub use rollout::deploy::{Deploy, Deployments, Start};
+pub use rollout::gates::Checklists;
+pub use rollout::lifecycle::Lifecycle;
+pub use rollout::preflight::Preflight;
+pub use rollout::promotion::{Promotion, Promotions};
+pub use rollout::skipping::Skipping;
+pub use rollout::upcasters::{DryRun, FollowOutcome, Upcasters, Use};

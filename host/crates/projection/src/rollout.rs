@@ -1,5 +1,6 @@
 //! Rollouts: how versions come, go live, go back and go.
 
+pub(crate) mod continuation;
 pub(crate) mod deploy;
 pub(crate) mod gates;
 pub(crate) mod lifecycle;

@@ -1,8 +1,8 @@
-//! Comparing two versions at one position.
+//! Comparisons of two versions at one position.
 //!
-//! Versions that are near each other both hold between two commits, the one behind goes exactly to where the other is, both
-//! give a snapshot, and go on while the snapshots are compared. Of versions that are far apart the one ahead gives its
-//! snapshot at once and goes on; the one behind gives its own when it comes by that position.
+//! Versions that are near each other both hold between two commits, the one behind goes exactly to where the other is,
+//! both give a snapshot, and go on while the snapshots are compared. Of versions that are far apart the one ahead gives
+//! its snapshot at once and goes on; the one behind gives its own when it comes by that position.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use kinora_readmodel::{Diff, Snapshot, diff};
 use kinora_types::Progress;
 
 use crate::error::Error;
-use crate::projections::Projections;
-use crate::supervisor::version::Held;
+use crate::registry::Registry;
+use crate::registry::version::{Held, Version};
 
 /// How long a version may take to hold, and to go to the other's position when it is near.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,9 +55,9 @@ pub struct Comparison {
 
 /// The comparisons whose next page somebody may ask for.
 #[derive(Default)]
-pub struct Comparisons(Mutex<Vec<(Instant, Arc<Compared>)>>);
+struct KeptComparisons(Mutex<Vec<(Instant, Arc<Compared>)>>);
 
-impl Comparisons {
+impl KeptComparisons {
     fn keep(&self, compared: &Arc<Compared>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
@@ -81,14 +81,28 @@ impl Comparisons {
         kept.is_empty()
     }
 
-    /// Lets go of what keeps the rows of a version on disk.
-    pub fn forget(&self, projection: &str, number: u32) {
+    fn forget(&self, projection: &str, number: u32) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(_, of)| of.projection != projection || (of.from != number && of.to != number));
     }
 }
 
-impl Projections {
+/// Compares versions, and keeps some comparisons for their next page.
+pub struct Comparisons {
+    registry: Arc<Registry>,
+    kept: Arc<KeptComparisons>,
+}
+
+impl Comparisons {
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, kept: Arc::default() }
+    }
+
+    /// Lets go of what keeps the rows of a version on disk.
+    pub fn forget(&self, projection: &str, number: u32) {
+        self.kept.forget(projection, number);
+    }
+
     /// Compares two versions, with some of the differing rows as examples.
     pub async fn compare(&self, name: &str, from: u32, to: u32, samples: usize) -> Result<Comparison, Error> {
         let compared = self.pair(name, from, to, FAR_PATIENCE).await?;
@@ -117,7 +131,7 @@ impl Projections {
         id: Option<Uuid>,
         patience: Duration,
     ) -> Result<Arc<Compared>, Error> {
-        let kept = id.and_then(|id| self.comparisons.find(id));
+        let kept = id.and_then(|id| self.kept.find(id));
         if let Some(kept) = kept.filter(|kept| (kept.projection.as_str(), kept.from, kept.to) == (name, from, to)) {
             return Ok(kept);
         }
@@ -126,12 +140,12 @@ impl Projections {
 
     fn keep(&self, compared: Compared) -> Arc<Compared> {
         let compared = Arc::new(compared);
-        self.comparisons.keep(&compared);
-        let this = self.this.clone();
-        self.runtime.spawn(async move {
+        self.kept.keep(&compared);
+        let kept = Arc::downgrade(&self.kept);
+        tokio::spawn(async move {
             loop {
                 tokio::time::sleep(KEPT_FOR / 2).await;
-                if this.upgrade().is_none_or(|this| this.comparisons.expire()) {
+                if kept.upgrade().is_none_or(|kept| kept.expire()) {
                     return;
                 }
             }
@@ -140,7 +154,7 @@ impl Projections {
     }
 
     async fn pair(&self, name: &str, from: u32, to: u32, patience: Duration) -> Result<Compared, Error> {
-        let (left, right) = (self.version(name, Some(from))?, self.version(name, Some(to))?);
+        let (left, right) = (self.registry.version(name, Some(from))?, self.registry.version(name, Some(to))?);
         for version in [&left, &right] {
             if !version.is_open() {
                 return Err(Error::NotComparable(format!("version {} has no rows", version.number)));
@@ -187,16 +201,12 @@ async fn compare_pair(compared: Arc<Compared>, samples: usize) -> Result<Compari
     Ok(Comparison { id, from, to, progress, diff })
 }
 
-fn snapshot(version: &crate::supervisor::version::Version) -> Result<Snapshot, Error> {
+fn snapshot(version: &Version) -> Result<Snapshot, Error> {
     version.snapshot()?.ok_or_else(|| Error::NotComparable(format!("version {} has no rows", version.number)))
 }
 
 /// The rows of a version that is far behind, as they are when it comes to a position.
-async fn snapshot_at(
-    version: &crate::supervisor::version::Version,
-    target: Progress,
-    patience: Duration,
-) -> Result<Snapshot, Error> {
+async fn snapshot_at(version: &Version, target: Progress, patience: Duration) -> Result<Snapshot, Error> {
     let number = version.number;
     // It has no thread, so it never gets there: the caller says so.
     let Some(taken) = version.snapshot_at(target) else { return snapshot(version) };
@@ -219,7 +229,7 @@ enum Side {
 }
 
 impl Side {
-    async fn hold(version: &crate::supervisor::version::Version) -> Result<Self, Error> {
+    async fn hold(version: &Version) -> Result<Self, Error> {
         let number = version.number;
         let Some(mut held) = version.hold() else { return snapshot(version).map(Box::new).map(Self::Still) };
         match tokio::time::timeout(PATIENCE, &mut held.at).await {

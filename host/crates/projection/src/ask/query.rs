@@ -10,62 +10,19 @@ use kinora_readmodel::Snapshot;
 use kinora_sandbox::QueryFailure;
 use kinora_types::Position;
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::projections::Projections;
-use crate::record::status::{Fault, last};
-use crate::registry::catalog::OnFault;
+use crate::limits::QueryLimits;
+use crate::record::fault::Fault;
+use crate::record::settings::OnFault;
+use crate::record::state::State;
+use crate::record::status::last;
+use crate::registry::Registry;
+use crate::registry::version::Version;
 use crate::replay::rows::SnapshotRows;
-use crate::supervisor::version::Version;
+use crate::throttle::Throttle;
 
-/// Named queries that run at once; each has an instance of its own, and up to a core.
-const NAMED_AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-
-/// Named queries that wait for their turn. Beyond it one is refused at once rather than kept waiting.
-const NAMED_WAITING: usize = 64;
-
-/// Scans, counts and statistics that run at once; each has up to a core, for seconds at worst.
-const SCANS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(2).unwrap();
-
-/// Scans, counts and statistics that wait for their turn.
-const SCANS_WAITING: usize = 64;
-
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct QueryLimits {
-    pub named_at_once: NonZeroUsize,
-    pub named_waiting: usize,
-    pub scans_at_once: NonZeroUsize,
-    pub scans_waiting: usize,
-}
-
-impl Default for QueryLimits {
-    fn default() -> Self {
-        Self {
-            named_at_once: NAMED_AT_ONCE,
-            named_waiting: NAMED_WAITING,
-            scans_at_once: SCANS_AT_ONCE,
-            scans_waiting: SCANS_WAITING,
-        }
-    }
-}
-
-/// The lines in which expensive queries wait.
-pub struct Queries {
-    named: Line,
-    scans: Line,
-}
-
-impl Queries {
-    pub fn new(limits: QueryLimits) -> Self {
-        let QueryLimits { named_at_once, named_waiting, scans_at_once, scans_waiting } = limits;
-        Self {
-            named: Line::new(named_at_once, named_waiting, "queries.named_waiting"),
-            scans: Line::new(scans_at_once, scans_waiting, "queries.scans_waiting"),
-        }
-    }
-}
-
-/// So many at once, so many that wait, and no more.
+/// A line in which expensive queries wait: `n` run at once, `m` wait, and others are refused.
 struct Line {
     /// The name and the value of the limit that those who find no place are told.
     limit: (&'static str, usize),
@@ -106,7 +63,28 @@ pub struct Answer {
     pub stale: Option<Fault>,
 }
 
-impl Projections {
+/// Answers queries, the expensive ones in lines.
+pub struct Queries {
+    registry: Arc<Registry>,
+    statuses: Statuses,
+    throttle: Throttle,
+    named: Line,
+    scans: Line,
+}
+
+impl Queries {
+    /// Replays give way to queries by `throttle`.
+    pub fn new(registry: Arc<Registry>, statuses: Statuses, throttle: Throttle, limits: QueryLimits) -> Self {
+        let QueryLimits { named_at_once, named_waiting, scans_at_once, scans_waiting } = limits;
+        Self {
+            registry,
+            statuses,
+            throttle,
+            named: Line::new(named_at_once, named_waiting, "queries.named_waiting"),
+            scans: Line::new(scans_at_once, scans_waiting, "queries.scans_waiting"),
+        }
+    }
+
     /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
     ///
     /// A version that stopped at a fault answers only where its projection allows that.
@@ -137,8 +115,8 @@ impl Projections {
         at_least: Option<(Position, Duration)>,
         stopped: impl Fn(Error) -> Result<(), Error>,
     ) -> Result<Answer, Error> {
-        self.turns.throttle().serve();
-        let version = self.version(name, number)?;
+        self.throttle.serve();
+        let version = self.registry.version(name, number)?;
         let look = || {
             let fault = version.fault();
             if let Some(fault) = fault.clone().map(Box::new) {
@@ -153,9 +131,7 @@ impl Projections {
         }
         let gone = || {
             let (name, version) = (name.to_owned(), version.number);
-            let state = self
-                .version_status(&name, version)
-                .map_or(crate::record::status::State::Retired, |status| status.state);
+            let state = self.statuses.version(&name, version).map_or(State::Retired, |status| status.state);
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.latest()?.ok_or_else(gone)?;
@@ -165,13 +141,13 @@ impl Projections {
     }
 
     fn stale_is_welcome(&self, name: &str) -> bool {
-        let state = self.read();
-        state.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
+        let loaded = self.registry.read();
+        loaded.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
     }
 
     /// A turn for a query that goes through more rows than a page has.
     pub async fn scan_turn(&self) -> Result<QueryTurn, Error> {
-        self.queries.scans.turn().await
+        self.scans.turn().await
     }
 
     /// Lets the projector answer one of its named queries: JSON text.
@@ -179,12 +155,7 @@ impl Projections {
         let module = answer.version.projector();
         let (name, version) = (answer.version.projection.clone(), answer.version.number);
         let Some(module) = module else {
-            return Err(Error::WrongState {
-                name,
-                version,
-                state: crate::record::status::State::Retired,
-                wanted: "queried",
-            });
+            return Err(Error::WrongState { name, version, state: State::Retired, wanted: "queried" });
         };
         let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {
@@ -193,7 +164,7 @@ impl Projections {
         }
         let schemas = answer.version.schemas();
         schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
-        let turn = self.queries.named.turn().await?;
+        let turn = self.named.turn().await?;
         let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;

@@ -1,5 +1,5 @@
-//! A fault on its own: the event, the rows that the guest asked for, the modules and the limits, in one JSON document that
-//! runs anywhere, without a host and without the log.
+//! The reproduction of a fault: the event, the rows that the guest asked for, the modules and the limits, in one JSON
+//! document that runs anywhere, without a host and without the log.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,22 +12,23 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use kinora_files::SECRET_BYTES;
-use kinora_log::{RecordRef, Recorded};
+use kinora_log::{Log, RecordRef, Recorded};
 use kinora_readmodel::{Durability, KeyRange, Store, Writes};
 use kinora_sandbox as sandbox;
 use kinora_sandbox::{Category, Failure, Limits, Range, RowAccess};
 use kinora_storage::Storage;
-use kinora_types::Digest;
-use kinora_types::{Micros, Position, Progress, Revision};
+use kinora_types::{Digest, Micros, Position, Progress, Revision};
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::only;
 use crate::feed::window::Window;
-use crate::projections::Projections;
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
+use crate::registry::Registry;
 use crate::replay::rows::VersionRows;
+use crate::trial::casts::Casts;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
 const FORMAT: u32 = 1;
@@ -165,15 +166,24 @@ fn run<R: RowAccess + 'static>(
     guest.flush()
 }
 
-impl Projections {
+/// Makes bundles of faults.
+pub struct Reproductions {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) modules: Arc<sandbox::Modules>,
+    pub(crate) casts: Casts,
+}
+
+impl Reproductions {
     /// Everything that the fault of a version depends on. Runs the event once more to see what it reads. Blocks.
-    pub fn reproduction(&self, name: &str, number: u32) -> Result<Bundle, Error> {
+    pub fn of(&self, name: &str, number: u32) -> Result<Bundle, Error> {
         let nothing = || Error::NothingToReproduce { name: name.to_owned(), version: number };
-        let status = self.version_status(name, number)?;
+        let status = self.statuses.version(name, number)?;
         let fault = status.fault.filter(Fault::is_of_one_event).ok_or_else(nothing)?;
-        let event = fault.position.map(|position| self.log().event(Position(position))).transpose();
+        let event = fault.position.map(|position| self.log.event(Position(position))).transpose();
         let event = event.map_err(|cause| Error::Thread(cause.to_string()))?.flatten().ok_or_else(nothing)?;
-        let cast = self.cast(name, number)?;
+        let cast = self.casts.of(name, number)?;
         let event = EventRecord::new(&event).map_err(Error::NotVerified)?;
         let mut bundle = Bundle {
             format: FORMAT,
@@ -184,18 +194,18 @@ impl Projections {
             reproduced: false,
             event,
             rows: Vec::new(),
-            limits: (**self.modules().limits()).clone(),
+            limits: (**self.modules.limits()).clone(),
             module: self.wasm(status.module)?,
             upcasters: status.upcasters.iter().map(|digest| self.wasm(*digest)).collect::<Result<_, _>>()?,
         };
         // A version that never came so far as to have rows stopped at a type that it does not know.
-        let Some(store) = self.version(name, Some(number))?.store() else {
+        let Some(store) = self.registry.version(name, Some(number))?.store() else {
             bundle.reproduced = fault.category == Category::UnknownEvent.as_str();
             return Ok(bundle);
         };
-        let witness = Witness::new(VersionRows::new(Arc::clone(&store), cast.commit_bytes), Arc::clone(&store));
-        let read = Arc::clone(&witness.read);
-        bundle.reproduced = run(&bundle.event, &cast.modules, &cast.routes, witness).is_err();
+        let rows = RecordingRows::new(VersionRows::new(Arc::clone(&store), cast.commit_bytes), Arc::clone(&store));
+        let read = Arc::clone(&rows.read);
+        bundle.reproduced = run(&bundle.event, &cast.modules, &cast.routes, rows).is_err();
         let read = std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner));
         for ((table, key), row) in read {
             let table = store.tables().get(usize::from(table)).map(|table| table.name.clone()).unwrap_or_default();
@@ -206,7 +216,7 @@ impl Projections {
     }
 
     fn wasm(&self, digest: Digest) -> Result<Wasm, Error> {
-        Ok(Wasm::new(digest, &self.modules().source(digest)?))
+        Ok(Wasm::new(digest, &self.modules.source(digest)?))
     }
 }
 
@@ -215,13 +225,13 @@ type Read = Arc<Mutex<BTreeMap<(u16, String), Vec<u8>>>>;
 
 /// The rows of a version, and a record of what was read of them, without what the guest has written itself.
 #[derive(Clone)]
-struct Witness {
+struct RecordingRows {
     rows: VersionRows,
     store: Arc<Store>,
     read: Read,
 }
 
-impl Witness {
+impl RecordingRows {
     fn new(rows: VersionRows, store: Arc<Store>) -> Self {
         Self { rows, store, read: Read::default() }
     }
@@ -239,7 +249,7 @@ impl Witness {
     }
 }
 
-impl RowAccess for Witness {
+impl RowAccess for RecordingRows {
     fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         let found = self.rows.get_many(table, keys)?;
         self.note(table, keys)?;

@@ -1,5 +1,5 @@
-//! Holding a version's rows against history, on demand: its name for what it is made of, a digest of its rows, and a replay of
-//! all of its events that has to give the same rows.
+//! Verification: a version's rows are checked against history when somebody asks. A digest of them, and a replay of all
+//! of its events that has to give the same rows.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -7,20 +7,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use kinora_log::Log;
 use kinora_readmodel::{Snapshot, first_difference};
 use kinora_sandbox::Failure;
-use kinora_types::Digest;
-use kinora_types::{Position, Progress};
+use kinora_types::{Digest, Position, Progress};
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::projections::Projections;
 use crate::record::pace::FixedPace;
-use crate::registry::catalog::VersionRecord;
-use crate::supervisor::version::Held;
+use crate::registry::Registry;
+use crate::registry::version::Held;
 use crate::trial::cast::Cast;
+use crate::trial::casts::Casts;
 use crate::trial::events::Events;
 use crate::trial::proof::{Divergence, difference};
 use crate::trial::rehearsal::{Interrupted, Rehearsal};
@@ -39,8 +40,8 @@ const AS_RUN: FixedPace = FixedPace { batch: 2_048, commit: 200_000, fresh: fals
 pub struct RowsDigest {
     pub projection: String,
     pub version: u32,
-    /// What the version is made of: module, upcasters, skipped events, contract and engine settings. Versions with the same
-    /// identity have the same rows at the same position, on any host.
+    /// What the version is made of: module, upcasters, skipped events, contract and engine settings. Versions with the
+    /// same identity have the same rows at the same position, on any host.
     pub identity: Digest,
     /// The last event that these rows stand for.
     pub position: Option<u64>,
@@ -71,20 +72,23 @@ impl Replayed {
     }
 }
 
-/// What a version is made of, in one digest.
-pub fn identity(record: &VersionRecord, settings: &Digest) -> Digest {
-    let mut text = format!("{settings}\n{}\n", record.module);
-    for upcaster in &record.upcasters {
-        text.push_str(&format!("upcaster {upcaster}\n"));
-    }
-    for skipped in &record.skipped {
-        text.push_str(&format!("skipped {}\n", skipped.position));
-    }
-    Digest::of(text.as_bytes())
+/// Checks the rows of versions against history.
+pub struct Verification {
+    registry: Arc<Registry>,
+    statuses: Statuses,
+    log: Log,
+    casts: Casts,
+    /// It costs a core: one at a time.
+    turn: Arc<Semaphore>,
 }
 
-impl Projections {
-    /// A digest of a version's rows: as they are, or exactly after an event, which the version then waits at for a moment.
+impl Verification {
+    pub fn new(registry: Arc<Registry>, statuses: Statuses, log: Log, casts: Casts) -> Self {
+        Self { registry, statuses, log, casts, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// A digest of a version's rows: as they are, or exactly after an event, which the version then waits at for a
+    /// moment.
     pub async fn rows_digest(&self, name: &str, number: u32, at: Option<Position>) -> Result<RowsDigest, Error> {
         let snapshot = match at {
             None => self.rows_of(name, number)?,
@@ -94,7 +98,7 @@ impl Projections {
     }
 
     fn rows_of(&self, name: &str, number: u32) -> Result<Snapshot, Error> {
-        let version = self.version(name, Some(number))?;
+        let version = self.registry.version(name, Some(number))?;
         let snapshot = version.snapshot()?;
         snapshot.ok_or_else(|| Error::NotComparable(format!("version {number} has no rows")))
     }
@@ -115,8 +119,8 @@ impl Projections {
         }
         let reached = current.checkpoint();
         drop(current);
-        let held = self.version(name, Some(number))?.hold();
-        let Some(Held { at, until, snapshot }) = held.filter(|_| self.log().progress() >= wanted) else {
+        let held = self.registry.version(name, Some(number))?.hold();
+        let Some(Held { at, until, snapshot }) = held.filter(|_| self.log.progress() >= wanted) else {
             return Err(behind(reached));
         };
         let at = patiently(at).await.ok_or_else(|| behind(reached))?;
@@ -129,7 +133,7 @@ impl Projections {
     }
 
     async fn digest_of(&self, name: &str, number: u32, snapshot: Arc<Snapshot>) -> Result<RowsDigest, Error> {
-        let identity = self.version_status(name, number)?.identity;
+        let identity = self.statuses.version(name, number)?.identity;
         let position = snapshot.checkpoint().last().map(|position| position.0);
         let digest = tokio::task::spawn_blocking(move || snapshot.digest()).await;
         let rows_digest = Digest::from(digest.map_err(|cause| Error::Thread(cause.to_string()))??);
@@ -144,11 +148,11 @@ impl Projections {
         replayed: Replayed,
         cancelled: CancellationToken,
     ) -> Result<Verified, Error> {
-        let turn = Arc::clone(&self.verifying).try_acquire_owned();
+        let turn = Arc::clone(&self.turn).try_acquire_owned();
         let turn = turn.map_err(|_| Error::AlreadyVerifying)?;
         let started = Instant::now();
         let snapshot = Arc::new(self.rows_of(name, number)?);
-        let cast = self.cast(name, number)?;
+        let cast = self.casts.of(name, number)?;
         let rows = self.digest_of(name, number, Arc::clone(&snapshot)).await?;
         let events = snapshot.checkpoint().0.saturating_sub(cast.from.0);
         let comparing = tokio::task::spawn_blocking(move || {

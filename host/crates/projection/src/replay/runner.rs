@@ -17,7 +17,7 @@ use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::Source;
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::pace::OwnPace;
 use crate::replay::row_sink::RowSink;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use kinora_types::{Position, Progress};
 
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 use crate::replay::pace::WINDOW_EVENTS;
 use crate::replay::row_sink::RowSink;
 use crate::replay::runner::Runner;

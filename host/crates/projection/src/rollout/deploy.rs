@@ -1,27 +1,30 @@
-//! Deploying: a version from modules, after a look at what it would come to.
+//! Deployments: a version from modules, after a look at what it would come to.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use kinora_sandbox::Module;
-use kinora_types::Digest;
-use kinora_types::{InvalidName, Micros, Position, Progress};
+use kinora_log::Log;
+use kinora_sandbox::{Module, Modules};
+use kinora_storage::Storage;
+use kinora_types::{Digest, InvalidName, Micros, Position, Progress};
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::projections::{Projections, folder};
+use crate::record::gates::Gates;
+use crate::record::history::{By, What};
 use crate::record::status::VersionStatus;
-use crate::registry::catalog::{Promote, VersionRecord};
-use crate::registry::history::{By, What};
-use crate::rollout::gates::Gates;
+use crate::record::version::{Promote, VersionRecord};
+use crate::registry::Registry;
+use crate::registry::starter::Starter;
+use crate::registry::version::Version;
+use crate::replay::turns::Turns;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
-use crate::supervisor::version::Version;
 use crate::trial::forecast::Sample;
-use crate::trial::scratch::scratch;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;
@@ -48,7 +51,18 @@ pub enum Start {
     Time(Micros),
 }
 
-impl Projections {
+/// Makes versions of modules.
+pub struct Deployments {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) storage: Storage,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) turns: Turns,
+    pub(crate) starter: Starter,
+}
+
+impl Deployments {
     /// Makes a new version and starts its replay in the background. A first step that fails leaves no version behind.
     /// Blocks.
     pub fn deploy(&self, name: &str, deploy: Deploy, by: &By) -> Result<VersionStatus, Error> {
@@ -58,35 +72,13 @@ impl Projections {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
         if let Some(from) = deploy.continue_from {
-            self.version(name, Some(from))?;
+            self.registry.version(name, Some(from))?;
         }
-        let (version, record) = self.change(name, |projection, versions| {
+        let (version, record) = self.registry.change(name, |projection, versions| {
             let number = projection.next_version();
-            let record = VersionRecord {
-                module: deploy.module,
-                upcasters: deploy.upcasters,
-                promote: deploy.promote,
-                created_at: Timestamp::now(),
-                paused: false,
-                retired: false,
-                was_live: false,
-                replayed_in_ms: None,
-                gates: deploy.gates,
-                start: start.0,
-                ready_at: None,
-                deployed_over: projection.live,
-                reviewed: None,
-                live_until: None,
-                fault: None,
-                aborted: false,
-                attempt: 0,
-                proof: None,
-                skipped: Vec::new(),
-                continue_from: deploy.continue_from,
-                continued: None,
-            };
+            let record = Self::record(deploy, start, projection.live);
             projection.versions.insert(number, record.clone());
-            let version = Arc::new(Version::new(name, number, folder(&self.dir, name, number, 0)));
+            let version = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, 0)));
             versions.insert((name.to_owned(), number), Arc::clone(&version));
             let figures = json!({
                 "version": number, "module": record.module, "upcasters": record.upcasters, "promote": record.promote,
@@ -98,8 +90,8 @@ impl Projections {
         })?;
         let number = version.number;
         tracing::info!(projection = name, version = number, module = %record.module, "deployed");
-        self.prepare(version, record);
-        self.version_status(name, number)
+        self.starter.start(version, record);
+        self.statuses.version(name, number)
     }
 
     /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
@@ -114,18 +106,12 @@ impl Projections {
             log: &self.log,
             storage: &self.storage,
             limits: self.modules.limits(),
-            dir: &self.scratch()?,
+            dir: &self.registry.folders().scratch()?,
             modules,
             start,
             turns: &self.turns,
         };
         preflight::run(name, &routes, sample)
-    }
-
-    /// A folder for a read model that nobody will keep.
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
-        scratch(&self.dir)
-            .map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
     }
 
     /// Waits until the modules of a deployment are compiled.
@@ -134,6 +120,44 @@ impl Projections {
             self.modules.settled(*digest).await?;
         }
         Ok(())
+    }
+
+    /// What the catalog remembers of a version that has just been deployed over the one that is live.
+    fn record(deploy: Deploy, start: Progress, live: Option<u32>) -> VersionRecord {
+        VersionRecord {
+            module: deploy.module,
+            upcasters: deploy.upcasters,
+            promote: deploy.promote,
+            created_at: Timestamp::now(),
+            paused: false,
+            retired: false,
+            was_live: false,
+            replayed_in_ms: None,
+            gates: deploy.gates,
+            start: start.0,
+            ready_at: None,
+            deployed_over: live,
+            reviewed: None,
+            live_until: None,
+            fault: None,
+            aborted: false,
+            attempt: 0,
+            proof: None,
+            skipped: Vec::new(),
+            continue_from: deploy.continue_from,
+            continued: None,
+        }
+    }
+
+    /// Removes a module that no version uses. Blocks.
+    pub fn remove_module(&self, digest: Digest) -> Result<(), Error> {
+        let loaded = self.registry.read();
+        for (name, projection) in &loaded.catalog.projections {
+            if let Some((number, _)) = projection.versions.iter().find(|(_, record)| record.uses(digest)) {
+                return Err(Error::ModuleInUse { digest, name: name.clone(), version: *number });
+            }
+        }
+        Ok(self.modules.remove(digest)?)
     }
 
     fn start_of(&self, start: Start) -> Result<Progress, Error> {

@@ -1,111 +1,42 @@
-//! Gates: what has to hold before a version goes live, as a checklist with reasons.
+//! Checklists: the gates of a version looked at, each with whether it is open, and why.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use kinora_readmodel::TableDiff;
 
+use crate::ask::compare::Comparisons;
+use crate::ask::query::Queries;
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::projections::Projections;
-use crate::record::status::{State, VersionStatus};
-use crate::registry::catalog::VersionRecord;
-
-/// Events that a version may be behind, unless the rollout says otherwise: what comes in during the pause between two
-/// commits of a busy log. Whoever has read newer rows waits for them (see the session token).
-const MAX_LAG: u64 = 10_000;
+use crate::record::gates::{Bounds, Check, Checklist, Gate};
+use crate::record::state::State;
+use crate::record::status::VersionStatus;
+use crate::record::version::VersionRecord;
+use crate::registry::Registry;
 
 /// Stands for all tables that have no bounds of their own.
 const EVERY_TABLE: &str = "*";
 
-/// The gates of a rollout. That the version is ready and has no fault is always asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Gates {
-    /// Events that it may be behind.
-    pub max_lag: u64,
-    /// Whether somebody has to have looked at what differs from the live version.
-    pub reviewed: bool,
-    /// How much may differ from the live version, by table; `*` stands for the others.
-    pub difference: BTreeMap<String, Bounds>,
-    /// How long it has to have been ready.
-    pub ready_for_seconds: u64,
-    /// A named query that has to answer `true`.
-    pub check: Option<Check>,
+/// Looks at the gates of versions.
+pub struct Checklists {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) comparisons: Arc<Comparisons>,
+    pub(crate) queries: Arc<Queries>,
 }
 
-impl Default for Gates {
-    fn default() -> Self {
-        Self { max_lag: MAX_LAG, reviewed: false, difference: BTreeMap::new(), ready_for_seconds: 0, check: None }
-    }
-}
-
-/// Rows that may differ at most. What is not named may differ as it likes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bounds {
-    pub added: Option<u64>,
-    pub removed: Option<u64>,
-    pub changed: Option<u64>,
-}
-
-impl Bounds {
-    /// What is beyond them, in words.
-    fn broken_by(self, table: &TableDiff) -> Vec<String> {
-        let counts = [
-            ("added", self.added, table.added),
-            ("removed", self.removed, table.removed),
-            ("changed", self.changed, table.changed),
-        ];
-        let broken = counts.into_iter().filter_map(|(what, bound, found)| {
-            let bound = bound.filter(|bound| found > *bound)?;
-            Some(format!("{found} rows {what} in {}, at most {bound} may be", table.table))
-        });
-        broken.collect()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    pub query: String,
-    #[serde(default)]
-    pub arguments: Map<String, Value>,
-}
-
-/// A gate, whether it is open, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gate {
-    pub gate: &'static str,
-    pub passed: bool,
-    pub reason: String,
-}
-
-/// All gates of a version, as they are now.
-#[derive(Clone, Debug, Serialize)]
-pub struct Checklist {
-    pub projection: String,
-    pub version: u32,
-    /// The version that was live when the gates were looked at: a promotion takes the place of this one only.
-    pub live: Option<u32>,
-    pub passed: bool,
-    pub gates: Vec<Gate>,
-}
-
-fn gate(gate: &'static str, passed: bool, reason: impl Into<String>) -> Gate {
-    Gate { gate, passed, reason: reason.into() }
-}
-
-impl Projections {
+impl Checklists {
     /// Looks at all gates of a version. What costs something (the difference, the check) is looked at once the rest is
     /// passed.
-    pub async fn checklist(&self, name: &str, number: u32) -> Result<Checklist, Error> {
-        let status = self.version_status(name, number)?;
-        let live = self.status(name)?.live;
-        let record = self.version_record(name, number)?;
+    pub async fn of(&self, name: &str, number: u32) -> Result<Checklist, Error> {
+        let status = self.statuses.version(name, number)?;
+        let live = self.statuses.of(name)?.live;
+        let record = self.registry.record(name, number)?;
         let mut gates = at_once(&status, &record, live);
         let open = gates.iter().all(|gate| gate.passed);
         if !record.gates.difference.is_empty() {
@@ -127,18 +58,18 @@ impl Projections {
     }
 
     async fn difference(&self, name: &str, live: u32, number: u32, bounds: &BTreeMap<String, Bounds>) -> Gate {
-        let compared = match self.compare(name, live, number, 0).await {
+        let compared = match self.comparisons.compare(name, live, number, 0).await {
             Ok(compared) => compared,
             Err(error) => return gate("difference", false, error.to_string()),
         };
         let bounds_of = |table: &TableDiff| bounds.get(&table.table).or_else(|| bounds.get(EVERY_TABLE)).copied();
         let tables = &compared.diff.tables;
-        let broken: Vec<_> =
-            tables.iter().filter_map(|table| Some(bounds_of(table)?.broken_by(table))).flatten().collect();
+        let beyond: Vec<_> =
+            tables.iter().filter_map(|table| Some(broken(bounds_of(table)?, table))).flatten().collect();
         let unknown =
             bounds.keys().filter(|name| *name != EVERY_TABLE && !tables.iter().any(|table| table.table == **name));
         let unknown: Vec<_> = unknown.map(|name| format!("there is no table {name}")).collect();
-        let reasons = [broken, unknown].concat();
+        let reasons = [beyond, unknown].concat();
         match reasons.is_empty() {
             true => gate("difference", true, format!("within its bounds, compared with version {live}")),
             false => gate("difference", false, reasons.join("; ")),
@@ -147,8 +78,8 @@ impl Projections {
 
     async fn check(&self, name: &str, number: u32, check: &Check) -> Gate {
         let asked = async {
-            let answer = self.answer(name, Some(number), None).await?;
-            self.named(&answer, &check.query, Value::Object(check.arguments.clone()).to_string()).await
+            let answer = self.queries.answer(name, Some(number), None).await?;
+            self.queries.named(&answer, &check.query, Value::Object(check.arguments.clone()).to_string()).await
         };
         match asked.await {
             Ok(answer) if answer.trim() == "true" => gate("check", true, format!("{} answered true", check.query)),
@@ -159,6 +90,24 @@ impl Projections {
             Err(error) => gate("check", false, error.to_string()),
         }
     }
+}
+
+fn gate(gate: &'static str, passed: bool, reason: impl Into<String>) -> Gate {
+    Gate { gate, passed, reason: reason.into() }
+}
+
+/// What of a table is beyond its bounds, in words.
+fn broken(bounds: Bounds, table: &TableDiff) -> Vec<String> {
+    let counts = [
+        ("added", bounds.added, table.added),
+        ("removed", bounds.removed, table.removed),
+        ("changed", bounds.changed, table.changed),
+    ];
+    let broken = counts.into_iter().filter_map(|(what, bound, found)| {
+        let bound = bound.filter(|bound| found > *bound)?;
+        Some(format!("{found} rows {what} in {}, at most {bound} may be", table.table))
+    });
+    broken.collect()
 }
 
 /// The gates that cost nothing to look at.
@@ -226,6 +175,6 @@ mod tests {
     fn bounds_say_what_is_beyond_them_and_nothing_about_the_rest() {
         let table = TableDiff { table: "t".into(), added: 3, removed: 1, changed: 9, ..TableDiff::default() };
         let bounds = Bounds { added: Some(3), removed: Some(0), changed: None };
-        assert_eq!(bounds.broken_by(&table), ["1 rows removed in t, at most 0 may be"]);
+        assert_eq!(broken(bounds, &table), ["1 rows removed in t, at most 0 may be"]);
     }
 }

@@ -1,33 +1,39 @@
-//! What can be done with a version besides making it live: pause, resume, retry, review, abort, retire; and what holds for
-//! all versions of a projection.
+//! The lifecycle of versions: what can be done with one besides making it live: pause, resume, retry, review, abort,
+//! retire; and what holds for all versions of a projection.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::ask::compare::Comparisons;
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::projections::{Projections, find, folder};
-use crate::record::status::{ProjectionStatus, State, last};
-use crate::registry::catalog::{ProjectionRecord, Review, Settings, VersionRecord};
-use crate::registry::history::{By, What};
-use crate::supervisor::version::Version;
+use crate::record::history::{By, What};
+use crate::record::projection::ProjectionRecord;
+use crate::record::settings::{Settings, SettingsChange};
+use crate::record::state::State;
+use crate::record::status::{ProjectionStatus, last};
+use crate::record::version::{Review, VersionRecord};
+use crate::registry::starter::Starter;
+use crate::registry::version::Version;
+use crate::registry::{Registry, find};
 
-/// Settings to change; the others stay as they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SettingsChange {
-    /// `Some(None)`: keep all.
-    pub retain: Option<Option<u32>>,
-    pub on_fault: Option<crate::registry::catalog::OnFault>,
+/// Pauses, resumes, retries and ends versions.
+pub struct Lifecycle {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) comparisons: Arc<Comparisons>,
+    pub(crate) starter: Starter,
 }
 
-impl Projections {
+impl Lifecycle {
     /// Stops a version after a last commit. Its rows stay, and can be queried. Blocks.
     pub fn pause(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
         let version = self.set_paused(name, number, true, by)?;
         version.stop();
-        self.changed();
-        self.status(name)
+        self.registry.changed();
+        self.statuses.of(name)
     }
 
     /// Lets a paused or faulted version go on from its checkpoint. Blocks.
@@ -36,14 +42,14 @@ impl Projections {
         // A thread that stopped at a fault has ended, but nobody has noticed yet.
         version.stop();
         version.set_fault(None);
-        self.prepare(version, self.version_record(name, number)?);
-        self.changed();
-        self.status(name)
+        self.starter.start(version, self.registry.record(name, number)?);
+        self.registry.changed();
+        self.statuses.of(name)
     }
 
     fn set_paused(&self, name: &str, number: u32, paused: bool, by: &By) -> Result<Arc<Version>, Error> {
-        self.known(name)?;
-        self.change(name, |projection, versions| {
+        self.registry.known(name)?;
+        self.registry.change(name, |projection, versions| {
             let version = find(name, projection, versions, number)?;
             let record = not_gone(name, projection, number, if paused { "paused" } else { "resumed" })?;
             record.paused = paused;
@@ -57,8 +63,8 @@ impl Projections {
     /// Throws the rows of a version away and lets it begin anew, from its start. Not the live one: it has to answer.
     /// Blocks.
     pub fn retry(&self, name: &str, number: u32, by: &By) -> Result<ProjectionStatus, Error> {
-        self.known(name)?;
-        let (old, new, record) = self.change(name, |projection, versions| {
+        self.registry.known(name)?;
+        let (old, new, record) = self.registry.change(name, |projection, versions| {
             let old = find(name, projection, versions, number)?;
             refuse_live(name, projection, number, "retried")?;
             let record = not_gone(name, projection, number, "retried")?;
@@ -72,7 +78,7 @@ impl Projections {
             record.ready_at = None;
             record.reviewed = None;
             let record = record.clone();
-            let new = Arc::new(Version::new(name, number, folder(&self.dir, name, number, record.attempt)));
+            let new = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, record.attempt)));
             versions.insert((name.to_owned(), number), Arc::clone(&new));
             let figures = json!({"version": number, "attempt": record.attempt, "fault": fault, "start": record.start});
             projection.record(name, What::Retried, by, figures);
@@ -81,15 +87,15 @@ impl Projections {
         self.comparisons.forget(name, number);
         old.stop();
         old.remove();
-        self.prepare(new, record);
-        self.changed();
-        self.status(name)
+        self.starter.start(new, record);
+        self.registry.changed();
+        self.statuses.of(name)
     }
 
     /// Notes that somebody has looked at what differs between a version and the live one, and finds it right. Blocks.
     pub fn review(&self, name: &str, number: u32, against: Option<u32>, by: &By) -> Result<ProjectionStatus, Error> {
-        self.known(name)?;
-        self.change(name, |projection, versions| {
+        self.registry.known(name)?;
+        self.registry.change(name, |projection, versions| {
             find(name, projection, versions, number)?;
             let live = projection.live;
             let against = against.or(live).ok_or_else(|| Error::NothingLive { name: name.to_owned() })?;
@@ -101,7 +107,7 @@ impl Projections {
             projection.record(name, What::Reviewed, by, json!({"version": number, "against": against}));
             Ok(())
         })?;
-        self.status(name)
+        self.statuses.of(name)
     }
 
     /// Ends a version that was never live, and removes its rows. Blocks.
@@ -115,8 +121,8 @@ impl Projections {
     }
 
     fn end(&self, name: &str, number: u32, by: &By, what: What) -> Result<ProjectionStatus, Error> {
-        self.known(name)?;
-        let version = self.change(name, |projection, versions| {
+        self.registry.known(name)?;
+        let version = self.registry.change(name, |projection, versions| {
             let wanted = if what == What::Aborted { "aborted" } else { "retired" };
             let version = find(name, projection, versions, number)?;
             refuse_live(name, projection, number, wanted)?;
@@ -138,14 +144,14 @@ impl Projections {
         version.stop();
         version.remove();
         tracing::info!(projection = name, version = number, "its rows are gone");
-        self.changed();
-        self.status(name)
+        self.registry.changed();
+        self.statuses.of(name)
     }
 
     /// Changes what holds for all versions. Blocks.
     pub fn set(&self, name: &str, change: SettingsChange, by: &By) -> Result<ProjectionStatus, Error> {
-        self.known(name)?;
-        self.change(name, |projection, _| {
+        self.registry.known(name)?;
+        self.registry.change(name, |projection, _| {
             let Settings { retain, on_fault } = &mut projection.settings;
             *retain = change.retain.unwrap_or(*retain);
             *on_fault = change.on_fault.unwrap_or(*on_fault);
@@ -154,12 +160,12 @@ impl Projections {
             Ok(())
         })?;
         self.retire_surplus(name);
-        self.status(name)
+        self.statuses.of(name)
     }
 
-    /// Retires the standby versions beyond those that the projection retains, the ones first that were live last long ago.
-    /// Blocks.
-    pub(crate) fn retire_surplus(&self, name: &str) {
+    /// Retires the standby versions beyond those that the projection retains, the ones first that were live last long
+    /// ago. Blocks.
+    pub fn retire_surplus(&self, name: &str) {
         for number in self.surplus(name) {
             let by = By::host("more versions are on standby than the projection retains");
             if let Err(error) = self.retire(name, number, &by) {
@@ -169,8 +175,8 @@ impl Projections {
     }
 
     fn surplus(&self, name: &str) -> Vec<u32> {
-        let state = self.read();
-        let Some(projection) = state.catalog.projections.get(name) else { return Vec::new() };
+        let loaded = self.registry.read();
+        let Some(projection) = loaded.catalog.projections.get(name) else { return Vec::new() };
         let Some(retain) = projection.settings.retain else { return Vec::new() };
         let stands_by = |(number, record): &(&u32, &VersionRecord)| {
             record.was_live && !record.retired && projection.live != Some(**number)

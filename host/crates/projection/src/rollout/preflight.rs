@@ -1,4 +1,4 @@
-//! Preflight: what becomes of the events that the log has, by its own counts, before anything runs.
+//! The preflight of a deployment: what becomes of the events that the log has, by its own counts, before anything runs.
 
 use serde::Serialize;
 
@@ -8,24 +8,11 @@ use kinora_types::{Direction, Progress, RESERVED};
 
 use crate::error::Error;
 use crate::feed::routes::{Route, Routes};
+use crate::record::gap::Gap;
 use crate::trial::forecast::{Forecast, Sample};
 
 /// Events that are read at once when the first one of a type and schema is looked for.
 const LOOK_EVENTS: usize = 1_000;
-
-/// Events of a type and schema that nobody would handle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub schema: u32,
-    /// In the whole log.
-    pub count: u64,
-    /// The first one that the version would come to.
-    pub first_position: u64,
-    /// What is missing, and how to mend it.
-    pub why: String,
-}
 
 /// What would become of the events of a type and schema.
 #[derive(Clone, Debug, Serialize)]

@@ -1,4 +1,4 @@
-//! Moving traffic: promotion through the gates, rollback without them, each in one atomic step.
+//! Promotions: traffic moves through the gates, and back without them, each time in one atomic step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::projections::{Projections, Versions, find};
-use crate::record::status::{ProjectionStatus, last, state_of};
-use crate::registry::catalog::{ProjectionRecord, Promote};
-use crate::registry::history::{By, What};
+use crate::record::history::{By, What};
+use crate::record::projection::ProjectionRecord;
+use crate::record::status::{ProjectionStatus, last};
+use crate::record::version::Promote;
+use crate::registry::state::state_of;
+use crate::registry::{Registry, Versions, find};
+use crate::rollout::gates::Checklists;
+use crate::rollout::lifecycle::Lifecycle;
 
 /// How often a version that goes live by itself has its gates looked at: soon at first, then rarely, since a difference
 /// costs something.
@@ -28,16 +33,24 @@ pub struct Promotion {
     pub force: bool,
 }
 
-impl Projections {
-    /// Moves queries to a version, in one step, if its gates are passed and the live version is still the one that it was
-    /// compared with.
+/// Moves traffic from one version of a projection to another.
+pub struct Promotions {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) checklists: Arc<Checklists>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+}
+
+impl Promotions {
+    /// Moves queries to a version, in one step, if its gates are passed and the live version is still the one that it
+    /// was compared with.
     pub async fn promote(
         self: &Arc<Self>,
         name: &str,
         promotion: Promotion,
         by: By,
     ) -> Result<ProjectionStatus, Error> {
-        let status = self.status(name)?;
+        let status = self.statuses.of(name)?;
         if let Some(expected) = promotion.expected_live
             && status.live != Some(expected)
         {
@@ -47,7 +60,7 @@ impl Projections {
             status.versions.iter().rev().find(|version| !version.state.is_gone()).map(|version| version.version);
         let unknown = || Error::UnknownProjection { name: name.to_owned() };
         let number = promotion.version.or(newest).ok_or_else(unknown)?;
-        let version = self.version_status(name, number)?;
+        let version = self.statuses.version(name, number)?;
         if !version.state.can_be_live() {
             return Err(Error::WrongState {
                 name: name.into(),
@@ -58,7 +71,7 @@ impl Projections {
         }
         let mut expected = status.live;
         if !promotion.force {
-            let checklist = self.checklist(name, number).await?;
+            let checklist = self.checklists.of(name, number).await?;
             if !checklist.passed {
                 return Err(Error::GatesClosed { name: name.to_owned(), version: number, gates: checklist.gates });
             }
@@ -67,14 +80,14 @@ impl Projections {
         let (this, name, force) = (Arc::clone(self), name.to_owned(), promotion.force);
         let switched = tokio::task::spawn_blocking(move || {
             this.switch(&name, number, expected, force, &by)?;
-            this.retire_surplus(&name);
-            this.status(&name)
+            this.lifecycle.retire_surplus(&name);
+            this.statuses.of(&name)
         });
         switched.await.map_err(|cause| Error::Thread(cause.to_string()))?
     }
 
     fn switch(&self, name: &str, number: u32, expected: Option<u32>, forced: bool, by: &By) -> Result<(), Error> {
-        self.change(name, |projection, versions| {
+        self.registry.change(name, |projection, versions| {
             if projection.live != expected {
                 return Err(Error::OtherLive { expected, live: projection.live });
             }
@@ -93,8 +106,8 @@ impl Projections {
 
     /// Moves queries back to the version that was live before, in one step and without any gate. Blocks.
     pub fn rollback(&self, name: &str, by: &By) -> Result<ProjectionStatus, Error> {
-        self.known(name)?;
-        let number = self.change(name, |projection, versions| {
+        self.registry.known(name)?;
+        let number = self.registry.change(name, |projection, versions| {
             let from = projection.live;
             let previous = projection.previous;
             let number = previous.ok_or_else(|| Error::NothingToRollBackTo { name: name.to_owned() })?;
@@ -104,20 +117,20 @@ impl Projections {
             Ok(number)
         })?;
         tracing::info!(projection = name, version = number, "live again");
-        self.retire_surplus(name);
-        self.status(name)
+        self.lifecycle.retire_surplus(name);
+        self.statuses.of(name)
     }
 
     /// Looks at the gates of a version until they are passed, and makes it live then.
-    pub(crate) fn promote_when_ready(&self, name: &str, number: u32) {
-        let (this, name) = (self.this.clone(), name.to_owned());
-        self.runtime.spawn(async move {
+    pub fn promote_when_ready(self: &Arc<Self>, name: &str, number: u32) {
+        let (this, name) = (Arc::downgrade(self), name.to_owned());
+        tokio::spawn(async move {
             let mut wait = FIRST_LOOK;
-            while let Some(projections) = this.upgrade() {
-                if projections.promoted_or_given_up(&name, number).await {
+            while let Some(promotions) = this.upgrade() {
+                if promotions.promoted_or_given_up(&name, number).await {
                     return;
                 }
-                drop(projections);
+                drop(promotions);
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LAST_LOOK);
             }
@@ -126,7 +139,9 @@ impl Projections {
 
     /// Whether there is nothing left to wait for.
     async fn promoted_or_given_up(self: &Arc<Self>, name: &str, number: u32) -> bool {
-        let (Ok(record), Ok(status)) = (self.version_record(name, number), self.status(name)) else { return true };
+        let (Ok(record), Ok(status)) = (self.registry.record(name, number), self.statuses.of(name)) else {
+            return true;
+        };
         if record.retired || record.paused || record.fault.is_some() || record.promote != Promote::WhenReady {
             return true;
         }
@@ -134,7 +149,7 @@ impl Projections {
             self.give_up(name, number, status.live).await;
             return true;
         }
-        match self.checklist(name, number).await {
+        match self.checklists.of(name, number).await {
             Ok(checklist) if checklist.passed && checklist.live == record.deployed_over => {}
             Ok(_) => return false,
             Err(error) => {
@@ -146,7 +161,7 @@ impl Projections {
         let switched = tokio::task::spawn_blocking(move || {
             let by = By::host("it is ready, and its gates are passed");
             this.switch(&projection, number, record.deployed_over, false, &by)?;
-            this.retire_surplus(&projection);
+            this.lifecycle.retire_surplus(&projection);
             Ok::<_, Error>(())
         });
         match switched.await {
@@ -164,7 +179,7 @@ impl Projections {
     async fn give_up(self: &Arc<Self>, name: &str, number: u32, live: Option<u32>) {
         let (this, name) = (Arc::clone(self), name.to_owned());
         let given_up = tokio::task::spawn_blocking(move || {
-            this.change(&name, |projection, _| {
+            this.registry.change(&name, |projection, _| {
                 let Some(record) = projection.versions.get_mut(&number) else { return Ok(()) };
                 record.promote = Promote::Manual;
                 let figures = json!({"version": number, "deployed_over": record.deployed_over, "live": live});

@@ -1,19 +1,30 @@
-//! Passing over the event that stopped a version: only for a reason, and never in silence.
+//! Skipping: a version passes over the event that stopped it, only for a reason, and never in silence.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::projections::Projections;
-use crate::record::status::{Fault, ProjectionStatus};
-use crate::registry::catalog::Skipped;
-use crate::registry::history::{By, What};
+use crate::record::fault::Fault;
+use crate::record::history::{By, What};
+use crate::record::status::ProjectionStatus;
+use crate::record::version::Skipped;
+use crate::registry::Registry;
+use crate::rollout::lifecycle::Lifecycle;
 
 /// Bytes of the reason for skipping an event.
 const REASON_BYTES: usize = 1_000;
 
-impl Projections {
-    /// Lets a version that stopped at an event go on behind it. The event, the reason and the fault are kept for ever. Blocks.
+/// Lets versions pass over events.
+pub struct Skipping {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+}
+
+impl Skipping {
+    /// Lets a version that stopped at an event go on behind it. The event, the reason and the fault are kept for ever.
+    /// Blocks.
     pub fn skip(
         &self,
         name: &str,
@@ -26,7 +37,7 @@ impl Projections {
         if reason.is_empty() || reason.len() > REASON_BYTES {
             return Err(Error::NoReason { limit: REASON_BYTES });
         }
-        let fault = self.version(name, Some(number))?.fault().filter(Fault::is_of_one_event);
+        let fault = self.registry.version(name, Some(number))?.fault().filter(Fault::is_of_one_event);
         let stopped = fault.as_ref().and_then(|fault| fault.position);
         let Some(fault) = fault.filter(|_| stopped == Some(position)) else {
             return Err(Error::NotStoppedThere { name: name.to_owned(), version: number, position, stopped });
@@ -41,7 +52,7 @@ impl Projections {
             fault: fault.message,
             skipped_at: Timestamp::now(),
         };
-        self.change(name, |projection, _| {
+        self.registry.change(name, |projection, _| {
             let record = projection.versions.get_mut(&number);
             if let Some(record) = record.filter(|record| record.skipped.iter().all(|known| known.position != position))
             {
@@ -51,6 +62,6 @@ impl Projections {
             }
             Ok(())
         })?;
-        self.resume(name, number, by)
+        self.lifecycle.resume(name, number, by)
     }
 }

@@ -1,5 +1,5 @@
-//! Upcasters are deployed, too: what they would do with all of history, which versions use them, and new versions of the
-//! projections that should follow.
+//! Upcasters, which are deployed, too: what they would do with all of history, which versions use them, and new
+//! versions of the projections that should follow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use kinora_log::{Filter, Item, Recorded, Selection, Span};
-use kinora_sandbox::{Batch, Category, Failure, Module, Needs, UpcasterModule};
-use kinora_types::Digest;
-use kinora_types::{Direction, EventType, Position};
+use kinora_log::{Filter, Item, Log, Recorded, Selection, Span};
+use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
+use kinora_types::{Digest, Direction, EventType, Position};
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::routes::{Route, Routes};
 use crate::feed::upcasting::Chain;
-use crate::projections::Projections;
-use crate::record::status::{State, VersionStatus};
-use crate::registry::catalog::{Promote, VersionRecord};
-use crate::registry::history::By;
-use crate::rollout::deploy::{Deploy, Start};
+use crate::record::history::By;
+use crate::record::state::State;
+use crate::record::status::{VersionStatus, last};
+use crate::record::version::{Promote, VersionRecord};
+use crate::registry::Registry;
+use crate::rollout::deploy::{Deploy, Deployments, Start};
 
 /// Events that are read, and upcast, at once.
 const STEP_EVENTS: usize = 2_048;
@@ -88,37 +89,46 @@ pub struct Use {
 
 /// What became of a projection that should follow.
 #[derive(Debug)]
-pub struct Followed {
+pub struct FollowOutcome {
     pub projection: String,
     pub outcome: Result<VersionStatus, Error>,
 }
 
-impl Projections {
+/// Tries upcasters out, and deploys what should follow them.
+pub struct Upcasters {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
+    pub(crate) log: Log,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) deployments: Arc<Deployments>,
+}
+
+impl Upcasters {
     /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
-    pub fn dry_run_upcasters(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
-        let modules = upcasters.iter().map(|digest| self.modules().ready(*digest));
+    pub fn dry_run(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
+        let modules = upcasters.iter().map(|digest| self.modules.ready(*digest));
         let modules: Vec<Module> = modules.collect::<Result<_, _>>()?;
         let upcasters = modules.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
         let mut running = Running::new(upcasters, samples)?;
-        let log = self.log();
-        let (end, mut from) = (log.progress(), Position(0));
+        let (end, mut from) = (self.log.progress(), Position(0));
         let filter = Filter { selection: Some(running.selection()), ..Filter::default() };
         loop {
-            let page =
-                log.select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
+            let page = self
+                .log
+                .select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
             running.take(page.events);
             match page.next {
                 Some(next) => from = next,
                 None => break,
             }
         }
-        Ok(DryRun { position: crate::record::status::last(end), types: running.outcomes.into_values().collect() })
+        Ok(DryRun { position: last(end), types: running.outcomes.into_values().collect() })
     }
 
     /// The versions that a module is part of, ended ones apart.
     pub fn uses(&self, digest: Digest) -> Result<Vec<Use>, Error> {
         let mut uses = Vec::new();
-        for projection in self.list()? {
+        for projection in self.statuses.list()? {
             for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
                 let role = if version.module == digest { "projector" } else { "upcaster" };
                 if version.module != digest && !version.upcasters.contains(&digest) {
@@ -136,25 +146,25 @@ impl Projections {
         Ok(uses)
     }
 
-    /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of its
-    /// newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
-    pub fn follow(&self, old: Digest, new: Digest, promote: Promote, by: &By) -> Result<Vec<Followed>, Error> {
+    /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of
+    /// its newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
+    pub fn follow(&self, old: Digest, new: Digest, promote: Promote, by: &By) -> Result<Vec<FollowOutcome>, Error> {
         let mut followed = Vec::new();
         for (projection, record) in self.followers(old) {
             let upcasters = record.upcasters.iter().map(|digest| if *digest == old { new } else { *digest }).collect();
             let start = Start::Position(Position(record.start));
             let deploy =
                 Deploy { module: record.module, upcasters, promote, gates: record.gates, start, continue_from: None };
-            let outcome = self.deploy(&projection, deploy, by);
-            followed.push(Followed { projection, outcome });
+            let outcome = self.deployments.deploy(&projection, deploy, by);
+            followed.push(FollowOutcome { projection, outcome });
         }
         Ok(followed)
     }
 
     /// The projections that work with an upcaster now, each with the version to go on from.
     fn followers(&self, upcaster: Digest) -> Vec<(String, VersionRecord)> {
-        let state = self.read();
-        let followers = state.catalog.projections.iter().filter_map(|(name, projection)| {
+        let loaded = self.registry.read();
+        let followers = loaded.catalog.projections.iter().filter_map(|(name, projection)| {
             let newest =
                 || projection.versions.iter().rev().find(|(_, record)| !record.retired).map(|(number, _)| *number);
             let record = projection.versions.get(&projection.live.or_else(newest)?)?;

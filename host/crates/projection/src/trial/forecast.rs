@@ -16,7 +16,7 @@ use kinora_types::Progress;
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
-use crate::record::status::Fault;
+use crate::record::fault::Fault;
 use crate::replay::gauges::Gauges;
 use crate::replay::runner::{Parts, Runner};
 use crate::replay::turns::Turns;

@@ -5,13 +5,14 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use kinora_readmodel::{RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure};
 use kinora_types::{Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
+use crate::record::proof::Proof;
 use crate::trial::cast::Cast;
 use crate::trial::events::Events;
 use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
@@ -31,18 +32,6 @@ const PARTITIONED: FixedPace = FixedPace { batch: 64, commit: 1_000, fresh: fals
 /// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults
 /// when the replay gets there. A sample ends at the first one beyond this.
 const MAX_LEFT_OUT: usize = 8;
-
-/// What the check at a deployment has found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// Events of the sample, which were all applied in each way.
-    pub events: u64,
-    /// Those that were left out, because they could not be applied alone.
-    pub left_out: u64,
-    /// Ways of batching and restarting that gave the same rows.
-    pub ways: u64,
-    pub took_ms: u64,
-}
 
 /// The first event after which the rows depend on how events were handed over.
 #[derive(Clone, Debug, Serialize)]

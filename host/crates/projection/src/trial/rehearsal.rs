@@ -12,12 +12,12 @@ use kinora_sandbox::Failure;
 use kinora_types::Progress;
 
 use crate::record::pace::FixedPace;
+use crate::registry::folders::scratch;
 use crate::replay::row_sink::RowSink;
 use crate::replay::sink::Sink;
 use crate::replay::stepper::{Stepper, Stop};
 use crate::trial::cast::Cast;
 use crate::trial::events::{EventFeed, Events};
-use crate::trial::scratch::scratch;
 
 /// Why a rehearsal did not go through.
 pub enum Interrupted {

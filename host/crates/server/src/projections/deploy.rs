@@ -95,12 +95,12 @@ pub async fn deploy(
         (Deploy { module, upcasters, promote, gates, start: start.try_into()?, continue_from }, dry_run)
     };
     if dry_run {
-        projections.settled(&deploy).await?;
-        let preflight = blocking(move || projections.preflight(&name, &deploy)).await?;
+        projections.deployments().settled(&deploy).await?;
+        let preflight = blocking(move || projections.deployments().preflight(&name, &deploy)).await?;
         return Ok(Json(preflight).into_response());
     }
     let deploying = Arc::clone(&projections);
-    let status = blocking(move || deploying.deploy(&name, deploy, &by)).await?;
+    let status = blocking(move || deploying.deployments().deploy(&name, deploy, &by)).await?;
     projections.recorded().await;
     Ok((StatusCode::ACCEPTED, Json(status)).into_response())
 }

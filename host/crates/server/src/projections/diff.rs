@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use kinora_projection::{Comparison, Explanation, FAR_PATIENCE, Projections, Question};
+use kinora_projection::{Comparison, FAR_PATIENCE, Projections, RowQuestion, RowTrace};
 use kinora_readmodel::{Change, Difference, TableDiff};
 use kinora_types::{Position, Progress};
 
@@ -53,7 +53,7 @@ pub async fn diff(
         return Err(invalid(format!("samples {samples} is more than {MAX_SAMPLES}")));
     }
     let patience = patience(parameters.timeout)?;
-    let comparison = projections.compare_and_keep(&name, from, to, samples, patience).await?;
+    let comparison = projections.comparisons().compare_and_keep(&name, from, to, samples, patience).await?;
     Ok(Json(DiffOut::new(comparison)?))
 }
 
@@ -147,8 +147,8 @@ pub struct EventsParameters {
 pub struct EventsOut {
     table: String,
     key: String,
-    from: Explanation,
-    to: Explanation,
+    from: RowTrace,
+    to: RowTrace,
 }
 
 /// The events that wrote a row in either version, and what it was after each.
@@ -164,11 +164,11 @@ pub async fn events(
         return Err(invalid(format!("limit {limit} is not from 1 to {MAX_EVENTS}")));
     }
     let upto = position.map(|position| Progress::through(Position(position)));
-    let question = Question { table, key, upto, limit };
+    let question = RowQuestion { table, key, upto, limit };
     // A replay on the side takes a core, so those of one answer, and of all answers, run one after the other.
     let explain = move || {
-        let from = projections.explain(&name, from, &question)?;
-        let to = projections.explain(&name, to, &question)?;
+        let from = projections.row_traces().trace(&name, from, &question)?;
+        let to = projections.row_traces().trace(&name, to, &question)?;
         Ok::<_, kinora_projection::Error>(EventsOut { table: question.table, key: question.key, from, to })
     };
     Ok(Json(blocking(explain).await?))

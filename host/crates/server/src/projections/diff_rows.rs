@@ -93,7 +93,8 @@ pub async fn rows(
     let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
     let limit = page::limit(parameters.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     let Parameters { from, to, comparison, .. } = parameters;
-    let compared = projections.compared(&name, from, to, comparison, patience(parameters.timeout)?).await?;
+    let compared =
+        projections.comparisons().compared(&name, from, to, comparison, patience(parameters.timeout)?).await?;
     let rest = Rest::new(&compared, &parameters)?;
     match Format::of(&parameters, &headers) {
         Format::Json => {

@@ -23,7 +23,7 @@ pub async fn reproduction(
 ) -> Result<Response, Problem> {
     let version = number(&version)?;
     let file = format!("attachment; filename=\"{name}-{version}.repro.json\"");
-    let bundle = blocking(move || projections.reproduction(&name, version)).await?;
+    let bundle = blocking(move || projections.reproductions().of(&name, version)).await?;
     Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
 
@@ -47,7 +47,7 @@ pub async fn skip(
             .hint(r#"send {"position": where the version stopped, "reason": why this event may be passed over}"#)
     })?;
     let skipping = Arc::clone(&projections);
-    let skipped = blocking(move || skipping.skip(&name, version, skip.position, &skip.reason, &by)).await?;
+    let skipped = blocking(move || skipping.skipping().skip(&name, version, skip.position, &skip.reason, &by)).await?;
     projections.recorded().await;
     Ok(Json(skipped))
 }

@@ -92,7 +92,7 @@ pub async fn remove(
     Path(digest): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let digest = parse(&digest)?;
-    crate::service::blocking(move || projections.remove_module(digest)).await?;
+    crate::service::blocking(move || projections.deployments().remove_module(digest)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

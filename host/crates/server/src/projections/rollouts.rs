@@ -80,7 +80,7 @@ pub async fn promote(
     let PromoteIn { expected_live, force } =
         optional(&body?, r#"send nothing, or {"expected_live": version, "force": true to pass over the gates}"#)?;
     let promotion = Promotion { version: Some(version), expected_live, force };
-    let status = projections.promote(&name, promotion, by).await?;
+    let status = projections.promotions().promote(&name, promotion, by).await?;
     projections.recorded().await;
     Ok(Json(status))
 }
@@ -90,7 +90,7 @@ pub async fn gates(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<Checklist>, Problem> {
-    Ok(Json(projections.checklist(&name, number(&version)?).await?))
+    Ok(Json(projections.checklists().of(&name, number(&version)?).await?))
 }
 
 #[derive(Deserialize, Default)]
@@ -108,7 +108,8 @@ pub async fn review(
     let version = number(&version)?;
     let ReviewIn { against } =
         optional(&body?, r#"send nothing, or {"against": the version that it was compared with}"#)?;
-    change(projections, headers, move |projections, by| projections.review(&name, version, against, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().review(&name, version, against, by))
+        .await
 }
 
 pub async fn rollback(
@@ -116,7 +117,7 @@ pub async fn rollback(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
-    change(projections, headers, move |projections, by| projections.rollback(&name, by)).await
+    change(projections, headers, move |projections, by| projections.promotions().rollback(&name, by)).await
 }
 
 pub async fn pause(
@@ -125,7 +126,7 @@ pub async fn pause(
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
     let version = number(&version)?;
-    change(projections, headers, move |projections, by| projections.pause(&name, version, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().pause(&name, version, by)).await
 }
 
 pub async fn resume(
@@ -134,7 +135,7 @@ pub async fn resume(
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
     let version = number(&version)?;
-    change(projections, headers, move |projections, by| projections.resume(&name, version, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().resume(&name, version, by)).await
 }
 
 pub async fn retry(
@@ -143,7 +144,7 @@ pub async fn retry(
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
     let version = number(&version)?;
-    change(projections, headers, move |projections, by| projections.retry(&name, version, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().retry(&name, version, by)).await
 }
 
 pub async fn abort(
@@ -152,7 +153,7 @@ pub async fn abort(
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
     let version = number(&version)?;
-    change(projections, headers, move |projections, by| projections.abort(&name, version, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().abort(&name, version, by)).await
 }
 
 pub async fn retire(
@@ -161,7 +162,7 @@ pub async fn retire(
     headers: HeaderMap,
 ) -> Result<Json<ProjectionStatus>, Problem> {
     let version = number(&version)?;
-    change(projections, headers, move |projections, by| projections.retire(&name, version, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().retire(&name, version, by)).await
 }
 
 #[derive(Deserialize, Default)]
@@ -188,7 +189,7 @@ pub async fn set(
         r#"send {"retain": versions on standby to keep, or null for all, "on_fault": "refuse" | "stale"}"#,
     )?;
     let settings = SettingsChange { retain, on_fault };
-    change(projections, headers, move |projections, by| projections.set(&name, settings, by)).await
+    change(projections, headers, move |projections, by| projections.lifecycle().set(&name, settings, by)).await
 }
 
 /// Does something that waits for disks and threads, and answers once it stands in the history, too.

@@ -10,7 +10,7 @@ use axum::response::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use kinora_projection::{DryRun, Followed, Projections, Promote, Use};
+use kinora_projection::{DryRun, FollowOutcome, Projections, Promote, Use};
 use kinora_types::Digest;
 
 use crate::edge::actor::by;
@@ -44,7 +44,7 @@ pub async fn dry_run(
     for digest in &upcasters {
         projections.modules().settled(*digest).await?;
     }
-    Ok(Json(blocking(move || projections.dry_run_upcasters(&upcasters, samples)).await?))
+    Ok(Json(blocking(move || projections.upcasters().dry_run(&upcasters, samples)).await?))
 }
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ pub async fn uses(
 ) -> Result<Json<UsesOut>, Problem> {
     let digest = parse(&digest)?;
     projections.modules().status(digest).ok_or(kinora_sandbox::Error::Unknown(digest))?;
-    Ok(Json(UsesOut { uses: projections.uses(digest)? }))
+    Ok(Json(UsesOut { uses: projections.upcasters().uses(digest)? }))
 }
 
 #[derive(Deserialize)]
@@ -89,13 +89,13 @@ pub async fn follow(
     let by = by(&headers)?;
     projections.modules().settled(upcaster).await?;
     let following = Arc::clone(&projections);
-    let followed = blocking(move || following.follow(replaces, upcaster, promote, &by)).await?;
+    let followed = blocking(move || following.upcasters().follow(replaces, upcaster, promote, &by)).await?;
     projections.recorded().await;
     Ok(Json(FollowOut { projections: followed.into_iter().map(shown).collect() }))
 }
 
 /// The version that was deployed, or why none was.
-fn shown(followed: Followed) -> Value {
+fn shown(followed: FollowOutcome) -> Value {
     match followed.outcome {
         Ok(version) => json!({"projection": followed.projection, "version": version, "problem": null}),
         Err(error) => {

@@ -37,7 +37,7 @@ pub async fn digest(
 ) -> Result<Json<RowsDigest>, Problem> {
     let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
     let at = parameters.position.map(Position);
-    Ok(Json(projections.rows_digest(&name, number(&version)?, at).await?))
+    Ok(Json(projections.verification().rows_digest(&name, number(&version)?, at).await?))
 }
 
 /// How far a verification is.
@@ -59,12 +59,12 @@ pub async fn verification(
     let (replayed, cancelled) = (Replayed::default(), CancellationToken::new());
     if !wants_events(&headers) {
         let _ends_with_this_request = cancelled.clone().drop_guard();
-        return Ok(Json(projections.verify(&name, version, replayed, cancelled).await?).into_response());
+        return Ok(Json(projections.verification().verify(&name, version, replayed, cancelled).await?).into_response());
     }
     let (client, told) = mpsc::channel(1);
     tokio::spawn(async move {
         let _ends_with_this_client = cancelled.clone().drop_guard();
-        let verifying = projections.verify(&name, version, replayed.clone(), cancelled);
+        let verifying = projections.verification().verify(&name, version, replayed.clone(), cancelled);
         tokio::pin!(verifying);
         let done = loop {
             tokio::select! {

@@ -123,7 +123,7 @@ async fn next(
     client: &mut Client,
     sender: &mpsc::Sender<Event>,
 ) -> Result<Vec<Event>, Problem> {
-    let mut answer = projections.answer(&followed.name, followed.pinned, None).await?;
+    let mut answer = projections.queries().answer(&followed.name, followed.pinned, None).await?;
     while client.at == Some((answer.version.number, answer.snapshot.checkpoint())) {
         let mut progress = answer.version.watch();
         let here = answer.snapshot.checkpoint();
@@ -133,7 +133,7 @@ async fn next(
             () = sender.closed() => return Ok(Vec::new()),
             _ = tokio::time::timeout(LOOK_FOR_VERSION, progress.wait_for(|progress| *progress > here)) => {}
         }
-        answer = projections.answer(&followed.name, followed.pinned, None).await?;
+        answer = projections.queries().answer(&followed.name, followed.pinned, None).await?;
     }
     round(projections, followed, answer, client).await
 }
@@ -188,7 +188,7 @@ async fn whole(
 ) -> Result<Vec<Row>, Problem> {
     let goes_far = followed.query.limit == NO_LIMIT || followed.query.scan;
     let look = move || rows(&snapshot, &followed);
-    if goes_far { blocking(taking(projections.scan_turn().await?, look)).await } else { blocking(look).await }
+    if goes_far { blocking(taking(projections.queries().scan_turn().await?, look)).await } else { blocking(look).await }
 }
 
 /// All rows of the query.

@@ -130,7 +130,7 @@ pub async fn list(
     let snapshot = Arc::clone(&answer.snapshot);
     let past = common.past(&log, &answer).await?;
     if let Some(query) = parameters.statistics() {
-        let turn = projections.scan_turn().await?;
+        let turn = projections.queries().scan_turn().await?;
         let body = move || {
             let statistics = match past {
                 Some(past) => snapshot.statistics_at(&query, past)?,
@@ -165,7 +165,7 @@ pub async fn list(
     };
     let found = match from_memory {
         Some(page) => Found::Page(page, None),
-        None if goes_far => blocking(taking(projections.scan_turn().await?, look)).await?,
+        None if goes_far => blocking(taking(projections.queries().scan_turn().await?, look)).await?,
         None => blocking(look).await?,
     };
     let (page, total) = match found {

@@ -100,8 +100,8 @@ impl Common {
         };
         let at_least = asked_for.map(|position| (Position(position), timeout));
         match self.stale {
-            true => Ok(projections.answer_even_stale(name, self.version, at_least).await?),
-            false => Ok(projections.answer(name, self.version, at_least).await?),
+            true => Ok(projections.queries().answer_even_stale(name, self.version, at_least).await?),
+            false => Ok(projections.queries().answer(name, self.version, at_least).await?),
         }
     }
 
@@ -312,7 +312,7 @@ pub async fn named(
     if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
         return Ok(unchanged);
     }
-    let text = projections.named(&answer, &query, arguments).await?;
+    let text = projections.queries().named(&answer, &query, arguments).await?;
     Ok(from(&answer, json(text)))
 }
 

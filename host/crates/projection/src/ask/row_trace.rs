@@ -1,4 +1,4 @@
-//! Why a row is what it is: the events that wrote it in a version, and what it was after each. For a row that differs
+//! The trace of a row: the events that wrote it in a version, and what it was after each. For a row that differs
 //! between two versions, the first event after which they differ is where to look.
 
 use std::sync::Arc;
@@ -8,23 +8,28 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
+use kinora_log::Log;
 use kinora_readmodel::{Error as ReadModelError, Store};
+use kinora_sandbox::{Failure, Modules};
+use kinora_storage::Storage;
 use kinora_types::Progress;
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
-use crate::projections::Projections;
-use crate::record::status::{Fault, last};
+use crate::record::fault::Fault;
+use crate::record::status::last;
+use crate::registry::Registry;
 use crate::replay::gauges::Gauges;
 use crate::replay::runner::{Parts, Runner};
 use crate::replay::trace::{Touch, Traced};
+use crate::replay::turns::Turns;
 
 /// How long the replay on the side may take for one version.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which row to explain, and how.
+/// Which row to trace, and how far.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct RowQuestion {
     pub table: String,
     pub key: String,
     /// Up to where; to the version's checkpoint at most.
@@ -35,18 +40,18 @@ pub struct Question {
 
 /// The events that wrote a row, in order.
 #[derive(Debug, Serialize)]
-pub struct Explanation {
+pub struct RowTrace {
     pub version: u32,
     /// The last position that was looked at.
     pub position: Option<u64>,
     /// Whether this is all up to the position that was asked for.
     pub complete: bool,
-    pub events: Vec<Written>,
+    pub events: Vec<TraceStep>,
     pub fault: Option<Fault>,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Written {
+pub struct TraceStep {
     pub position: u64,
     pub stream: String,
     #[serde(rename = "type")]
@@ -56,42 +61,51 @@ pub struct Written {
     pub row: Option<Box<RawValue>>,
 }
 
-impl Projections {
+/// Finds the events that wrote a row.
+pub struct RowTraces {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) log: Log,
+    pub(crate) storage: Storage,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) turns: Turns,
+}
+
+impl RowTraces {
     /// Replays a version on the side and notes which events write a row. Blocks.
-    pub fn explain(&self, name: &str, number: u32, question: &Question) -> Result<Explanation, Error> {
-        let version = self.version(name, Some(number))?;
-        let record = self.version_record(name, number)?;
+    pub fn trace(&self, name: &str, number: u32, question: &RowQuestion) -> Result<RowTrace, Error> {
+        let version = self.registry.version(name, Some(number))?;
+        let record = self.registry.record(name, number)?;
         let end = version.checkpoint();
         let upto = question.upto.map_or(end, |upto| upto.min(end));
-        let modules = VersionModules::ready(self.modules(), record.module, &record.upcasters)?;
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
         let manifest = &modules.projector.manifest;
         let known = || manifest.tables.iter().map(|table| table.name.clone()).collect();
         let unknown = || ReadModelError::UnknownTable { table: question.table.clone(), known: known() };
         let table = manifest.tables.iter().position(|table| table.name == question.table);
         let table = table.and_then(|index| u16::try_from(index).ok()).ok_or_else(unknown)?;
 
-        let scratch = self.scratch()?;
+        let scratch = self.registry.folders().scratch()?;
         let store = Arc::new(Store::open(&self.storage, &scratch.path().join("rows"), &manifest.tables)?);
         let start = Progress(record.start);
         if start > Progress::default() {
             store.start_at(start)?;
         }
-        let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
+        let failed = |failure: Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
-        let limits = self.modules().limits();
-        let made = Parts::new(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let limits = self.modules.limits();
+        let made = Parts::new(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;
-        let events = touches.into_iter().map(|touch| self.written(touch)).collect::<Result<_, _>>()?;
-        Ok(Explanation { version: number, position: last(reached), complete: reached >= upto, events, fault })
+        let events = touches.into_iter().map(|touch| self.step(touch)).collect::<Result<_, _>>()?;
+        Ok(RowTrace { version: number, position: last(reached), complete: reached >= upto, events, fault })
     }
 
-    fn written(&self, touch: Touch) -> Result<Written, Error> {
-        let event = self.log().event(touch.position)?;
+    fn step(&self, touch: Touch) -> Result<TraceStep, Error> {
+        let event = self.log.event(touch.position)?;
         let event = event.ok_or_else(|| Error::Sample(format!("there is no event {}", touch.position)))?;
         let row = touch.row.map(RawValue::from_string).transpose();
         let row = row.map_err(|cause| Error::Sample(format!("a row is not JSON: {cause}")))?;
-        Ok(Written { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
+        Ok(TraceStep { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
     }
 }

@@ -1,39 +1,27 @@
-//! A mended version that goes on where another one stopped, instead of replaying: on a copy of its rows, if the two
-//! projectors give the same rows for what has been applied already.
+//! The continuation of another version: a mended one goes on where that stopped, instead of replaying, on a copy of its
+//! rows, if the two projectors give the same rows for what has been applied already.
 //!
 //! That is decided as determinism is: on a sample of history. `verify` does it for all of history, at any time later.
 
 use std::collections::BTreeSet;
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use kinora_readmodel::first_difference;
 use kinora_sandbox::Failure;
 use kinora_types::Position;
 
 use crate::error::Error;
-use crate::projections::Projections;
+use crate::record::continuation::Continued;
 use crate::record::pace::REFERENCE;
-use crate::registry::catalog::{Skipped, VersionRecord};
-use crate::supervisor::version::Version;
+use crate::record::version::{Skipped, VersionRecord};
+use crate::registry::Registry;
+use crate::registry::version::Version;
 use crate::trial::cast::Cast;
+use crate::trial::casts::Casts;
 use crate::trial::events::Events;
 use crate::trial::proof::{reference, unwatched};
 use crate::trial::rehearsal::{Interrupted, Rehearsal};
 use crate::trial::sample::sample;
-
-/// What became of the wish to go on where another version stood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Continued {
-    /// The other version.
-    pub from: u32,
-    /// The last event that was taken over, if that was sound.
-    pub position: Option<u64>,
-    /// Events of the sample for which both gave the same rows.
-    pub compared: u64,
-    /// Why it replays instead, if it does.
-    pub why_not: Option<String>,
-}
 
 /// Why a version cannot go on with the rows of another one.
 enum Refusal {
@@ -47,13 +35,19 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl Projections {
+/// Lets versions go on with the rows of others.
+pub struct Continuation {
+    pub registry: Arc<Registry>,
+    pub casts: Casts,
+}
+
+impl Continuation {
     /// Takes over the rows of another version if that is sound, and remembers what became of it.
-    pub(crate) fn decide_continuation(&self, version: &Version, from: u32) -> Result<VersionRecord, Failure> {
+    pub fn decide(&self, version: &Version, from: u32) -> Result<VersionRecord, Failure> {
         let continued = self.take_over(version, from)?;
         let (name, number) = (version.projection.as_str(), version.number);
         tracing::info!(projection = name, version = number, ?continued, "continuation decided");
-        let decided = self.change(name, |projection, _| {
+        let decided = self.registry.change(name, |projection, _| {
             let other = projection.versions.get(&from).cloned().filter(|_| continued.why_not.is_none());
             let record = projection.versions.get_mut(&number);
             let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
@@ -76,9 +70,9 @@ impl Projections {
     fn try_to_take_over(&self, version: &Version, from: u32) -> Result<Continued, Refusal> {
         let unsound = |why: String| Refusal::Unsound(why);
         let (name, number) = (version.projection.as_str(), version.number);
-        let other = self.version(name, Some(from)).map_err(|error| unsound(error.to_string()))?;
+        let other = self.registry.version(name, Some(from)).map_err(|error| unsound(error.to_string()))?;
         let store = other.store().ok_or_else(|| unsound(format!("version {from} has no rows")))?;
-        let cast = |number| self.cast(name, number).map_err(|error| unsound(error.to_string()));
+        let cast = |number| self.casts.of(name, number).map_err(|error| unsound(error.to_string()));
         let (old, new) = (cast(from)?, cast(number)?);
         check_shape(&old, &new, from)?;
         let checkpoint = store.checkpoint().map_err(Failure::storage)?;
@@ -107,7 +101,7 @@ fn check_shape(old: &Cast, new: &Cast, from: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Holds the two projectors against each other on a sample of what comes before `end`.
+/// Compares the two projectors on a sample of what comes before `end`.
 fn compare(old: &Cast, new: &Cast, end: Position) -> Result<u64, Refusal> {
     let sampled = |cast: &Cast| sample(&cast.log, &cast.routes, cast.from).map_err(Failure::storage);
     let both: BTreeSet<u64> = sampled(old)?.into_iter().chain(sampled(new)?).collect();

@@ -1,17 +1,10 @@
-//! Notices versions that have events to apply and do not get on, whatever the reason: an event that takes for ever, a disk
-//! that hangs, a fault that nobody has looked at.
+//! A stall: a version that has events to apply makes no progress, whatever the reason: an event that takes for ever, a
+//! disk that hangs, a fault that nobody has looked at.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kinora_types::Progress;
-
-use crate::projections::Projections;
-use crate::record::status::{State, state_of};
-use crate::supervisor::version::Version;
-
-/// How often versions are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What was seen of one version.
 #[derive(Default)]
@@ -58,61 +51,9 @@ impl Stall {
         seen.filter(|seen| seen.told).map(|seen| seen.since.elapsed())
     }
 
-    /// Begins anew: nobody expects this version to get on.
+    /// Begins anew: nobody expects progress of this version.
     pub fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl Projections {
-    /// Looks at all versions from time to time, as long as there is somebody to tell.
-    pub(crate) fn watch_for_stalls(self: &Arc<Self>) {
-        let this = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let mut interval = tokio::time::interval(LOOK_INTERVAL);
-            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                let Some(projections) = this.upgrade() else { return };
-                projections.look_for_stalls(Instant::now());
-            }
-        });
-    }
-
-    /// How long a version may have events to apply without progress.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(self.limits.stall_seconds)
-    }
-
-    /// All versions, with their states.
-    fn states(&self) -> Vec<(Arc<Version>, State)> {
-        let loaded = self.read();
-        let of = |((name, number), version): (&(String, u32), &Arc<Version>)| {
-            let projection = loaded.catalog.projections.get(name)?;
-            let record = projection.versions.get(number)?;
-            Some((Arc::clone(version), state_of(version, record, projection)))
-        };
-        loaded.versions.iter().filter_map(of).collect()
-    }
-
-    fn look_for_stalls(&self, now: Instant) {
-        let (head, patience) = (self.log().progress(), self.patience());
-        for (version, state) in self.states() {
-            if state == State::Paused || state.is_gone() {
-                version.stall.forget();
-                continue;
-            }
-            let (projection, number) = (version.projection.as_str(), version.number);
-            let committed = version.checkpoint();
-            match version.stall.look(committed, head, now, patience) {
-                Look::AsBefore => {}
-                Look::Stalled => {
-                    let (lag, seconds) = (head.0.saturating_sub(committed.0), patience.as_secs());
-                    tracing::warn!(projection, version = number, ?state, lag, seconds, "a version does not get on");
-                }
-                Look::GoesOn => tracing::info!(projection, version = number, "a version gets on again"),
-            }
-        }
     }
 }
 

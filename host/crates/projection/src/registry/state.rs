@@ -1,0 +1,24 @@
+//! The state of a version, from what is remembered of it and from what its thread shows.
+
+use crate::record::projection::ProjectionRecord;
+use crate::record::state::State;
+use crate::record::version::VersionRecord;
+use crate::registry::version::Version;
+use crate::replay::gauges::Phase;
+
+pub fn state_of(version: &Version, record: &VersionRecord, projection: &ProjectionRecord) -> State {
+    match version.gauges().phase() {
+        _ if record.aborted => State::Aborted,
+        _ if record.retired => State::Retired,
+        _ if version.fault().is_some() => State::Faulted,
+        _ if record.paused => State::Paused,
+        _ if !version.is_open() => State::Validating,
+        // A version that serves goes on serving after a restart, while it catches up.
+        Phase::CatchingUp | Phase::Ready if projection.live == Some(version.number) => State::Live,
+        Phase::Validating => State::Validating,
+        Phase::Replaying => State::Replaying,
+        Phase::CatchingUp => State::CatchingUp,
+        Phase::Ready if record.was_live => State::Standby,
+        Phase::Ready => State::Ready,
+    }
+}
