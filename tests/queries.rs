@@ -4,16 +4,17 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kinora_readmodel::{Durability, Figure, ListQuery, Order, StatisticsQuery, Store, Writes, condition};
+use kinora_api::grammar::Filter;
+use kinora_readmodel::{CommitMode, ListQuery, RowFilter, StatisticsQuery, Store, Writes};
+use kinora_server::grammar;
 use kinora_storage::Storage;
-use kinora_types::Progress;
-use kinora_types::{IndexSpec, TableSpec};
+use kinora_types::{IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Of so many flights one is taken: random queries scan them again and again.
+/// One flight of this many is taken: random queries scan them again and again.
 const ONE_OF: usize = 24;
 
 #[derive(Deserialize)]
@@ -99,7 +100,7 @@ static BOTH: LazyLock<Both> = LazyLock::new(|| {
         ];
         insert.execute(values).unwrap();
     }
-    store.commit(&writes, Progress(1), Durability::UntilFlushed).unwrap();
+    store.commit(&writes, Progress(1), CommitMode::UntilFlushed).unwrap();
     store.flush().unwrap();
     drop(insert);
     Both { store, sqlite: sqlite.into(), _dir: dir }
@@ -244,9 +245,12 @@ fn query() -> impl Strategy<Value = (Vec<Asked>, Vec<(&'static str, &'static str
     (prop::collection::vec(asked(), 0..3), prop::collection::vec(term, 0..3))
 }
 
-fn filtered(asked: &[Asked]) -> (kinora_readmodel::Condition, String) {
-    let mut filter = kinora_readmodel::Condition::default();
-    asked.iter().for_each(|asked| filter.and(condition(&asked.name, &asked.text).unwrap()));
+fn filtered(asked: &[Asked]) -> (RowFilter, String) {
+    let mut filter = RowFilter::default();
+    for asked in asked {
+        let read = Filter::parse(&asked.name, &asked.text).unwrap();
+        filter.and(grammar::filter(read).unwrap());
+    }
     let sqls: Vec<_> = asked.iter().map(|asked| format!("({})", asked.sql)).collect();
     (filter, if sqls.is_empty() { "1".into() } else { sqls.join(" AND ") })
 }
@@ -271,7 +275,7 @@ proptest! {
         let count: i64 =
             sqlite.query_row(&format!("SELECT count(*) FROM flights WHERE {where_sql}"), [], |row| row.get(0)).unwrap();
 
-        let order = Order::parse(&words).unwrap();
+        let order = grammar::order(&words.parse().unwrap()).unwrap();
         let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
         let snapshot = BOTH.store.latest().unwrap();
         prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
@@ -302,7 +306,7 @@ proptest! {
         let text = format!("count,count({field}),sum({field}),avg({field}),min({field}),max({field}),p:percentile({field},{percent})");
         let facets = vec!["tailnum".to_owned(), "stops[]".to_owned()];
         let query = StatisticsQuery {
-            table: "flights".into(), filter, figures: Figure::parse(&text).unwrap(),
+            table: "flights".into(), filter, figures: grammar::figures(&text.parse().unwrap()).unwrap(),
             group: group.iter().map(|(field, _)| (*field).to_owned()).collect(), facets, scan: true,
         };
         let statistics = BOTH.store.snapshot().unwrap().statistics(&query).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use kinora_readmodel::{Durability, KeyRange, Store, Writes};
+use kinora_readmodel::{CommitMode, KeyRange, Store, Writes};
 use kinora_storage::Storage;
 use kinora_types::Progress;
 use kinora_types::TableSpec;
@@ -33,7 +33,7 @@ fn commit(store: &Store, number: u64) {
         writes.set(0, &format!("all/{key:04}"), Some(format!(r#"{{"n":{number},"filler":"{filler}"}}"#).as_bytes()));
     }
     writes.set(0, &format!("own/{number:06}"), Some(b"{}"));
-    store.commit(&writes, Progress(number), Durability::UntilFlushed).unwrap();
+    store.commit(&writes, Progress(number), CommitMode::UntilFlushed).unwrap();
 }
 
 /// What rows there are at a checkpoint.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use kinora_log::Log;
-use kinora_readmodel::{Durability, Snapshot, Store};
+use kinora_readmodel::{CommitMode, Snapshot, Store};
 use kinora_sandbox::{Batch, Category, Failure, Limits, Module, Needs, Partition};
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
@@ -302,7 +302,7 @@ impl Rehearsal {
     fn commit(&mut self) -> Result<(), Failure> {
         self.guests.flush()?;
         let mut pending = self.rows.pending();
-        self.store.commit(&pending, self.applied, Durability::UntilFlushed).map_err(commit_failure)?;
+        self.store.commit(&pending, self.applied, CommitMode::UntilFlushed).map_err(commit_failure)?;
         pending.clear();
         drop(pending);
         self.committed = self.applied;

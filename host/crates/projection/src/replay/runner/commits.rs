@@ -7,7 +7,7 @@ use crate::replay::committer::Committer;
 use crate::replay::gauges::Phase;
 use crate::replay::rows::commit_failure;
 use crate::replay::turns::Turn;
-use kinora_readmodel::Durability;
+use kinora_readmodel::CommitMode;
 use kinora_sandbox::{Failure, Usage};
 use kinora_types::Progress;
 
@@ -97,8 +97,8 @@ impl Runner {
             self.committed = self.applied;
         } else {
             let mut pending = self.rows.pending();
-            let durability = if self.is_replaying() { Durability::UntilFlushed } else { Durability::Logged };
-            self.parts.store.commit(&pending, self.applied, durability).map_err(commit_failure)?;
+            let mode = if self.is_replaying() { CommitMode::UntilFlushed } else { CommitMode::Logged };
+            self.parts.store.commit(&pending, self.applied, mode).map_err(commit_failure)?;
             pending.clear();
             drop(pending);
             self.committed = self.applied;

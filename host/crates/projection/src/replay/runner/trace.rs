@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::replay::runner::guests::{Guest, WINDOW_EVENTS};
 use crate::replay::runner::{Runner, Stop, storage};
-use kinora_readmodel::Durability;
+use kinora_readmodel::CommitMode;
 use kinora_sandbox::Failure;
 use kinora_types::{Position, Progress};
 
@@ -83,7 +83,7 @@ impl Runner {
         }
         self.applied = self.window.next;
         let mut pending = self.rows.pending();
-        self.parts.store.commit(&pending, self.applied, Durability::UntilFlushed).map_err(storage)?;
+        self.parts.store.commit(&pending, self.applied, CommitMode::UntilFlushed).map_err(storage)?;
         pending.clear();
         drop(pending);
         self.committed = self.applied;
