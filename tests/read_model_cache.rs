@@ -1,4 +1,5 @@
-//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have read.
+//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have
+//! read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;

@@ -44,8 +44,8 @@ pub fn cloudevents(body: &[u8]) {
     }
 }
 
-/// A parameter of a query: `flights=gte.100`, `order=-flights`, `select=a,b.c`, `aggregate=sum(flights)`. What the grammar
-/// reads, read models take, and what is written of it reads the same.
+/// A parameter of a query: `flights=gte.100`, `order=-flights`, `select=a,b.c`, `aggregate=sum(flights)`. What the
+/// grammar reads, read models take, and what is written of it reads the same.
 pub fn parameter(bytes: &[u8]) {
     let Some((name, value)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('=')) else { return };
     match name {
