@@ -4,16 +4,17 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kinora_readmodel::{Durability, Figure, ListQuery, Order, StatisticsQuery, Store, Writes, condition};
+use kinora_api::grammar::Filter;
+use kinora_readmodel::{CommitMode, ListQuery, RowFilter, StatisticsQuery, Store, Writes};
+use kinora_server::grammar;
 use kinora_storage::Storage;
-use kinora_types::Progress;
-use kinora_types::{IndexSpec, TableSpec};
+use kinora_types::{IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Of so many flights one is taken: random queries scan them again and again.
+/// One flight of this many is taken: random queries scan them again and again.
 const ONE_OF: usize = 24;
 
 #[derive(Deserialize)]
@@ -99,7 +100,7 @@ static BOTH: LazyLock<Both> = LazyLock::new(|| {
         ];
         insert.execute(values).unwrap();
     }
-    store.commit(&writes, Progress(1), Durability::UntilFlushed).unwrap();
+    store.commit(&writes, Progress(1), CommitMode::UntilFlushed).unwrap();
     store.flush().unwrap();
     drop(insert);
     Both { store, sqlite: sqlite.into(), _dir: dir }
@@ -244,9 +245,12 @@ fn query() -> impl Strategy<Value = (Vec<Asked>, Vec<(&'static str, &'static str
     (prop::collection::vec(asked(), 0..3), prop::collection::vec(term, 0..3))
 }
 
-fn filtered(asked: &[Asked]) -> (kinora_readmodel::Condition, String) {
-    let mut filter = kinora_readmodel::Condition::default();
-    asked.iter().for_each(|asked| filter.and(condition(&asked.name, &asked.text).unwrap()));
+fn filtered(asked: &[Asked]) -> (RowFilter, String) {
+    let mut filter = RowFilter::default();
+    for asked in asked {
+        let read = Filter::parse(&asked.name, &asked.text).unwrap();
+        filter.and(grammar::filter(read).unwrap());
+    }
     let sqls: Vec<_> = asked.iter().map(|asked| format!("({})", asked.sql)).collect();
     (filter, if sqls.is_empty() { "1".into() } else { sqls.join(" AND ") })
 }
@@ -259,36 +263,7 @@ proptest! {
 
     #[test]
     fn filters_orders_and_pages_are_those_of_sqlite((asked, order) in query(), limit in 1_usize..60) {
-        let (filter, where_sql) = filtered(&asked);
-        let words: Vec<_> = order.iter().map(|(field, _, down)| format!("{field}{}", if *down { ".desc" } else { "" })).collect();
-        // SQLite does not say in which order equals come, so the key says it for both.
-        let words = [words, vec!["key".into()]].concat().join(",");
-        let sql: Vec<_> = order.iter().map(|(_, column, down)| format!("{column}{},", if *down { " DESC" } else { "" })).collect();
-        let sql = format!("SELECT key FROM flights WHERE {where_sql} ORDER BY {} key LIMIT {}", sql.concat(), limit * PAGES);
-        let sqlite = BOTH.sqlite.lock().unwrap();
-        let expected: Vec<String> =
-            sqlite.prepare(&sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let count: i64 =
-            sqlite.query_row(&format!("SELECT count(*) FROM flights WHERE {where_sql}"), [], |row| row.get(0)).unwrap();
-
-        let order = Order::parse(&words).unwrap();
-        let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
-        let snapshot = BOTH.store.latest().unwrap();
-        prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
-        let mut found = Vec::new();
-        for _ in 0..PAGES {
-            let page = snapshot.list(&query).unwrap();
-            if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
-                prop_assert_eq!(&from_memory, &page);
-            }
-            prop_assert!(page.rows.len() <= limit);
-            found.extend(page.rows.into_iter().map(|row| row.key));
-            query.cursor = page.next;
-            if query.cursor.is_none() {
-                break;
-            }
-        }
-        prop_assert_eq!(found, expected, "{}", sql);
+        compare_pages(&asked, &order, limit)?;
     }
 
     #[test]
@@ -296,59 +271,131 @@ proptest! {
         asked in prop::collection::vec(asked(), 0..2),
         (field, column) in prop::sample::select(NUMBERS.map(|(field, column, _)| (field, column)).to_vec()),
         percent in prop::sample::select(vec![0.0, 10.0, 50.0, 90.0, 99.0, 100.0]),
-        group in prop::option::of(prop::sample::select(vec![("carrier", "carrier"), ("route.origin", "origin"), ("delay.departure", "departure")])),
+        group in prop::option::of(prop::sample::select(&GROUPS[..])),
     ) {
-        let (filter, where_sql) = filtered(&asked);
-        let text = format!("count,count({field}),sum({field}),avg({field}),min({field}),max({field}),p:percentile({field},{percent})");
-        let facets = vec!["tailnum".to_owned(), "stops[]".to_owned()];
-        let query = StatisticsQuery {
-            table: "flights".into(), filter, figures: Figure::parse(&text).unwrap(),
-            group: group.iter().map(|(field, _)| (*field).to_owned()).collect(), facets, scan: true,
-        };
-        let statistics = BOTH.store.snapshot().unwrap().statistics(&query).unwrap();
-
-        let sqlite = BOTH.sqlite.lock().unwrap();
-        let by = group.map_or("NULL", |(_, column)| column);
-        let sql = format!(
-            "SELECT {by}, count(*), count({column}), sum({column}), avg({column}), min({column}), max({column}) \
-             FROM flights WHERE {where_sql} {} ORDER BY 1",
-            group.map(|(_, column)| format!("GROUP BY {column}")).unwrap_or_default()
-        );
-        let mut statement = sqlite.prepare(&sql).unwrap();
-        let rows: Vec<[rusqlite::types::Value; 7]> = statement
-            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?]))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        prop_assert_eq!(statistics.groups.len(), rows.len(), "{}", &sql);
-        for (group, row) in statistics.groups.iter().zip(&rows) {
-            let figures = [format!("count({field})"), format!("sum({field})"), format!("avg({field})"), format!("min({field})"), format!("max({field})")];
-            let found = group.values.iter().chain(std::iter::once(&group.figures["count"])).chain(figures.iter().map(|name| &group.figures[name]));
-            let wanted = row.iter().skip(usize::from(group.values.is_empty()));
-            for (found, wanted) in found.zip(wanted) {
-                prop_assert!(same(found, wanted), "{} {:?} {} {:?}", found, wanted, &sql, &group);
-            }
-            // Nearest rank, by sorting.
-            let one = if group.values.is_empty() { "1".to_owned() } else { format!("{by} IS {}", literal(&row[0])) };
-            let count = group.figures[&figures[0]].as_u64().unwrap();
-            let rank = ((count as f64 * percent / 100.0).ceil() as u64).max(1) - 1;
-            let sql = format!("SELECT {column} FROM flights WHERE {where_sql} AND {one} AND {column} IS NOT NULL ORDER BY 1 LIMIT 1 OFFSET {rank}");
-            let wanted: rusqlite::types::Value =
-                sqlite.query_row(&sql, [], |row| row.get(0)).unwrap_or(rusqlite::types::Value::Null);
-            prop_assert!(same(&group.figures["p"], &wanted), "{} {:?} {}", &group.figures["p"], wanted, &sql);
-        }
-        let facet = |sql: String| -> Vec<(Value, u64)> {
-            let mut statement = sqlite.prepare(&sql).unwrap();
-            let value = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<String>>(0)?.map_or(Value::Null, Value::from), row.get::<_, i64>(1)? as u64));
-            statement.query_map([], value).unwrap().map(Result::unwrap).collect()
-        };
-        let tailnums = format!("SELECT tailnum, count(*) FROM flights WHERE {where_sql} GROUP BY 1 ORDER BY 2 DESC, 1");
-        prop_assert_eq!(&statistics.facets[0].1, &facet(tailnums));
-        let stops = format!(
-            "SELECT stop, count(*) FROM (SELECT origin AS stop FROM flights WHERE {where_sql} UNION ALL SELECT dest FROM flights WHERE {where_sql}) GROUP BY 1 ORDER BY 2 DESC, 1"
-        );
-        prop_assert_eq!(&statistics.facets[1].1, &facet(stops));
+        compare_figures(&asked, (field, column), percent, group)?;
     }
+}
+
+/// What is grouped by, here and there.
+const GROUPS: [(&str, &str); 3] =
+    [("carrier", "carrier"), ("route.origin", "origin"), ("delay.departure", "departure")];
+
+fn compare_pages(asked: &[Asked], order: &[(&str, &str, bool)], limit: usize) -> Result<(), TestCaseError> {
+    let (filter, where_sql) = filtered(asked);
+    let word = |(field, _, down): &(&str, &str, bool)| format!("{field}{},", if *down { ".desc" } else { "" });
+    // SQLite does not say in which order equals come, so the key says it for both.
+    let words = order.iter().map(word).collect::<String>() + "key";
+    let term = |(_, column, down): &(&str, &str, bool)| format!("{column}{},", if *down { " DESC" } else { "" });
+    let terms: String = order.iter().map(term).collect();
+    let sql = format!("SELECT key FROM flights WHERE {where_sql} ORDER BY {terms} key LIMIT {}", limit * PAGES);
+    let sqlite = BOTH.sqlite.lock().unwrap();
+    let expected: Vec<String> =
+        sqlite.prepare(&sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let count: i64 =
+        sqlite.query_row(&format!("SELECT count(*) FROM flights WHERE {where_sql}"), [], |row| row.get(0)).unwrap();
+
+    let order = grammar::order(&words.parse().unwrap()).unwrap();
+    let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
+    let snapshot = BOTH.store.latest().unwrap();
+    prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
+    let mut found = Vec::new();
+    for _ in 0..PAGES {
+        let page = snapshot.list(&query).unwrap();
+        if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
+            prop_assert_eq!(&from_memory, &page);
+        }
+        prop_assert!(page.rows.len() <= limit);
+        found.extend(page.rows.into_iter().map(|row| row.key));
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    prop_assert_eq!(found, expected, "{}", sql);
+    Ok(())
+}
+
+fn compare_figures(
+    asked: &[Asked],
+    (field, column): (&str, &str),
+    percent: f64,
+    group: Option<(&str, &str)>,
+) -> Result<(), TestCaseError> {
+    let (filter, where_sql) = filtered(asked);
+    let names = ["count", "sum", "avg", "min", "max"].map(|kind| format!("{kind}({field})"));
+    let text = format!("count,{},p:percentile({field},{percent})", names.join(","));
+    let query = StatisticsQuery {
+        table: "flights".into(),
+        filter,
+        figures: grammar::figures(&text.parse().unwrap()).unwrap(),
+        group: group.iter().map(|(field, _)| (*field).to_owned()).collect(),
+        facets: vec!["tailnum".to_owned(), "stops[]".to_owned()],
+        scan: true,
+    };
+    let statistics = BOTH.store.snapshot().unwrap().statistics(&query).unwrap();
+
+    let sqlite = BOTH.sqlite.lock().unwrap();
+    let by = group.map_or("NULL", |(_, column)| column);
+    let sql = format!(
+        "SELECT {by}, count(*), count({column}), sum({column}), avg({column}), min({column}), max({column}) \
+         FROM flights WHERE {where_sql} {} ORDER BY 1",
+        group.map(|(_, column)| format!("GROUP BY {column}")).unwrap_or_default()
+    );
+    let rows = seven_columns(&sqlite, &sql);
+    prop_assert_eq!(statistics.groups.len(), rows.len(), "{}", &sql);
+    for (group, row) in statistics.groups.iter().zip(&rows) {
+        let figures = std::iter::once("count").chain(names.iter().map(String::as_str));
+        let found = group.values.iter().chain(figures.map(|name| &group.figures[name]));
+        let wanted = row.iter().skip(usize::from(group.values.is_empty()));
+        for (found, wanted) in found.zip(wanted) {
+            prop_assert!(same(found, wanted), "{} {:?} {} {:?}", found, wanted, &sql, &group);
+        }
+        let one = if group.values.is_empty() { "1".to_owned() } else { format!("{by} IS {}", literal(&row[0])) };
+        let count = group.figures[&names[0]].as_u64().unwrap();
+        let wanted = nearest_rank(&sqlite, column, &format!("{where_sql} AND {one}"), percent, count);
+        prop_assert!(same(&group.figures["p"], &wanted), "{} {:?} {}", &group.figures["p"], wanted, &sql);
+    }
+    let tailnums = format!("SELECT tailnum, count(*) FROM flights WHERE {where_sql} GROUP BY 1 ORDER BY 2 DESC, 1");
+    prop_assert_eq!(&statistics.facets[0].1, &facet(&sqlite, &tailnums));
+    let stops = format!(
+        "SELECT stop, count(*) FROM (SELECT origin AS stop FROM flights WHERE {where_sql} \
+         UNION ALL SELECT dest FROM flights WHERE {where_sql}) GROUP BY 1 ORDER BY 2 DESC, 1"
+    );
+    prop_assert_eq!(&statistics.facets[1].1, &facet(&sqlite, &stops));
+    Ok(())
+}
+
+fn seven_columns(sqlite: &Connection, sql: &str) -> Vec<[rusqlite::types::Value; 7]> {
+    let mut statement = sqlite.prepare(sql).unwrap();
+    let columns = |row: &rusqlite::Row<'_>| {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?])
+    };
+    statement.query_map([], columns).unwrap().map(Result::unwrap).collect()
+}
+
+/// By sorting.
+fn nearest_rank(
+    sqlite: &Connection,
+    column: &str,
+    where_sql: &str,
+    percent: f64,
+    count: u64,
+) -> rusqlite::types::Value {
+    let rank = ((count as f64 * percent / 100.0).ceil() as u64).max(1) - 1;
+    let sql = format!(
+        "SELECT {column} FROM flights WHERE {where_sql} AND {column} IS NOT NULL ORDER BY 1 LIMIT 1 OFFSET {rank}"
+    );
+    sqlite.query_row(&sql, [], |row| row.get(0)).unwrap_or(rusqlite::types::Value::Null)
+}
+
+fn facet(sqlite: &Connection, sql: &str) -> Vec<(Value, u64)> {
+    let mut statement = sqlite.prepare(sql).unwrap();
+    let value = |row: &rusqlite::Row<'_>| {
+        let value = row.get::<_, Option<String>>(0)?.map_or(Value::Null, Value::from);
+        Ok((value, row.get::<_, i64>(1)? as u64))
+    };
+    statement.query_map([], value).unwrap().map(Result::unwrap).collect()
 }
 
 fn literal(value: &rusqlite::types::Value) -> String {

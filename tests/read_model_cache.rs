@@ -1,11 +1,12 @@
-//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have read.
+//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have
+//! read.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_readmodel::{Durability, Snapshot, Store, Writes};
+use kinora_readmodel::{CommitMode, Snapshot, Store, Writes};
 use kinora_storage::Storage;
 use kinora_types::Progress;
 use kinora_types::TableSpec;
@@ -85,8 +86,8 @@ fn a_snapshot_has_the_rows_of_its_checkpoint_however_many_commit_and_read_meanwh
                 let value = commit.to_string();
                 rows.set(0, &name(key), (!is_deleted(commit, key)).then_some(value.as_bytes()));
             }
-            let durability = if commit.is_multiple_of(3) { Durability::UntilFlushed } else { Durability::Logged };
-            store.commit(&rows, Progress(commit), durability).unwrap();
+            let mode = if commit.is_multiple_of(3) { CommitMode::UntilFlushed } else { CommitMode::Logged };
+            store.commit(&rows, Progress(commit), mode).unwrap();
             if commit.is_multiple_of(4) {
                 std::thread::sleep(Duration::from_micros(200));
             }

@@ -1,12 +1,12 @@
-//! A process that is killed while it commits large and small changes to a read model, again and again: what is found afterwards
-//! are the rows of one moment, those of the checkpoint, whichever way the commits took to the disk.
+//! A process that is killed while it commits large and small changes to a read model, again and again: what is found
+//! afterwards are the rows of one moment, those of the checkpoint, whichever way the commits took to the disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use kinora_readmodel::{Durability, KeyRange, Store, Writes};
+use kinora_readmodel::{CommitMode, KeyRange, Store, Writes};
 use kinora_storage::Storage;
 use kinora_types::Progress;
 use kinora_types::TableSpec;
@@ -33,7 +33,7 @@ fn commit(store: &Store, number: u64) {
         writes.set(0, &format!("all/{key:04}"), Some(format!(r#"{{"n":{number},"filler":"{filler}"}}"#).as_bytes()));
     }
     writes.set(0, &format!("own/{number:06}"), Some(b"{}"));
-    store.commit(&writes, Progress(number), Durability::UntilFlushed).unwrap();
+    store.commit(&writes, Progress(number), CommitMode::UntilFlushed).unwrap();
 }
 
 /// What rows there are at a checkpoint.

@@ -65,7 +65,7 @@ pub const TARGETS: &[Target] = &[
             b"select=a.b,n",
             b"aggregate=count,late:percentile(n,90)",
         ],
-        run: readmodel::fuzz::parameter,
+        run: http::fuzz::parameter,
     },
     Target { name: "cursor", seeds: &[b"\x01abcd\x03x\0\0key", b"\x02\x04\xbf\xf0\0\0\0\0\0\0k"], run: readmodel::fuzz::cursor },
     Target {

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Instant;
 
-use kinora_readmodel::{Durability, Store, Writes};
+use kinora_readmodel::{CommitMode, Store, Writes};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use kinora_types::Progress;
@@ -73,7 +73,7 @@ fn ours(dir: &Path, figures: &mut Figures) {
     let (started, mut writes) = (Instant::now(), Writes::default());
     for update in 1..=UPDATES {
         writes.set(0, &key(update), Some(row(update).as_bytes()));
-        store.commit(&writes, Progress(update), Durability::UntilFlushed).unwrap();
+        store.commit(&writes, Progress(update), CommitMode::UntilFlushed).unwrap();
         writes.clear();
     }
     store.flush().unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_readmodel::{Durability, Store, Writes, diff};
+use kinora_readmodel::{CommitMode, Store, Writes, diff};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Host, module};
@@ -65,7 +65,7 @@ fn read_model(storage: &Storage, dir: &Path, rows: u64, every: u64) -> Store {
         let shift = u64::from(every > 0 && key % every.max(1) == 0);
         writes.set(0, &format!("{key:012}"), Some(row(key, shift).as_bytes()));
         if (key + 1) % COMMIT_ROWS == 0 || key + 1 == rows {
-            store.commit(&writes, Progress(key + 1), Durability::UntilFlushed).unwrap();
+            store.commit(&writes, Progress(key + 1), CommitMode::UntilFlushed).unwrap();
             writes.clear();
         }
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use departures::Departures;
 use foldhash::fast::FixedState;
 use kinora_log::{Log, RecordRef};
-use kinora_readmodel::{Durability, Store, Writes};
+use kinora_readmodel::{CommitMode, Store, Writes};
 use kinora_sdk::native::{Backend, Column, Fold, Input, Stored, Upcasting};
 use kinora_storage::Storage;
 use kinora_types::TableSpec;
@@ -172,7 +172,7 @@ fn fold_ledger(log: &Log, storage: &Storage, dir: &Path) {
         for (name, account) in dirty(cache) {
             writes.set(0, name, Some(&serde_json::to_vec(account).expect("JSON")));
         }
-        store.commit(&writes, progress, Durability::UntilFlushed).expect("a commit");
+        store.commit(&writes, progress, CommitMode::UntilFlushed).expect("a commit");
         shrink(cache);
     };
     log.scan(Position(0), log.progress(), |position, record| {
@@ -238,7 +238,7 @@ fn fold_flights(log: &Log, storage: &Storage, dir: &Path) {
     let mut fold = Fold::<OnTime>::over(Box::new(StoreRows { store: Rc::clone(&store), writes: Rc::clone(&writes) }));
     let commit = |fold: &mut Fold<OnTime>, progress| {
         fold.flush().expect("a flush");
-        store.commit(&writes.borrow(), progress, Durability::UntilFlushed).expect("a commit");
+        store.commit(&writes.borrow(), progress, CommitMode::UntilFlushed).expect("a commit");
         writes.borrow_mut().clear();
     };
     each_flight(log, |input| {

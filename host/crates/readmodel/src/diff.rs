@@ -1,4 +1,4 @@
-//! Differences between two snapshots.
+//! Differences between two read models: all of them, or the first one.
 
 pub(crate) mod fields;
 pub(crate) mod first_difference;

@@ -1,4 +1,4 @@
-//! What can go wrong with a read model: its storage, or what somebody asks of it.
+//! Errors of a read model: of its storage, or of what somebody asks of it.
 
 use std::path::PathBuf;
 
@@ -43,14 +43,9 @@ pub enum Error {
         "row {key:?} of table {table:?} has the same values as row {other:?} in the index {index:?}, which is unique"
     )]
     NotUnique { table: String, index: String, key: String, other: String },
-    #[error("the filter {filter:?} is not valid: {why}")]
-    InvalidFilter { filter: String, why: String },
-    #[error("the order {order:?} is not valid: {why}")]
-    InvalidOrder { order: String, why: String },
-    #[error("the selection {select:?} is not valid: {why}")]
-    InvalidSelect { select: String, why: String },
-    #[error("{figure:?} is not a figure")]
-    InvalidFigure { figure: String },
+    /// What the grammar of queries refuses first, if the query comes through it.
+    #[error("the query is not valid: {0}")]
+    InvalidQuery(String),
     #[error("{fields} has more than {limit} values, which is more than a summary has")]
     TooManyGroups { fields: String, limit: usize },
     #[error("the query has more than {limit} rows, which is more than can be followed")]

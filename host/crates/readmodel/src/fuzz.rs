@@ -1,42 +1,29 @@
-//! The decoders of read models, for fuzzing.
+//! Decoders of read models, and what becomes of queries, for fuzzing.
 
 use serde_json::{Value, json};
 
-use crate::query::filter::condition;
-use crate::query::list::{ListQuery, Order};
-use crate::query::select::Selection;
-use crate::query::statistics::Figure;
-use crate::rows::{keys, order};
+use crate::layout::{keys, order};
+use crate::query::filter::RowFilter;
+use crate::query::list_query::ListQuery;
+use crate::query::select::SelectedFields;
 
 /// One of each kind of value, for what is read to be tried on.
 fn row() -> Value {
     json!({"a": {"b": [1, "two", null]}, "n": -1.5e300, "t": "a,b\"%_*", "large": u64::MAX, "yes": true})
 }
 
-/// A parameter of a query: `flights=gte.100`, `order=-flights`, `select=a,b.c`, `aggregate=sum(flights)`.
-pub fn parameter(bytes: &[u8]) {
-    let Some((name, value)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('=')) else { return };
+/// Tries a filter on a row.
+pub fn filter(filter: &RowFilter) {
     let row = row();
-    match name {
-        "order" => drop(Order::parse(value)),
-        "aggregate" => drop(Figure::parse(value)),
-        "select" => {
-            if let Ok(selection) = Selection::parse(value) {
-                let selected = selection.apply(&row.to_string());
-                assert!(
-                    selected.as_deref().is_ok_and(|json| serde_json::from_str::<Value>(json).is_ok()),
-                    "{selected:?}"
-                );
-            }
-        }
-        _ => {
-            if let Ok(condition) = condition(name, value) {
-                condition.visit(&mut |test| {
-                    let _ = test.accepts(order::at(&row, &test.field));
-                });
-            }
-        }
-    }
+    filter.visit(&mut |test| {
+        let _ = test.accepts(order::at(&row, &test.field));
+    });
+}
+
+/// Takes fields from a row.
+pub fn select(selected: &SelectedFields) {
+    let taken = selected.apply(&row().to_string());
+    assert!(taken.as_deref().is_ok_and(|json| serde_json::from_str::<Value>(json).is_ok()), "{taken:?}");
 }
 
 /// What follows the fingerprint of a cursor.

@@ -1,24 +1,29 @@
 //! Read models: the rows, indexes and checkpoint of one version of a projection, in a RocksDB of its own.
 //!
 //! [`Store`] is what the version's runner writes to, [`Snapshot`] what everybody else reads from. Rows and checkpoint
-//! commit together, and a snapshot sees both or neither. This module knows nothing of guests, projections or HTTP.
+//! commit together, and a snapshot sees both or neither. This crate knows nothing of guests, projections or HTTP, and
+//! nothing of the text that queries are written in: whoever reads that builds a [`RowFilter`], an [`Order`],
+//! [`SelectedFields`] and [`Figure`]s from it, whose constructors refuse what makes no sense.
 
 mod diff;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod layout;
 mod query;
 mod rows;
 
 pub use diff::first_difference::{RowDifference, first_difference};
 pub use diff::tables::{Change, Diff, Difference, TableDiff, diff, differences, tables};
 pub use error::Error;
-pub use query::filter::{Condition, KEY, Operator, Test, condition};
-pub use query::list::{Budget, Explanation, ListQuery, Order, Page, Row};
-pub use query::select::{Selection, fields};
-pub use query::statistics::{Figure, Group, Statistics, StatisticsQuery};
-pub use rows::history::RowVersion;
+pub use query::figures::{Figure, FigureKind};
+pub use query::filter::pattern::Pattern;
+pub use query::filter::{KEY, Operator, RowFilter, RowTest};
+pub use query::list_query::{Budget, Explanation, ListQuery, Order, Page, Row};
+pub use query::select::{SelectedFields, fields};
+pub use query::statistics::{Group, Statistics, StatisticsQuery};
 pub use rows::range::KeyRange;
+pub use rows::row_versions::RowVersion;
 pub use rows::snapshot::Snapshot;
-pub use rows::store::{Durability, Store};
+pub use rows::store::{CommitMode, Store};
 pub use rows::writes::Writes;

@@ -1,10 +1,14 @@
-//! Queries: which rows, in which order, and figures over them.
+//! Queries: which rows, in which order, and figures over them, now and in the past.
 
+pub(crate) mod advice;
+pub(crate) mod cursor;
+pub(crate) mod figures;
 pub(crate) mod filter;
 pub(crate) mod list;
+pub(crate) mod list_query;
+pub(crate) mod past;
 pub(crate) mod plan;
 pub(crate) mod reader;
 pub(crate) mod select;
-pub(crate) mod spans;
 pub(crate) mod statistics;
 pub(crate) mod walk;

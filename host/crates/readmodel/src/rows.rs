@@ -1,15 +1,11 @@
-//! Rows of one version: their layouts, commits, snapshots and indexes.
+//! Rows of one version: commits, snapshots, what rows were.
 
+pub(crate) mod cached_rows;
 pub(crate) mod changes;
-pub(crate) mod history;
 pub(crate) mod idle;
-pub(crate) mod index;
 pub(crate) mod ingest;
-pub(crate) mod keys;
-pub(crate) mod order;
-pub(crate) mod pick;
 pub(crate) mod range;
-pub(crate) mod recent;
+pub(crate) mod row_versions;
 pub(crate) mod snapshot;
 pub(crate) mod store;
 pub(crate) mod unique;

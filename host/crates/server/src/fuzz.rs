@@ -1,12 +1,15 @@
-//! The decoders of request bodies, for fuzzing.
+//! The decoders of requests, for fuzzing.
 
 use axum::http::HeaderMap;
 
+use kinora_api::grammar::{Figures, Filter, Order, Select};
 use kinora_log::AppendRequest;
+use kinora_readmodel as readmodel;
 use kinora_types::NewEvent;
 
 use crate::edge::wire;
 use crate::edge::wire::TransactionIn;
+use crate::query::grammar;
 use crate::write::cloudevents;
 use crate::write::cloudevents::Mode;
 
@@ -37,6 +40,41 @@ pub fn cloudevents(body: &[u8]) {
     for mode in [Mode::Structured, Mode::Batch, Mode::Binary] {
         if let Ok(events) = cloudevents::events(mode, &HeaderMap::new(), body) {
             check(&events);
+        }
+    }
+}
+
+/// A parameter of a query: `flights=gte.100`, `order=-flights`, `select=a,b.c`, `aggregate=sum(flights)`. What the
+/// grammar reads, read models take, and what is written of it reads the same.
+pub fn parameter(bytes: &[u8]) {
+    let Some((name, value)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('=')) else { return };
+    match name {
+        "order" => {
+            if let Ok(order) = value.parse::<Order>() {
+                assert!(grammar::order(&order).is_ok(), "{order:?}");
+                assert_eq!(order.to_string().parse(), Ok(order));
+            }
+        }
+        "aggregate" => {
+            if let Ok(figures) = value.parse::<Figures>() {
+                assert!(grammar::figures(&figures).is_ok(), "{figures:?}");
+                assert_eq!(figures.to_string().parse(), Ok(figures));
+            }
+        }
+        "select" => {
+            if let Ok(select) = value.parse::<Select>() {
+                let selected = grammar::select(&select);
+                assert!(selected.as_ref().map(readmodel::fuzz::select).is_ok(), "{selected:?}");
+                assert_eq!(select.to_string().parse(), Ok(select));
+            }
+        }
+        _ => {
+            if let Ok(filter) = Filter::parse(name, value) {
+                // Quotes within a text stand for themselves only where nothing follows.
+                assert!(value.contains('"') || filter.parameter().is_ok(), "{filter}");
+                let read = grammar::filter(filter);
+                assert!(read.as_ref().map(readmodel::fuzz::filter).is_ok(), "{read:?}");
+            }
         }
     }
 }

@@ -12,4 +12,5 @@ pub mod serve;
 mod service;
 mod write;
 
+pub use query::grammar;
 pub use service::service;

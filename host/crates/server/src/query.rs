@@ -2,6 +2,7 @@
 
 pub(crate) mod follow;
 pub(crate) mod format;
+pub mod grammar;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod model;

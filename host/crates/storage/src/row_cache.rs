@@ -61,7 +61,7 @@ impl Weighter<Key, Row> for Weight {
 
 type Rows = Cache<Key, Row, Weight, RandomState, DefaultLifecycle<Key, Row>>;
 
-/// Cheap to clone. It knows nothing of what is right: see `readmodel::recent`.
+/// Cheap to clone. It knows nothing of what is right: see `readmodel::rows::cached_rows`.
 #[derive(Clone)]
 pub struct RowCache {
     rows: Arc<Rows>,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use kinora_files::SECRET_BYTES;
 use kinora_log::{Log, RecordRef, Recorded};
-use kinora_readmodel::{Durability, KeyRange, Store, Writes};
+use kinora_readmodel::{CommitMode, KeyRange, Store, Writes};
 use kinora_sandbox as sandbox;
 use kinora_sandbox::{Category, Failure, Limits, Range, RowAccess};
 use kinora_storage::Storage;
@@ -333,5 +333,5 @@ fn restore(store: &Store, rows: &[RowRecord]) -> Result<(), kinora_readmodel::Er
             writes.set(table, &row.key, Some(row.row.get().as_bytes()));
         }
     }
-    store.commit(&writes, Progress::default(), Durability::UntilFlushed)
+    store.commit(&writes, Progress::default(), CommitMode::UntilFlushed)
 }

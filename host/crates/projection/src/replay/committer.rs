@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use kinora_readmodel::{Durability, Store, Writes};
+use kinora_readmodel::{CommitMode, Store, Writes};
 use kinora_sandbox::Failure;
 use kinora_types::Progress;
 
@@ -80,7 +80,7 @@ fn run(
     let mut flushed = Instant::now();
     while let Ok((writes, progress)) = jobs.recv() {
         let work = throttle.map(Throttle::work);
-        store.commit(&writes, progress, Durability::UntilFlushed).map_err(Failure::storage)?;
+        store.commit(&writes, progress, CommitMode::UntilFlushed).map_err(Failure::storage)?;
         drop(work);
         checkpoint.send_replace(progress);
         drop(writes);

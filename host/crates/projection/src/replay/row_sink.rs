@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 
 use kinora_readmodel as readmodel;
-use kinora_readmodel::{Durability, Snapshot, Store, Writes};
+use kinora_readmodel::{CommitMode, Snapshot, Store, Writes};
 use kinora_sandbox::{Category, Failure, Projector, ProjectorPre};
 use kinora_types::Progress;
 
@@ -53,9 +53,9 @@ impl RowSink {
         })
     }
 
-    fn commit_now(&mut self, progress: Progress, durability: Durability) -> Result<(), Failure> {
+    fn commit_now(&mut self, progress: Progress, mode: CommitMode) -> Result<(), Failure> {
         let mut pending = self.rows.pending();
-        self.store.commit(&pending, progress, durability).map_err(commit_failure)?;
+        self.store.commit(&pending, progress, mode).map_err(commit_failure)?;
         pending.clear();
         drop(pending);
         self.checkpoint.send_replace(progress);
@@ -121,8 +121,8 @@ impl Sink for RowSink {
                 let writes = self.take();
                 self.committer(throttle)?.commit(writes, progress)
             }
-            Commit::UntilFlushed => self.commit_now(progress, Durability::UntilFlushed),
-            Commit::Logged => self.commit_now(progress, Durability::Logged),
+            Commit::UntilFlushed => self.commit_now(progress, CommitMode::UntilFlushed),
+            Commit::Logged => self.commit_now(progress, CommitMode::Logged),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Which fields of two rows differ. Most of two rows is the same text, so only what is written differently is looked into.
+//! Fields in which two rows differ. Most of two rows is the same text, so only what is written differently is looked
+//! into.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! The first row in which two read models with the same tables differ, byte by byte. Where [`super::diff`] tells people what
-//! has changed, this tells whether anything has.
+//! The first row in which two read models with the same tables differ, byte by byte. Where [`super::tables`] tells
+//! people what has changed, this tells whether anything has.
 
 use serde::Serialize;
 

@@ -1,12 +1,12 @@
-//! What differs between two read models: a merge of their tables, row by row in the order of keys. It holds one row of each
-//! side at a time, whatever their size, and can begin behind any key.
+//! Differences between two read models: a merge of their tables, row by row in the order of keys. It holds one row of
+//! each side at a time, whatever their size, and can begin behind any key.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::diff::fields::differing;
 use crate::error::Error;
-use crate::rows::keys;
+use crate::layout::keys;
 use crate::rows::range::KeyRange;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{Entries, row_key};

@@ -1,46 +1,43 @@
-//! Filters on rows, in PostgREST's words: `flights=gte.100`, `origin=not.eq.EWR`, `or=(a.eq.1,b.is.null)`.
+//! Filters on rows: what each test of a field accepts, and how tests go together.
 //!
 //! Null is unknown, as in SQL: whatever is compared with it is neither true nor, after a `not`, true again; `is` alone
 //! looks at null. Order holds between values of one kind only: a text is neither above nor below a number, so that is
 //! unknown, too.
 
-mod parse;
-mod pattern;
+pub(crate) mod pattern;
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::rows::order;
-
-pub use parse::condition;
-pub use pattern::Pattern;
+use crate::error::Error;
+use crate::layout::order;
+use crate::query::filter::pattern::Pattern;
 
 /// The name that stands for a row's key; `key.part` for a part of a composite one.
 pub const KEY: &str = "key";
 
 /// What rows have to be.
 #[derive(Clone, Debug, PartialEq, Hash)]
-pub enum Condition {
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Test(Test),
+pub enum RowFilter {
+    All(Vec<RowFilter>),
+    Any(Vec<RowFilter>),
+    Test(RowTest),
 }
 
-impl Default for Condition {
+impl Default for RowFilter {
+    /// Takes every row.
     fn default() -> Self {
         Self::All(Vec::new())
     }
 }
 
-/// What one field has to be.
+/// What one field has to be; see [`RowFilter::test`].
 #[derive(Clone, Debug, PartialEq, Hash)]
-pub struct Test {
-    /// A path, such as `delay.mean`, `key`, or one through the elements of an array, such as `stops[].airport`: then one
-    /// of them has to pass, and after a `not` none may.
-    pub field: String,
-    pub negated: bool,
-    pub operator: Operator,
+pub struct RowTest {
+    pub(crate) field: String,
+    pub(crate) negated: bool,
+    pub(crate) operator: Operator,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -58,42 +55,72 @@ pub enum Operator {
     Contains(Value),
 }
 
-impl Condition {
-    /// The conditions that all have to hold.
-    pub fn conjuncts(&self) -> &[Condition] {
+impl RowFilter {
+    /// A test of one field: a path, such as `delay.mean`, `key`, `key.part`, or one through the elements of an array,
+    /// such as `stops[].airport`. Of those one has to pass, and after [`RowFilter::negate`] none may.
+    ///
+    /// # Errors
+    /// A comparison with null, which never holds: [`Operator::Is`] asks for it. Contents that are neither array nor
+    /// object.
+    pub fn test(field: impl Into<String>, operator: Operator) -> Result<Self, Error> {
+        let fits = match &operator {
+            Operator::Equal(value)
+            | Operator::Greater(value)
+            | Operator::GreaterOrEqual(value)
+            | Operator::Less(value)
+            | Operator::LessOrEqual(value) => !value.is_null(),
+            Operator::In(values) => !values.iter().any(Value::is_null),
+            Operator::Contains(value) => value.is_array() || value.is_object(),
+            Operator::Is(_) | Operator::Like(_) => true,
+        };
+        let field = field.into();
+        if !fits {
+            return Err(Error::InvalidQuery(format!("no value of {field:?} passes {operator:?}")));
+        }
+        Ok(Self::Test(RowTest { field, negated: false, operator }))
+    }
+
+    /// The rows with these keys.
+    pub fn keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let operator = Operator::In(keys.into_iter().map(Value::from).collect());
+        Self::Test(RowTest { field: KEY.to_owned(), negated: false, operator })
+    }
+
+    /// The filters that all have to hold.
+    pub fn conjuncts(&self) -> &[Self] {
         match self {
-            Self::All(conditions) => conditions,
+            Self::All(filters) => filters,
             other => std::slice::from_ref(other),
         }
     }
 
-    pub fn and(&mut self, more: Condition) {
+    pub fn and(&mut self, more: Self) {
         match self {
-            Self::All(conditions) => conditions.push(more),
+            Self::All(filters) => filters.push(more),
             other => *other = Self::All(vec![std::mem::take(other), more]),
         }
     }
 
-    /// All tests within.
-    pub fn visit<'a>(&'a self, test: &mut impl FnMut(&'a Test)) {
+    /// The filter that holds where this one is known not to.
+    pub fn negate(self) -> Self {
+        let negate = |filters: Vec<Self>| filters.into_iter().map(Self::negate).collect();
         match self {
-            Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|inner| inner.visit(test)),
-            Self::Test(one) => test(one),
+            Self::All(filters) => Self::Any(negate(filters)),
+            Self::Any(filters) => Self::All(negate(filters)),
+            Self::Test(test) => Self::Test(RowTest { negated: !test.negated, ..test }),
         }
     }
 
-    /// The condition that holds where this one is known not to.
-    fn negate(self) -> Self {
-        let negate = |conditions: Vec<Self>| conditions.into_iter().map(Self::negate).collect();
+    /// All tests within.
+    pub fn visit<'a>(&'a self, test: &mut impl FnMut(&'a RowTest)) {
         match self {
-            Self::All(conditions) => Self::Any(negate(conditions)),
-            Self::Any(conditions) => Self::All(negate(conditions)),
-            Self::Test(test) => Self::Test(Test { negated: !test.negated, ..test }),
+            Self::All(filters) | Self::Any(filters) => filters.iter().for_each(|inner| inner.visit(test)),
+            Self::Test(one) => test(one),
         }
     }
 }
 
-impl Test {
+impl RowTest {
     /// Whether a value passes. What is unknown does not.
     pub fn accepts(&self, found: &Value) -> bool {
         self.operator.holds(found).is_some_and(|holds| holds != self.negated)
@@ -167,52 +194,82 @@ fn contains(found: &Value, wanted: &Value, top: bool) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use super::Operator::{Contains, Equal, Greater, GreaterOrEqual, In, Is, Less, LessOrEqual, Like};
     use super::*;
     use serde_json::json;
 
-    fn accepts(filter: &str, found: Value) -> bool {
-        let Condition::Test(test) = condition("field", filter).unwrap() else { panic!("{filter} is one test") };
-        test.accepts(&found)
+    fn test(operator: Operator) -> RowTest {
+        let RowFilter::Test(test) = RowFilter::test("field", operator).unwrap() else { panic!("it is one test") };
+        test
+    }
+
+    fn not(operator: Operator) -> RowTest {
+        RowTest { negated: true, ..test(operator) }
+    }
+
+    fn accepts(operator: Operator, found: Value) -> bool {
+        test(operator).accepts(&found)
+    }
+
+    fn like(text: &str) -> Operator {
+        Like(Pattern::new(text, false))
     }
 
     #[test]
     fn each_operator_accepts_what_it_says() {
-        assert!(accepts("eq.5", json!(5.0)) && !accepts("eq.5", json!("5")) && accepts("eq.\"5\"", json!("5")));
-        assert!(accepts("neq.a", json!("b")) && !accepts("neq.a", json!("a")) && accepts("neq.a", json!(1)));
-        assert!(accepts("gt.1", json!(2)) && !accepts("gt.1", json!(1)) && accepts("gte.1", json!(1)));
-        assert!(accepts("lt.b", json!("a")) && !accepts("lt.b", json!(1)) && accepts("lte.b", json!("b")));
-        assert!(accepts("in.(a,2)", json!(2)) && accepts("in.(a,2)", json!("a")) && !accepts("in.(a,2)", json!("2")));
-        assert!(accepts("is.null", json!(null)) && accepts("is.true", json!(true)) && !accepts("is.null", json!(0)));
-        assert!(accepts("is.not_null", json!(0)) && !accepts("is.not_null", json!(null)));
-        assert!(accepts("like.EW*", json!("EWR")) && !accepts("like.EW*", json!("JFK")));
-        assert!(accepts("gt.9007199254740992", json!(9_007_199_254_740_993_u64)), "beyond what a float can tell");
-        assert!(!accepts("eq.9007199254740993", json!(9_007_199_254_740_992_u64)));
+        assert!(accepts(Equal(json!(5)), json!(5.0)) && !accepts(Equal(json!(5)), json!("5")));
+        assert!(accepts(Equal(json!("5")), json!("5")));
+        assert!(not(Equal(json!("a"))).accepts(&json!("b")) && !not(Equal(json!("a"))).accepts(&json!("a")));
+        assert!(not(Equal(json!("a"))).accepts(&json!(1)));
+        assert!(accepts(Greater(json!(1)), json!(2)) && !accepts(Greater(json!(1)), json!(1)));
+        assert!(accepts(GreaterOrEqual(json!(1)), json!(1)));
+        assert!(accepts(Less(json!("b")), json!("a")) && !accepts(Less(json!("b")), json!(1)));
+        assert!(accepts(LessOrEqual(json!("b")), json!("b")));
+        let either = || In(vec![json!("a"), json!(2)]);
+        assert!(accepts(either(), json!(2)) && accepts(either(), json!("a")) && !accepts(either(), json!("2")));
+        assert!(accepts(Is(json!(null)), json!(null)) && !accepts(Is(json!(null)), json!(0)));
+        assert!(accepts(Is(json!(true)), json!(true)));
+        assert!(not(Is(json!(null))).accepts(&json!(0)) && !not(Is(json!(null))).accepts(&json!(null)));
+        assert!(accepts(like("EW*"), json!("EWR")) && !accepts(like("EW*"), json!("JFK")));
+        let large = 9_007_199_254_740_992_u64;
+        assert!(accepts(Greater(json!(large)), json!(large + 1)), "beyond what a float can tell");
+        assert!(!accepts(Equal(json!(large + 1)), json!(large)));
     }
 
     #[test]
     fn null_is_neither_equal_nor_unequal_to_anything() {
-        for filter in ["eq.a", "neq.a", "not.eq.a", "not.in.(a,b)", "gt.1", "not.gt.1", "not.like.a*", "not.cs.{a}"] {
-            assert!(!accepts(filter, json!(null)), "{filter}");
+        let operators = [Equal(json!("a")), In(vec![json!("a"), json!("b")]), Greater(json!(1)), like("a*")];
+        for operator in operators.into_iter().chain([Contains(json!(["a"]))]) {
+            assert!(!test(operator.clone()).accepts(&json!(null)), "{operator:?}");
+            assert!(!not(operator.clone()).accepts(&json!(null)), "not {operator:?}");
         }
-        assert!(accepts("not.is.true", json!(null)) && !accepts("not.is.null", json!(null)));
-        assert!(!accepts("gt.1", json!("a")) && !accepts("not.gt.1", json!("a")), "kinds have no order");
+        assert!(not(Is(json!(true))).accepts(&json!(null)) && !not(Is(json!(null))).accepts(&json!(null)));
+        let above = Greater(json!(1));
+        assert!(!accepts(above.clone(), json!("a")) && !not(above).accepts(&json!("a")), "kinds have no order");
     }
 
     #[test]
     fn contains_is_that_of_postgresql() {
-        assert!(accepts("cs.{a,1}", json!(["b", 1, "a"])) && !accepts("cs.{a,2}", json!(["a", 1])));
-        assert!(accepts("cs.[\"a,b\"]", json!(["a,b"])) && accepts("cs.{}", json!([])));
-        assert!(accepts(r#"cs.{"x":{"y":1}}"#, json!({"x": {"y": 1, "z": 2}, "w": 3})));
-        assert!(!accepts(r#"cs.{"x":{"y":1}}"#, json!({"x": {"y": 2}})) && !accepts("cs.{a}", json!("a")));
+        assert!(accepts(Contains(json!(["a", 1])), json!(["b", 1, "a"])));
+        assert!(!accepts(Contains(json!(["a", 2])), json!(["a", 1])));
+        assert!(accepts(Contains(json!(["a,b"])), json!(["a,b"])) && accepts(Contains(json!([])), json!([])));
+        let nested = || Contains(json!({"x": {"y": 1}}));
+        assert!(accepts(nested(), json!({"x": {"y": 1, "z": 2}, "w": 3})));
+        assert!(!accepts(nested(), json!({"x": {"y": 2}})) && !accepts(Contains(json!(["a"])), json!("a")));
     }
 
     #[test]
     fn one_of_the_elements_has_to_pass_and_after_a_not_none_may() {
-        let any = |filter: &str, elements: &[Value]| {
-            let Condition::Test(test) = condition("tags[]", filter).unwrap() else { panic!("{filter} is one test") };
-            test.accepts_any(elements.iter())
-        };
-        assert!(any("eq.a", &[json!("b"), json!("a")]) && !any("eq.a", &[json!("b")]) && !any("eq.a", &[]));
-        assert!(!any("not.eq.a", &[json!("b"), json!("a")]) && any("not.eq.a", &[json!("b")]) && any("not.eq.a", &[]));
+        let any = |elements: &[Value]| test(Equal(json!("a"))).accepts_any(elements.iter());
+        let none = |elements: &[Value]| not(Equal(json!("a"))).accepts_any(elements.iter());
+        assert!(any(&[json!("b"), json!("a")]) && !any(&[json!("b")]) && !any(&[]));
+        assert!(!none(&[json!("b"), json!("a")]) && none(&[json!("b")]) && none(&[]));
+    }
+
+    #[test]
+    fn what_no_value_can_pass_is_refused() {
+        for operator in [Equal(json!(null)), Less(json!(null)), In(vec![json!(1), json!(null)]), Contains(json!(1))] {
+            assert!(RowFilter::test("field", operator.clone()).is_err(), "{operator:?}");
+        }
     }
 }

@@ -1,216 +1,20 @@
 //! Lists of rows: a page of those that pass a filter, in an order.
 
 use std::collections::BTreeMap;
-use std::hash::Hash;
-use std::sync::Arc;
 
-use crate::error::Error;
-use crate::query::filter::{Condition, KEY};
-use crate::query::plan::{Plan, Wanted, helpful};
-use crate::query::reader::{Reader, Values};
-use crate::query::walk::{Rows, Walk};
-use crate::rows::order;
-use crate::rows::snapshot::Snapshot;
-use crate::rows::view::View;
 use kinora_types::TableSpec;
 
-/// How much a query may read.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Budget {
-    /// Entries that a page looks at, unless the client asks for a scan: some hundredths of a second.
-    pub list_entries: usize,
-    /// Rows that a count or statistics look at, unless the client asks for a scan: some tenths of a second.
-    pub total_entries: usize,
-    /// Entries that any query looks at when a scan was asked for: some seconds. A list goes on from there.
-    pub scan_entries: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { list_entries: 20_000, total_entries: 200_000, scan_entries: 5_000_000 }
-    }
-}
-
-impl Budget {
-    /// Entries that a count or statistics look at.
-    pub(crate) fn of_totals(scan: bool) -> usize {
-        let budget = Self::default();
-        if scan { budget.scan_entries } else { budget.total_entries }
-    }
-}
-
-/// Rows that are read and asked at once.
-pub(crate) const BATCH_ROWS: usize = 128;
-
-/// Which rows of a table, in which order.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    pub table: String,
-    pub filter: Condition,
-    pub order: Vec<Order>,
-    /// Rows of a page, at least 1.
-    pub limit: usize,
-    /// The `next` of the page before.
-    pub cursor: Option<String>,
-    /// Whether it may read more than it should.
-    pub scan: bool,
-}
-
-/// What other systems call directions. A field that is called so is ordered by with `.asc` behind it.
-const OTHER_DIRECTIONS: [&str; 6] = ["asc", "desc", "ascending", "descending", "nullsfirst", "nullslast"];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Order {
-    /// The path of a field, or [`KEY`].
-    pub field: String,
-    pub descending: bool,
-}
-
-impl Order {
-    /// Reads `flights.desc,origin` or `-flights`.
-    pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
-        let term = |term: &str| {
-            let invalid = |why: &str| Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() };
-            let (field, descending) =
-                match (term.strip_prefix('-'), term.strip_suffix(".desc"), term.strip_suffix(".asc")) {
-                    (Some(field), ..) | (_, Some(field), _) => (field, true),
-                    (.., Some(field)) => (field, false),
-                    // Nobody has a field of this name, but many a tool another word for it.
-                    _ if term
-                        .rsplit_once('.')
-                        .is_some_and(|(_, last)| OTHER_DIRECTIONS.contains(&&*last.to_lowercase())) =>
-                    {
-                        return Err(invalid("a direction is .asc or .desc; null comes first, with .desc last"));
-                    }
-                    _ => (term, false),
-                };
-            match field {
-                "" => Err(invalid("it takes fields, such as order=flights.desc,origin")),
-                field if field.contains("[]") => Err(invalid("an array has no place in an order")),
-                _ => Ok(Self { field: field.to_owned(), descending }),
-            }
-        };
-        text.split(',').map(term).collect()
-    }
-}
-
-/// A row: its key, and the JSON text that the projector wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub key: String,
-    pub json: Arc<str>,
-}
-
-/// Some rows of a list.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Page {
-    pub rows: Vec<Row>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<String>,
-}
-
-/// How a query was, or would be, answered.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Explanation {
-    /// The index that is read; none for the rows themselves, by key.
-    pub index: Option<String>,
-    /// What that index is ordered by.
-    pub paths: Vec<String>,
-    /// How many ranges of it.
-    pub ranges: usize,
-    pub backwards: bool,
-    /// Whether the rows themselves are asked, as the index alone does not tell.
-    pub filters_rows: bool,
-    /// Whether rows are collected and sorted, as they do not come in the order that is wanted.
-    pub sorts: bool,
-    /// Entries that were looked at for this page, and rows that it has.
-    pub entries_visited: usize,
-    pub rows: usize,
-    pub budget_entries: usize,
-    /// Why there is no answer, if there is none.
-    pub refused: Option<String>,
-    /// The paths of an index that would serve this query, if it is not served by one alone.
-    pub helpful_index: Option<Vec<String>>,
-}
-
-/// Where a page ended.
-pub(crate) enum Cursor {
-    /// Behind this entry of an index, or of the rows.
-    Entry { index: [u8; 4], within: Vec<u8> },
-    /// Behind the row with these values.
-    Sorted(Vec<u8>),
-}
-
-const ENTRY: u8 = 1;
-const SORTED: u8 = 2;
-
-impl ListQuery {
-    fn budget(&self) -> usize {
-        let budget = Budget::default();
-        if self.scan { budget.scan_entries } else { budget.list_entries }
-    }
-
-    /// What has to be the same for a cursor to make sense, whatever the version of the projection.
-    pub(crate) fn fingerprint(&self) -> [u8; 4] {
-        checksum(&(&self.table, &self.filter, &self.order))
-    }
-
-    pub(crate) fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let damaged = || Error::InvalidCursor("it is damaged");
-        let bytes = hex::decode(cursor).map_err(|_| damaged())?;
-        let (fingerprint, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
-        if *fingerprint != self.fingerprint() {
-            return Err(Error::InvalidCursor("its filters, order or table were others"));
-        }
-        match rest.split_first() {
-            Some((&ENTRY, rest)) => {
-                let (index, within) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-                Ok(Some(Cursor::Entry { index: *index, within: within.to_vec() }))
-            }
-            Some((&SORTED, rest)) => Ok(Some(Cursor::Sorted(rest.to_vec()))),
-            _ => Err(damaged()),
-        }
-    }
-
-    /// The values of the row that a page of a sorted list begins behind.
-    pub(crate) fn sorted_after(&self) -> Result<Option<Vec<u8>>, Error> {
-        match self.read_cursor()? {
-            None => Ok(None),
-            Some(Cursor::Sorted(values)) => Ok(Some(values)),
-            Some(Cursor::Entry { .. }) => Err(Error::InvalidCursor("it is one of the rows as they are now")),
-        }
-    }
-
-    pub(crate) fn write_cursor(&self, cursor: &Cursor) -> String {
-        let mut bytes = self.fingerprint().to_vec();
-        match cursor {
-            Cursor::Entry { index, within } => {
-                bytes.push(ENTRY);
-                bytes.extend_from_slice(index);
-                bytes.extend_from_slice(within);
-            }
-            Cursor::Sorted(values) => {
-                bytes.push(SORTED);
-                bytes.extend_from_slice(values);
-            }
-        }
-        hex::encode(bytes)
-    }
-}
-
-/// Against mistakes, not against malice: whoever makes up a cursor gets other rows that they may see anyway. Another build of
-/// this program may have another one: a cursor of before is then refused.
-fn checksum(what: &impl Hash) -> [u8; 4] {
-    let mut hasher = crc32fast::Hasher::new();
-    what.hash(&mut hasher);
-    hasher.finalize().to_be_bytes()
-}
-
-/// Tells an index from others by what it is ordered by: its number can change from version to version.
-fn index_checksum(table: &TableSpec, index: Option<u16>) -> [u8; 4] {
-    checksum(&index.and_then(|index| table.indexes.get(usize::from(index))).map(|index| &index.paths))
-}
+use crate::error::Error;
+use crate::layout::order;
+use crate::query::advice::{beyond_budget, helpful};
+use crate::query::cursor::{Cursor, index_checksum};
+use crate::query::filter::{KEY, RowFilter};
+use crate::query::list_query::{Budget, Explanation, ListQuery, Page, Row};
+use crate::query::plan::{Plan, Wanted};
+use crate::query::reader::{Reader, Values};
+use crate::query::walk::{BATCH_ROWS, Rows, Walk};
+use crate::rows::snapshot::Snapshot;
+use crate::rows::view::View;
 
 impl Snapshot {
     /// A page of rows.
@@ -218,7 +22,8 @@ impl Snapshot {
         self.list_explained(query, &mut Explanation::default())
     }
 
-    /// A page of rows that takes a few entries of an index and their rows, all of them in memory; `None` if it takes more.
+    /// A page of rows that takes a few entries of an index and their rows, all of them in memory; `None` if it takes
+    /// more.
     pub fn list_from_memory(&self, query: &ListQuery) -> Result<Option<Page>, Error> {
         let (ordinal, table) = self.table(&query.table)?;
         let view = self.in_memory();
@@ -296,7 +101,7 @@ impl Snapshot {
 /// How many rows pass.
 pub(crate) fn counted(
     wanted: &Wanted<'_>,
-    residual: &[&Condition],
+    residual: &[&RowFilter],
     query: &ListQuery,
     walk: &mut dyn Rows,
 ) -> Result<u64, Error> {
@@ -380,7 +185,7 @@ fn in_order(
 /// The first rows of all that pass, after `after`: by the values of the order, then by key.
 pub(crate) fn sorted(
     wanted: &Wanted<'_>,
-    residual: &[&Condition],
+    residual: &[&RowFilter],
     query: &ListQuery,
     after: Option<&[u8]>,
     walk: &mut dyn Rows,
@@ -422,16 +227,6 @@ pub(crate) fn sorted(
         next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
     }
     Ok(Page { rows: first.into_values().collect(), next })
-}
-
-/// Says which index would help.
-pub fn beyond_budget(wanted: &Wanted<'_>, entries: usize) -> Error {
-    let mut fields = Vec::new();
-    wanted.filter.visit(&mut |test| fields.push(test.field.as_str()));
-    fields.extend(wanted.order.iter().map(|order| order.field.as_str()));
-    fields.dedup();
-    let what = if fields.is_empty() { "this".to_owned() } else { fields.join(", ") };
-    Error::BeyondBudget { table: wanted.table.name.clone(), what, entries, helpful: helpful(wanted) }
 }
 
 impl Explanation {

@@ -1,20 +1,20 @@
-//! How a query finds its rows: by their keys or by an index, which ranges of it, in which direction, and what then has to
-//! be asked of the rows themselves.
+//! Plans: by their keys or by which index a query finds its rows, which ranges of it, in which direction, and what then
+//! has to be asked of the rows themselves.
+
+pub(crate) mod ranges;
+pub(crate) mod spans;
 
 use std::ops::Range;
 
-use crate::error::Error;
-use crate::query::filter::{Condition, Operator};
-use crate::query::list::Order;
-use crate::query::reader::escape_part;
-use crate::query::spans::{Place, Spans, key_parts, spans};
-use crate::rows::view;
-use crate::rows::view::View;
-use crate::rows::{keys, order};
 use kinora_types::TableSpec;
 
-/// Ranges of one plan. Lists of values that give more are read as one range around them.
-const MAX_RANGES: usize = 200;
+use crate::error::Error;
+use crate::layout::{keys, order};
+use crate::query::filter::RowFilter;
+use crate::query::list_query::Order;
+use crate::query::plan::ranges::Ranges;
+use crate::query::plan::spans::{EntryPart, key_parts, spans};
+use crate::rows::view::{self, View};
 
 /// Entries that are looked at to find out how many a candidate would read.
 const PROBED_ENTRIES: usize = 500;
@@ -23,7 +23,7 @@ const PROBED_ENTRIES: usize = 500;
 pub struct Plan<'a> {
     /// The number of the index; `None` for the rows themselves.
     pub index: Option<u16>,
-    places: Vec<Place>,
+    parts: Vec<EntryPart>,
     prefix: Vec<u8>,
     /// In order, without overlaps.
     pub ranges: Vec<Range<Vec<u8>>>,
@@ -31,8 +31,8 @@ pub struct Plan<'a> {
     /// Whether rows come in the order that the query wants.
     pub ordered: bool,
     /// What an entry does not tell.
-    pub residual: Vec<&'a Condition>,
-    /// How many places are bound to single values, and whether the next one is bound to a range.
+    pub residual: Vec<&'a RowFilter>,
+    /// How many parts are bound to single values, and whether the next one is bound to a range.
     narrow: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct Plan<'a> {
 pub struct Wanted<'a> {
     pub ordinal: u16,
     pub table: &'a TableSpec,
-    pub filter: &'a Condition,
+    pub filter: &'a RowFilter,
     pub order: &'a [Order],
 }
 
@@ -61,7 +61,8 @@ impl<'a> Wanted<'a> {
         };
         let narrowest = most(&plans, false).unwrap_or(0);
         let narrowest_ordered = most(&plans, true);
-        // Reading in order spares a sort, and ends with the page; a few rows are sorted sooner than many are passed over.
+        // Reading in order spares a sort, and ends with the page; a few rows are sorted sooner than many are passed
+        // over.
         let few = narrowest_ordered.is_some_and(|ordered| ordered < narrowest) && {
             let mut sizes = plans.iter().filter(|plan| plan.narrow == narrowest).map(|plan| plan.probe(view));
             sizes.try_fold(false, |few, size| Ok::<_, Error>(few || size? < PROBED_ENTRIES))?
@@ -87,14 +88,14 @@ impl<'a> Wanted<'a> {
 
     /// The plans that narrow what is read, or that read it in order. If there is none, the rows themselves.
     fn candidates(&self) -> Vec<Plan<'a>> {
-        let by_key = |least| self.plan(None, keys::rows(self.ordinal), vec![Place::Key], least);
+        let by_key = |least| self.plan(None, keys::rows(self.ordinal), vec![EntryPart::Key], least);
         let parts = key_parts(self.table);
         let by_parts =
             (!parts.is_empty()).then(|| self.plan(None, keys::rows(self.ordinal), parts, Least::Helps)).flatten();
         let by_index = (0..).zip(&self.table.indexes).filter_map(|(number, index)| {
-            let fields = index.columns().into_iter().map(Place::Field);
-            let places = fields.chain(std::iter::once(Place::Key)).collect();
-            self.plan(Some(number), keys::index(self.ordinal, number), places, Least::Helps)
+            let fields = index.columns().into_iter().map(EntryPart::Field);
+            let parts = fields.chain(std::iter::once(EntryPart::Key)).collect();
+            self.plan(Some(number), keys::index(self.ordinal, number), parts, Least::Helps)
         });
         let plans = by_key(Least::Helps).into_iter().chain(by_parts).chain(by_index);
         let plans: Vec<_> = plans.filter(|plan| plan.narrow > 0 || plan.ordered).collect();
@@ -102,34 +103,35 @@ impl<'a> Wanted<'a> {
     }
 
     /// `None` if this index cannot serve the query, or is seen at once to be of no help.
-    fn plan(&self, index: Option<u16>, prefix: Vec<u8>, places: Vec<Place>, least: Least) -> Option<Plan<'a>> {
+    fn plan(&self, index: Option<u16>, prefix: Vec<u8>, parts: Vec<EntryPart>, least: Least) -> Option<Plan<'a>> {
         let conjuncts = self.filter.conjuncts();
-        let mut ranges = Ranges { starts: vec![prefix.clone()], ends: None };
+        let mut ranges = Ranges::new(prefix.clone());
         let (mut fixed, mut narrow, mut met) = (Vec::new(), 0, vec![false; conjuncts.len()]);
-        for (number, place) in places.iter().enumerate() {
-            let is_array = matches!(place, Place::Field(column) if column.array.is_some());
-            let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, place)).collect();
-            let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, place));
-            if number == 0 && all.is_none() && !self.begins_with(place) && least == Least::Helps {
+        for (number, part) in parts.iter().enumerate() {
+            let is_array = matches!(part, EntryPart::Field(column) if column.array.is_some());
+            let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, part)).collect();
+            let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, part));
+            if number == 0 && all.is_none() && !self.begins_with(part) && least == Least::Helps {
                 return None;
             }
             let single = all.as_ref().is_some_and(|all| matches!(all.spans.as_slice(), [span] if span.point));
-            if is_array && (!single || ranges.ends.is_some()) {
+            if is_array && (!single || !ranges.are_open()) {
                 return None;
             }
-            fixed.push(single && ranges.ends.is_none());
-            let Some(all) = all.filter(|_| ranges.ends.is_none()) else {
+            fixed.push(single && ranges.are_open());
+            let Some(all) = all.filter(|_| ranges.are_open()) else {
                 ranges.close();
                 continue;
             };
             let points = all.spans.iter().all(|span| span.point);
             narrow += if points { 2 } else { 1 };
-            let fits = ranges.add(place, &all);
-            // Where only one of several elements is looked up, or parts of keys are narrowed generously, rows are asked, too.
-            let tells = match place {
-                Place::Field(_) => !is_array || said.iter().flatten().count() == 1,
-                Place::Part { .. } => points,
-                Place::Key => true,
+            let fits = ranges.add(part, &all);
+            // Where only one of several elements is looked up, or parts of keys are narrowed generously, rows are
+            // asked, too.
+            let tells = match part {
+                EntryPart::Field(_) => !is_array || said.iter().flatten().count() == 1,
+                EntryPart::KeyPart { .. } => points,
+                EntryPart::Key => true,
             };
             for (met, said) in met.iter_mut().zip(&said) {
                 *met |= fits && tells && said.as_ref().is_some_and(|said| said.exact);
@@ -138,144 +140,39 @@ impl<'a> Wanted<'a> {
                 ranges.close();
             }
         }
-        let (ordered, reverse) = self.serves(&places, &fixed);
+        let (ordered, reverse) = self.serves(&parts, &fixed);
         let residual = conjuncts.iter().zip(&met).filter(|(_, met)| !**met).map(|(condition, _)| condition).collect();
-        Some(Plan { index, places, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
+        Some(Plan { index, parts, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
     }
 
-    /// Whether the order begins with what stands at this place. Without an order, all are in that of the keys.
-    fn begins_with(&self, place: &Place) -> bool {
+    /// Whether the order begins with what stands at this part. Without an order, all are in that of the keys.
+    fn begins_with(&self, part: &EntryPart) -> bool {
         match self.order.first() {
-            Some(first) => place.is_ordered_by(&first.field),
-            None => matches!(place, Place::Key),
+            Some(first) => part.is_ordered_by(&first.field),
+            None => matches!(part, EntryPart::Key),
         }
     }
 
     /// Whether entries stand in the order that is wanted, and whether backwards.
-    fn serves(&self, places: &[Place], fixed: &[bool]) -> (bool, bool) {
-        let fixed_place =
-            |field: &str| places.iter().zip(fixed).any(|(place, fixed)| *fixed && place.is_ordered_by(field));
-        let mut free = places.iter().zip(fixed).filter(|(_, fixed)| !**fixed).map(|(place, _)| place);
+    fn serves(&self, parts: &[EntryPart], fixed: &[bool]) -> (bool, bool) {
+        let is_fixed = |field: &str| parts.iter().zip(fixed).any(|(part, fixed)| *fixed && part.is_ordered_by(field));
+        let mut free = parts.iter().zip(fixed).filter(|(_, fixed)| !**fixed).map(|(part, _)| part);
         let mut reverse = None;
-        for wanted in self.order.iter().filter(|wanted| !fixed_place(&wanted.field)) {
-            let Some(place) = free.next() else { return (true, reverse.unwrap_or(false)) };
-            if !place.is_ordered_by(&wanted.field) {
+        for wanted in self.order.iter().filter(|wanted| !is_fixed(&wanted.field)) {
+            let Some(part) = free.next() else { return (true, reverse.unwrap_or(false)) };
+            if !part.is_ordered_by(&wanted.field) {
                 return (false, false);
             }
-            let backwards = wanted.descending != matches!(place, Place::Field(column) if column.descending);
+            let backwards = wanted.descending != matches!(part, EntryPart::Field(column) if column.descending);
             if *reverse.get_or_insert(backwards) != backwards {
                 return (false, false);
             }
-            if matches!(place, Place::Key) {
+            if matches!(part, EntryPart::Key) {
                 break;
             }
         }
         (true, reverse.unwrap_or(false))
     }
-}
-
-/// The ranges of entries, place by place.
-struct Ranges {
-    /// What the entries begin with, as far as all places are bound to single values.
-    starts: Vec<Vec<u8>>,
-    /// Once a place is not.
-    ends: Option<Vec<Range<Vec<u8>>>>,
-}
-
-impl Ranges {
-    /// Narrows to these values of the next place. `false` if that would be too many ranges, so that it only narrows.
-    fn add(&mut self, place: &Place, values: &Spans) -> bool {
-        let last = matches!(place, Place::Key | Place::Part { last: true, .. });
-        let points = values.spans.iter().all(|span| span.point);
-        let fits = self.starts.len() * values.spans.len() <= MAX_RANGES;
-        let mut ranges = Vec::new();
-        for start in &self.starts {
-            let all = values.spans.iter().map(|span| placed(place, &span.lower, &span.upper, span.point));
-            let mut all: Vec<_> = all.map(|range| joined(start, &range)).collect();
-            // Greater values stand first in a descending field.
-            all.sort_by(|a, b| a.start.cmp(&b.start));
-            match (fits, all.first(), all.last()) {
-                (false, Some(first), Some(last)) => ranges.push(first.start.clone()..last.end.clone()),
-                _ => ranges.extend(all),
-            }
-        }
-        if points && !last && fits {
-            self.starts = ranges.into_iter().map(|range| range.start).collect();
-        } else {
-            self.ends = Some(ranges);
-        }
-        fits
-    }
-
-    /// The next places are not narrowed.
-    fn close(&mut self) {
-        if self.ends.is_none() {
-            self.ends = Some(self.starts.iter().map(|start| start.clone()..keys::after(start)).collect());
-        }
-    }
-
-    fn finish(mut self) -> Vec<Range<Vec<u8>>> {
-        self.close();
-        let mut ranges = self.ends.unwrap_or_default();
-        ranges.sort_by(|a, b| a.start.cmp(&b.start));
-        // Parts of keys are narrowed generously: what overlaps becomes one.
-        let mut merged: Vec<Range<Vec<u8>>> = Vec::new();
-        for range in ranges {
-            match merged.last_mut() {
-                Some(last) if range.start < last.end => last.end = range.end.max(std::mem::take(&mut last.end)),
-                _ => merged.push(range),
-            }
-        }
-        merged
-    }
-}
-
-fn joined(start: &[u8], range: &Range<Vec<u8>>) -> Range<Vec<u8>> {
-    [start, &range.start].concat()..[start, &range.end].concat()
-}
-
-/// Where values from `lower` to `upper` stand at a place.
-fn placed(place: &Place, lower: &[u8], upper: &[u8], point: bool) -> Range<Vec<u8>> {
-    match place {
-        Place::Field(column) if column.descending => {
-            let inverted = |bytes: &[u8]| keys::after(&bytes.iter().map(|byte| !byte).collect::<Vec<_>>());
-            if point {
-                // A point is all that begins with one encoding, so its start has to be just that.
-                let start: Vec<u8> = lower.iter().map(|byte| !byte).collect();
-                let end = keys::after(&start);
-                return start..end;
-            }
-            inverted(upper)..inverted(lower)
-        }
-        Place::Part { last: false, .. } => {
-            let text = |bytes: &[u8]| escape_part(&String::from_utf8_lossy(bytes)).into_bytes();
-            if point {
-                let start = [text(lower).as_slice(), b"/"].concat();
-                let end = keys::after(&start);
-                return start..end;
-            }
-            // Escaping changes the order: only bounds without what it escapes are bounds of keys.
-            let plain = |bytes: &[u8]| !bytes.iter().any(|byte| matches!(byte, b'%' | b'/' | 0xff));
-            let start = if plain(lower) { lower.to_vec() } else { Vec::new() };
-            let end = if plain(upper) { part_end(upper) } else { vec![0xff] };
-            start..end
-        }
-        Place::Part { last: true, .. } if point => {
-            let start = escape_part(&String::from_utf8_lossy(lower)).into_bytes();
-            let end = [start.as_slice(), &[0]].concat();
-            start..end
-        }
-        Place::Part { last: true, .. } => Vec::new()..vec![0xff],
-        Place::Field(_) | Place::Key => lower.to_vec()..upper.to_vec(),
-    }
-}
-
-/// After all keys whose part is not above `upper`. A shorter part that `upper` begins with is below it, but with the slash
-/// that ends it, it can stand behind it: `p/` comes after `p-q/`.
-fn part_end(upper: &[u8]) -> Vec<u8> {
-    let behind = |length: &usize| upper.get(*length).is_some_and(|next| *next <= b'/');
-    let shortest = (0..upper.len()).find(behind).unwrap_or(upper.len());
-    [upper.get(..shortest).unwrap_or_default(), b"0"].concat()
 }
 
 impl Plan<'_> {
@@ -300,8 +197,8 @@ impl Plan<'_> {
         }
         let damaged = || Error::Corrupt(format!("the index entry {} makes no sense", hex::encode(entry)));
         let mut rest = entry.get(keys::INDEX_PREFIX_BYTES..).ok_or_else(damaged)?;
-        for place in &self.places {
-            if let Place::Field(column) = place {
+        for part in &self.parts {
+            if let EntryPart::Field(column) = part {
                 let length = order::length(rest, column.descending).ok_or_else(damaged)?;
                 rest = rest.get(length..).ok_or_else(damaged)?;
             }
@@ -327,54 +224,6 @@ impl Plan<'_> {
             self.ranges.retain(|range| range.end > behind);
             if let Some(range) = self.ranges.first_mut() {
                 range.start = behind.max(std::mem::take(&mut range.start));
-            }
-        }
-    }
-}
-
-/// The index that would serve a query, as it is declared: fields that are one value first, then the order, or a range.
-pub fn helpful(wanted: &Wanted<'_>) -> Option<Vec<String>> {
-    let (mut bound, mut ranges) = (Vec::new(), Vec::new());
-    for condition in wanted.filter.conjuncts() {
-        let Condition::Test(test) = condition else { continue };
-        let path = match &test.operator {
-            _ if test.negated || test.field == crate::query::filter::KEY || test.field.starts_with("key.") => continue,
-            Operator::Equal(_) | Operator::Is(_) => &mut bound,
-            Operator::Contains(value) if value.is_array() => {
-                bound.push(format!("{}[]", test.field));
-                continue;
-            }
-            Operator::In(_) if !test.field.contains("[]") => &mut bound,
-            Operator::Like(pattern) if pattern.prefix().0.is_empty() => continue,
-            Operator::Contains(_) => continue,
-            _ if test.field.contains("[]") => continue,
-            _ => &mut ranges,
-        };
-        path.push(test.field.clone());
-    }
-    let sign = |order: &Order| if order.descending { format!("-{}", order.field) } else { order.field.clone() };
-    let by_order: Vec<String> =
-        wanted.order.iter().filter(|order| order.field != crate::query::filter::KEY).map(sign).collect();
-    let rest = if by_order.is_empty() { ranges.into_iter().take(1).collect() } else { by_order };
-    let mut paths: Vec<String> = Vec::new();
-    for path in bound.into_iter().chain(rest) {
-        if !paths.iter().any(|known| known.trim_start_matches('-') == path.trim_start_matches('-')) {
-            paths.push(path);
-        }
-    }
-    (!paths.is_empty()).then_some(paths)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_below_a_bound_stands_before_its_end() {
-        let parts = ["2013", "2013-05", "2013-05-01", "a", "a-b", "a.c", "ab", "b", "a b"];
-        for upper in parts {
-            for part in parts.iter().filter(|part| **part <= upper) {
-                assert!(format!("{part}/x").as_bytes() < part_end(upper.as_bytes()).as_slice(), "{part} <= {upper}");
             }
         }
     }

@@ -1,19 +1,18 @@
-//! Looking at rows: which of their values a query needs, and whether they are what it asks for.
+//! Reader of rows for one query: takes the values that it needs, and says whether a row is what it asks for.
 
 use std::borrow::Cow;
 
+use kinora_types::{Elements, TableSpec};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::query::filter::{Condition, KEY, Test};
-use crate::rows::index::{not_json, values};
-use crate::rows::pick::Picker;
-use kinora_types::Elements;
-use kinora_types::TableSpec;
+use crate::layout::index::{not_json, values};
+use crate::layout::pick::Picker;
+use crate::query::filter::{KEY, RowFilter, RowTest};
 
 /// Where a value of a row comes from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum ValueSource {
     Slot(usize),
     Elements(usize, Elements),
     Key,
@@ -30,7 +29,7 @@ pub struct Reader<'a> {
 enum Compiled<'a> {
     All(Vec<Compiled<'a>>),
     Any(Vec<Compiled<'a>>),
-    Test(&'a Test, Source),
+    Test(&'a RowTest, ValueSource),
 }
 
 /// The values of a row that a query needs.
@@ -41,7 +40,7 @@ pub struct Values<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader that lets rows pass for which all these conditions hold.
-    pub fn new(table: &'a TableSpec, conditions: impl IntoIterator<Item = &'a Condition>) -> Result<Self, Error> {
+    pub fn new(table: &'a TableSpec, conditions: impl IntoIterator<Item = &'a RowFilter>) -> Result<Self, Error> {
         let mut reader = Self { table, picker: Picker::default(), condition: Vec::new() };
         for condition in conditions {
             let compiled = reader.compile(condition)?;
@@ -50,33 +49,33 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    fn compile(&mut self, condition: &'a Condition) -> Result<Compiled<'a>, Error> {
-        let mut all = |conditions: &'a [Condition]| -> Result<Vec<_>, Error> {
+    fn compile(&mut self, condition: &'a RowFilter) -> Result<Compiled<'a>, Error> {
+        let mut all = |conditions: &'a [RowFilter]| -> Result<Vec<_>, Error> {
             conditions.iter().map(|one| self.compile(one)).collect()
         };
         Ok(match condition {
-            Condition::All(conditions) => Compiled::All(all(conditions)?),
-            Condition::Any(conditions) => Compiled::Any(all(conditions)?),
-            Condition::Test(test) => Compiled::Test(test, self.source(&test.field)?),
+            RowFilter::All(conditions) => Compiled::All(all(conditions)?),
+            RowFilter::Any(conditions) => Compiled::Any(all(conditions)?),
+            RowFilter::Test(test) => Compiled::Test(test, self.source(&test.field)?),
         })
     }
 
     /// Where a field comes from; from then on it is read.
-    pub fn source(&mut self, field: &str) -> Result<Source, Error> {
+    pub fn source(&mut self, field: &str) -> Result<ValueSource, Error> {
         if field == KEY {
-            return Ok(Source::Key);
+            return Ok(ValueSource::Key);
         }
         if let Some(part) = field.strip_prefix("key.") {
             let known = self.table.parts().position(|name| name == part);
-            return known.map(Source::Part).ok_or_else(|| Error::UnknownPart {
+            return known.map(ValueSource::Part).ok_or_else(|| Error::UnknownPart {
                 table: self.table.name.clone(),
                 part: part.to_owned(),
                 known: self.table.parts().map(str::to_owned).collect(),
             });
         }
         Ok(match Elements::of(field) {
-            Some(elements) => Source::Elements(self.picker.add(&elements.array), elements),
-            None => Source::Slot(self.picker.add(field)),
+            Some(elements) => ValueSource::Elements(self.picker.add(&elements.array), elements),
+            None => ValueSource::Slot(self.picker.add(field)),
         })
     }
 
@@ -93,7 +92,7 @@ impl Compiled<'_> {
         match self {
             Self::All(conditions) => conditions.iter().all(|condition| condition.accepts(row)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.accepts(row)),
-            Self::Test(test, Source::Elements(slot, elements)) => {
+            Self::Test(test, ValueSource::Elements(slot, elements)) => {
                 test.accepts_any(values(elements, row.slots.get(*slot).unwrap_or(&Value::Null)))
             }
             Self::Test(test, source) => test.accepts(&row.value(source)),
@@ -103,13 +102,13 @@ impl Compiled<'_> {
 
 impl Values<'_> {
     /// A value; of a path through an array, the array.
-    pub fn value(&self, source: &Source) -> Cow<'_, Value> {
+    pub fn value(&self, source: &ValueSource) -> Cow<'_, Value> {
         match source {
-            Source::Slot(slot) | Source::Elements(slot, _) => {
+            ValueSource::Slot(slot) | ValueSource::Elements(slot, _) => {
                 Cow::Borrowed(self.slots.get(*slot).unwrap_or(&Value::Null))
             }
-            Source::Key => Cow::Owned(Value::String(self.key.to_owned())),
-            Source::Part(number) => Cow::Owned(part(self.key, *number).map_or(Value::Null, Value::String)),
+            ValueSource::Key => Cow::Owned(Value::String(self.key.to_owned())),
+            ValueSource::Part(number) => Cow::Owned(part(self.key, *number).map_or(Value::Null, Value::String)),
         }
     }
 }

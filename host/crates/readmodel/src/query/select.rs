@@ -1,4 +1,4 @@
-//! Some fields of a row: `select=flights,delay.mean,worst:delay.max`. What is taken stays byte for byte as it was.
+//! Some fields of a row: what is taken stays byte for byte as it was.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use crate::query::filter::KEY;
 
 /// Which fields, in which order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Selection {
+pub struct SelectedFields {
     fields: Vec<(String, Take)>,
 }
 
@@ -17,30 +17,29 @@ enum Take {
     /// What stands at this path of the row.
     At(String),
     /// These fields of the object there.
-    Within(Selection),
+    Within(SelectedFields),
 }
 
-impl Selection {
-    /// Reads `a,b.c,name:b.d`: nested fields stay nested, and one with a name stands at the top.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::InvalidSelect { select: text.to_owned(), why: why.to_owned() };
-        let mut selection = Self::default();
-        for term in text.split(',') {
-            let (name, path) = term.split_once(':').map_or((None, term), |(name, path)| (Some(name), path));
-            if path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty) {
-                return Err(invalid("it takes fields, such as select=flights,delay.mean,worst:delay.max"));
-            }
-            if path.contains("[]") {
-                return Err(invalid("an array is taken as a whole, without []"));
+impl SelectedFields {
+    /// Fields by name and path: nested fields stay nested, and one with a name stands at the top.
+    ///
+    /// # Errors
+    /// A path or a name that is empty, in part or as a whole, and one through the elements of an array.
+    pub fn of<'a>(fields: impl IntoIterator<Item = (Option<&'a str>, &'a str)>) -> Result<Self, Error> {
+        let mut selected = Self::default();
+        for (name, path) in fields {
+            let is_empty = path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty);
+            if is_empty || path.contains("[]") {
+                return Err(Error::InvalidQuery(format!("{path:?} is not a field that can be taken")));
             }
             match name {
                 // The key stands beside each row anyway.
                 None if path == KEY => {}
-                Some(name) => selection.fields.push((name.to_owned(), Take::At(path.to_owned()))),
-                None => selection.add(path),
+                Some(name) => selected.fields.push((name.to_owned(), Take::At(path.to_owned()))),
+                None => selected.add(path),
             }
         }
-        Ok(selection)
+        Ok(selected)
     }
 
     fn add(&mut self, path: &str) {
@@ -94,9 +93,7 @@ fn at(fields: &[(String, &RawValue)], path: &str) -> Result<Option<String>, serd
     let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
     match (find(fields, field), rest) {
         (Some(value), None) => Ok(Some(value.get().to_owned())),
-        (Some(value), Some(rest)) => {
-            crate::query::select::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest))
-        }
+        (Some(value), Some(rest)) => self::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest)),
         (None, _) => Ok(None),
     }
 }
@@ -138,24 +135,27 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 mod tests {
     use super::*;
 
-    fn select(text: &str, json: &str) -> String {
-        Selection::parse(text).unwrap().apply(json).unwrap()
+    fn select(fields: &[(Option<&str>, &str)], json: &str) -> String {
+        SelectedFields::of(fields.iter().copied()).unwrap().apply(json).unwrap()
     }
 
     #[test]
     fn what_is_taken_stays_as_it_was_written() {
         let row = r#"{"n": 1.50, "delay": {"mean": 3, "max": 9007199254740993, "by": [1, 2]}, "s": "é\u00e9"}"#;
-        assert_eq!(select("s,n", row), r#"{"s":"é\u00e9","n":1.50}"#);
-        assert_eq!(select("delay.max,n,delay.by", row), r#"{"delay":{"max":9007199254740993,"by":[1, 2]},"n":1.50}"#);
-        assert_eq!(select("worst:delay.max,key", row), r#"{"worst":9007199254740993}"#);
-        assert_eq!(select("nothing,n.x,delay.x", row), r#"{"nothing":null,"n":null,"delay":{"x":null}}"#);
-        assert_eq!(select("delay.max,delay", r#"{"delay": {"max": 1}}"#), r#"{"delay":{"max": 1}}"#);
+        assert_eq!(select(&[(None, "s"), (None, "n")], row), r#"{"s":"é\u00e9","n":1.50}"#);
+        let nested = [(None, "delay.max"), (None, "n"), (None, "delay.by")];
+        assert_eq!(select(&nested, row), r#"{"delay":{"max":9007199254740993,"by":[1, 2]},"n":1.50}"#);
+        assert_eq!(select(&[(Some("worst"), "delay.max"), (None, "key")], row), r#"{"worst":9007199254740993}"#);
+        let absent = [(None, "nothing"), (None, "n.x"), (None, "delay.x")];
+        assert_eq!(select(&absent, row), r#"{"nothing":null,"n":null,"delay":{"x":null}}"#);
+        let whole = [(None, "delay.max"), (None, "delay")];
+        assert_eq!(select(&whole, r#"{"delay": {"max": 1}}"#), r#"{"delay":{"max": 1}}"#);
     }
 
     #[test]
     fn what_cannot_be_taken_is_refused() {
-        for text in ["", "a,,b", "a..b", ":a", "tags[]"] {
-            assert!(Selection::parse(text).is_err(), "{text}");
+        for field in [(None, ""), (None, "a..b"), (Some(""), "a"), (None, "tags[]")] {
+            assert!(SelectedFields::of([field]).is_err(), "{field:?}");
         }
     }
 }

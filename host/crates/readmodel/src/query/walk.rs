@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::query::list::{BATCH_ROWS, Row};
+use crate::query::list_query::Row;
 use crate::query::plan::Plan;
-use crate::rows::view;
-use crate::rows::view::{Entries, View};
+use crate::rows::view::{self, Entries, View};
+
+/// Rows that are read and asked at once.
+pub(crate) const BATCH_ROWS: usize = 128;
 
 /// Mostly enough for an entry.
 const ENTRY_BYTES: usize = 48;
 
 /// Rows one after the other, wherever they come from.
 pub trait Rows {
-    /// The next rows, so many unless the end comes first.
+    /// The next `count` rows, or fewer at the end.
     fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error>;
     fn is_at_end(&mut self) -> Result<bool, Error>;
     /// Entries that were looked at.

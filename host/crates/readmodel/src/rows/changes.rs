@@ -1,5 +1,5 @@
-//! Which rows the last commits wrote: for those who follow a query. Kept in memory, so whoever comes back after a long
-//! time, or a restart, reads everything again.
+//! Keys of the rows that the last commits wrote, for those who follow a query. Kept in memory, so whoever comes back
+//! after a long time, or a restart, reads everything again.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -11,11 +11,11 @@ use crate::rows::writes::Writes;
 const REMEMBERED_KEYS: usize = 100_000;
 
 /// A row: its table and its key.
-type Place = (u16, Box<str>);
+type RowKey = (u16, Box<str>);
 
 /// The keys of the last commits, in their order.
 pub struct Changes {
-    commits: VecDeque<(Progress, Vec<Place>)>,
+    commits: VecDeque<(Progress, Vec<RowKey>)>,
     keys: usize,
     /// All commits after this one are there.
     since: Progress,

@@ -1,11 +1,12 @@
-//! Iterators of a snapshot that were made for one page of a list, and are kept for the next one: to make an iterator of RocksDB
-//! costs more than to read twenty entries with it.
+//! Iterators of a snapshot that were made for one page of a list, and are kept for the next one: to make an iterator of
+//! RocksDB costs more than to read twenty entries with it.
 //!
-//! They know no bounds, as those of RocksDB cannot be changed later; what lies beyond a range is passed over here. So that nobody
-//! walks through all that was deleted behind a range, an iterator gives up after a few entries that are not there any more, as if
-//! they had not been in memory. Then whoever asked asks again, with an iterator that has bounds.
+//! They know no bounds, as those of RocksDB cannot be changed later; what lies beyond a range is passed over here. So
+//! that nobody walks through all that was deleted behind a range, an iterator gives up after a few entries that are not
+//! there any more, as if they had not been in memory. Then whoever asked asks again, with an iterator that has bounds.
 //!
-//! An iterator keeps the files and the memtables alive that it was made for. The next commit lets go of the snapshot, and so of it.
+//! An iterator keeps the files and the memtables alive that it was made for. The next commit lets go of the snapshot,
+//! and so of it.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ const KEPT: usize = 8;
 const SKIPPED_ENTRIES: u64 = 200;
 
 self_cell!(
-    struct Kept {
+    struct IdleIterator {
         owner: Arc<DB>,
         #[covariant]
         dependent: DBRawIterator,
@@ -32,7 +33,7 @@ self_cell!(
 /// One for each snapshot.
 pub struct Idle {
     db: Arc<DB>,
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<IdleIterator>>,
 }
 
 impl Idle {
@@ -45,7 +46,7 @@ impl Idle {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut kept = kept.unwrap_or_else(|| {
             options.set_max_skippable_internal_keys(SKIPPED_ENTRIES);
-            Kept::new(Arc::clone(&self.db), |db| db.raw_iterator_opt(options))
+            IdleIterator::new(Arc::clone(&self.db), |db| db.raw_iterator_opt(options))
         });
         kept.with_dependent_mut(|_, iterator| {
             if !reverse {
@@ -70,7 +71,7 @@ enum Bound {
 /// An iterator on loan. Unless it is in trouble, it goes back when it is let go of.
 pub struct Loan<'a> {
     idle: &'a Idle,
-    kept: Option<Kept>,
+    kept: Option<IdleIterator>,
     bound: Bound,
 }
 

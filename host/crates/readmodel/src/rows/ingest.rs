@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
+use kinora_types::Progress;
 use rocksdb::{DB, IngestExternalFileOptions, Options, SstFileWriter};
 
-use kinora_types::Progress;
-
 use crate::error::Error;
-use crate::rows::keys;
+use crate::layout::keys;
 use crate::rows::writes::Writes;
 
-/// Bytes of rows from which on a commit is ingested: a smaller one would make a small file, of which there are many then.
+/// Bytes of rows from which on a commit is ingested: a smaller one would make a small file, of which there are many
+/// then.
 pub const INGESTED_BYTES: usize = 8 << 20;
 
 /// Files that wait to be merged, above which the next one has to wait: each of them is looked at for every row that is

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
+use kinora_types::{Progress, TableSpec};
 use rocksdb::DB;
 use self_cell::self_cell;
 use sha2::{Digest as _, Sha256};
 
-use kinora_types::Progress;
-
 use crate::error::Error;
+use crate::layout::keys;
+use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::Idle;
-use crate::rows::keys;
 use crate::rows::range::KeyRange;
-use crate::rows::recent::{Moment, Recent};
 use crate::rows::view::{Entries, View};
 use crate::rows::writes::Writes;
-use kinora_types::TableSpec;
 
 type Pinned<'a> = rocksdb::Snapshot<'a>;
 
@@ -31,7 +29,7 @@ self_cell!(
 pub struct Snapshot {
     cell: Cell,
     tables: Arc<[TableSpec]>,
-    recent: Arc<Recent>,
+    cached: Arc<CachedRows>,
     /// Which rows in memory are those of this snapshot.
     moment: Option<Moment>,
     idle: Idle,
@@ -39,12 +37,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(db: Arc<DB>, tables: Arc<[TableSpec]>, recent: Arc<Recent>) -> Result<Self, Error> {
-        let moment = recent.moment();
+    pub(crate) fn new(db: Arc<DB>, tables: Arc<[TableSpec]>, cached: Arc<CachedRows>) -> Result<Self, Error> {
+        let moment = cached.moment();
         let idle = Idle::new(Arc::clone(&db));
         let cell = Cell::new(db, |db| db.snapshot());
-        let moment = moment.filter(|_| moment == recent.moment());
-        let mut snapshot = Self { cell, tables, recent, moment, idle, checkpoint: Progress::default() };
+        let moment = moment.filter(|_| moment == cached.moment());
+        let mut snapshot = Self { cell, tables, cached, moment, idle, checkpoint: Progress::default() };
         snapshot.checkpoint = snapshot.view().checkpoint()?;
         Ok(snapshot)
     }
@@ -121,8 +119,8 @@ impl Snapshot {
     }
 
     pub(crate) fn view(&self) -> View<'_> {
-        let recent = self.moment.map(|moment| (&*self.recent, moment));
-        View::of(self.cell.borrow_owner(), self.cell.borrow_dependent(), recent)
+        let cached = self.moment.map(|moment| (&*self.cached, moment));
+        View::of(self.cell.borrow_owner(), self.cell.borrow_dependent(), cached)
     }
 
     /// The same, of what is in memory.

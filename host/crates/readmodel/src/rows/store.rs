@@ -4,24 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use kinora_storage::{NoSpace, Storage, ensure_space};
+use kinora_types::{Progress, TableSpec};
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 
-use kinora_storage::{NoSpace, Storage, ensure_space};
-use kinora_types::Progress;
-
 use crate::error::Error;
+use crate::layout::index::Indexes;
+use crate::layout::keys;
+use crate::rows::cached_rows::CachedRows;
 use crate::rows::changes::Changes;
-use crate::rows::index::Indexes;
 use crate::rows::ingest::{INGESTED_BYTES, ingest};
 use crate::rows::range::KeyRange;
-use crate::rows::recent::Recent;
+use crate::rows::row_versions;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
 use crate::rows::view::View;
-use crate::rows::writes::Write;
-use crate::rows::writes::Writes;
-use crate::rows::{history, keys};
-use kinora_types::TableSpec;
+use crate::rows::writes::{Write, Writes};
 
 /// The layout of this database. Another one is refused, never guessed at.
 const FORMAT: u32 = 2;
@@ -31,7 +29,7 @@ const LOOKUP_ROWS: usize = 1_000;
 
 /// What a commit leaves behind if the process or the machine dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub enum CommitMode {
     /// No write-ahead log: what is not flushed is lost, whole commits from the end. For replays, which start again
     /// from the checkpoint that is left.
     UntilFlushed,
@@ -46,10 +44,10 @@ pub struct Store {
     tables: Arc<[TableSpec]>,
     indexes: Vec<Indexes>,
     changes: Mutex<Changes>,
-    /// Where the queue of versions begins that wait to be forgotten, for each table with a history. A commit that fails leaves
-    /// it as it was.
+    /// Where the queue of versions begins that wait to be forgotten, for each table with a history. A commit that fails
+    /// leaves it as it was.
     fronts: Mutex<BTreeMap<u16, Vec<u8>>>,
-    recent: Arc<Recent>,
+    cached: Arc<CachedRows>,
     /// Those of files that are written beside the database.
     file_options: Options,
     /// The rows as of the last commit, once somebody has asked for them.
@@ -88,8 +86,8 @@ impl Store {
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::now(&db).checkpoint()?));
         let (latest, fronts, file_options) = (RwLock::default(), Mutex::default(), storage.row_file_options());
-        let recent = Arc::new(Recent::new(storage.rows()));
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, recent, file_options, latest })
+        let cached = Arc::new(CachedRows::new(storage.rows()));
+        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, cached, file_options, latest })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -125,18 +123,18 @@ impl Store {
     }
 
     /// Makes rows, their index entries and the checkpoint visible in one step.
-    pub fn commit(&self, writes: &Writes, progress: Progress, durability: Durability) -> Result<(), Error> {
+    pub fn commit(&self, writes: &Writes, progress: Progress, mode: CommitMode) -> Result<(), Error> {
         ensure_space(self.db.path())?;
         let entries = self.entries(writes)?;
-        self.remember(writes, progress, durability);
-        self.recent.begin(writes);
-        let large = durability == Durability::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
+        self.remember(writes, progress, mode);
+        self.cached.begin(writes);
+        let large = mode == CommitMode::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
         let written = if large {
             ingest(&self.db, &self.file_options, writes, entries, progress)
         } else {
-            self.write(writes, entries, progress, durability)
+            self.write(writes, entries, progress, mode)
         };
-        self.recent.end();
+        self.cached.end();
         // Whoever made a snapshot before the write made it under this lock, so none of an earlier commit stays.
         *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
         written
@@ -147,7 +145,7 @@ impl Store {
         writes: &Writes,
         entries: Vec<(Vec<u8>, bool)>,
         progress: Progress,
-        durability: Durability,
+        mode: CommitMode,
     ) -> Result<(), Error> {
         let mut batch = WriteBatch::default();
         for (entry, exists) in entries {
@@ -166,19 +164,21 @@ impl Store {
                     None => batch.delete(&key),
                 }
                 if retention.is_some() {
-                    history::add(&mut batch, table, name, row, progress);
+                    row_versions::add(&mut batch, table, name, row, progress);
                     count += 1;
                 }
             }
             if let Some(retention) = retention {
                 let front = fronts.get(&table).cloned().unwrap_or_else(|| keys::queue(table));
-                moved
-                    .push((table, history::forget(&mut batch, self.view(), table, retention, progress, count, front)?));
+                moved.push((
+                    table,
+                    row_versions::forget(&mut batch, self.view(), table, retention, progress, count, front)?,
+                ));
             }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
         let mut options = WriteOptions::default();
-        options.disable_wal(durability == Durability::UntilFlushed);
+        options.disable_wal(mode == CommitMode::UntilFlushed);
         self.db.write_opt(batch, &options)?;
         fronts.extend(moved);
         Ok(())
@@ -200,7 +200,7 @@ impl Store {
 
     /// Makes an empty read model stand for the events before `progress`, which its projector never sees.
     pub fn start_at(&self, progress: Progress) -> Result<(), Error> {
-        self.commit(&Writes::default(), progress, Durability::Logged)
+        self.commit(&Writes::default(), progress, CommitMode::Logged)
     }
 
     /// What becomes of index entries: whether each exists from now on.
@@ -222,11 +222,11 @@ impl Store {
     }
 
     /// Before the commit can be seen, so that whoever sees it finds what it changed.
-    fn remember(&self, writes: &Writes, progress: Progress, durability: Durability) {
+    fn remember(&self, writes: &Writes, progress: Progress, mode: CommitMode) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        match durability {
-            Durability::UntilFlushed => changes.forget(progress),
-            Durability::Logged => changes.add(progress, writes),
+        match mode {
+            CommitMode::UntilFlushed => changes.forget(progress),
+            CommitMode::Logged => changes.add(progress, writes),
         }
     }
 
@@ -280,7 +280,7 @@ impl Store {
 
     /// Everything as it is now; it stays so.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::new(Arc::clone(&self.db), Arc::clone(&self.tables), Arc::clone(&self.recent))
+        Snapshot::new(Arc::clone(&self.db), Arc::clone(&self.tables), Arc::clone(&self.cached))
     }
 
     fn view(&self) -> View<'_> {

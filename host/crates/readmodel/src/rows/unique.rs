@@ -1,9 +1,9 @@
-//! Whether what has to be unique still is after a commit.
+//! Unique indexes, checked before a commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
-use crate::rows::keys;
+use crate::layout::keys;
 use crate::rows::view::View;
 
 /// The values that the rows of one commit give up and take in unique indexes. Texts count with the first bytes that an

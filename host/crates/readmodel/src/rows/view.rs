@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use kinora_types::Progress;
 use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 
-use kinora_types::Progress;
-
 use crate::error::Error;
+use crate::layout::keys;
+use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::{Idle, Loan};
-use crate::rows::keys;
 use crate::rows::range::KeyRange;
-use crate::rows::recent::{Moment, Recent};
 use crate::rows::writes::Writes;
 
 /// Bytes that a sweep reads ahead of itself.
@@ -21,18 +20,18 @@ pub struct View<'a> {
     db: &'a DB,
     snapshot: Option<&'a rocksdb::Snapshot<'a>>,
     /// Rows of the snapshot in memory.
-    recent: Option<(&'a Recent, Moment)>,
+    cached: Option<(&'a CachedRows, Moment)>,
     /// Whether what is not in memory is left alone, and the reading given up; and the iterators for that.
     memory_only: Option<&'a Idle>,
 }
 
 impl<'a> View<'a> {
     pub fn now(db: &'a DB) -> Self {
-        Self { db, snapshot: None, recent: None, memory_only: None }
+        Self { db, snapshot: None, cached: None, memory_only: None }
     }
 
-    pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, recent: Option<(&'a Recent, Moment)>) -> Self {
-        Self { db, snapshot: Some(snapshot), recent, memory_only: None }
+    pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, cached: Option<(&'a CachedRows, Moment)>) -> Self {
+        Self { db, snapshot: Some(snapshot), cached, memory_only: None }
     }
 
     /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
@@ -61,7 +60,7 @@ impl<'a> View<'a> {
 
     /// Rows in the order of the keys.
     pub fn get_many(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        if self.recent.is_none() {
+        if self.cached.is_none() {
             return self.search(table, names, |_, row| Ok(row.to_vec()));
         }
         let rows = self.texts(table, names)?;
@@ -70,15 +69,15 @@ impl<'a> View<'a> {
 
     /// The same as texts, which those that are in memory share with it.
     pub fn texts(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Arc<str>>>, Error> {
-        let Some((recent, moment)) = self.recent else { return self.search(table, names, text) };
-        let mut rows: Vec<_> = names.iter().map(|name| recent.get(moment, table, name)).collect();
+        let Some((cached, moment)) = self.cached else { return self.search(table, names, text) };
+        let mut rows: Vec<_> = names.iter().map(|name| cached.get(moment, table, name)).collect();
         let missing: Vec<_> = names.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(name, _)| *name).collect();
         if missing.is_empty() {
             return Ok(rows);
         }
         let found = self.search(table, &missing, text)?;
         let known = missing.iter().zip(&found).filter_map(|(name, row)| Some((*name, row.as_ref()?)));
-        recent.keep(moment, table, known);
+        cached.keep(moment, table, known);
         rows.iter_mut().filter(|row| row.is_none()).zip(found).for_each(|(row, found)| *row = found);
         Ok(rows)
     }
@@ -152,15 +151,15 @@ impl<'a> View<'a> {
             let here = stored.current().map(|(key, _)| row_key(key)).transpose()?;
             let first = match (here, pending.peek()) {
                 (None, None) => break,
-                (Some(_), None) => Source::Stored,
-                (None, Some(_)) => Source::Pending,
+                (Some(_), None) => EntrySource::Stored,
+                (None, Some(_)) => EntrySource::Pending,
                 (Some(here), Some((name, _))) => match here.cmp(name) {
-                    std::cmp::Ordering::Equal => Source::Both,
-                    order if (order == std::cmp::Ordering::Less) != range.reverse => Source::Stored,
-                    _ => Source::Pending,
+                    std::cmp::Ordering::Equal => EntrySource::Both,
+                    order if (order == std::cmp::Ordering::Less) != range.reverse => EntrySource::Stored,
+                    _ => EntrySource::Pending,
                 },
             };
-            if first == Source::Stored {
+            if first == EntrySource::Stored {
                 if let Some((key, row)) = stored.current() {
                     bytes += key.len() + row.len();
                     found.push((row_key(key)?.to_owned(), row.to_vec()));
@@ -171,7 +170,7 @@ impl<'a> View<'a> {
                 bytes += name.len() + row.len();
                 found.push((name.to_owned(), row.to_vec()));
             }
-            if first != Source::Pending {
+            if first != EntrySource::Pending {
                 stored.advance();
             }
         }
@@ -187,7 +186,7 @@ pub fn text(key: &str, row: &[u8]) -> Result<Arc<str>, Error> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Source {
+enum EntrySource {
     Stored,
     Pending,
     Both,

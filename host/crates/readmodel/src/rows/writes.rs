@@ -20,8 +20,8 @@ pub struct Writes {
     bytes: usize,
 }
 
-/// The writes of a table. A guest mostly writes its rows in order, once each: those make a run. What comes out of order, or again,
-/// stands aside. Several guests make a run each, none of which has a row of another.
+/// The writes of a table. A guest mostly writes its rows in order, once each: those make a run. What comes out of
+/// order, or again, stands aside. Several guests make a run each, none of which has a row of another.
 #[derive(Default)]
 struct Table {
     runs: Vec<Run>,

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use kinora_api::grammar;
 use kinora_engine::backup;
 use kinora_log as log;
 use kinora_log::{AppendError, Rejection};
@@ -219,6 +220,25 @@ impl From<sandbox::Error> for Problem {
     }
 }
 
+impl From<grammar::Error> for Problem {
+    fn from(error: grammar::Error) -> Self {
+        use grammar::Error;
+        let detail = error.to_string();
+        match error {
+            Error::InvalidFigure { .. } => Self::new(400, "invalid-aggregate", detail).hint(
+                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with a name before it if you like: late:percentile(delay,90)",
+            ),
+            Error::InvalidSelect { .. } => {
+                Self::new(400, "invalid-select", detail).hint("such as select=flights,delay.mean,worst:delay.max")
+            }
+            Error::InvalidFilter { .. } => {
+                Self::new(400, "invalid-filter", detail).hint("such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)")
+            }
+            Error::InvalidOrder { .. } => Self::new(400, "invalid-order", detail).hint("such as order=flights.desc,origin"),
+        }
+    }
+}
+
 impl From<readmodel::Error> for Problem {
     fn from(error: readmodel::Error) -> Self {
         use readmodel::Error;
@@ -232,9 +252,6 @@ impl From<readmodel::Error> for Problem {
                 .with("helpful_index", json!(helpful)),
             Error::UnknownPart { .. } => Self::new(400, "unknown-key-part", detail)
                 .hint("GET /v1/read-models/{name} says what the keys of each table stand for"),
-            Error::InvalidFigure { .. } => Self::new(400, "invalid-aggregate", detail).hint(
-                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with a name before it if you like: late:percentile(delay,90)",
-            ),
             Error::TooManyGroups { .. } => Self::new(400, "too-many-groups", detail)
                 .hint("narrow the filter, or group by fields with fewer values"),
             Error::NoHistory { .. } => Self::new(400, "no-history", detail)
@@ -245,13 +262,7 @@ impl From<readmodel::Error> for Problem {
             Error::TooManyRows { .. } => {
                 Self::new(400, "too-many-rows", detail).hint("narrow the filter, or follow the first rows of an order with limit")
             }
-            Error::InvalidSelect { .. } => {
-                Self::new(400, "invalid-select", detail).hint("such as select=flights,delay.mean,worst:delay.max")
-            }
-            Error::InvalidFilter { .. } => {
-                Self::new(400, "invalid-filter", detail).hint("such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)")
-            }
-            Error::InvalidOrder { .. } => Self::new(400, "invalid-order", detail).hint("such as order=flights.desc,origin"),
+            Error::InvalidQuery(_) => Self::new(400, "invalid-parameter", detail),
             Error::InvalidCursor(_) => {
                 Self::new(400, "invalid-cursor", detail).hint("follow `next` as it is, or begin again without a cursor")
             }

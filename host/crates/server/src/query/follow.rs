@@ -1,8 +1,8 @@
 //! Following a query by Server-Sent Events: its rows as they are, then each that changes.
 //!
-//! Rows come in rounds. A round ends with `position`, whose id is the version and the position that the client then stands
-//! at, so whoever comes back with it goes on from there. `reset` says that what the client has is void: it begins, another
-//! version answers, or nobody remembers what has changed since.
+//! Rows come in rounds. A round ends with `position`, whose id is the version and the position that the client then
+//! stands at, so whoever comes back with it goes on from there. `reset` says that what the client has is void: it
+//! begins, another version answers, or nobody remembers what has changed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use kinora_projection::{Answer, Projections};
-use kinora_readmodel::{Condition, Error, KEY, ListQuery, Operator, Row, Selection, Snapshot, Test};
+use kinora_readmodel::{Error, ListQuery, Row, RowFilter, SelectedFields, Snapshot};
 use kinora_types::Progress;
 
 use crate::edge::problem::Problem;
@@ -52,7 +52,7 @@ pub struct Followed {
     /// A version that stays, whoever is live.
     pub pinned: Option<u32>,
     pub query: ListQuery,
-    pub select: Option<Selection>,
+    pub select: Option<SelectedFields>,
 }
 
 /// What the client has.
@@ -216,8 +216,7 @@ fn rows_among(snapshot: &Snapshot, followed: &Followed, keys: &BTreeSet<String>)
     let mut rows = Vec::new();
     for keys in keys.chunks(CHANGED_ROWS) {
         let mut query = ListQuery { limit: CHANGED_ROWS, order: Vec::new(), ..followed.query.clone() };
-        let among = Operator::In(keys.iter().map(|key| Value::from(key.as_str())).collect());
-        query.filter.and(Condition::Test(Test { field: KEY.to_owned(), negated: false, operator: among }));
+        query.filter.and(RowFilter::keys(keys.iter().map(|key| key.as_str())));
         rows.extend(snapshot.list(&query)?.rows);
     }
     selected(rows, followed)

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 
 use crate::edge::problem::Problem;
-use kinora_readmodel::{Page, Row, Selection, fields};
+use kinora_readmodel::{Page, Row, SelectedFields, fields};
 
 use crate::query::model::{invalid, typed};
 
@@ -46,7 +46,7 @@ impl Format {
 pub fn page(
     format: Format,
     page: Page,
-    select: Option<&Selection>,
+    select: Option<&SelectedFields>,
     next: Option<&str>,
     total: Option<u64>,
 ) -> Result<Response, Problem> {

@@ -6,16 +6,17 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
+use kinora_api::grammar::{Filter, Names};
 use kinora_log::Log;
 use kinora_projection::{Projections, QueryTurn};
-use kinora_readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
+use kinora_readmodel::{Error, Explanation, ListQuery, Page, SelectedFields, StatisticsQuery};
 
 use crate::edge::problem::Problem;
 use crate::query::follow;
 use crate::query::follow::Followed;
 use crate::query::format::Format;
 use crate::query::model::{Common, Pairs, Past, as_of, from, invalid, number, unchanged};
-use crate::query::{format, statistics};
+use crate::query::{format, grammar, statistics};
 use crate::read::page;
 use crate::service::{blocking, wants_events};
 
@@ -28,7 +29,7 @@ const URL_BYTES: usize = 256;
 /// What a list is asked for.
 struct Parameters {
     query: ListQuery,
-    select: Option<Selection>,
+    select: Option<SelectedFields>,
     format: Format,
     explain: bool,
     count: bool,
@@ -47,15 +48,15 @@ impl Parameters {
             match name.as_str() {
                 "limit" => parameters.query.limit = number(name, value)?,
                 "cursor" => parameters.query.cursor = Some(value.clone()),
-                "order" => parameters.query.order = Order::parse(value)?,
+                "order" => parameters.query.order = grammar::order(&value.parse()?)?,
                 "scan" => parameters.query.scan = flag(name, value)?,
-                "select" => parameters.select = Some(Selection::parse(value)?),
+                "select" => parameters.select = Some(grammar::select(&value.parse()?)?),
                 "explain" => parameters.explain = flag(name, value)?,
-                "aggregate" => parameters.statistics.figures = Figure::parse(value)?,
+                "aggregate" => parameters.statistics.figures = grammar::figures(&value.parse()?)?,
                 "group" => parameters.statistics.group = names(value)?,
                 "facets" => parameters.statistics.facets = names(value)?,
                 "format" => parameters.format = Format::named(value)?,
-                field => parameters.query.filter.and(condition(field, value)?),
+                field => parameters.query.filter.and(grammar::filter(Filter::parse(field, value)?)?),
             }
         }
         if parameters.query.limit != follow::NO_LIMIT {
@@ -87,8 +88,7 @@ impl Parameters {
 }
 
 fn names(list: &str) -> Result<Vec<String>, Problem> {
-    let names: Vec<_> = list.split(',').map(str::to_owned).collect();
-    if names.iter().any(String::is_empty) { Err(invalid(format!("{list:?} has an empty name"))) } else { Ok(names) }
+    list.parse().map(Names::into_inner).map_err(|error| invalid(error.to_string()))
 }
 
 fn flag(name: &str, value: &str) -> Result<bool, Problem> {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use kinora_readmodel::{Statistics, StatisticsQuery};
 
-/// `{"groups": [{"carrier": "UA", "count": 3}], "facets": {"carrier": [{"value": "UA", "count": 3}]}}`: each as far as it
-/// was asked for.
+/// `{"groups": [{"carrier": "UA", "count": 3}], "facets": {"carrier": [{"value": "UA", "count": 3}]}}`: each as far as
+/// it was asked for.
 pub fn body(query: &StatisticsQuery, statistics: Statistics) -> Value {
     let mut body = Map::new();
     if !query.figures.is_empty() {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::rows::order;
+use crate::layout::order;
 
 /// Which values to take: paths of fields, nested ones with dots. Each has a slot.
 #[derive(Clone, Debug, Default)]

@@ -1,13 +1,12 @@
-//! Reading conditions: `operator.value` of one field, and `and`, `or`, `not` of several.
+//! Reader of filters: `operator.value` of one field, and `and`, `or`, `not` of several.
 //!
-//! A value is a number, `true` or `false` where it reads as one, and a text otherwise; quotes make it a text (`eq."10"`).
-//! The key is always a text.
+//! A value is a number, `true` or `false` where it reads as one, and a text otherwise; quotes make it a text
+//! (`eq."10"`). The key is always a text.
 
 use serde_json::Value;
 
-use crate::error::Error;
-
-use crate::query::filter::{Condition, KEY, Operator, Pattern, Test};
+use crate::grammar::error::Error;
+use crate::grammar::filter::{Filter, Operator, Scalar, Test};
 
 const OPERATORS: &str =
     "eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.te*t, ilike.te*t, cs.{a,b}, each also after not.";
@@ -15,22 +14,24 @@ const OPERATORS: &str =
 /// How deep `and` and `or` stand within one another.
 const MAX_DEPTH: usize = 16;
 
-/// Reads one parameter: `or=(a.eq.1,b.eq.2)`, `not.and=(...)` or `field=operator.value`.
-pub fn condition(name: &str, text: &str) -> Result<Condition, Error> {
-    let reader = Reader { whole: format!("{name}={text}") };
-    let (negated, plain) = match name.strip_prefix("not.") {
-        Some(rest @ ("and" | "or")) => (true, rest),
-        _ => (false, name),
-    };
-    let condition = match plain {
-        "and" | "or" => reader.group(plain, text, 0)?,
-        _ => return reader.test(name, text),
-    };
-    Ok(if negated { condition.negate() } else { condition })
+impl Filter {
+    /// Reads one parameter: `or=(a.eq.1,b.eq.2)`, `not.and=(...)` or `field=operator.value`.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        let reader = Reader { whole: format!("{name}={text}") };
+        let (negated, plain) = match name.strip_prefix("not.") {
+            Some(rest @ ("and" | "or")) => (true, rest),
+            _ => (false, name),
+        };
+        let filter = match plain {
+            "and" | "or" => reader.group(plain, text, 0)?,
+            _ => return reader.test(name, text),
+        };
+        Ok(if negated { filter.negate() } else { filter })
+    }
 }
 
 /// Splits `delay.mean.gt.5`: the field ends where the first operator begins. Quotes keep a field together.
-fn field_and_rest(text: &str) -> Option<(&str, &str)> {
+pub(super) fn field_and_rest(text: &str) -> Option<(&str, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         let (field, rest) = quoted.split_once('"')?;
         return Some((field, rest.strip_prefix('.')?));
@@ -58,19 +59,19 @@ impl Reader {
     }
 
     /// `(one,two,...)` after `and` or `or`.
-    fn group(&self, joined_by: &str, text: &str, depth: usize) -> Result<Condition, Error> {
+    fn group(&self, joined_by: &str, text: &str, depth: usize) -> Result<Filter, Error> {
         let Some(list) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
             return self.invalid(format!("{joined_by} takes conditions in parentheses: {joined_by}=(a.eq.1,b.gt.2)"));
         };
         if depth == MAX_DEPTH {
             return self.invalid(format!("conditions stand within one another more than {MAX_DEPTH} times"));
         }
-        let conditions = split(list).into_iter().map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
-        Ok(if joined_by == "or" { Condition::Any(conditions) } else { Condition::All(conditions) })
+        let filters = split(list).into_iter().map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
+        Ok(if joined_by == "or" { Filter::Any(filters) } else { Filter::All(filters) })
     }
 
     /// One of a group: `a.eq.1`, `and(...)`, `not.or(...)`.
-    fn term(&self, text: &str, depth: usize) -> Result<Condition, Error> {
+    fn term(&self, text: &str, depth: usize) -> Result<Filter, Error> {
         for joined_by in ["and", "or"] {
             if let Some(list) = text.strip_prefix(joined_by).filter(|rest| rest.starts_with('(')) {
                 return self.group(joined_by, list, depth);
@@ -86,17 +87,17 @@ impl Reader {
         }
     }
 
-    fn test(&self, field: &str, text: &str) -> Result<Condition, Error> {
+    fn test(&self, field: &str, text: &str) -> Result<Filter, Error> {
         let (negated, text) = text.strip_prefix("not.").map_or((false, text), |text| (true, text));
         let Some((name, text)) = text.split_once('.') else {
             return self.invalid(format!(
                 "it takes an operator and a value, such as {field}=eq.{text}; operators: {OPERATORS}"
             ));
         };
-        let is_key = field == KEY || field.starts_with("key.");
-        let one = || {
-            let value = value(is_key, text);
-            if value.is_null() { self.invalid("nothing compares with null; is.null asks for it") } else { Ok(value) }
+        let is_key = Test::is_of_key(field);
+        let one = || match scalar(is_key, text) {
+            Some(value) => Ok(value),
+            None => self.invalid("nothing compares with null; is.null asks for it"),
         };
         let operator = match name {
             "eq" | "neq" => Operator::Equal(one()?),
@@ -106,28 +107,28 @@ impl Reader {
             "lte" => Operator::LessOrEqual(one()?),
             "in" => Operator::In(self.list(is_key, text)?),
             "is" => match text {
-                "null" | "not_null" => Operator::Is(Value::Null),
-                "true" => Operator::Is(Value::Bool(true)),
-                "false" => Operator::Is(Value::Bool(false)),
+                "null" | "not_null" => Operator::Is(None),
+                "true" => Operator::Is(Some(true)),
+                "false" => Operator::Is(Some(false)),
                 _ => return self.invalid("is takes null, not_null, true or false"),
             },
-            "like" | "ilike" => Operator::Like(Pattern::new(unquoted(text), name == "ilike")),
+            "like" | "ilike" => Operator::Like { pattern: unquoted(text).to_owned(), ignores_case: name == "ilike" },
             "cs" => Operator::Contains(self.contained(text)?),
             _ => return self.invalid(format!("there is no operator {name:?}; operators: {OPERATORS}")),
         };
         let negated = negated != (name == "neq" || (name == "is" && text == "not_null"));
-        Ok(Condition::Test(Test { field: field.to_owned(), negated, operator }))
+        Ok(Filter::Test(Test { field: field.to_owned(), negated, operator }))
     }
 
-    fn list(&self, is_key: bool, text: &str) -> Result<Vec<Value>, Error> {
+    fn list(&self, is_key: bool, text: &str) -> Result<Vec<Scalar>, Error> {
         let Some(list) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
             return self.invalid("in takes a list in parentheses: in.(a,b)");
         };
-        let values: Vec<_> = split(list).into_iter().map(|text| value(is_key, text)).collect();
-        if values.iter().any(Value::is_null) {
-            return self.invalid("nothing compares with null; or=(field.in.(a,b),field.is.null) takes it in");
+        let values: Option<Vec<_>> = split(list).into_iter().map(|text| scalar(is_key, text)).collect();
+        match values {
+            Some(values) => Ok(values),
+            None => self.invalid("nothing compares with null; or=(field.in.(a,b),field.is.null) takes it in"),
         }
-        Ok(values)
     }
 
     /// `{a,b}` as PostgreSQL writes an array, or JSON.
@@ -138,24 +139,32 @@ impl Reader {
             return Ok(value);
         }
         match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-            Some(list) => Ok(Value::Array(split(list).into_iter().map(|text| value(false, text)).collect())),
+            Some(list) => Ok(Value::Array(split(list).into_iter().map(element).collect())),
             None => self.invalid("cs takes {a,b}, a JSON array or a JSON object"),
         }
     }
 }
 
-fn unquoted(text: &str) -> &str {
+pub(super) fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-fn value(is_key: bool, text: &str) -> Value {
+/// None for null.
+pub(super) fn scalar(is_key: bool, text: &str) -> Option<Scalar> {
     if text.len() >= 2 && unquoted(text).len() < text.len() {
-        return Value::String(unquoted(text).to_owned());
+        return Some(Scalar::Text(unquoted(text).to_owned()));
     }
     match serde_json::from_str(text) {
-        Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Null)) if !is_key => value,
-        _ => Value::String(text.to_owned()),
+        Ok(Value::Number(number)) if !is_key => Some(Scalar::Number(number)),
+        Ok(Value::Bool(bool)) if !is_key => Some(Scalar::Bool(bool)),
+        Ok(Value::Null) if !is_key => None,
+        _ => Some(Scalar::Text(text.to_owned())),
     }
+}
+
+/// One of `{a,b}`.
+fn element(text: &str) -> Value {
+    scalar(false, text).map_or(Value::Null, Value::from)
 }
 
 /// Splits at commas that stand in no brackets and no quotes.
@@ -185,34 +194,49 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn test(field: &str, negated: bool, operator: Operator) -> Condition {
-        Condition::Test(Test { field: field.into(), negated, operator })
+    fn test(field: &str, negated: bool, operator: Operator) -> Filter {
+        Filter::Test(Test { field: field.into(), negated, operator })
     }
 
     #[test]
     fn groups_stand_within_one_another() {
-        let read = condition("or", r#"(a.b.eq.1,and(c.not.gt.2,d.in.("x,y",z)),not.or(e.is.null,"f.in".neq.5))"#);
-        let expected = Condition::Any(vec![
-            test("a.b", false, Operator::Equal(json!(1))),
-            Condition::All(vec![
-                test("c", true, Operator::Greater(json!(2))),
-                test("d", false, Operator::In(vec![json!("x,y"), json!("z")])),
+        let read = Filter::parse("or", r#"(a.b.eq.1,and(c.not.gt.2,d.in.("x,y",z)),not.or(e.is.null,"f.in".neq.5))"#);
+        let expected = Filter::Any(vec![
+            test("a.b", false, Operator::Equal(1.into())),
+            Filter::All(vec![
+                test("c", true, Operator::Greater(2.into())),
+                test("d", false, Operator::In(vec!["x,y".into(), "z".into()])),
             ]),
-            Condition::All(vec![
-                test("e", true, Operator::Is(Value::Null)),
-                test("f.in", false, Operator::Equal(json!(5))),
-            ]),
+            Filter::All(vec![test("e", true, Operator::Is(None)), test("f.in", false, Operator::Equal(5.into()))]),
         ]);
         assert_eq!(read.unwrap(), expected);
-        let read = condition("not.and", "(a.eq.1,b.eq.x)").unwrap();
-        let parts = [test("a", true, Operator::Equal(json!(1))), test("b", true, Operator::Equal(json!("x")))];
-        assert_eq!(read, Condition::Any(parts.to_vec()));
+        let read = Filter::parse("not.and", "(a.eq.1,b.eq.x)").unwrap();
+        let parts = [test("a", true, Operator::Equal(1.into())), test("b", true, Operator::Equal("x".into()))];
+        assert_eq!(read, Filter::Any(parts.to_vec()));
+    }
+
+    #[test]
+    fn each_operator_reads_its_values() {
+        let read = |text: &str| Filter::parse("f", text).unwrap();
+        assert_eq!(read("eq.\"5\""), test("f", false, Operator::Equal("5".into())));
+        assert_eq!(read("neq.true"), test("f", true, Operator::Equal(true.into())));
+        assert_eq!(read("not.neq.a"), test("f", false, Operator::Equal("a".into())));
+        assert_eq!(read("is.not_null"), test("f", true, Operator::Is(None)));
+        assert_eq!(read("is.false"), test("f", false, Operator::Is(Some(false))));
+        let like = |pattern: &str, ignores_case| Operator::Like { pattern: pattern.into(), ignores_case };
+        assert_eq!(read("ilike.\"a b*\""), test("f", false, like("a b*", true)));
+        assert_eq!(read("not.like.EW*"), test("f", true, like("EW*", false)));
+        assert_eq!(read("cs.{a,1,null}"), test("f", false, Operator::Contains(json!(["a", 1, null]))));
+        assert_eq!(read("cs.[\"a,b\"]"), test("f", false, Operator::Contains(json!(["a,b"]))));
+        assert_eq!(read("cs.{}"), test("f", false, Operator::Contains(json!([]))));
+        assert_eq!(read(r#"cs.{"x":{"y":1}}"#), test("f", false, Operator::Contains(json!({"x": {"y": 1}}))));
     }
 
     #[test]
     fn keys_are_texts_whatever_they_look_like() {
-        assert_eq!(condition("key", "eq.10").unwrap(), test("key", false, Operator::Equal(json!("10"))));
-        assert_eq!(condition("key.day", "in.(1)").unwrap(), test("key.day", false, Operator::In(vec![json!("1")])));
+        let read = |name: &str, text: &str| Filter::parse(name, text).unwrap();
+        assert_eq!(read("key", "eq.10"), test("key", false, Operator::Equal("10".into())));
+        assert_eq!(read("key.day", "in.(1)"), test("key.day", false, Operator::In(vec!["1".into()])));
     }
 
     #[test]
@@ -228,10 +252,10 @@ mod tests {
             ("or", "a.eq.1", "parentheses"),
             ("or", "(a)", "a.eq.1"),
         ] {
-            let error = condition(name, text).unwrap_err().to_string();
+            let error = Filter::parse(name, text).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
         let deep = format!("{}a.eq.1{}", "(and".repeat(40), ")".repeat(40));
-        assert!(condition("and", &deep).is_err());
+        assert!(Filter::parse("and", &deep).is_err());
     }
 }

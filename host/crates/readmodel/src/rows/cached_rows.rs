@@ -1,8 +1,8 @@
 //! The rows of a read model that were asked for last, in memory, and when they are right.
 //!
-//! What is kept is a row as a snapshot has it. A commit takes the rows that it writes out of the cache before it writes them,
-//! and from its beginning on nobody may add what was read before. So a row that is here has not changed since the snapshot that
-//! it was read from, and is right for that one and all later ones.
+//! What is kept is a row as a snapshot has it. A commit takes the rows that it writes out of the cache before it writes
+//! them, and from its beginning on nobody may add what was read before. So a row that is here has not changed since the
+//! snapshot that it was read from, and is right for that one and all later ones.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,7 +14,7 @@ use crate::rows::writes::Writes;
 const FEW_ROWS: usize = 1_000;
 
 /// One for each store.
-pub struct Recent {
+pub struct CachedRows {
     cache: RowCache,
     state: RwLock<State>,
 }
@@ -32,7 +32,7 @@ pub struct Moment {
     generation: u64,
 }
 
-impl Recent {
+impl CachedRows {
     pub fn new(cache: &RowCache) -> Self {
         let moment = Moment { era: cache.new_era(), generation: 0 };
         Self { cache: cache.clone(), state: RwLock::new(State { moment, is_committing: false }) }
@@ -61,8 +61,8 @@ impl Recent {
         self.state.write().unwrap_or_else(PoisonError::into_inner).is_committing = false;
     }
 
-    /// Which rows a snapshot may use that is made now: none while a commit may be half seen. To be asked before the snapshot is
-    /// made and after, and good only if the answer is the same.
+    /// Which rows a snapshot may use that is made now: none while a commit may be half seen. To be asked before the
+    /// snapshot is made and after, and good only if the answer is the same.
     pub fn moment(&self) -> Option<Moment> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         (!state.is_committing).then_some(state.moment)

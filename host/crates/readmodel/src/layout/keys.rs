@@ -8,7 +8,7 @@
 //! | `00 "tables"` | the declared tables, JSON |
 //! | `01 table:u16 key` | a row: JSON text |
 //! | `02 table:u16 index:u16 values key` | an index entry, empty; `values` after [`super::order`] |
-//! | `03 table:u16 key 00 !progress:u64` | a row as it was once so many events had been applied: JSON text, empty if deleted |
+//! | `03 table:u16 key 00 !progress:u64` | a row as it was after `progress` events: JSON text, empty if deleted |
 //! | `04 table:u16 progress:u64 key` | that there is such a version, empty |
 
 pub const FORMAT: &[u8] = b"\0format";

@@ -1,13 +1,11 @@
-//! What a condition says about one field: spans of bytes that its values have to lie in.
+//! Spans of bytes that the values of one field have to lie in, as a filter says.
 
+use kinora_types::{Column, TableSpec};
 use serde_json::Value;
 
-use crate::query::filter::{Condition, KEY, Operator, Test};
-use crate::rows::keys;
-use crate::rows::order;
-use crate::rows::order::{END, FALSE, NUMBER, TEXT, TRUE};
-use kinora_types::Column;
-use kinora_types::TableSpec;
+use crate::layout::keys;
+use crate::layout::order::{self, END, FALSE, NUMBER, TEXT, TRUE};
+use crate::query::filter::{KEY, Operator, RowFilter, RowTest};
 
 /// After every key: text is UTF-8, which has no such byte.
 const AFTER_KEYS: u8 = 0xff;
@@ -29,35 +27,35 @@ pub struct Spans {
     pub exact: bool,
 }
 
-/// What stands at one place of an entry.
+/// A part of an entry, by what stands there.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum EntryPart {
     Field(Column),
     Key,
     /// A part of a composite key: its number, and whether it is the last one.
-    Part {
+    KeyPart {
         name: String,
         last: bool,
     },
 }
 
-impl Place {
+impl EntryPart {
     /// Whether values stand there as they are.
     fn is_raw(&self) -> bool {
         !matches!(self, Self::Field(_))
     }
 
-    fn is_of(&self, test: &Test) -> bool {
+    fn is_of(&self, test: &RowTest) -> bool {
         match self {
             Self::Key => test.field == KEY,
-            Self::Part { name, .. } => test.field.strip_prefix("key.") == Some(name.as_str()),
+            Self::KeyPart { name, .. } => test.field.strip_prefix("key.") == Some(name.as_str()),
             Self::Field(column) if column.array.is_some() => self.has_element(test),
             Self::Field(column) => test.field == column.path,
         }
     }
 
     /// Whether a test asks for one element of an array: only then a row stands once where it is looked for.
-    fn has_element(&self, test: &Test) -> bool {
+    fn has_element(&self, test: &RowTest) -> bool {
         let Self::Field(column) = self else { return false };
         match &test.operator {
             _ if test.negated => false,
@@ -72,38 +70,38 @@ impl Place {
         match self {
             Self::Key => field == KEY,
             // A part ends with a slash, and some characters sort before that.
-            Self::Part { .. } => false,
+            Self::KeyPart { .. } => false,
             Self::Field(column) => column.array.is_none() && field == column.path,
         }
     }
 }
 
-/// The places of the rows of a table, by their keys: the whole key, or its parts.
-pub fn key_parts(table: &TableSpec) -> Vec<Place> {
+/// The parts of the keys of a table, if they are composite.
+pub fn key_parts(table: &TableSpec) -> Vec<EntryPart> {
     let names: Vec<_> = table.parts().collect();
     let last = names.len().saturating_sub(1);
-    let part = |(number, name): (usize, &&str)| Place::Part { name: (*name).to_owned(), last: number == last };
+    let part = |(number, name): (usize, &&str)| EntryPart::KeyPart { name: (*name).to_owned(), last: number == last };
     names.iter().enumerate().map(part).collect()
 }
 
-/// `None` if the condition says nothing about what stands at this place.
-pub fn spans(condition: &Condition, place: &Place) -> Option<Spans> {
+/// `None` if the filter says nothing about what stands there.
+pub fn spans(condition: &RowFilter, part: &EntryPart) -> Option<Spans> {
     match condition {
-        Condition::Test(test) => {
-            if place.is_of(test) {
-                test_spans(test, place.is_raw())
+        RowFilter::Test(test) => {
+            if part.is_of(test) {
+                test_spans(test, part.is_raw())
             } else {
                 None
             }
         }
-        Condition::All(conditions) => {
-            let known: Vec<_> = conditions.iter().filter_map(|condition| spans(condition, place)).collect();
+        RowFilter::All(conditions) => {
+            let known: Vec<_> = conditions.iter().filter_map(|condition| spans(condition, part)).collect();
             let all = known.len() == conditions.len();
-            let met = known.into_iter().reduce(|met, more| met.also(more, place))?;
+            let met = known.into_iter().reduce(|met, more| met.also(more, part))?;
             Some(Spans { exact: met.exact && all, ..met })
         }
-        Condition::Any(conditions) => {
-            let known: Option<Vec<_>> = conditions.iter().map(|condition| spans(condition, place)).collect();
+        RowFilter::Any(conditions) => {
+            let known: Option<Vec<_>> = conditions.iter().map(|condition| spans(condition, part)).collect();
             let empty = Spans { spans: Vec::new(), exact: true };
             Some(known?.into_iter().fold(empty, Spans::unite))
         }
@@ -116,8 +114,8 @@ impl Spans {
     }
 
     /// What lies in both. Two elements of an array may well be two values, so there one has to do.
-    pub fn also(self, other: Self, place: &Place) -> Self {
-        if matches!(place, Place::Field(column) if column.array.is_some()) {
+    pub fn also(self, other: Self, part: &EntryPart) -> Self {
+        if matches!(part, EntryPart::Field(column) if column.array.is_some()) {
             return Self { exact: false, ..self };
         }
         let mut met = Vec::new();
@@ -202,7 +200,7 @@ impl Encoding {
     }
 }
 
-fn test_spans(test: &Test, raw: bool) -> Option<Spans> {
+fn test_spans(test: &RowTest, raw: bool) -> Option<Spans> {
     let encoding = Encoding { raw };
     match (&test.operator, test.negated) {
         (Operator::Equal(value), false) => {
@@ -213,7 +211,8 @@ fn test_spans(test: &Test, raw: bool) -> Option<Spans> {
             Some(values.iter().map(point).fold(Spans { spans: Vec::new(), exact: true }, Spans::unite))
         }
         (Operator::Is(value), negated) if !raw => Some(if negated {
-            // Null stands first, so what is something stands behind it. Whatever else is excluded is not worth two spans.
+            // Null stands first, so what is something stands behind it. Whatever else is excluded is not worth two
+            // spans.
             value.is_null().then(|| Spans::one(vec![FALSE], vec![END], true))?
         } else {
             Spans { spans: vec![encoding.point(value)], exact: true }
@@ -266,12 +265,17 @@ fn starting(encoding: Encoding, (prefix, all): &(String, bool)) -> Option<Spans>
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::Operator::{Contains, Equal, Greater, GreaterOrEqual, In, Is, Less, LessOrEqual, Like};
     use super::*;
-    use crate::query::filter::condition;
+    use crate::query::filter::pattern::Pattern;
     use serde_json::json;
 
-    fn found(name: &str, text: &str, field: &str) -> Option<Spans> {
-        spans(&condition(name, text).unwrap(), &Place::Field(Column::new(field)))
+    fn test(field: &str, operator: Operator) -> RowFilter {
+        RowFilter::test(field, operator).unwrap()
+    }
+
+    fn found(filter: &RowFilter, field: &str) -> Option<Spans> {
+        spans(filter, &EntryPart::Field(Column::new(field)))
     }
 
     fn covers(spans: &Spans, value: &Value) -> bool {
@@ -280,70 +284,61 @@ mod tests {
     }
 
     #[test]
-    fn exact_spans_hold_just_what_the_condition_accepts() {
-        let values = [
-            json!(null),
-            json!(true),
-            json!(false),
-            json!(-1),
-            json!(0.5),
-            json!(2),
-            json!(u64::MAX),
-            json!(""),
-            json!("a"),
-            json!("ab"),
-            json!("b"),
-            json!([1]),
-        ];
-        for (name, text) in [
-            ("f", "eq.2"),
-            ("f", "gt.0"),
-            ("f", "not.gt.0"),
-            ("f", "gte.2"),
-            ("f", "lt.b"),
-            ("f", "lte.a"),
-            ("f", "in.(a,2,a)"),
-            ("f", "is.null"),
-            ("f", "not.is.null"),
-            ("f", "is.true"),
-            ("f", "like.a*"),
-            ("or", "(f.eq.2,f.gt.a)"),
-            ("and", "(f.gte.0,f.lt.2)"),
-            ("and", "(f.eq.1,f.eq.2)"),
+    fn exact_spans_hold_just_what_the_filter_accepts() {
+        let values =
+            json!([null, true, false, -1, 0.5, 2, u64::MAX, "", "a", "ab", "b", [1]]).as_array().cloned().unwrap();
+        let f = |operator: Operator| test("f", operator);
+        for filter in [
+            f(Equal(json!(2))),
+            f(Greater(json!(0))),
+            f(Greater(json!(0))).negate(),
+            f(GreaterOrEqual(json!(2))),
+            f(Less(json!("b"))),
+            f(LessOrEqual(json!("a"))),
+            f(In(vec![json!("a"), json!(2), json!("a")])),
+            f(Is(json!(null))),
+            f(Is(json!(null))).negate(),
+            f(Is(json!(true))),
+            f(Like(Pattern::new("a*", false))),
+            RowFilter::Any(vec![f(Equal(json!(2))), f(Greater(json!("a")))]),
+            RowFilter::All(vec![f(GreaterOrEqual(json!(0))), f(Less(json!(2)))]),
+            RowFilter::All(vec![f(Equal(json!(1))), f(Equal(json!(2)))]),
         ] {
-            let condition = condition(name, text).unwrap();
-            let spans = spans(&condition, &Place::Field(Column::new("f"))).unwrap();
-            assert!(spans.exact, "{text}");
+            let spans = found(&filter, "f").unwrap();
+            assert!(spans.exact, "{filter:?}");
             for value in &values {
-                let accepted = accepts(&condition, value);
-                assert_eq!(covers(&spans, value), accepted, "{text} {value}");
+                assert_eq!(covers(&spans, value), accepts(&filter, value), "{filter:?} {value}");
             }
         }
     }
 
-    fn accepts(condition: &Condition, value: &Value) -> bool {
-        match condition {
-            Condition::All(all) => all.iter().all(|one| accepts(one, value)),
-            Condition::Any(any) => any.iter().any(|one| accepts(one, value)),
-            Condition::Test(test) => test.accepts(value),
+    fn accepts(filter: &RowFilter, value: &Value) -> bool {
+        match filter {
+            RowFilter::All(all) => all.iter().all(|one| accepts(one, value)),
+            RowFilter::Any(any) => any.iter().any(|one| accepts(one, value)),
+            RowFilter::Test(test) => test.accepts(value),
         }
     }
 
     #[test]
     fn what_is_said_of_other_fields_says_nothing() {
-        assert_eq!(found("g", "eq.1", "f"), None);
-        assert_eq!(found("or", "(f.eq.1,g.eq.1)", "f"), None);
-        assert!(!found("and", "(f.eq.1,g.eq.1)", "f").unwrap().exact);
+        let both = || vec![test("f", Equal(json!(1))), test("g", Equal(json!(1)))];
+        assert_eq!(found(&test("g", Equal(json!(1))), "f"), None);
+        assert_eq!(found(&RowFilter::Any(both()), "f"), None);
+        assert!(!found(&RowFilter::All(both()), "f").unwrap().exact);
     }
 
     #[test]
     fn an_array_is_looked_up_by_one_element() {
-        assert!(found("tags", "cs.{a}", "tags[]").unwrap().exact);
-        assert!(!found("tags", "cs.{a,b}", "tags[]").unwrap().exact);
-        assert!(found("tags[]", "eq.a", "tags[]").unwrap().exact);
-        let both = found("and", "(tags[].eq.a,tags.cs.{b})", "tags[]").unwrap();
+        let is_exact = |filter: &RowFilter| found(filter, "tags[]").unwrap().exact;
+        assert!(is_exact(&test("tags", Contains(json!(["a"])))));
+        assert!(!is_exact(&test("tags", Contains(json!(["a", "b"])))));
+        assert!(is_exact(&test("tags[]", Equal(json!("a")))));
+        let both = vec![test("tags[]", Equal(json!("a"))), test("tags", Contains(json!(["b"])))];
+        let both = found(&RowFilter::All(both), "tags[]").unwrap();
         assert!(!both.exact && both.spans.len() == 1, "a row can have both");
-        assert_eq!(found("tags[]", "in.(a,b)", "tags[]"), None, "a row could be found twice");
-        assert_eq!(found("tags[]", "gt.a", "tags[]"), None);
+        let either = In(vec![json!("a"), json!("b")]);
+        assert_eq!(found(&test("tags[]", either), "tags[]"), None, "a row could be found twice");
+        assert_eq!(found(&test("tags[]", Greater(json!("a"))), "tags[]"), None);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use kinora_types::{Column, Elements, IndexSpec, TableSpec};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::rows::pick::Picker;
-use crate::rows::{keys, order};
-use kinora_types::{Column, Elements, IndexSpec, TableSpec};
+use crate::layout::pick::Picker;
+use crate::layout::{keys, order};
 
 /// The values that an array of a row has for a path through its elements.
 pub fn values<'a>(path: &'a Elements, array: &'a Value) -> impl Iterator<Item = &'a Value> {
@@ -32,7 +32,7 @@ struct Index {
 
 /// The entries of a row, and of those that have to be unique what comes before the key, with the name of the index.
 #[derive(Default)]
-pub struct Entries {
+pub struct IndexEntries {
     pub all: Vec<Vec<u8>>,
     pub unique: Vec<(Vec<u8>, String)>,
 }
@@ -70,8 +70,8 @@ impl Indexes {
     }
 
     /// The index entries of a row.
-    pub fn entries(&self, key: &str, row: Option<&[u8]>) -> Result<Entries, Error> {
-        let mut found = Entries::default();
+    pub fn entries(&self, key: &str, row: Option<&[u8]>) -> Result<IndexEntries, Error> {
+        let mut found = IndexEntries::default();
         let Some(row) = row else { return Ok(found) };
         let values = self.picker.pick(row).map_err(|cause| not_json(&self.name, key, &cause))?;
         for index in &self.indexes {
@@ -119,7 +119,7 @@ pub fn not_json(table: &str, key: &str, cause: &serde_json::Error) -> Error {
 mod tests {
     use super::*;
 
-    fn entries(paths: &[&str], unique: bool, row: &str) -> Entries {
+    fn entries(paths: &[&str], unique: bool, row: &str) -> IndexEntries {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         let indexes = vec![IndexSpec { name: "it".into(), paths, unique }];
         let spec = TableSpec { name: "rows".into(), key: "key".into(), indexes, history: None };

@@ -1,0 +1,19 @@
+//! Grammar of queries as text, in PostgREST's words: filters (`flights=gte.100`), `order=`, `select=`, `aggregate=`,
+//! and `group=`.
+//!
+//! It only reads text and writes it: what a field is, and whether a table has it, is not known here. What is written
+//! reads back as the same.
+
+mod error;
+mod figures;
+mod filter;
+mod names;
+mod order;
+mod select;
+
+pub use error::{Error, InvalidNames};
+pub use figures::{Figure, FigureKind, Figures};
+pub use filter::{Filter, KEY, Operator, PARAMETERS, Scalar, Test};
+pub use names::Names;
+pub use order::{Order, OrderTerm};
+pub use select::{Select, SelectTerm};

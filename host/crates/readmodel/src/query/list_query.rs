@@ -1,0 +1,120 @@
+//! Plain data of lists: what is asked for, what comes back, and how much may be read for it.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::query::filter::RowFilter;
+
+/// How much a query may read.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Budget {
+    /// Entries that a page looks at, unless the client asks for a scan: some hundredths of a second.
+    pub list_entries: usize,
+    /// Rows that a count or statistics look at, unless the client asks for a scan: some tenths of a second.
+    pub total_entries: usize,
+    /// Entries that any query looks at when a scan was asked for: some seconds. A list goes on from there.
+    pub scan_entries: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { list_entries: 20_000, total_entries: 200_000, scan_entries: 5_000_000 }
+    }
+}
+
+impl Budget {
+    /// Entries that a count or statistics look at.
+    pub(crate) fn of_totals(scan: bool) -> usize {
+        let budget = Self::default();
+        if scan { budget.scan_entries } else { budget.total_entries }
+    }
+}
+
+/// Which rows of a table, in which order.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    pub table: String,
+    pub filter: RowFilter,
+    pub order: Vec<Order>,
+    /// Rows of a page, at least 1.
+    pub limit: usize,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+    /// Whether it may read more than it should.
+    pub scan: bool,
+}
+
+impl ListQuery {
+    /// Entries that this list looks at.
+    pub(crate) fn budget(&self) -> usize {
+        let budget = Budget::default();
+        if self.scan { budget.scan_entries } else { budget.list_entries }
+    }
+}
+
+/// One term of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// The path of a field, or [`KEY`](crate::KEY).
+    pub(crate) field: String,
+    pub(crate) descending: bool,
+}
+
+impl Order {
+    /// Least values first; null before them.
+    ///
+    /// # Errors
+    /// A field without a name, or a path through an array: of several values none has a place.
+    pub fn ascending(field: impl Into<String>) -> Result<Self, Error> {
+        let field = field.into();
+        match field.as_str() {
+            "" => Err(Error::InvalidQuery("an order takes fields that have names".into())),
+            path if path.contains("[]") => Err(Error::InvalidQuery(format!("{path:?} has no place in an order"))),
+            _ => Ok(Self { field, descending: false }),
+        }
+    }
+
+    /// Greatest values first, with the same errors; null after them.
+    pub fn descending(field: impl Into<String>) -> Result<Self, Error> {
+        Ok(Self { descending: true, ..Self::ascending(field)? })
+    }
+}
+
+/// A row: its key, and the JSON text that the projector wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub key: String,
+    pub json: Arc<str>,
+}
+
+/// Some rows of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    pub rows: Vec<Row>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// How a query was, or would be, answered.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Explanation {
+    /// The index that is read; none for the rows themselves, by key.
+    pub index: Option<String>,
+    /// What that index is ordered by.
+    pub paths: Vec<String>,
+    /// How many ranges of it.
+    pub ranges: usize,
+    pub backwards: bool,
+    /// Whether the rows themselves are asked, as the index alone does not tell.
+    pub filters_rows: bool,
+    /// Whether rows are collected and sorted, as they do not come in the order that is wanted.
+    pub sorts: bool,
+    /// Entries that were looked at for this page, and rows that it has.
+    pub entries_visited: usize,
+    pub rows: usize,
+    pub budget_entries: usize,
+    /// Why there is no answer, if there is none.
+    pub refused: Option<String>,
+    /// The paths of an index that would serve this query, if it is not served by one alone.
+    pub helpful_index: Option<Vec<String>>,
+}
