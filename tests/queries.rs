@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use kinora_api::grammar::Filter;
 use kinora_readmodel::{CommitMode, ListQuery, RowFilter, StatisticsQuery, Store, Writes};
-use kinora_server::grammar;
+use kinora_server::translation;
 use kinora_storage::Storage;
 use kinora_types::{IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
@@ -249,7 +249,7 @@ fn filtered(asked: &[Asked]) -> (RowFilter, String) {
     let mut filter = RowFilter::default();
     for asked in asked {
         let read = Filter::parse(&asked.name, &asked.text).unwrap();
-        filter.and(grammar::filter(read).unwrap());
+        filter.and(translation::filter(read).unwrap());
     }
     let sqls: Vec<_> = asked.iter().map(|asked| format!("({})", asked.sql)).collect();
     (filter, if sqls.is_empty() { "1".into() } else { sqls.join(" AND ") })
@@ -295,7 +295,7 @@ fn compare_pages(asked: &[Asked], order: &[(&str, &str, bool)], limit: usize) ->
     let count: i64 =
         sqlite.query_row(&format!("SELECT count(*) FROM flights WHERE {where_sql}"), [], |row| row.get(0)).unwrap();
 
-    let order = grammar::order(&words.parse().unwrap()).unwrap();
+    let order = translation::order(&words.parse().unwrap()).unwrap();
     let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
     let snapshot = BOTH.store.latest().unwrap();
     prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
@@ -328,7 +328,7 @@ fn compare_figures(
     let query = StatisticsQuery {
         table: "flights".into(),
         filter,
-        figures: grammar::figures(&text.parse().unwrap()).unwrap(),
+        figures: translation::figures(&text.parse().unwrap()).unwrap(),
         group: group.iter().map(|(field, _)| (*field).to_owned()).collect(),
         facets: vec!["tailnum".to_owned(), "stops[]".to_owned()],
         scan: true,

@@ -10,7 +10,7 @@ use kinora_readmodel::{
     CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Order, RowFilter, StatisticsQuery, Store,
     Writes, diff,
 };
-use kinora_server::grammar;
+use kinora_server::translation;
 use kinora_storage::Storage;
 use kinora_types::{IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
@@ -31,11 +31,11 @@ fn tables() -> Vec<TableSpec> {
 
 /// As a client writes it.
 fn filter(name: &str, text: &str) -> RowFilter {
-    grammar::filter(Filter::parse(name, text).unwrap()).unwrap()
+    translation::filter(Filter::parse(name, text).unwrap()).unwrap()
 }
 
 fn ordered(text: &str) -> Vec<Order> {
-    grammar::order(&text.parse().unwrap()).unwrap()
+    translation::order(&text.parse().unwrap()).unwrap()
 }
 
 fn open(dir: &Path) -> Store {

@@ -1,4 +1,4 @@
-//! Errors of a read model: of its storage, or of what somebody asks of it.
+//! Errors of a read model: of its storage, or of what is asked of it.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,4 @@
-//! Layout of rows and index entries in the database: keys, values as bytes that sort, and what an entry takes from a
-//! row.
+//! Layout of the database: keys, values as bytes that sort, and what an index entry takes from a row.
 
 pub(crate) mod index;
 pub(crate) mod keys;

@@ -2,8 +2,11 @@
 //!
 //! [`Store`] is what the version's runner writes to, [`Snapshot`] what everybody else reads from. Rows and checkpoint
 //! commit together, and a snapshot sees both or neither. This crate knows nothing of guests, projections or HTTP, and
-//! nothing of the text that queries are written in: whoever reads that builds a [`RowFilter`], an [`Order`],
-//! [`SelectedFields`] and [`Figure`]s from it, whose constructors refuse what makes no sense.
+//! nothing of the text that queries are written in: a [`RowFilter`], an [`Order`], [`SelectedFields`] and [`Figure`]s
+//! are built by constructors, which refuse what makes no sense.
+//!
+//! Its rooms, each of which only uses those before it: `layout` (how rows and index entries stand in the database),
+//! `rows` (commits and snapshots), and above these `query` and `diff`.
 
 mod diff;
 mod error;

@@ -9,7 +9,7 @@ use kinora_types::NewEvent;
 
 use crate::edge::wire;
 use crate::edge::wire::TransactionIn;
-use crate::query::grammar;
+use crate::query::translation;
 use crate::write::cloudevents;
 use crate::write::cloudevents::Mode;
 
@@ -51,19 +51,19 @@ pub fn parameter(bytes: &[u8]) {
     match name {
         "order" => {
             if let Ok(order) = value.parse::<Order>() {
-                assert!(grammar::order(&order).is_ok(), "{order:?}");
+                assert!(translation::order(&order).is_ok(), "{order:?}");
                 assert_eq!(order.to_string().parse(), Ok(order));
             }
         }
         "aggregate" => {
             if let Ok(figures) = value.parse::<Figures>() {
-                assert!(grammar::figures(&figures).is_ok(), "{figures:?}");
+                assert!(translation::figures(&figures).is_ok(), "{figures:?}");
                 assert_eq!(figures.to_string().parse(), Ok(figures));
             }
         }
         "select" => {
             if let Ok(select) = value.parse::<Select>() {
-                let selected = grammar::select(&select);
+                let selected = translation::select(&select);
                 assert!(selected.as_ref().map(readmodel::fuzz::select).is_ok(), "{selected:?}");
                 assert_eq!(select.to_string().parse(), Ok(select));
             }
@@ -72,7 +72,7 @@ pub fn parameter(bytes: &[u8]) {
             if let Ok(filter) = Filter::parse(name, value) {
                 // Quotes within a text stand for themselves only where nothing follows.
                 assert!(value.contains('"') || filter.parameter().is_ok(), "{filter}");
-                let read = grammar::filter(filter);
+                let read = translation::filter(filter);
                 assert!(read.as_ref().map(readmodel::fuzz::filter).is_ok(), "{read:?}");
             }
         }

@@ -12,5 +12,5 @@ pub mod serve;
 mod service;
 mod write;
 
-pub use query::grammar;
+pub use query::translation;
 pub use service::service;

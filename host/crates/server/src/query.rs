@@ -2,8 +2,8 @@
 
 pub(crate) mod follow;
 pub(crate) mod format;
-pub mod grammar;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod statistics;
+pub mod translation;

@@ -1,4 +1,4 @@
-//! Values at paths of a row's JSON text, without building what nobody asked for.
+//! Values at paths of a row's JSON text, without building what is not asked for.
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};

@@ -1,4 +1,4 @@
-//! Advice to whoever asks for more than a query may read: the index that would serve it.
+//! Advice where a query would read more than it may: the index that would serve it.
 
 use crate::error::Error;
 use crate::query::filter::{KEY, Operator, RowFilter};
@@ -8,8 +8,8 @@ use crate::query::plan::Wanted;
 /// The index that would serve a query, as it is declared: fields that are one value first, then the order, or a range.
 pub fn helpful(wanted: &Wanted<'_>) -> Option<Vec<String>> {
     let (mut bound, mut ranges) = (Vec::new(), Vec::new());
-    for condition in wanted.filter.conjuncts() {
-        let RowFilter::Test(test) = condition else { continue };
+    for filter in wanted.filter.conjuncts() {
+        let RowFilter::Test(test) = filter else { continue };
         let path = match &test.operator {
             _ if test.negated || test.field == KEY || test.field.starts_with("key.") => continue,
             Operator::Equal(_) | Operator::Is(_) => &mut bound,

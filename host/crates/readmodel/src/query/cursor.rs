@@ -68,8 +68,8 @@ impl ListQuery {
     }
 }
 
-/// Against mistakes, not against malice: whoever makes up a cursor gets other rows that they may see anyway. Another
-/// build of this program may have another one: a cursor of before is then refused.
+/// Against mistakes, not against malice: a cursor that is made up leads to other rows, which its client may see anyway.
+/// Another build of this program may have another one: a cursor of before is then refused.
 fn checksum(what: &impl Hash) -> [u8; 4] {
     let mut hasher = crc32fast::Hasher::new();
     what.hash(&mut hasher);

@@ -40,7 +40,7 @@ pub struct ListQuery {
     pub limit: usize,
     /// The `next` of the page before.
     pub cursor: Option<String>,
-    /// Whether it may read more than it should.
+    /// Whether it may read up to [`Budget::scan_entries`].
     pub scan: bool,
 }
 

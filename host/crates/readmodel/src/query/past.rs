@@ -86,25 +86,25 @@ impl Snapshot {
     pub fn list_at(&self, query: &ListQuery, at: Progress) -> Result<Page, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
-        let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
+        let filters: Vec<_> = query.filter.conjuncts().iter().collect();
         let after = query.sorted_after()?;
         let mut past = Past::new(self.view(), ordinal, at);
-        helpless(sorted(&wanted, &conditions, query, after.as_deref(), &mut past, &mut Explanation::default()))
+        helpless(sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default()))
     }
 
     /// How many rows passed the filter then.
     pub fn count_at(&self, query: &ListQuery, at: Progress) -> Result<u64, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
-        let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
-        helpless(counted(&wanted, &conditions, query, &mut Past::new(self.view(), ordinal, at)))
+        let filters: Vec<_> = query.filter.conjuncts().iter().collect();
+        helpless(counted(&wanted, &filters, query, &mut Past::new(self.view(), ordinal, at)))
     }
 
     /// Figures over rows as they were.
     pub fn statistics_at(&self, query: &StatisticsQuery, at: Progress) -> Result<Statistics, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
-        let conditions: Vec<_> = query.filter.conjuncts().iter().collect();
-        helpless(summed(&wanted, &conditions, query, &mut Past::new(self.view(), ordinal, at)))
+        let filters: Vec<_> = query.filter.conjuncts().iter().collect();
+        helpless(summed(&wanted, &filters, query, &mut Past::new(self.view(), ordinal, at)))
     }
 }

@@ -109,7 +109,7 @@ impl<'a> Wanted<'a> {
         let (mut fixed, mut narrow, mut met) = (Vec::new(), 0, vec![false; conjuncts.len()]);
         for (number, part) in parts.iter().enumerate() {
             let is_array = matches!(part, EntryPart::Field(column) if column.array.is_some());
-            let said: Vec<_> = conjuncts.iter().map(|condition| spans(condition, part)).collect();
+            let said: Vec<_> = conjuncts.iter().map(|filter| spans(filter, part)).collect();
             let all = said.iter().flatten().cloned().reduce(|all, more| all.also(more, part));
             if number == 0 && all.is_none() && !self.begins_with(part) && least == Least::Helps {
                 return None;
@@ -141,7 +141,7 @@ impl<'a> Wanted<'a> {
             }
         }
         let (ordered, reverse) = self.serves(&parts, &fixed);
-        let residual = conjuncts.iter().zip(&met).filter(|(_, met)| !**met).map(|(condition, _)| condition).collect();
+        let residual = conjuncts.iter().zip(&met).filter(|(_, met)| !**met).map(|(filter, _)| filter).collect();
         Some(Plan { index, parts, prefix, ranges: ranges.finish(), reverse, ordered, residual, narrow })
     }
 

@@ -23,7 +23,7 @@ pub enum ValueSource {
 pub struct Reader<'a> {
     table: &'a TableSpec,
     picker: Picker,
-    condition: Vec<Compiled<'a>>,
+    filters: Vec<Compiled<'a>>,
 }
 
 enum Compiled<'a> {
@@ -39,23 +39,23 @@ pub struct Values<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader that lets rows pass for which all these conditions hold.
-    pub fn new(table: &'a TableSpec, conditions: impl IntoIterator<Item = &'a RowFilter>) -> Result<Self, Error> {
-        let mut reader = Self { table, picker: Picker::default(), condition: Vec::new() };
-        for condition in conditions {
-            let compiled = reader.compile(condition)?;
-            reader.condition.push(compiled);
+    /// A reader that lets rows pass which all these filters accept.
+    pub fn new(table: &'a TableSpec, filters: impl IntoIterator<Item = &'a RowFilter>) -> Result<Self, Error> {
+        let mut reader = Self { table, picker: Picker::default(), filters: Vec::new() };
+        for filter in filters {
+            let compiled = reader.compile(filter)?;
+            reader.filters.push(compiled);
         }
         Ok(reader)
     }
 
-    fn compile(&mut self, condition: &'a RowFilter) -> Result<Compiled<'a>, Error> {
-        let mut all = |conditions: &'a [RowFilter]| -> Result<Vec<_>, Error> {
-            conditions.iter().map(|one| self.compile(one)).collect()
+    fn compile(&mut self, filter: &'a RowFilter) -> Result<Compiled<'a>, Error> {
+        let mut all = |filters: &'a [RowFilter]| -> Result<Vec<_>, Error> {
+            filters.iter().map(|one| self.compile(one)).collect()
         };
-        Ok(match condition {
-            RowFilter::All(conditions) => Compiled::All(all(conditions)?),
-            RowFilter::Any(conditions) => Compiled::Any(all(conditions)?),
+        Ok(match filter {
+            RowFilter::All(filters) => Compiled::All(all(filters)?),
+            RowFilter::Any(filters) => Compiled::Any(all(filters)?),
             RowFilter::Test(test) => Compiled::Test(test, self.source(&test.field)?),
         })
     }
@@ -83,15 +83,15 @@ impl<'a> Reader<'a> {
     pub fn read<'r>(&self, key: &'r str, row: &[u8]) -> Result<Option<Values<'r>>, Error> {
         let slots = self.picker.pick(row).map_err(|cause| not_json(&self.table.name, key, &cause))?;
         let values = Values { key, slots };
-        Ok(self.condition.iter().all(|condition| condition.accepts(&values)).then_some(values))
+        Ok(self.filters.iter().all(|filter| filter.accepts(&values)).then_some(values))
     }
 }
 
 impl Compiled<'_> {
     fn accepts(&self, row: &Values<'_>) -> bool {
         match self {
-            Self::All(conditions) => conditions.iter().all(|condition| condition.accepts(row)),
-            Self::Any(conditions) => conditions.iter().any(|condition| condition.accepts(row)),
+            Self::All(filters) => filters.iter().all(|filter| filter.accepts(row)),
+            Self::Any(filters) => filters.iter().any(|filter| filter.accepts(row)),
             Self::Test(test, ValueSource::Elements(slot, elements)) => {
                 test.accepts_any(values(elements, row.slots.get(*slot).unwrap_or(&Value::Null)))
             }

@@ -28,7 +28,7 @@ pub struct StatisticsQuery {
     pub group: Vec<String>,
     /// Fields whose values are counted, each for itself.
     pub facets: Vec<String>,
-    /// Whether it may read more than it should.
+    /// Whether it may read up to [`Budget::scan_entries`](crate::Budget::scan_entries).
     pub scan: bool,
 }
 

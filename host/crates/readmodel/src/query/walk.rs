@@ -1,4 +1,4 @@
-//! Going through what a plan reads: entries in its order, and the rows that they stand for.
+//! Walk through what a plan reads: entries in its order, and the rows that they stand for.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
-    /// The entry that stands for a row of those that were given last.
+    /// The entry of one of the rows that were given last.
     pub fn entry(&self, row: usize) -> &[u8] {
         let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         self.ends.get(row).and_then(|end| self.last.get(start..*end)).unwrap_or_default()

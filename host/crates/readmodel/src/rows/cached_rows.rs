@@ -1,8 +1,8 @@
 //! The rows of a read model that were asked for last, in memory, and when they are right.
 //!
 //! What is kept is a row as a snapshot has it. A commit takes the rows that it writes out of the cache before it writes
-//! them, and from its beginning on nobody may add what was read before. So a row that is here has not changed since the
-//! snapshot that it was read from, and is right for that one and all later ones.
+//! them, and from its beginning on nothing may be added that was read before. So a row that is here has not changed
+//! since the snapshot that it was read from, and is right for that one and all later ones.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

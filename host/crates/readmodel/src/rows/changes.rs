@@ -1,5 +1,5 @@
-//! Keys of the rows that the last commits wrote, for those who follow a query. Kept in memory, so whoever comes back
-//! after a long time, or a restart, reads everything again.
+//! Keys of the rows that the last commits wrote, for those who follow a query. Kept in memory, so a client that comes
+//! back after a long time, or a restart, reads everything again.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -44,7 +44,7 @@ impl Changes {
         *self = Self::new(upto);
     }
 
-    /// The rows of a table that were written after this; `None` if nobody remembers.
+    /// The rows of a table that were written after this; `None` if that is not remembered.
     pub fn since(&self, table: u16, progress: Progress) -> Option<BTreeSet<String>> {
         if progress < self.since {
             return None;

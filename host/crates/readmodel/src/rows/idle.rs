@@ -2,10 +2,11 @@
 //! RocksDB costs more than to read twenty entries with it.
 //!
 //! They know no bounds, as those of RocksDB cannot be changed later; what lies beyond a range is passed over here. So
-//! that nobody walks through all that was deleted behind a range, an iterator gives up after a few entries that are not
-//! there any more, as if they had not been in memory. Then whoever asked asks again, with an iterator that has bounds.
+//! that no query walks through all that was deleted behind a range, an iterator gives up after a few entries that are
+//! not there any more, as if they had not been in memory. The query is then asked again, with an iterator that has
+//! bounds.
 //!
-//! An iterator keeps the files and the memtables alive that it was made for. The next commit lets go of the snapshot,
+//! An iterator keeps the files and the memtables alive that it was made for. The next commit drops the snapshot,
 //! and so of it.
 
 use std::ops::Range;
@@ -62,13 +63,13 @@ impl Idle {
     }
 }
 
-/// Where a range ends for who comes from its other end.
+/// The far end of a range, as seen from where reading begins.
 enum Bound {
     First(Vec<u8>),
     Behind(Vec<u8>),
 }
 
-/// An iterator on loan. Unless it is in trouble, it goes back when it is let go of.
+/// An iterator on loan. Unless it is in trouble, it goes back when it is dropped.
 pub struct Loan<'a> {
     idle: &'a Idle,
     kept: Option<IdleIterator>,

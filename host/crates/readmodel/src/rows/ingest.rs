@@ -1,6 +1,7 @@
-//! Large commits of a replay: written as a sorted file beside the database, which then takes the file up as it is.
+//! Ingestion of a replay's large commits: each is written as a sorted file beside the database, which adopts the file
+//! as it is.
 //!
-//! It costs a fraction of what the same rows cost on their way through a memtable. The file is taken up as a whole,
+//! It costs a fraction of what the same rows cost on their way through a memtable. The file is adopted as a whole,
 //! checkpoint included, and after everything that was committed before has been flushed: so what is on disk is a prefix
 //! of the commits here, too.
 
@@ -37,7 +38,7 @@ pub fn ingest(
     progress: Progress,
 ) -> Result<(), Error> {
     let path = db.path().join(FILE);
-    // After a crash it may be another name of a file that the database has taken up: never to be written to.
+    // After a crash it may be another name of a file that the database has adopted: never to be written to.
     if let Err(cause) = std::fs::remove_file(&path)
         && cause.kind() != std::io::ErrorKind::NotFound
     {

@@ -25,7 +25,7 @@ self_cell!(
     }
 );
 
-/// A read model at one checkpoint. Holding one keeps old rows on disk, so let go of it soon.
+/// A read model at one checkpoint. Holding one keeps old rows on disk, so drop it soon.
 pub struct Snapshot {
     cell: Cell,
     tables: Arc<[TableSpec]>,
@@ -89,8 +89,7 @@ impl Snapshot {
         self.view().iterate(&prefix, &keys::after(&prefix), false)
     }
 
-    /// The rows of a range of a table's keys, for somebody who goes through many of them. Keys stand after
-    /// [`keys::ROW_PREFIX_BYTES`].
+    /// The rows of a range of a table's keys, read as a sweep. Keys stand after [`keys::ROW_PREFIX_BYTES`].
     pub(crate) fn rows_of(&self, table: u16, range: &KeyRange) -> Entries<'_> {
         let prefix = keys::rows(table);
         let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));

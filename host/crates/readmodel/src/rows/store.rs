@@ -50,7 +50,7 @@ pub struct Store {
     cached: Arc<CachedRows>,
     /// Those of files that are written beside the database.
     file_options: Options,
-    /// The rows as of the last commit, once somebody has asked for them.
+    /// The rows as of the last commit, once they have been asked for.
     latest: RwLock<Option<Arc<Snapshot>>>,
 }
 
@@ -221,7 +221,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// Before the commit can be seen, so that whoever sees it finds what it changed.
+    /// Before the commit can be seen, so that a reader who sees it finds what it changed.
     fn remember(&self, writes: &Writes, progress: Progress, mode: CommitMode) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         match mode {

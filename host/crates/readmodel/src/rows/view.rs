@@ -1,4 +1,4 @@
-//! Reading rows, from the database as it is now or as a snapshot has it: the same code for both.
+//! View of the rows, in the database as it is now or as a snapshot has it: the same code for both.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
         Ok(rows.into_iter().map(|row| row.map(|row| row.as_bytes().to_vec())).collect())
     }
 
-    /// The same as texts, which those that are in memory share with it.
+    /// The same as texts, shared with the cache.
     pub fn texts(&self, table: u16, names: &[&str]) -> Result<Vec<Option<Arc<str>>>, Error> {
         let Some((cached, moment)) = self.cached else { return self.search(table, names, text) };
         let mut rows: Vec<_> = names.iter().map(|name| cached.get(moment, table, name)).collect();
@@ -119,7 +119,7 @@ impl<'a> View<'a> {
         Entries { iterator: Iterator::Own(iterator), reverse }
     }
 
-    /// The same forwards, for somebody who goes through many rows: it reads ahead, and leaves the cache to others.
+    /// The same forwards, for many rows: it reads ahead, and leaves the cache to others.
     pub fn sweep(&self, lower: &[u8], upper: &[u8]) -> Entries<'a> {
         let mut options = self.options();
         options.set_iterate_lower_bound(lower);

@@ -16,7 +16,7 @@ use crate::query::follow;
 use crate::query::follow::Followed;
 use crate::query::format::Format;
 use crate::query::model::{Common, Pairs, Past, as_of, from, invalid, number, unchanged};
-use crate::query::{format, grammar, statistics};
+use crate::query::{format, statistics, translation};
 use crate::read::page;
 use crate::service::{blocking, wants_events};
 
@@ -48,15 +48,15 @@ impl Parameters {
             match name.as_str() {
                 "limit" => parameters.query.limit = number(name, value)?,
                 "cursor" => parameters.query.cursor = Some(value.clone()),
-                "order" => parameters.query.order = grammar::order(&value.parse()?)?,
+                "order" => parameters.query.order = translation::order(&value.parse()?)?,
                 "scan" => parameters.query.scan = flag(name, value)?,
-                "select" => parameters.select = Some(grammar::select(&value.parse()?)?),
+                "select" => parameters.select = Some(translation::select(&value.parse()?)?),
                 "explain" => parameters.explain = flag(name, value)?,
-                "aggregate" => parameters.statistics.figures = grammar::figures(&value.parse()?)?,
+                "aggregate" => parameters.statistics.figures = translation::figures(&value.parse()?)?,
                 "group" => parameters.statistics.group = names(value)?,
                 "facets" => parameters.statistics.facets = names(value)?,
                 "format" => parameters.format = Format::named(value)?,
-                field => parameters.query.filter.and(grammar::filter(Filter::parse(field, value)?)?),
+                field => parameters.query.filter.and(translation::filter(Filter::parse(field, value)?)?),
             }
         }
         if parameters.query.limit != follow::NO_LIMIT {
@@ -225,4 +225,23 @@ fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str
     }
     parameters.append_pair("cursor", cursor);
     parameters.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use kinora_api::grammar::PARAMETERS;
+    use kinora_readmodel::RowFilter;
+
+    use super::*;
+
+    #[test]
+    fn what_the_grammar_keeps_for_parameters_is_never_a_field() {
+        for name in PARAMETERS.into_iter().filter(|name| !name.ends_with("and") && !name.ends_with("or")) {
+            let pairs = vec![(name.to_owned(), "eq.1".to_owned())];
+            let Ok((_, rest)) = Common::take(Pairs { pairs, seen: Ok(None) }) else { continue };
+            if let Ok(read) = Parameters::read("rows".to_owned(), &HeaderMap::new(), &rest) {
+                assert!(read.query.filter == RowFilter::default(), "{name}");
+            }
+        }
+    }
 }

@@ -31,7 +31,7 @@ impl Filter {
             Self::Test(test) if PARAMETERS.contains(&test.field.as_str()) => {
                 ("and".to_owned(), group(std::slice::from_ref(self)))
             }
-            Self::Test(test) => (test.field.clone(), test.rest(Place::Alone)),
+            Self::Test(test) => (test.field.clone(), test.rest(Context::Alone)),
         }
     }
 
@@ -41,7 +41,7 @@ impl Filter {
             Self::All(filters) => format!("and{}", group(filters)),
             Self::Any(filters) => format!("or{}", group(filters)),
             Self::Test(test) => {
-                let rest = test.rest(Place::Group);
+                let rest = test.rest(Context::Group);
                 format!("{}.{rest}", field(&test.field, &rest))
             }
         }
@@ -63,7 +63,7 @@ fn group(filters: &[Filter]) -> String {
 
 /// Where a value stands: what ends it there has to be told from what belongs to it.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum Context {
     /// As the end of a parameter.
     Alone,
     /// Among others in parentheses.
@@ -74,9 +74,9 @@ enum Place {
 
 impl Test {
     /// `operator.value`.
-    fn rest(&self, place: Place) -> String {
+    fn rest(&self, context: Context) -> String {
         let is_key = Self::is_of_key(&self.field);
-        let one = |value: &Scalar| value.written(is_key, place);
+        let one = |value: &Scalar| value.written(is_key, context);
         let (name, value) = match &self.operator {
             Operator::Equal(value) if self.negated => return format!("neq.{}", one(value)),
             Operator::Is(None) if self.negated => return "is.not_null".to_owned(),
@@ -86,13 +86,13 @@ impl Test {
             Operator::Less(value) => ("lt", one(value)),
             Operator::LessOrEqual(value) => ("lte", one(value)),
             Operator::In(values) => {
-                let values: Vec<_> = values.iter().map(|value| value.written(is_key, Place::List)).collect();
+                let values: Vec<_> = values.iter().map(|value| value.written(is_key, Context::List)).collect();
                 ("in", format!("({})", values.join(",")))
             }
             Operator::Is(None) => ("is", "null".to_owned()),
             Operator::Is(Some(bool)) => ("is", bool.to_string()),
             Operator::Like { pattern, ignores_case } => {
-                let pattern = quoted_if(unquoted(pattern) != pattern, pattern, place);
+                let pattern = quoted_if(unquoted(pattern) != pattern, pattern, context);
                 (if *ignores_case { "ilike" } else { "like" }, pattern)
             }
             Operator::Contains(value) => ("cs", json(value)),
@@ -102,21 +102,21 @@ impl Test {
 }
 
 impl Scalar {
-    fn written(&self, is_key: bool, place: Place) -> String {
+    fn written(&self, is_key: bool, context: Context) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Bool(bool) => bool.to_string(),
-            Self::Text(text) => quoted_if(scalar(is_key, text).as_ref() != Some(self), text, place),
+            Self::Text(text) => quoted_if(scalar(is_key, text).as_ref() != Some(self), text, context),
         }
     }
 }
 
-fn quoted_if(needed: bool, text: &str, place: Place) -> String {
+fn quoted_if(needed: bool, text: &str, context: Context) -> String {
     let needed = needed
-        || match place {
-            Place::Alone => false,
-            Place::Group => !is_whole(text),
-            Place::List => text.is_empty() || !is_whole(text),
+        || match context {
+            Context::Alone => false,
+            Context::Group => !is_whole(text),
+            Context::List => text.is_empty() || !is_whole(text),
         };
     if needed { format!("\"{text}\"") } else { text.to_owned() }
 }

@@ -85,8 +85,8 @@ pub fn key_parts(table: &TableSpec) -> Vec<EntryPart> {
 }
 
 /// `None` if the filter says nothing about what stands there.
-pub fn spans(condition: &RowFilter, part: &EntryPart) -> Option<Spans> {
-    match condition {
+pub fn spans(filter: &RowFilter, part: &EntryPart) -> Option<Spans> {
+    match filter {
         RowFilter::Test(test) => {
             if part.is_of(test) {
                 test_spans(test, part.is_raw())
@@ -94,14 +94,14 @@ pub fn spans(condition: &RowFilter, part: &EntryPart) -> Option<Spans> {
                 None
             }
         }
-        RowFilter::All(conditions) => {
-            let known: Vec<_> = conditions.iter().filter_map(|condition| spans(condition, part)).collect();
-            let all = known.len() == conditions.len();
+        RowFilter::All(filters) => {
+            let known: Vec<_> = filters.iter().filter_map(|filter| spans(filter, part)).collect();
+            let all = known.len() == filters.len();
             let met = known.into_iter().reduce(|met, more| met.also(more, part))?;
             Some(Spans { exact: met.exact && all, ..met })
         }
-        RowFilter::Any(conditions) => {
-            let known: Option<Vec<_>> = conditions.iter().map(|condition| spans(condition, part)).collect();
+        RowFilter::Any(filters) => {
+            let known: Option<Vec<_>> = filters.iter().map(|filter| spans(filter, part)).collect();
             let empty = Spans { spans: Vec::new(), exact: true };
             Some(known?.into_iter().fold(empty, Spans::unite))
         }

@@ -1,4 +1,4 @@
-//! Queries as a client writes them, made into those that a read model answers.
+//! Translation of queries as a client writes them into those that a read model answers.
 
 use kinora_api::grammar;
 use kinora_api::grammar::{Filter, Scalar, Test};
