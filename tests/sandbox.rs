@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use kinora_files::SECRET_BYTES;
 use kinora_sandbox::{
-    Batch, Category, Error, Failure, Limits, Module, Modules, Projector, QueryFailure, Range, RowAccess,
+    Batch, Category, Error, Failure, Limits, Modules, Projector, ProjectorModule, QueryFailure, Range, RowAccess,
 };
 use kinora_types::Digest;
 use kinora_types::Position;
@@ -50,7 +50,7 @@ impl RowAccess for Rows {
 
 struct Bench {
     _dir: tempfile::TempDir,
-    module: Arc<Module>,
+    module: Arc<ProjectorModule>,
 }
 
 impl Bench {
@@ -63,17 +63,16 @@ impl Bench {
         );
         let (status, new) = modules.upload(hostile()).await.unwrap();
         assert!(new);
-        let module = modules.settled(status.digest).await.unwrap();
+        let module = modules.settled(status.digest).await.unwrap().into_projector().unwrap();
         Self { _dir: dir, module }
     }
 
     fn projector(&self, rows: Rows) -> Projector {
-        let Module::Projector { pre, .. } = &*self.module else { panic!("it is a projector") };
-        pre.instantiate(Box::new(rows)).unwrap()
+        self.module.pre.instantiate(Box::new(rows)).unwrap()
     }
 
     fn batch(&self, events: &[(&str, &str)]) -> Batch {
-        let Module::Projector { manifest, .. } = &*self.module else { panic!("it is a projector") };
+        let manifest = &self.module.manifest;
         let mut batch = Batch::default();
         for (index, (kind, data)) in (0_u64..).zip(events) {
             let kind = manifest.handles.iter().position(|handled| handled.name == *kind).unwrap();
@@ -94,8 +93,8 @@ async fn a_module_is_compiled_once_and_loaded_after_a_restart_unless_somebody_ch
     let digest = Digest::of(&hostile());
     let modules = open(dir.path(), 1, Limits::default());
     assert_eq!(modules.upload(hostile()).await.unwrap().0.digest, digest);
-    let module = modules.settled(digest).await.unwrap();
-    let Module::Projector { manifest, .. } = &*module else { panic!("it is a projector") };
+    let module = modules.settled(digest).await.unwrap().into_projector().unwrap();
+    let manifest = &module.manifest;
     assert_eq!((manifest.name.as_str(), manifest.tables[0].indexes[0].paths[0].as_str()), ("hostile", "n"));
     assert!(!modules.upload(hostile()).await.unwrap().1, "it is known");
     drop(modules);

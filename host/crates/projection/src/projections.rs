@@ -32,7 +32,9 @@ use crate::supervisor::version;
 use crate::supervisor::version::{Notice, Version};
 use crate::throttle::Throttle;
 use crate::trial::cast::Cast;
-use crate::trial::scratch::SCRATCH;
+
+/// Folders of read models that are made for a moment only, and removed when the host starts.
+pub(crate) const SCRATCH: &str = ".scratch-";
 
 /// How long an answer waits for the history to be in the log.
 const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
@@ -344,7 +346,11 @@ impl Projections {
     pub(crate) fn cast(&self, name: &str, number: u32) -> Result<Cast, Error> {
         let record = record(&self.read().catalog, name, number).cloned();
         let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
-        Cast::of_version(&self.log, &self.storage, self.dir.clone(), &record, &self.modules)
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
+        let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
+        let limits = self.modules.limits();
+        Cast::new(&self.log, &self.storage, self.dir.clone(), Progress(record.start), modules, skipped, limits)
+            .map_err(Error::Chain)
     }
 
     pub(crate) fn known(&self, name: &str) -> Result<(), Error> {

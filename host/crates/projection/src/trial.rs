@@ -7,4 +7,3 @@ pub(crate) mod forecast;
 pub(crate) mod proof;
 pub(crate) mod rehearsal;
 pub(crate) mod sample;
-pub(crate) mod scratch;

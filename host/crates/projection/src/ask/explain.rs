@@ -16,7 +16,8 @@ use crate::feed::modules::VersionModules;
 use crate::projections::Projections;
 use crate::record::status::{Fault, last};
 use crate::replay::gauges::Gauges;
-use crate::replay::runner::{Parts, Runner};
+use crate::replay::parts::parts;
+use crate::replay::runner::Runner;
 use crate::replay::trace::{Touch, Traced};
 
 /// How long the replay on the side may take for one version.
@@ -79,7 +80,7 @@ impl Projections {
         let failed = |failure: kinora_sandbox::Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
         let limits = self.modules().limits();
-        let made = Parts::new(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let made = parts(self.log(), &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;

@@ -12,7 +12,7 @@ use kinora_types::{InvalidName, Micros, Position, Progress};
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
-use crate::projections::{Projections, folder};
+use crate::projections::{Projections, SCRATCH, folder};
 use crate::record::status::VersionStatus;
 use crate::registry::catalog::{Promote, VersionRecord};
 use crate::registry::history::{By, What};
@@ -21,7 +21,6 @@ use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
 use crate::supervisor::version::Version;
 use crate::trial::forecast::Sample;
-use crate::trial::scratch::scratch;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;
@@ -124,8 +123,9 @@ impl Projections {
 
     /// A folder for a read model that nobody will keep.
     pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
-        scratch(&self.dir)
-            .map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
+        let made = std::fs::create_dir_all(&self.dir)
+            .and_then(|()| tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&self.dir));
+        made.map_err(|cause| Error::Scratch { path: self.dir.display().to_string(), cause: cause.to_string() })
     }
 
     /// Waits until the modules of a deployment are compiled.

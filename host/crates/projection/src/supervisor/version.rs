@@ -21,7 +21,7 @@ use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
 use crate::record::status::Fault;
 use crate::replay::gauges::{Gauges, Phase};
-use crate::replay::row_sink::RowSink;
+use crate::replay::parts::{instances, parts};
 use crate::replay::runner::{Command, End, Hold, Parts, Runner, SnapshotAt};
 use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
@@ -29,9 +29,6 @@ use crate::supervisor::stall::Stall;
 use crate::trial::cast::Cast;
 use crate::trial::proof::{Proof, prove};
 use crate::trial::rehearsal::Interrupted;
-
-/// How many instances replay one version: each has memory of its own.
-const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
 
 /// What a version starts with.
 pub struct StartWith<'a> {
@@ -252,9 +249,9 @@ impl Version {
         with: &StartWith<'_>,
         store: &Arc<Store>,
         ready: oneshot::Sender<Duration>,
-    ) -> Result<Runner<RowSink>, Failure> {
+    ) -> Result<Runner, Failure> {
         let StartWith { log, modules, limits, turns, was_ready, .. } = with;
-        let parts = Parts::new(log, store, modules, limits, &self.gauges, &self.checkpoint, turns)?;
+        let parts = parts(log, store, modules, limits, &self.gauges, &self.checkpoint, turns)?;
         let dealer = Dealer::new(modules.projector.manifest.partition.as_ref(), instances());
         let source = parts.source.skipping(with.skipped.iter().copied().collect());
         let runner = Runner::new(Parts { was_ready: *was_ready, dealer, source, ..parts }, ready)?;
@@ -267,7 +264,7 @@ impl Version {
 
     fn spawn(
         self: &Arc<Self>,
-        runner: Runner<RowSink>,
+        runner: Runner,
         cast: Option<Cast>,
         log: Log,
         notify: Arc<dyn Fn(Notice) + Send + Sync>,
@@ -367,13 +364,8 @@ pub struct Held {
     pub snapshot: oneshot::Receiver<Snapshot>,
 }
 
-/// How many instances replay a projector that declares partitions: one for each core.
-fn instances() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
-}
-
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.
-fn refuse_gaps(log: &Log, runner: &Runner<RowSink>) -> Result<(), Failure> {
+fn refuse_gaps(log: &Log, runner: &Runner) -> Result<(), Failure> {
     let gaps = gaps(log, runner.routes(), runner.committed()).map_err(Failure::storage)?;
     let Some(first) = gaps.first() else { return Ok(()) };
     let others =

@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kinora_log::Log;
-use kinora_sandbox::{Limits, Modules, Partition};
+use kinora_sandbox::{Limits, Partition};
 use kinora_storage::Storage;
 use kinora_types::{Position, Progress};
 
-use crate::error::Error;
 use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::Source;
-use crate::registry::catalog::VersionRecord;
 use crate::replay::stepper::Room;
 
 /// What is rehearsed, on which log, and where the rows go meanwhile.
@@ -53,20 +51,6 @@ impl Cast {
             commit_bytes: limits.commit_bytes,
             room: Room::new(limits),
         })
-    }
-
-    /// The cast of a version whose modules are ready.
-    pub fn of_version(
-        log: &Log,
-        storage: &Storage,
-        scratch: PathBuf,
-        record: &VersionRecord,
-        modules: &Modules,
-    ) -> Result<Self, Error> {
-        let of_version = VersionModules::ready(modules, record.module, &record.upcasters)?;
-        let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
-        Self::new(log, storage, scratch, Progress(record.start), of_version, skipped, modules.limits())
-            .map_err(Error::Chain)
     }
 
     /// What reads its events for so many instances, with instances of the upcasters of its own.

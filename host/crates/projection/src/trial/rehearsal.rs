@@ -11,13 +11,13 @@ use kinora_readmodel::{Snapshot, Store};
 use kinora_sandbox::Failure;
 use kinora_types::Progress;
 
+use crate::projections::SCRATCH;
 use crate::record::pace::FixedPace;
 use crate::replay::row_sink::RowSink;
 use crate::replay::sink::Sink;
 use crate::replay::stepper::{Stepper, Stop};
 use crate::trial::cast::Cast;
 use crate::trial::events::{EventFeed, Events};
-use crate::trial::scratch::scratch;
 
 /// Why a rehearsal did not go through.
 pub enum Interrupted {
@@ -45,7 +45,8 @@ pub struct Rehearsal {
 impl Rehearsal {
     pub fn new(cast: &Cast, pace: FixedPace) -> Result<Self, Failure> {
         let projector = &cast.modules.projector;
-        let dir = scratch(&cast.scratch).map_err(Failure::storage)?;
+        std::fs::create_dir_all(&cast.scratch).map_err(Failure::storage)?;
+        let dir = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(&cast.scratch).map_err(Failure::storage)?;
         let store = Store::open(&cast.storage, &dir.path().join("rows"), &projector.manifest.tables);
         let store = Arc::new(store.map_err(Failure::storage)?);
         let checkpoint = watch::Sender::new(cast.from);
