@@ -93,9 +93,8 @@ async fn a_module_is_compiled_once_and_loaded_after_a_restart_unless_somebody_ch
     let digest = Digest::of(&hostile());
     let modules = open(dir.path(), 1, Limits::default());
     assert_eq!(modules.upload(hostile()).await.unwrap().0.digest, digest);
-    let module = modules.settled(digest).await.unwrap();
-    let projector = module.into_projector().unwrap();
-    let manifest = &projector.manifest;
+    let module = modules.settled(digest).await.unwrap().into_projector().unwrap();
+    let manifest = &module.manifest;
     assert_eq!((manifest.name.as_str(), manifest.tables[0].indexes[0].paths[0].as_str()), ("hostile", "n"));
     assert!(!modules.upload(hostile()).await.unwrap().1, "it is known");
     drop(modules);

@@ -3,8 +3,9 @@
 pub(crate) mod committer;
 pub(crate) mod crew;
 pub(crate) mod gauges;
+pub(crate) mod instances;
 pub(crate) mod pace;
-pub(crate) mod partitions;
+pub(crate) mod parts;
 pub(crate) mod row_sink;
 pub(crate) mod rows;
 pub(crate) mod runner;

@@ -20,7 +20,8 @@ use crate::record::fault::Fault;
 use crate::record::status::last;
 use crate::registry::Registry;
 use crate::replay::gauges::Gauges;
-use crate::replay::runner::{Parts, Runner};
+use crate::replay::parts::parts;
+use crate::replay::runner::Runner;
 use crate::replay::trace::{Touch, Traced};
 use crate::replay::turns::Turns;
 
@@ -93,7 +94,7 @@ impl RowTraces {
         let failed = |failure: Failure| Error::Sample(failure.message);
         let (gauges, checkpoint) = (Arc::<Gauges>::default(), watch::Sender::new(start));
         let limits = self.modules.limits();
-        let made = Parts::new(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
+        let made = parts(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
         let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;

@@ -2,8 +2,8 @@
 
 use kinora_sandbox::Failure;
 
+use crate::replay::instances::Instances;
 use crate::replay::pace::Pace;
-use crate::replay::partitions::Instances;
 use crate::replay::sink::{Guest, Sink};
 
 /// Who applies the events.

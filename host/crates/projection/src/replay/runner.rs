@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use kinora_log::Log;
-use kinora_readmodel::{Snapshot, Store};
-use kinora_sandbox::{Category, Failure, Limits};
+use kinora_readmodel::Snapshot;
+use kinora_sandbox::{Category, Failure};
 use kinora_types::Progress;
 
 use crate::feed::ahead::ReadAhead;
 use crate::feed::dealer::Dealer;
-use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::feed::source::Source;
 use crate::record::fault::Fault;
@@ -26,7 +25,7 @@ use crate::replay::stepper::{Room, Stepper, Stop};
 use crate::replay::turns::{Turn, Turns, give_way};
 
 /// Everything that a runner works with.
-pub struct Parts<S> {
+pub struct Parts<S = RowSink> {
     pub log: Log,
     pub source: Source,
     pub sink: S,
@@ -38,33 +37,6 @@ pub struct Parts<S> {
     pub turns: Turns,
     /// How a replay deals its events out, if the projector can be replayed by several instances.
     pub dealer: Option<Dealer>,
-}
-
-impl Parts<RowSink> {
-    /// What a runner works with that makes the rows of a version, alone, with one instance, and for the first time.
-    pub fn new(
-        log: &Log,
-        store: &Arc<Store>,
-        modules: &VersionModules,
-        limits: &Limits,
-        gauges: &Arc<Gauges>,
-        checkpoint: &watch::Sender<Progress>,
-        turns: &Turns,
-    ) -> Result<Self, Failure> {
-        let routes = modules.routes().map_err(|why| Failure::new(Category::Upcast, why))?;
-        let projector = modules.projector.pre.clone();
-        Ok(Self {
-            log: log.clone(),
-            source: Source::new(log.clone(), Arc::new(routes), modules.needs(), modules.chain()),
-            sink: RowSink::new(projector, Arc::clone(store), limits.commit_bytes, checkpoint.clone()),
-            room: Room::new(limits),
-            was_ready: false,
-            gauges: Arc::clone(gauges),
-            checkpoint: checkpoint.clone(),
-            turns: turns.clone(),
-            dealer: None,
-        })
-    }
 }
 
 pub enum Command {
@@ -94,7 +66,7 @@ pub enum End {
     Faulted(Fault),
 }
 
-pub struct Runner<S: Sink> {
+pub struct Runner<S: Sink = RowSink> {
     pub(super) stepper: Stepper<ReadAhead, OwnPace, S>,
     pub(super) log: Log,
     gauges: Arc<Gauges>,

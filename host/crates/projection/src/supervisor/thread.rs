@@ -19,21 +19,13 @@ use crate::record::fault::Fault;
 use crate::record::proof::Proof;
 use crate::registry::version::{Content, Running, Version};
 use crate::replay::gauges::Phase;
-use crate::replay::row_sink::RowSink;
+use crate::replay::parts::{instances, parts};
 use crate::replay::runner::{Command, End, Parts, Runner};
 use crate::replay::turns::Turns;
 use crate::rollout::preflight::gaps;
 use crate::trial::cast::Cast;
 use crate::trial::proof::prove;
 use crate::trial::rehearsal::Interrupted;
-
-/// How many instances replay one version: each has memory of its own.
-const INSTANCES: std::ops::RangeInclusive<usize> = 1..=4;
-
-/// How many instances replay a projector that declares partitions: one for each core.
-fn instances() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).clamp(*INSTANCES.start(), *INSTANCES.end())
-}
 
 /// What a version starts with.
 pub struct StartWith<'a> {
@@ -96,7 +88,7 @@ fn open(
     version: &Version,
     with: StartWith<'_>,
     ready: oneshot::Sender<Duration>,
-) -> Result<(Runner<RowSink>, Option<Cast>), Failure> {
+) -> Result<(Runner, Option<Cast>), Failure> {
     let StartWith { log, storage, modules, was_ready, from, limits, proven, skipped, scratch, turns, .. } = with;
     let manifest = &modules.projector.manifest;
     let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
@@ -107,7 +99,7 @@ fn open(
     if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
         store.start_at(from).map_err(Failure::storage)?;
     }
-    let parts = Parts::new(log, &store, &modules, limits, version.gauges(), version.committed(), turns)?;
+    let parts = parts(log, &store, &modules, limits, version.gauges(), version.committed(), turns)?;
     let dealer = Dealer::new(manifest.partition.as_ref(), instances());
     let source = parts.source.skipping(skipped.iter().copied().collect());
     let runner = Runner::new(Parts { was_ready, dealer, source, ..parts }, ready)?;
@@ -128,7 +120,7 @@ fn open(
 
 fn spawn(
     version: &Arc<Version>,
-    runner: Runner<RowSink>,
+    runner: Runner,
     cast: Option<Cast>,
     log: Log,
     notify: Notify,
@@ -193,7 +185,7 @@ pub fn located(mut fault: Fault, log: &Log) -> Fault {
 }
 
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.
-fn refuse_gaps(log: &Log, runner: &Runner<RowSink>) -> Result<(), Failure> {
+fn refuse_gaps(log: &Log, runner: &Runner) -> Result<(), Failure> {
     let gaps = gaps(log, runner.routes(), runner.committed()).map_err(Failure::storage)?;
     let Some(first) = gaps.first() else { return Ok(()) };
     let others =

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::replay::gauges::Gauges;
-use crate::replay::runner::{Parts, Runner};
+use crate::replay::parts::parts;
+use crate::replay::runner::Runner;
 use crate::replay::turns::Turns;
 
 /// Events of a sample, and how long it may take: enough to be past the first, slow ones, and nothing that holds up a
@@ -69,8 +70,7 @@ impl Sample<'_> {
             store.start_at(self.start)?;
         }
         let checkpoint = watch::Sender::new(self.start);
-        let made =
-            Parts::new(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
+        let made = parts(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
         let mut runner = Runner::new(made, oneshot::channel().0).map_err(failed)?;
 
         let end = log.progress();
