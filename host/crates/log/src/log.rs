@@ -65,11 +65,22 @@ impl Log {
     /// Opens the log in `dir`, or makes a new one there.
     pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
-        let Opened { id, db, journal } = opening::open(storage, dir, options.durability, options.keep_requests)?;
-        let appender =
-            Appender::open(Arc::clone(&db), journal, &options.limits, options.durability, options.keep_requests)?;
-        if let Durability::Interval(milliseconds) = options.durability {
-            writer::sync_at_intervals(&appender, Duration::from_millis(milliseconds.max(1)))?;
+        Self::run(opening::open(storage, dir, options.durability, options.keep_requests)?, options)
+    }
+
+    /// Makes a new log that is in memory only: for tests, and for what may be forgotten. It is as another log while it is there,
+    /// and gone with its last handle, whatever its durability; it cannot be backed up, and takes memory for all its events.
+    pub fn in_memory(storage: &Storage, options: impl Into<Options>) -> Result<Self, Error> {
+        let options = options.into();
+        Self::run(opening::open_in_memory(storage, options.keep_requests)?, options)
+    }
+
+    fn run(opened: Opened, options: Options) -> Result<Self, Error> {
+        let Opened { id, db, commits } = opened;
+        let Options { limits, durability, keep_requests } = &options;
+        let appender = Appender::open(Arc::clone(&db), commits, limits, *durability, *keep_requests)?;
+        if let Durability::Interval(milliseconds) = durability {
+            writer::sync_at_intervals(&appender, Duration::from_millis((*milliseconds).max(1)))?;
         }
         Ok(Self { inner: Arc::new(Inner { id, db, options, progress: appender.watch(), appender }) })
     }

@@ -31,8 +31,10 @@ use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
 use crate::append::queue::{Client, Job, Queue};
 use crate::append::recent::Recent;
+use crate::commit::commit_log::CommitLog;
+use crate::commit::commits::Commits;
 use crate::commit::durability::Durability;
-use crate::commit::journal::{self, Journal};
+use crate::commit::journal;
 use crate::error::{AppendError, Error};
 use crate::read::lookup;
 use crate::record::request::{AppendRequest, Appended};
@@ -75,7 +77,7 @@ impl Writer {
 /// The writer and its queue, shared by all who append.
 pub struct Appender {
     db: Arc<DB>,
-    journal: Journal,
+    commits: Commits,
     without_wal: WriteOptions,
     limits: Limits,
     durability: Durability,
@@ -115,7 +117,7 @@ fn syncer() -> Result<mpsc::Sender<Arc<Appender>>, Error> {
 impl Appender {
     pub fn open(
         db: Arc<DB>,
-        journal: Journal,
+        commits: Commits,
         limits: &Limits,
         durability: Durability,
         keep_requests: Duration,
@@ -125,7 +127,7 @@ impl Appender {
         let syncer = syncer()?;
         Ok(Arc::new(Self {
             db,
-            journal,
+            commits,
             without_wal: journal::without_wal(),
             queue: Queue::new(limits),
             leader: Leader::default(),
@@ -228,7 +230,7 @@ impl Appender {
             .write_opt(batch, &self.without_wal)
             .map_err(|cause| NoSpace::of_write(&cause).map_or(Error::Storage(cause), Error::NoSpace))?;
         // Only now: what the database has refused is nowhere.
-        self.journal.add(written, &writer.commit)?;
+        self.commits.add(written, &writer.commit)?;
         writer.commit.shrink_to(COMMIT_BYTES);
         writer.types.extend(types);
         pending.remember(&mut writer.recent);
@@ -280,7 +282,7 @@ impl Appender {
         if self.leader.is_poisoned() {
             return;
         }
-        if let Err(error) = self.journal.close() {
+        if let Err(error) = self.commits.close() {
             tracing::error!(%error, "the log could not be closed; what was acknowledged is in its journal");
         }
     }
@@ -289,7 +291,7 @@ impl Appender {
     pub fn sync(&self) -> Result<(), Error> {
         let written = self.written();
         if self.progress() < written {
-            self.journal.sync()?;
+            self.commits.sync()?;
             self.publish.send_if_modified(|progress| {
                 let further = *progress < written;
                 *progress = written.max(*progress);

@@ -28,6 +28,7 @@ use uuid::Uuid;
 use kinora_files::write_durably;
 use kinora_types::Progress;
 
+use crate::commit::commit_log::CommitLog;
 use crate::commit::durability::Durability;
 use crate::error::Error;
 
@@ -162,53 +163,6 @@ impl Journal {
         Ok(Self { path, durability, gathered, disk, syncing: Mutex::default() })
     }
 
-    /// Takes up a commit, after those before it; `upto` is where it leads. If syncs are put off it is written here, so that
-    /// it survives the host, and otherwise by the next [`sync`](Self::sync).
-    pub fn add(&self, upto: Progress, batch: &[u8]) -> Result<(), Error> {
-        let too_large = || self.failure(&io::Error::from(io::ErrorKind::FileTooLarge));
-        let header = frame::commit_header(upto, batch).ok_or_else(too_large)?;
-        {
-            let mut gathered = lock(&self.gathered);
-            gathered.buffer.extend_from_slice(&header);
-            gathered.buffer.extend_from_slice(batch);
-            gathered.upto = upto;
-        }
-        match self.durability {
-            Durability::Sync => Ok(()),
-            Durability::Interval(_) => self.write(&mut lock(&self.disk)),
-        }
-    }
-
-    /// Brings to the disk what has gathered.
-    pub fn sync(&self) -> Result<(), Error> {
-        let _alone = lock(&self.syncing);
-        let (upto, cached) = {
-            let mut disk = lock(&self.disk);
-            self.write(&mut disk)?;
-            if disk.durable == disk.written {
-                return Ok(());
-            }
-            (disk.written, disk.file.cached())
-        };
-        // Others may write meanwhile.
-        let synced = cached.map_or(Ok(()), |file| file.sync_data());
-        let disk = &mut *lock(&self.disk);
-        if let Err(cause) = synced.and_then(|()| disk.witness.say(upto)) {
-            disk.failed = true;
-            return Err(self.failure(&cause));
-        }
-        disk.durable = upto;
-        Ok(())
-    }
-
-    /// Moves all of the log to tables: the next opening has nothing to take up.
-    pub fn close(&self) -> Result<(), Error> {
-        self.sync()?;
-        let disk = lock(&self.disk);
-        disk.tables.flush()?;
-        disk.witness.sync().map_err(|cause| self.failure(&cause))
-    }
-
     fn write(&self, disk: &mut Disk) -> Result<(), Error> {
         if disk.failed {
             return Err(self.failure(&io::Error::other("a write to it has failed before")));
@@ -306,6 +260,56 @@ impl Journal {
 
     fn failure(&self, cause: &io::Error) -> Error {
         Error::journal_io(&self.path, cause)
+    }
+}
+
+/// Survives the end of the process, and of the machine: what was synced is on the disk. A disk that loses or changes what it said
+/// it had is found out when the log is opened.
+impl CommitLog for Journal {
+    /// If syncs are put off a commit is written here, so that it survives the host, and otherwise by the next sync.
+    fn add(&self, upto: Progress, batch: &[u8]) -> Result<(), Error> {
+        let too_large = || self.failure(&io::Error::from(io::ErrorKind::FileTooLarge));
+        let header = frame::commit_header(upto, batch).ok_or_else(too_large)?;
+        {
+            let mut gathered = lock(&self.gathered);
+            gathered.buffer.extend_from_slice(&header);
+            gathered.buffer.extend_from_slice(batch);
+            gathered.upto = upto;
+        }
+        match self.durability {
+            Durability::Sync => Ok(()),
+            Durability::Interval(_) => self.write(&mut lock(&self.disk)),
+        }
+    }
+
+    /// Writes what has gathered, and fsyncs it unless it was written past the page cache.
+    fn sync(&self) -> Result<(), Error> {
+        let _alone = lock(&self.syncing);
+        let (upto, cached) = {
+            let mut disk = lock(&self.disk);
+            self.write(&mut disk)?;
+            if disk.durable == disk.written {
+                return Ok(());
+            }
+            (disk.written, disk.file.cached())
+        };
+        // Others may write meanwhile.
+        let synced = cached.map_or(Ok(()), |file| file.sync_data());
+        let disk = &mut *lock(&self.disk);
+        if let Err(cause) = synced.and_then(|()| disk.witness.say(upto)) {
+            disk.failed = true;
+            return Err(self.failure(&cause));
+        }
+        disk.durable = upto;
+        Ok(())
+    }
+
+    /// Flushes all tables: the next opening has nothing to take up.
+    fn close(&self) -> Result<(), Error> {
+        self.sync()?;
+        let disk = lock(&self.disk);
+        disk.tables.flush()?;
+        disk.witness.sync().map_err(|cause| self.failure(&cause))
     }
 }
 

@@ -1,16 +1,18 @@
-//! Opening a log: a database of the right format, and its journal.
+//! Opening of a log: a database of the right format, and the commit log that belongs to it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, ErrorKind, Options, SliceTransform};
+use rocksdb::{ColumnFamilyDescriptor, DB, Env, ErrorKind, Options, SliceTransform};
 use uuid::Uuid;
 
 use kinora_storage::Storage;
 
+use crate::commit::commits::Commits;
 use crate::commit::durability::Durability;
 use crate::commit::journal::{self, Journal};
+use crate::commit::memory::Memory;
 use crate::error::Error;
 use crate::read::lookup;
 use crate::record::{answered, keys};
@@ -21,10 +23,13 @@ const FORMAT: u32 = 5;
 /// The format before, which had the same tables, and RocksDB's write-ahead log in place of the journal. It is taken over.
 const FORMAT_WITHOUT_JOURNAL: u32 = 4;
 
+/// The folder of a database in memory. There is none on any disk.
+const IN_MEMORY: &str = "/kinora-log-in-memory";
+
 pub struct Opened {
     pub id: Uuid,
     pub db: Arc<DB>,
-    pub journal: Journal,
+    pub commits: Commits,
 }
 
 /// Opens the log in `dir`, or makes a new one there.
@@ -33,9 +38,20 @@ pub fn open(storage: &Storage, dir: &Path, durability: Durability, keep_requests
         let db = Arc::new(open_database(storage, dir, keep_requests)?);
         let id = prepare(&db, dir)?;
         let journal = Journal::open(dir, Arc::clone(&db), id, durability)?;
-        Ok(Opened { id, db, journal })
+        Ok(Opened { id, db, commits: Commits::Journal(Box::new(journal)) })
     };
     open().map_err(|error: Error| error.of_open(dir))
+}
+
+/// Makes a new log in memory. It is gone with its database.
+pub fn open_in_memory(storage: &Storage, keep_requests: Duration) -> Result<Opened, Error> {
+    let dir = Path::new(IN_MEMORY);
+    let mut options = database_options(storage, dir)?;
+    options.set_env(&Env::mem_env()?);
+    let db = DB::open_cf_descriptors(&options, dir, families(storage, keep_requests)?)?;
+    let id = Uuid::new_v4();
+    write_identity(&db, id)?;
+    Ok(Opened { id, db: Arc::new(db), commits: Commits::Memory(Memory) })
 }
 
 /// Gives a database that came back from a backup the journal that belongs to it. All of it is in tables.
@@ -60,14 +76,18 @@ fn prepare(db: &DB, dir: &Path) -> Result<Uuid, Error> {
     // In this order: a log of this format without a journal has lost it.
     journal::flush(db)?;
     journal::create(dir, id)?;
-    let options = journal::without_wal();
-    db.put_cf_opt(meta, keys::ID_KEY, id.as_bytes(), &options)?;
-    db.put_cf_opt(meta, keys::FORMAT_KEY, FORMAT.to_be_bytes(), &options)?;
+    write_identity(db, id)?;
     journal::flush(db)?;
     Ok(id)
 }
 
-fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
+fn write_identity(db: &DB, id: Uuid) -> Result<(), Error> {
+    let (meta, options) = (lookup::family(db, keys::META)?, journal::without_wal());
+    db.put_cf_opt(meta, keys::ID_KEY, id.as_bytes(), &options)?;
+    Ok(db.put_cf_opt(meta, keys::FORMAT_KEY, FORMAT.to_be_bytes(), &options)?)
+}
+
+fn families(storage: &Storage, keep_requests: Duration) -> Result<Vec<ColumnFamilyDescriptor>, Error> {
     let family = |name| {
         let mut options = storage.family_options();
         if matches!(name, keys::IDS | keys::STREAMS) {
@@ -93,13 +113,22 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
         }
         Ok::<_, Error>(ColumnFamilyDescriptor::new(name, options))
     };
-    let families = keys::FAMILIES.into_iter().map(family).collect::<Result<Vec<_>, _>>()?;
-    // What is flushed is a part of the log from its beginning on, with all its indexes. The log is closed by the journal.
+    keys::FAMILIES.into_iter().map(family).collect()
+}
+
+fn database_options(storage: &Storage, dir: &Path) -> Result<Options, Error> {
+    // What is flushed is a part of the log from its beginning on, with all its indexes. The log is closed by its commit log.
     let mut options = storage.database_options(dir).get_options_from_string("avoid_flush_during_shutdown=true")?;
     options.set_atomic_flush(true);
     // For a log that has RocksDB's write-ahead log yet: a torn tail is what a crash leaves, and nothing of it was
     // acknowledged. Damage in the middle is refused.
     options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
+    Ok(options)
+}
+
+fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
+    let families = families(storage, keep_requests)?;
+    let options = database_options(storage, dir)?;
     refuse_other_families(&options, dir)?;
     DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
         ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),
