@@ -36,6 +36,19 @@ pub struct Options {
     /// Where backups go; `None`: none are made.
     pub backups: Option<PathBuf>,
     pub limits: Limits,
+    /// The program that compiles modules in processes of its own: one that passes [`sandbox::CHILD_COMMAND`] to
+    /// [`sandbox::compile_child`].
+    pub compiler: PathBuf,
+}
+
+/// A host that is open and has its address. Nobody is answered before [`Serving::until`].
+pub struct Serving {
+    listener: TcpListener,
+    address: SocketAddr,
+    log: Log,
+    projections: Arc<Projections>,
+    backups: Option<Arc<Backups>>,
+    limits: Limits,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +64,6 @@ pub enum Error {
     Log(#[from] log::Error),
     #[error("the secret key at {}: {cause}", path.display())]
     Secret { path: PathBuf, cause: io::Error },
-    #[error("this program does not know where it is: {0}")]
-    Program(io::Error),
     #[error(transparent)]
     Modules(#[from] sandbox::Error),
     #[error(transparent)]
@@ -63,52 +74,65 @@ pub enum Error {
 
 /// Serves until the process is told to stop (SIGINT or SIGTERM); then answers what is under way and closes the log.
 pub async fn serve(options: Options) -> Result<(), Error> {
-    let folder = options.data.join("log");
-    claim(&options.data, &folder)?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|cause| Error::Listen { address: options.listen, cause })?;
-    let storage = Storage::default();
-    let log = Log::open(&storage, &folder, options.log.clone())?;
-    let projections = projections(&options, log.clone(), storage)?;
-    let backups = options.backups.clone().map(|dir| Arc::new(Backups::new(dir, options.data.clone(), log.clone())));
+    let data = options.data.clone();
+    let serving = Serving::open(options).await?;
     // Whoever reads that the host serves may stop it at once.
     let told = told_to_stop();
-    let address = listener.local_addr().map_err(Error::Server)?;
-    tracing::info!(%address, data = %options.data.display(), events = log.progress().0, "serving");
-    let stop = CancellationToken::new();
-    let server = axum::serve(
-        listener,
-        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(
-            log,
-            Arc::clone(&projections),
-            backups,
-            options.limits,
-        )),
-    )
-    .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = server.into_future();
-    tokio::pin!(server);
-    tokio::select! {
-        ended = &mut server => return ended.map_err(Error::Server),
-        () = told => stop.cancel(),
-    }
-    match tokio::time::timeout(GRACE, server).await {
-        Ok(ended) => ended.map_err(Error::Server)?,
-        Err(_) => tracing::info!("connections that were still open have been closed"),
-    }
-    let stopped = tokio::task::spawn_blocking(move || projections.stop()).await;
-    stopped.map_err(|cause| Error::Server(io::Error::other(cause)))?;
+    let (address, events) = (serving.address, serving.log.progress().0);
+    tracing::info!(%address, data = %data.display(), events, "serving");
+    serving.until(told).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
+impl Serving {
+    /// Opens what is in the data folder, and listens.
+    pub async fn open(options: Options) -> Result<Self, Error> {
+        let folder = options.data.join("log");
+        claim(&options.data, &folder)?;
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|cause| Error::Listen { address: options.listen, cause })?;
+        let storage = Storage::default();
+        let log = Log::open(&storage, &folder, options.log.clone())?;
+        let projections = projections(&options, log.clone(), storage)?;
+        let backups = options.backups.map(|dir| Arc::new(Backups::new(dir, options.data, log.clone())));
+        let address = listener.local_addr().map_err(Error::Server)?;
+        Ok(Self { listener, address, log, projections, backups, limits: options.limits })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is told to stop; then answers what is under way and stops the versions.
+    pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self { listener, log, projections, backups, limits, .. } = self;
+        let service = http::service(log, Arc::clone(&projections), backups, limits);
+        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
+        let stop = CancellationToken::new();
+        let server =
+            axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+        tokio::pin!(server, told);
+        tokio::select! {
+            ended = &mut server => return ended.map_err(Error::Server),
+            () = told => stop.cancel(),
+        }
+        match tokio::time::timeout(GRACE, server).await {
+            Ok(ended) => ended.map_err(Error::Server)?,
+            Err(_) => tracing::info!("connections that were still open have been closed"),
+        }
+        let stopped = tokio::task::spawn_blocking(move || projections.stop()).await;
+        stopped.map_err(|cause| Error::Server(io::Error::other(cause)))
+    }
+}
+
 /// Opens what stands beside the log in the data folder.
 fn projections(options: &Options, log: Log, storage: Storage) -> Result<Arc<Projections>, Error> {
-    let Options { data, limits, .. } = options;
+    let Options { data, limits, compiler, .. } = options;
     let path = data.join("secret.key");
     let secret = kinora_files::secret(&path).map_err(|cause| Error::Secret { path, cause })?;
-    let compiler = std::env::current_exe().map_err(Error::Program)?;
-    let modules = Modules::open(&data.join("modules"), compiler, secret, limits.sandbox.clone())?;
+    let modules = Modules::open(&data.join("modules"), compiler.clone(), secret, limits.sandbox.clone())?;
     let (catalog, read_models) = (data.join("projections.json"), data.join("read-models"));
     Ok(Projections::open(log, storage, modules, &catalog, read_models, limits.queries, limits.projections)?)
 }
