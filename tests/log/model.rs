@@ -11,7 +11,7 @@ use kinora_log::{
     AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, Condition, IdReused, IdempotencyKey,
     Item, Rejection, Selection, WrongRevision,
 };
-use kinora_tests::{event, everything, open, to};
+use kinora_tests::{event, everything, open, property, to};
 use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
 use proptest::prelude::*;
 
@@ -191,7 +191,7 @@ fn answer(answer: Result<Appended, AppendError>) -> Result<Appended, Rejection> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(property(48))]
 
     #[test]
     fn concurrent_requests_are_answered_as_if_one_after_the_other(rounds in rounds()) {

@@ -7,7 +7,7 @@ use kinora_log::{
     AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection, Span,
     Streams,
 };
-use kinora_tests::{event, open, to};
+use kinora_tests::{event, open, property, to};
 use kinora_types::ExpectedRevision::{Any, NoStream};
 use kinora_types::{Direction, EventType, NewEvent, Position, Progress};
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn claiming(id: u128, claims: Claims) -> AppendRequest {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(property(48))]
 
     #[test]
     fn conditions_and_filtered_reads_do_what_the_model_does(

@@ -8,6 +8,7 @@ use kinora_readmodel::{
     Durability, Error, Explanation, Figure, KeyRange, ListQuery, Order, StatisticsQuery, Store, Writes, condition, diff,
 };
 use kinora_storage::Storage;
+use kinora_tests::property;
 use kinora_types::Progress;
 use kinora_types::{IndexSpec, TableSpec};
 use proptest::prelude::*;
@@ -247,7 +248,7 @@ fn expected(model: &BTreeMap<String, Value>, (asked, order): &Wanted) -> Vec<(St
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(property(48))]
 
     #[test]
     fn lists_are_what_a_model_says(
@@ -413,7 +414,7 @@ fn a_read_model_of_other_tables_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(property(48))]
 
     #[test]
     fn rows_are_what_they_were_as_far_back_as_their_history_reaches(

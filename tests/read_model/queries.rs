@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use kinora_readmodel::{Durability, Figure, ListQuery, Order, StatisticsQuery, Store, Writes, condition};
 use kinora_storage::Storage;
+use kinora_tests::property;
 use kinora_types::Progress;
 use kinora_types::{IndexSpec, TableSpec};
 use proptest::prelude::*;
@@ -254,7 +255,7 @@ fn filtered(asked: &[Asked]) -> (kinora_readmodel::Condition, String) {
 const PAGES: usize = 4;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(property(150))]
 
     #[test]
     fn filters_orders_and_pages_are_those_of_sqlite((asked, order) in query(), limit in 1_usize..60) {

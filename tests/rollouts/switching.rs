@@ -1,10 +1,9 @@
 //! Traffic that moves under load, and hosts that die while it moves: nobody sees an error, a mixed answer or a step back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Host, module, until};
 use serde_json::{Value, json};
 
 async fn count(api: &Api, stream: &str, ns: &[u64]) {
@@ -30,7 +29,7 @@ fn is_of(row: &Value, version: u64) -> bool {
 }
 
 /// Reads, in one session: a row and a list by turns. Gives the versions that answered, without repetitions.
-async fn read(api: Api, stop: Arc<AtomicBool>) -> Vec<u64> {
+async fn read(api: Api, stop: Arc<AtomicBool>, last: Arc<AtomicU64>) -> Vec<u64> {
     let (mut session, mut versions) = (None::<String>, Vec::new());
     let (mut position, mut n, mut round) = (0, 0, 0_u64);
     while !stop.load(Ordering::Relaxed) {
@@ -63,6 +62,7 @@ async fn read(api: Api, stop: Arc<AtomicBool>) -> Vec<u64> {
         }
         if versions.last() != Some(&version) {
             versions.push(version);
+            last.store(version, Ordering::Relaxed);
         }
     }
     versions
@@ -86,20 +86,24 @@ async fn a_load_of_queries_and_appends_runs_through_ten_promotions_and_rollbacks
     count(&api, "b", &[1]).await;
     two_versions(&api).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..6).map(|_| tokio::spawn(read(api.clone(), Arc::clone(&stop)))).collect();
+    let seen: [Arc<AtomicU64>; 6] = Default::default();
+    let readers = seen.each_ref().map(|last| tokio::spawn(read(api.clone(), Arc::clone(&stop), Arc::clone(last))));
+    let all_see = async |version: u64| {
+        until("the switch", async || seen.iter().all(|last| last.load(Ordering::Relaxed) == version)).await;
+    };
     let writers = ["a", "b"].map(|stream| tokio::spawn(write(api.clone(), stream, Arc::clone(&stop))));
     for round in 0..10 {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        all_see(1).await;
         let promoted = api.post("projections/counts/versions/2/promote", json!({"expected_live": 1})).await;
         assert_eq!((promoted.status, &promoted.body["live"]), (200, &json!(2)), "round {round}: {promoted:?}");
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        all_see(2).await;
         let back = api.post("projections/counts/rollback", json!({})).await;
         assert_eq!((back.status, &back.body["live"]), (200, &json!(1)), "round {round}: {back:?}");
     }
     stop.store(true, Ordering::Relaxed);
     for reader in readers {
         let versions = reader.await.unwrap();
-        assert!(versions.len() > 5, "the switches were seen: {versions:?}");
+        assert!(versions.len() >= 20, "{versions:?}");
     }
     for (stream, writer) in ["a", "b"].into_iter().zip(writers) {
         let total = writer.await.unwrap() + 1;

@@ -1,6 +1,9 @@
 //! Versions of a projection over HTTP: they come, are compared, go live in one step, go back, fault and go.
 
-use kinora_tests::{Answer, Api, Host, module};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kinora_tests::{Answer, Api, Host, module, until};
 use serde_json::{Value, json};
 
 async fn count(api: &Api, stream: &str, ns: &[u64]) -> Answer {
@@ -239,6 +242,7 @@ async fn wrong_requests_get_a_problem_that_says_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
+    const EVENTS: u64 = 21;
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
@@ -249,25 +253,30 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
         api.until_state("counts", version, "ready").await;
     }
     api.post("projections/counts/versions/1/promote", json!({})).await;
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
+    let all_seen = Arc::new(AtomicUsize::new(0));
     let asking: Vec<_> = (0..4)
         .map(|_| {
-            let (api, stop) = (api.clone(), std::sync::Arc::clone(&stop));
+            let (api, stop, all_seen) = (api.clone(), Arc::clone(&stop), Arc::clone(&all_seen));
             tokio::spawn(async move {
                 let (mut versions, mut seen) = (Vec::new(), 0);
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     let answer = api.get("read-models/counts/counts/a").await;
                     assert_eq!(answer.status, 200, "{answer:?}");
-                    seen = seen.max(answer.body["n"].as_u64().unwrap());
+                    let n = answer.body["n"].as_u64().unwrap();
+                    if n > seen && n == EVENTS {
+                        all_seen.fetch_add(1, Ordering::Relaxed);
+                    }
+                    seen = seen.max(n);
                     versions.push(answer.version.unwrap());
                 }
                 versions.dedup();
-                (versions, seen)
+                versions
             })
         })
         .collect();
     let mut live = 1;
-    for _ in 0..20 {
+    for _ in 1..EVENTS {
         count(&api, "a", &[1]).await;
         live = 3 - live;
         let moved = api.post(&format!("projections/counts/versions/{live}/promote"), json!({})).await;
@@ -275,11 +284,10 @@ async fn no_query_fails_or_is_mixed_while_traffic_moves_back_and_forth() {
         let row = api.get("read-models/counts/counts/a").await;
         assert_eq!(row.version, Some(live), "what was answered after the switch comes from after the switch");
     }
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    until("the last event", async || all_seen.load(Ordering::Relaxed) == asking.len()).await;
+    stop.store(true, Ordering::Relaxed);
     for client in asking {
-        let (versions, seen) = client.await.unwrap();
-        assert_eq!(seen, 21, "the last event was seen");
+        let versions = client.await.unwrap();
         assert!(versions.len() > 3, "{versions:?}");
     }
 }

@@ -17,5 +17,5 @@ pub use handwritten::Handwritten;
 pub use host::Host;
 pub use modules::{module, module_path};
 pub use program::Program;
-pub use seed::Seed;
+pub use seed::{Seed, property};
 pub use wait::{until, until_some};

@@ -1,5 +1,15 @@
 //! Seeds: what a test draws by chance, it draws again when it is told the seed.
 
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::FileFailurePersistence;
+
+/// The configuration of a property: so many random cases, after those that failed once, which are kept beside the test in
+/// a file with this ending.
+pub fn property(cases: u32) -> ProptestConfig {
+    let kept = FileFailurePersistence::WithSource("proptest-regressions");
+    ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
+}
+
 /// Numbers that follow from a seed (SplitMix64). A test that fails shows the seed in its output.
 pub struct Seed(u64);
 

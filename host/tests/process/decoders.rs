@@ -2,6 +2,7 @@
 //! `make fuzz` does the same for as long as one likes, guided by coverage.
 
 use kinora::fuzz::TARGETS;
+use kinora_tests::property;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -54,7 +55,7 @@ fn no_decoder_panics_or_accepts_what_makes_no_sense() {
         let seeded = (0..target.seeds.len(), prop::collection::vec(change(), 0..6))
             .prop_map(|(seed, changes)| changes.iter().fold(target.seeds[seed].to_vec(), apply));
         let random = prop::collection::vec(any::<u8>(), 0..200);
-        let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+        let config = ProptestConfig { source_file: Some(file!()), ..property(CASES) };
         let mut runner = proptest::test_runner::TestRunner::new(config);
         let run = |bytes: Vec<u8>| {
             (target.run)(&bytes);

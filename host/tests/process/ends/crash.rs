@@ -1,9 +1,10 @@
 //! A host that is killed at random moments under load keeps every append that it acknowledged.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use kinora_tests::Program;
+use kinora_tests::{Program, Seed, until};
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -12,17 +13,21 @@ const ROUNDS: u64 = 12;
 const CLIENTS: u64 = 8;
 const EVENTS_OF_A_REQUEST: u64 = 3;
 
+/// A host is killed after fewer acknowledgements than this, while the next ones are under way.
+const LONGEST_LIFE: u64 = 400;
+
 /// Appends until the host is gone; returns what was acknowledged: first position -> number of the request.
-async fn load(client: Client, url: String, round: u64, writer: u64) -> BTreeMap<u64, u64> {
+async fn load(client: Client, url: String, first: u64, answered: Arc<AtomicU64>) -> BTreeMap<u64, u64> {
     let mut acknowledged = BTreeMap::new();
     for n in 0.. {
-        let number = (round * CLIENTS + writer) * 1_000_000 + n;
+        let number = first + n;
         let event = |part: u64| json!({"type": "Part", "data": {"request": number, "part": part}});
         let events: Vec<_> = (0..EVENTS_OF_A_REQUEST).map(event).collect();
         match client.post(&url).json(&events).send().await {
             Ok(response) if response.status() == 201 => {
                 let Ok(body) = response.json::<Value>().await else { break };
                 acknowledged.insert(body["first_position"].as_u64().unwrap(), number);
+                answered.fetch_add(1, Ordering::Relaxed);
             }
             Ok(response) => panic!("{}", response.status()),
             Err(_) => break,
@@ -48,21 +53,24 @@ async fn a_killed_host_keeps_what_it_acknowledged_and_nothing_by_halves() {
     let client = Client::new();
     let mut acknowledged = BTreeMap::new();
     let rounds = std::env::var("CRASHES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let mut seed = Seed::from_environment();
     for round in 0..rounds {
+        let answered = Arc::new(AtomicU64::new(0));
         let host = Program::start(dir.path());
         let loads = (0..CLIENTS).map(|writer| {
             let url = host.events_of(&format!("s{writer}"));
-            tokio::spawn(load(client.clone(), url, round, writer))
+            let first = (round * CLIENTS + writer) * 1_000_000;
+            tokio::spawn(load(client.clone(), url, first, Arc::clone(&answered)))
         });
         let loads: Vec<_> = loads.collect();
-        let moment = 20 + uuid::Uuid::new_v4().as_u128() as u64 % 300;
-        tokio::time::sleep(Duration::from_millis(moment)).await;
+        let life = 1 + seed.below(LONGEST_LIFE);
+        until("acknowledgements", async || answered.load(Ordering::Relaxed) >= life).await;
         host.kill();
         for load in loads {
             acknowledged.append(&mut load.await.unwrap());
         }
     }
-    assert!(acknowledged.len() as u64 > rounds, "the load was a load: {}", acknowledged.len());
+    assert!(acknowledged.len() as u64 >= rounds);
 
     let host = Program::start(dir.path());
     let all = everything(&client, &host).await;

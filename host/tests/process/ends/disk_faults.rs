@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kinora_tests::{Api, Program};
+use kinora_tests::{Api, Program, until_some};
 use serde_json::json;
 
 /// Builds the library that stands between the host and the disk.
@@ -102,10 +102,10 @@ async fn what_was_written_beside_a_sync_that_fails_is_not_acknowledged() {
     let refused = Arc::new(AtomicBool::new(false));
     let client = |number: u64| append_until_refused(host.api(), number * 1_000_000, Arc::clone(&refused));
     let clients: Vec<_> = (1..=16).map(|number| tokio::spawn(client(number))).collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let before =
-        host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let api = host.api();
+    let last = async || api.get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64();
+    let before = until_some("load", async || last().await.filter(|position| *position > 200)).await;
+    until_some("more of it", async || last().await.filter(|position| *position > before)).await;
     // From here on one sync hangs and fails; the clients whose appends it does not cover have theirs decided beside it.
     std::fs::write(&order, "late").unwrap();
     let mut acknowledged = Vec::new();
@@ -114,9 +114,7 @@ async fn what_was_written_beside_a_sync_that_fails_is_not_acknowledged() {
             tokio::time::timeout(Duration::from_secs(20), client).await.expect("every client is refused").unwrap();
         acknowledged.extend(numbers);
     }
-    let durable =
-        host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();
-    assert!(durable > before, "there was load");
+    let durable = last().await.unwrap();
     assert_eq!(durable + 1, acknowledged.len() as u64 * 2, "what was read is what was acknowledged");
     host.kill();
 

@@ -1,8 +1,10 @@
 //! Hosts that die while traffic moves: what was asked for is done or not, and said once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kinora_tests::{Api, Program, module};
+use kinora_tests::{Api, Program, Seed, module, until};
 use serde_json::{Value, json};
 
 async fn count(api: &Api, stream: &str, ns: &[u64]) {
@@ -27,8 +29,8 @@ fn is_of(row: &Value, version: u64) -> bool {
     (field("filler"), field("events")) == if version == 1 { (true, false) } else { (false, true) }
 }
 
-/// Sends a request, and kills the host so many milliseconds later, answered or not.
-async fn killed_during(host: Program, path: &'static str, after: u64) {
+/// Sends a request, and kills the host after a while, answered or not.
+async fn killed_during(host: Program, path: &'static str, after: Duration) {
     let api = host.api();
     let asked = tokio::spawn(async move {
         let request = if path.contains("/diff") { api.client.get(api.at(path)) } else { api.client.post(api.at(path)) };
@@ -36,7 +38,7 @@ async fn killed_during(host: Program, path: &'static str, after: u64) {
             let _ = response.bytes().await;
         }
     });
-    tokio::time::sleep(Duration::from_micros(after * 300)).await;
+    tokio::time::sleep(after).await;
     host.kill();
     asked.await.unwrap();
 }
@@ -66,14 +68,14 @@ async fn a_host_that_dies_while_it_switches_or_compares_has_done_it_or_not() {
     }
     count(&host.api(), "a", &[1]).await;
     two_versions(&host.api()).await;
-    let mut seen = Vec::new();
+    let (mut seen, mut seed) = (Vec::new(), Seed::from_environment());
     for round in 0..12 {
         let path = match round % 3 {
             0 => "projections/counts/versions/2/promote",
             1 => "projections/counts/diff/rows?from=1&to=2&format=ndjson",
             _ => "projections/counts/rollback",
         };
-        killed_during(host, path, round).await;
+        killed_during(host, path, Duration::from_micros(seed.below(3_500))).await;
         host = Program::start_at(dir.path(), &address);
         for version in [1, 2] {
             host.api().until_caught_up("counts", version).await;
@@ -93,10 +95,11 @@ async fn a_host_that_dies_while_it_retires_a_version_has_all_of_its_rows_or_none
     count(&host.api(), "a", &[1, 2]).await;
     two_versions(&host.api()).await;
     let digest = host.api().upload(module("tally")).await;
-    for round in 0..6 {
+    let mut seed = Seed::from_environment();
+    for _ in 0..6 {
         let version = host.api().get("projections/counts").await.body["versions"].as_array().unwrap().len() as u64;
         let path: &'static str = Box::leak(format!("projections/counts/versions/{version}/retire").into_boxed_str());
-        killed_during(host, path, round * 2).await;
+        killed_during(host, path, Duration::from_micros(seed.below(3_500))).await;
         host = Program::start_at(dir.path(), &address);
         let api = host.api();
         let status = api.get(&format!("projections/counts/versions/{version}")).await.body;
@@ -117,13 +120,16 @@ async fn a_host_that_dies_while_it_retires_a_version_has_all_of_its_rows_or_none
 
 /// Pauses and resumes version 1 by turns, each for a reason of its own, until the host is gone. Gives the reasons that were
 /// acknowledged.
-async fn turned(api: &Api, life: u64) -> Vec<String> {
+async fn turned(api: &Api, life: u64, answered: &AtomicU64) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for (n, what) in ["pause", "resume"].into_iter().cycle().enumerate() {
         let why = format!("life {life}, change {n}");
         let request = api.client.post(api.at(&format!("projections/counts/versions/1/{what}")));
         match request.header("kinora-reason", &why).json(&json!({})).send().await {
-            Ok(answer) if answer.status() == 200 => acknowledged.push(why),
+            Ok(answer) if answer.status() == 200 => {
+                acknowledged.push(why);
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
             // A version that was left paused cannot be paused.
             Ok(_) => {}
             Err(_) => break,
@@ -135,6 +141,8 @@ async fn turned(api: &Api, life: u64) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_done_is_in_the_history_once_whenever_the_host_is_killed() {
     const LIVES: u64 = 25;
+    const LEAST_CHANGES: u64 = 4;
+    let mut seed = Seed::from_environment();
     let dir = tempfile::tempdir().unwrap();
     let mut host = Program::start(dir.path());
     count(&host.api(), "a", &[1]).await;
@@ -142,8 +150,13 @@ async fn what_was_done_is_in_the_history_once_whenever_the_host_is_killed() {
     let mut acknowledged = Vec::new();
     for life in 0..LIVES {
         let api = host.api();
-        let turning = tokio::spawn(async move { turned(&api, life).await });
-        tokio::time::sleep(Duration::from_micros(20_000 + life * 3_700)).await;
+        let answered = Arc::new(AtomicU64::new(0));
+        let turning = tokio::spawn({
+            let answered = Arc::clone(&answered);
+            async move { turned(&api, life, &answered).await }
+        });
+        let changes = LEAST_CHANGES + seed.below(10);
+        until("changes", async || answered.load(Ordering::Relaxed) >= changes).await;
         host.kill();
         acknowledged.push(turning.await.unwrap());
         host = Program::start(dir.path());
@@ -169,7 +182,7 @@ async fn what_was_done_is_in_the_history_once_whenever_the_host_is_killed() {
     recorded.dedup();
     assert_eq!(recorded.len(), count, "nothing is there twice");
     let done: usize = acknowledged.iter().map(Vec::len).sum();
-    assert!(done > 100, "{done} changes");
+    assert!(done as u64 >= LIVES * LEAST_CHANGES, "{done} changes");
     for why in acknowledged.iter().flatten() {
         assert!(recorded.binary_search(why).is_ok(), "{why} is missing");
     }
