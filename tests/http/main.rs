@@ -3,5 +3,6 @@
 
 mod append;
 mod log;
+mod problems;
 mod queries;
 mod read;

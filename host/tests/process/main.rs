@@ -9,5 +9,6 @@ mod determinism;
 mod ends;
 mod faults;
 mod hostile;
+mod printed;
 mod readme;
 mod serving;
