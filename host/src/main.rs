@@ -73,7 +73,10 @@ fn main() -> ExitCode {
             Ok(limits) => {
                 let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
                 let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
-                run(Options { data, listen, log, backups, limits })
+                match std::env::current_exe() {
+                    Ok(compiler) => run(Options { data, listen, log, backups, limits, compiler }),
+                    Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+                }
             }
             Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
         },
@@ -103,9 +106,11 @@ fn run(options: Options) -> ExitCode {
         .and_then(|runtime| Ok(runtime.block_on(serve(options))?));
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format!("{error:#}")),
     }
+}
+
+fn failed(why: &str) -> ExitCode {
+    eprintln!("error: {why}");
+    ExitCode::FAILURE
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
-use kinora_tests::{Api, Handwritten, Host};
+use kinora_tests::{Api, Handwritten, Program};
 use serde_json::json;
 
 /// How long each kind of harm goes on, unless SECONDS says otherwise.
@@ -77,7 +77,7 @@ async fn main() {
     }
     let seconds = std::env::var("SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(SECONDS);
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
+    let host = Program::start(dir.path());
     let api = host.api();
     prepare(&api).await;
     let mut table = Table::new();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kinora_tests::Host;
+use kinora_tests::Program;
 use kinora_tests::bench::{Figures, Server, rounds};
 
 /// How long one figure is measured for.
@@ -54,7 +54,7 @@ async fn main() {
 
 async fn appends(figures: &mut Figures) {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
+    let host = Program::start(dir.path());
     let bare = Server::start(&[bare::SERVER.as_ref()]);
     let (umadb, postgres) = (peers::Umadb::start(), peers::Postgres::start());
     let single = Arc::new(format!(r#"{{"type":"Deposited","data":{DATA}}}"#));
@@ -129,7 +129,7 @@ async fn reads(figures: &mut Figures) {
     let data = dir.path().join("data");
     library::fill(&data, EVENTS);
     figures.add("sequential read, library", "events/s", library::scan(&data));
-    let host = Host::start(&data);
+    let host = Program::start(&data);
     let started = Instant::now();
     let (bytes, lines) = http::lines(host.address(), "/v1/events").await;
     figures.add("sequential read, NDJSON over HTTP", "events/s", lines as f64 / started.elapsed().as_secs_f64());

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use flights::{Feed, History};
 use kinora_tests::bench::{Figures, Server, rounds};
-use kinora_tests::{Host, module};
+use kinora_tests::{Program, module};
 use serde_json::{Value, json};
 
 /// How long one figure is measured for.
@@ -38,7 +38,7 @@ async fn main() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(&dir.path().join("host"));
+    let host = Program::start(&dir.path().join("host"));
     let aircraft = aircraft(&host).await;
     let file = dir.path().join("sqlite");
     peers::fill(&file, &aircraft);
@@ -49,7 +49,7 @@ async fn main() {
 }
 
 /// The aircraft of a year of flights, live.
-async fn aircraft(host: &Host) -> Vec<(String, Value)> {
+async fn aircraft(host: &Program) -> Vec<(String, Value)> {
     let api = host.api();
     Feed::new(&host.url).run(Arc::new(History::load().unwrap()), |_| {}).await.unwrap();
     let upcaster = api.upload(module("departures")).await;

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
 use kinora_tests::bench::{MAX_STEAL, RETRIES, ROUNDS, stolen};
-use kinora_tests::{Host, module};
+use kinora_tests::{Program, module};
 use serde_json::json;
 
 use process::{Used, Watch};
@@ -129,9 +129,9 @@ fn undisturbed<T>(mut measure: impl FnMut() -> T) -> (T, f64) {
 
 fn run(contestant: Contestant, workload: &Workload, data: &Path) -> Used {
     match contestant {
-        Contestant::Kinora => replay(workload, Host::command(data)),
+        Contestant::Kinora => replay(workload, Program::command(data)),
         Contestant::KinoraOnOneCore => {
-            let host = Host::command(data);
+            let host = Program::command(data);
             let mut command = Command::new("taskset");
             command.args(["-c", "0"]).arg(host.get_program()).args(host.get_args());
             replay(workload, command)
@@ -149,7 +149,7 @@ fn run(contestant: Contestant, workload: &Workload, data: &Path) -> Used {
 #[tokio::main]
 async fn replay(workload: &Workload, mut command: Command) -> Used {
     command.args(["--listen", "127.0.0.1:0"]);
-    let host = Host::start_command(command);
+    let host = Program::start_command(command);
     let api = host.api();
     let (projector, upcasters) = workload.modules();
     let projector = api.upload(module(projector)).await;
@@ -239,7 +239,7 @@ fn print(contestants: &[Contestant], taken: &[Vec<Used>]) {
 /// When a replay of 20 million events has passed each million.
 #[tokio::main]
 async fn linear(data: &Path) {
-    let host = Host::start(data);
+    let host = Program::start(data);
     let api = host.api();
     let projector = api.upload(module("ledger")).await;
     let version = api.deploy("replayed", &projector, &[]).await;

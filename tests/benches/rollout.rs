@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use kinora_readmodel::{CommitMode, Store, Writes, diff};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Program, module};
 use kinora_types::Progress;
 use kinora_types::TableSpec;
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn bare_pass(dir: &Path) -> u64 {
 
 async fn switched(figures: &mut Figures) {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
+    let host = Program::start(dir.path());
     let api = host.api();
     let events = |n: u64| -> Vec<Value> { (0..n).map(|n| json!({"type": "Count", "data": {"n": n}})).collect() };
     for stream in 0..100 {

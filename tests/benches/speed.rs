@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use flights::{Feed, History};
 use kinora_sdk::native::{Input, Runner};
 use kinora_tests::bench::{Figures, rounds};
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Program, module};
 use serde_json::json;
 
 /// How long requests are made for one figure.
@@ -31,7 +31,7 @@ async fn main() {
 async fn measure(history: &Arc<History>, inputs: &[Prepared]) -> Figures {
     let mut figures = Figures::default();
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
+    let host = Program::start(dir.path());
     let api = host.api();
 
     let fed = Feed::new(&host.url).run(Arc::clone(history), |_| {}).await.unwrap();

@@ -1,4 +1,5 @@
 //! One decoder, which KINORA_FUZZ names.
+
 #![no_main]
 
 use std::sync::LazyLock;

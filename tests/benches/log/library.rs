@@ -88,6 +88,6 @@ pub fn large(events: u64) {
         let log = open(dir.path());
         println!("  opened in {:.3} s, {} events", started.elapsed().as_secs_f64(), log.progress().0);
     }
-    let host = kinora_tests::Host::start(dir.path());
+    let host = kinora_tests::Program::start(dir.path());
     println!("  a host with it has {:.0} MiB at most once it serves", host.peak_memory().unwrap_or_default());
 }

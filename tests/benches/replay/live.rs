@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Program, module};
 use serde_json::{Value, json};
 
 use crate::workload::Workload;
@@ -19,7 +19,7 @@ pub async fn measure(folder: &Path, workload: &Workload) {
     // Its appends stay out of the log that others replay.
     let dir = tempfile::tempdir_in(folder).unwrap();
     copy(&data.join("log"), &dir.path().join("log"));
-    let host = Host::start(dir.path());
+    let host = Program::start(dir.path());
     let api = host.api();
     let projector = api.upload(module("ledger")).await;
     let version = api.deploy("live", &projector, &[]).await;

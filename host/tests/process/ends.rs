@@ -1,0 +1,9 @@
+//! Ends of the program that nobody asked for: it is killed, or its disk fails.
+
+mod crash;
+#[cfg(target_os = "linux")]
+mod disk_faults;
+#[cfg(target_os = "linux")]
+mod disk_full;
+mod replays;
+mod switching;

@@ -1,0 +1,75 @@
+//! The tour of the README, run as it stands in a copy of this folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PORT: &str = "7070";
+
+/// Everything that a clone has, and nothing that a build leaves.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, name) = (entry.path(), entry.file_name());
+        let left_out = ["target", ".git", ".kinora"].iter().any(|left_out| name == *left_out);
+        match entry.file_type().unwrap() {
+            _ if left_out => {}
+            kind if kind.is_dir() => copy(&path, &to.join(name)),
+            _ => drop(std::fs::copy(&path, to.join(name)).unwrap()),
+        }
+    }
+}
+
+/// The blocks that stand after `<!-- tour -->`.
+fn tour(readme: &str) -> String {
+    let block = |text: &str| text.strip_prefix("\n```sh\n").unwrap().split_once("```").unwrap().0.to_owned();
+    readme.split("<!-- tour -->").skip(1).map(block).collect::<Vec<_>>().join("\n")
+}
+
+/// A port that nobody listens on right now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn the_tour_does_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().join("kinora");
+    copy(root, &here);
+    let target: PathBuf = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&target, here.join("target")).unwrap();
+
+    let port = free_port().to_string();
+    let script = tour(&std::fs::read_to_string(root.join("README.md")).unwrap());
+    assert!(script.contains("kinora rollback busy"), "the tour has been found");
+    // What was built is there: this test runs after it.
+    let script = script.replace("make build modules\n", "").replace(PORT, &port);
+    let script = format!("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{script}");
+    let run = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&here)
+        .env("KINORA_URL", format!("http://127.0.0.1:{port}"))
+        .env("CARGO_TARGET_DIR", &target)
+        .output()
+        .unwrap();
+    let (said, noted) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}\n{noted}");
+    for expected in [
+        "test a_cancelled_flight_was_scheduled_before ... ok",
+        "busy version 1: ready",
+        "busy: version 1 live",
+        "kinora-version: 1",
+        "busy version 2: ready",
+        "share_cancelled (16)",
+        "busy: version 1 standby, version 2 live",
+        "busy: version 1 live, version 2 standby",
+        "ontime version 1: live",
+        "mean_arrival_delay",
+        "missing field `carrier`",
+        "exit code 5",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in:\n{said}\n{noted}");
+    }
+}

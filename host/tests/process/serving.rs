@@ -1,0 +1,157 @@
+//! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and memory.
+
+use std::path::Path;
+use std::process::Command;
+
+use futures::StreamExt;
+use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
+use kinora_tests::{Api, Program, event, open, to};
+use kinora_types::ExpectedRevision::Any;
+use kinora_types::Progress;
+use rocksdb::{DB, Options};
+use serde_json::json;
+
+/// Ten events in two streams, as one append of four with a claim and six of one.
+async fn filled(dir: &Path) {
+    let log = open(dir);
+    let claim = |value| Claim { key: ClaimKey::new("seat", value).unwrap(), owner: "a".parse().unwrap() };
+    let claims = Claims { take: vec![claim("1"), claim("2")], ..Claims::default() };
+    let first = vec![to("a", Any, (0..4).map(|n| event(n + 1, 7)).collect())];
+    log.append(AppendRequest { claims, ..first.into() }).await.unwrap();
+    for n in 4..10 {
+        log.append(vec![to("ab", Any, vec![event(n + 1, n as u64)])].into()).await.unwrap();
+    }
+    let claims = Claims { release: vec![claim("2")], ..Claims::default() };
+    log.append(AppendRequest { claims, ..vec![to("a", Any, vec![event(11, 7)])].into() }).await.unwrap();
+}
+
+fn assert_sound(log: &Log, events: u64) {
+    let report = log.verify(|_| {}).unwrap();
+    assert_eq!((report.events, report.faults), (events, 0), "{:?}", report.named);
+    assert_eq!(log.progress(), Progress(events));
+}
+
+async fn append(api: &Api, stream: &str, numbers: std::ops::Range<u64>) {
+    let event =
+        |n| json!({"type": if n % 2 == 0 { "Even" } else { "Odd" }, "data": {"n": n}, "tags": [format!("n:{n}")]});
+    let answer = api.post(&format!("streams/{stream}/events"), json!(numbers.map(event).collect::<Vec<_>>())).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_commands_show_the_log_and_its_faults_and_leave_a_running_host_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(&dir.path().join("log")).await;
+    let run = |command: &str| {
+        let mut kinora = Command::new(Program::path());
+        let output = kinora.args(["log", command, "--data"]).arg(dir.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, _) = run("verify");
+    assert!(code == 0 && said.starts_with("11 events in 2 streams, 1 claims: 0 faults"), "{code} {said}");
+    let (code, said, _) = run("stats");
+    assert!(code == 0 && said.starts_with("11 events") && said.contains("11  Counted schema 1"), "{code} {said}");
+
+    let options = Options::default();
+    let log = dir.path().join("log");
+    let db = DB::open_cf(&options, &log, DB::list_cf(&options, &log).unwrap()).unwrap();
+    db.delete_cf(db.cf_handle("streams").unwrap(), "ab").unwrap();
+    drop(db);
+    let (code, said, error) = run("verify");
+    let missing = "streams: ab is missing for the event at position 4\n";
+    assert!(code == 1 && said.starts_with(missing), "{code} {said}");
+    assert!(error.contains("1 faults") && error.contains("backup"), "{error}");
+
+    let host = tempfile::tempdir().unwrap();
+    let running = Program::start(host.path());
+    let mut kinora = Command::new(Program::path());
+    let output = kinora.args(["log", "verify", "--data"]).arg(host.path()).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process has the log"), "{output:?}");
+    drop(running);
+}
+
+#[tokio::test]
+async fn the_journal_goes_round_and_stays_within_its_limit() {
+    const LIMIT: u64 = 128 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let filler = "x".repeat(1_000_000);
+    for round in 1..=3 {
+        let host = Program::start(dir.path());
+        let api = host.api();
+        for n in 0..150 {
+            let event = json!({"type": "Large", "data": {"n": n, "filler": filler}});
+            assert_eq!(api.post("streams/s/events", event).await.status, 201);
+        }
+        host.kill();
+        let bytes = std::fs::metadata(dir.path().join("log/JOURNAL")).unwrap().len();
+        assert!(bytes <= LIMIT && bytes > LIMIT / 2, "{bytes} bytes");
+        assert_sound(&open(&dir.path().join("log")), round * 150);
+    }
+}
+
+#[test]
+fn a_host_that_cannot_start_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let complaint = |data: &std::path::Path, listen: &str| {
+        let output = Program::command(data).args(["--listen", listen]).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let (data, foreign) = (dir.path().join("data"), dir.path().join("foreign"));
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("thesis.txt"), "precious").unwrap();
+    assert!(complaint(&foreign, "127.0.0.1:0").contains("is not empty and not a data folder of Kinora"));
+    assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1);
+
+    let host = Program::start(&data);
+    assert!(complaint(&data, "127.0.0.1:0").contains("another process has the log"));
+    let taken = host.url.strip_prefix("http://").unwrap();
+    assert!(complaint(&dir.path().join("other"), taken).contains("cannot listen on"));
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_is_told_that_it_fell_behind_and_misses_nothing() {
+    const LATER: u64 = 60_000;
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    append(&api, "a", 0..1).await;
+    let request = api.client.get(api.at("events")).header("accept", "text/event-stream");
+    let mut body = request.send().await.unwrap().bytes_stream();
+    let mut text = String::new();
+    while !text.contains("event: caught-up") {
+        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
+    }
+    // Nothing is taken while these are appended, so they wait in the log and not in the host.
+    for n in 0..LATER / 5_000 {
+        append(&api, "a", 1 + n * 5_000..1 + (n + 1) * 5_000).await;
+    }
+    let before = host.peak_memory();
+    let end = format!(r#"{{"head":{LATER},"position":{LATER}}}"#);
+    while !text[text.len().saturating_sub(200)..].contains(&end) {
+        text.push_str(&String::from_utf8_lossy(&body.next().await.unwrap().unwrap()));
+    }
+    assert!(text.contains("event: fell-behind"), "it was told");
+    let ids: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect();
+    let wrong = ids.iter().zip(0..).find(|(id, wanted)| *id != wanted);
+    assert_eq!((wrong, ids.len() as u64), (None, LATER + 1));
+    if let (Some(before), Some(after)) = (before, host.peak_memory()) {
+        assert!(after < before + 48.0, "{before} MiB, then {after} MiB");
+    }
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_with_what_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |option: &str, value: &str| {
+        let output = Program::command(dir.path()).args([option, value]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for wrong in ["never", "interval:0", "interval:x"] {
+        assert!(refused("--durability", wrong).contains("interval:MILLISECONDS"));
+    }
+    let said = refused("--limit", "sandbox.speed=1");
+    assert!(said.contains("there is no limit \"sandbox.speed\"") && said.contains("sandbox.event_fuel"), "{said}");
+}

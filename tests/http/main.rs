@@ -1,0 +1,8 @@
+//! The HTTP interface, of a host in this process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod append;
+mod log;
+mod problems;
+mod queries;
+mod read;

@@ -1,0 +1,127 @@
+//! The HTTP interface of a host, as the tests talk to it.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::wait::{PATIENCE, pause};
+
+/// A host's HTTP interface. Paths begin after `/v1/`.
+#[derive(Clone)]
+pub struct Api {
+    pub client: reqwest::Client,
+    pub url: String,
+}
+
+/// An answer: status, the headers that say where it comes from, and the body.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub version: Option<u64>,
+    pub position: Option<u64>,
+    pub body: Value,
+}
+
+impl Api {
+    pub(crate) fn of(url: &str) -> Self {
+        Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), url: url.to_owned() }
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let number = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().parse().unwrap());
+        let (status, version, position) =
+            (response.status().as_u16(), number("kinora-version"), number("kinora-position"));
+        let text = response.text().await.unwrap();
+        let body =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        Answer { status, version, position, body }
+    }
+
+    pub fn at(&self, path: &str) -> String {
+        format!("{}/v1/{path}", self.url)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.client.get(self.at(path))).await
+    }
+
+    pub async fn get_with(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        self.send(self.client.get(self.at(path)).query(parameters)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.client.post(self.at(path)).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.client.delete(self.at(path))).await
+    }
+
+    /// Uploads a module, waits until it is compiled, and gives its digest.
+    pub async fn upload(&self, wasm: Vec<u8>) -> String {
+        let answer = self.send(self.client.post(self.at("modules")).body(wasm)).await;
+        assert!(answer.status < 300, "{answer:?}");
+        let digest = answer.body["digest"].as_str().unwrap().to_owned();
+        let path = format!("modules/{digest}");
+        self.until(&path, |module| module["state"] == "ready").await;
+        digest
+    }
+
+    /// Deploys a version and gives its number.
+    pub async fn deploy(&self, name: &str, module: &str, upcasters: &[&str]) -> u64 {
+        let body = json!({"module": module, "upcasters": upcasters});
+        let answer = self.post(&format!("projections/{name}/versions"), body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.body["version"].as_u64().unwrap()
+    }
+
+    /// Waits until a version is in a state.
+    pub async fn until_state(&self, name: &str, version: u64, state: &str) -> Value {
+        let path = format!("projections/{name}/versions/{version}");
+        self.until(&path, |status| {
+            assert!(status["state"] != "faulted" || state == "faulted", "{status}");
+            status["state"] == state
+        })
+        .await
+    }
+
+    /// Waits until a version has applied everything and says so.
+    pub async fn until_caught_up(&self, name: &str, version: u64) -> Value {
+        let path = format!("projections/{name}/versions/{version}");
+        self.until(&path, |status| {
+            assert!(status["state"] != "faulted", "{status}");
+            status["lag"] == 0 && ["ready", "live", "standby"].contains(&status["state"].as_str().unwrap())
+        })
+        .await
+    }
+
+    pub async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let answer = self.get(path).await;
+            if answer.status == 200 && is_so(&answer.body) {
+                return answer.body;
+            }
+            assert!(started.elapsed() < PATIENCE, "it did not come to be: {answer:?}");
+            pause().await;
+        }
+    }
+
+    /// All rows of a table of a version, in the order of their keys.
+    pub async fn rows(&self, name: &str, table: &str, version: u64) -> Vec<(String, Value)> {
+        let mut rows = Vec::new();
+        let mut path = format!("/v1/read-models/{name}/{table}?version={version}&limit=1000&stale=true");
+        loop {
+            let page = self.send(self.client.get(format!("{}{path}", self.url))).await;
+            assert_eq!(page.status, 200, "{page:?}");
+            for row in page.body["rows"].as_array().unwrap() {
+                rows.push((row["key"].as_str().unwrap().to_owned(), row["row"].clone()));
+            }
+            match page.body["next"].as_str() {
+                Some(next) => path = next.to_owned(),
+                None => return rows,
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Tools of the tests: logs and events, hosts in this process and as programs, an HTTP interface, guests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod api;
+pub mod bench;
+mod events;
+mod handwritten;
+mod host;
+mod modules;
+mod program;
+mod seed;
+mod wait;
+
+pub use api::{Answer, Api};
+pub use events::{copied, event, everything, open, request, to};
+pub use handwritten::Handwritten;
+pub use host::Host;
+pub use modules::{module, module_path};
+pub use program::Program;
+pub use seed::{Seed, property};
+pub use wait::{until, until_some};
