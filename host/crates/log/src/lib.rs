@@ -53,6 +53,8 @@
 
 mod append;
 mod commit;
+#[cfg(test)]
+mod conformance;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
