@@ -1,4 +1,4 @@
-//! What an append promises, one case at a time.
+//! Promises of an append, one case at a time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;

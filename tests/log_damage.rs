@@ -1,4 +1,4 @@
-//! What the disk can do to a log: found and named, never read as if it were right.
+//! Damage that a disk can do to a log: found and named, never read as if it were right.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::ops::ControlFlow;
