@@ -1,4 +1,4 @@
-//! What an append promises, one case at a time.
+//! Promises of an append, one case at a time.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What a crash and what the disk can do to the journal: what was acknowledged is there, or its loss is named. The files are taken
+//! Crashes and disks against the journal: what was acknowledged is there, or its loss is named. The files are taken
 //! away under a running log, as a killed host leaves them.
 
 use std::os::unix::fs::FileExt;
@@ -21,7 +21,7 @@ async fn append(log: &Log, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// A running log with so many events.
+/// A running log with `events` events.
 async fn running(events: u64) -> (TempDir, Log) {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());

@@ -1,4 +1,4 @@
-//! The few things that a host does with plain files: replacing one durably, owning a folder, keeping a secret.
+//! Plain files of a host: replacing one durably, keeping a secret.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What can go wrong with the log, and what the caller can do.
+//! Errors of the log, and what the caller can do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,10 @@ pub enum Error {
     Locked(PathBuf),
     #[error("the log at {} cannot be opened: {cause}; if it is damaged, restore it from a backup", dir.display())]
     Open { dir: PathBuf, cause: rocksdb::Error },
-    #[error("the log at {} cannot be opened: {cause}; free some space and start again: nothing acknowledged is lost", dir.display())]
+    #[error(
+        "the log at {} cannot be opened: {cause}; free some space and start again: nothing acknowledged is lost",
+        dir.display()
+    )]
     OpenNoSpace { dir: PathBuf, cause: String },
     #[error(
         "the log at {} has format {found}, this program knows format {known}: export it with the program that wrote it \

@@ -1,7 +1,7 @@
 //! The log: an append-only sequence of events in a RocksDB of its own, the only truth of a host.
 //!
-//! There is one writer; what it decides is a pure function of the log and the request. Reads go straight to the database,
-//! and never beyond what is durable. This crate knows nothing of projections, and nothing of HTTP.
+//! There is one writer; what it decides is a pure function of the log and the request. Reads go straight to the
+//! database, and never beyond what is durable. This crate knows nothing of projections, and nothing of HTTP.
 //!
 //! ```
 //! use kinora_log::{AppendRequest, Log, Options, StreamAppend};
@@ -53,6 +53,8 @@
 
 mod append;
 mod commit;
+#[cfg(test)]
+mod conformance;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;

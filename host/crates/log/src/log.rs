@@ -68,8 +68,9 @@ impl Log {
         Self::run(opening::open(storage, dir, options.durability, options.keep_requests)?, options)
     }
 
-    /// Makes a new log that is in memory only: for tests, and for what may be forgotten. It is as another log while it is there,
-    /// and gone with its last handle, whatever its durability; it cannot be backed up, and takes memory for all its events.
+    /// Makes a new log that is in memory only: for tests, and for what may be forgotten. It is as another log while
+    /// it is there, and gone with its last handle, whatever its durability; it cannot be backed up, and takes memory
+    /// for all its events.
     pub fn in_memory(storage: &Storage, options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
         Self::run(opening::open_in_memory(storage, options.keep_requests)?, options)
@@ -142,7 +143,7 @@ impl Log {
 }
 
 impl Drop for Inner {
-    /// Closes the log in this thread: whoever opens it again right away finds it closed.
+    /// Closes the log in this thread, so that it can be opened again right away.
     fn drop(&mut self) {
         // Another thread may still be on its way out of a commit that it has answered.
         while Arc::strong_count(&self.appender) > 1 {

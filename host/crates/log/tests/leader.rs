@@ -1,6 +1,6 @@
-//! The leader protocol under a model checker: every order in which a few threads can take its steps, and every value that the
-//! memory model lets them read. The protocol is the very file of the log, with the primitives of `loom` under it; commits,
-//! syncs and other threads are played here.
+//! The leader protocol under a model checker: every order in which a few threads can take its steps, and every value
+//! that the memory model lets them read. The protocol is the very file of the log, with the primitives of `loom`
+//! under it; commits, syncs and other threads are played here.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../src/append/leader.rs"]
@@ -13,7 +13,8 @@ mod primitives {
     pub use std::sync::PoisonError;
 }
 
-// What is only noted here is kept by the standard library: the model checker knows nothing of it, and so takes no order from it.
+// What is only noted here is kept by the standard library: the model checker knows nothing of it, and so takes no
+// order from it.
 use std::sync::{Arc, Mutex};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +71,8 @@ struct Log(Arc<Shared>);
 struct Shared {
     leader: Leader<Group>,
     queue: loom::sync::Mutex<Vec<usize>>,
-    /// What each duty counts. It is read and written without any order: only the duty itself sees to it that the next one
-    /// finds what the one before left.
+    /// What each duty counts. It is read and written without any order: only the duty itself sees to it that the next
+    /// one finds what the one before left.
     commits: AtomicUsize,
     syncs: AtomicUsize,
     setting: Mutex<Setting>,

@@ -1,5 +1,5 @@
-//! What all RocksDB databases of a host share: the block cache, the budget for memtables, and the options that
-//! every database of ours starts from.
+//! The resources that all RocksDB databases of a host share: the block cache, the budget for memtables, and the
+//! options that every database of ours starts from.
 //!
 //! A host has one database for the log and one for each projection version, because a database has one write
 //! queue and one stall controller: a heavy replay in the same database would hold up appends.
@@ -21,8 +21,8 @@ const WRITE_BUFFERS_BYTES: usize = 128 * 1024 * 1024;
 /// A memtable of one column family.
 const WRITE_BUFFER_BYTES: usize = 32 * 1024 * 1024;
 
-/// The write-ahead log of a database. After a crash all of it is read again before the database is open, which takes about 10 ms a
-/// mebibyte.
+/// The write-ahead log of a database. After a crash all of it is read again before the database is open, which takes
+/// about 10 ms a mebibyte.
 const WRITE_AHEAD_LOG_BYTES: u64 = 96 * 1024 * 1024;
 
 /// Background threads for flushes and compactions, for all databases (they share RocksDB's default `Env`).
@@ -46,19 +46,21 @@ enum Metadata {
     Whole,
 }
 
-/// Bytes of disk that stay free. A database that runs out of space in the middle of a write, a flush or a compaction is in
-/// trouble; one that stops before is not.
+/// Bytes of disk that stay free. A database that runs out of space in the middle of a write, a flush or a compaction
+/// is in trouble; one that stops before is not.
 pub const RESERVED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The disk is as good as full. Nothing was written.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum NoSpace {
     #[error(
-        "no space left: {available} bytes are free on the disk of the data folder, and {RESERVED_BYTES} are kept in reserve"
+        "no space left: {available} bytes are free on the disk of the data folder, and {RESERVED_BYTES} are kept in \
+         reserve"
     )]
     Reserved { available: u64 },
     #[error(
-        "no space was left when the database moved data to tables; it looks every few seconds whether there is some again"
+        "no space was left when the database moved data to tables; it looks every few seconds whether there is some \
+         again"
     )]
     Stopped,
     #[error("no space was left on the disk when the database was opened")]
@@ -71,15 +73,16 @@ pub fn is_no_space(error: &rocksdb::Error) -> bool {
 }
 
 impl NoSpace {
-    /// What a refused write means. A database that could not flush or compact for want of space refuses writes before it does
-    /// anything, until RocksDB has noticed that there is space again, which it does by itself. A write-ahead log that could not
-    /// be written is another matter: a part of the write may be there.
+    /// What a refused write means. A database that could not flush or compact for want of space refuses writes before
+    /// it does anything, until RocksDB has noticed that there is space again, which it does by itself. A write-ahead
+    /// log that could not be written is another matter: a part of the write may be there.
     pub fn of_write(error: &rocksdb::Error) -> Option<Self> {
         let text: &str = error.as_ref();
         (is_no_space(error) && text.contains(".sst") && !text.contains(".log")).then_some(Self::Stopped)
     }
 
-    /// What it means that a database did not open: whatever it was going to write, it had acknowledged nothing of it yet.
+    /// What it means that a database did not open: whatever it was going to write, it had acknowledged nothing of it
+    /// yet.
     pub fn of_open(error: &rocksdb::Error) -> Option<Self> {
         is_no_space(error).then_some(Self::Opening)
     }
@@ -128,8 +131,8 @@ impl Default for Storage {
 }
 
 impl Storage {
-    /// Options of the database in `dir`: what holds for it as a whole. It is only made where there is none: one that has
-    /// lost its first file must not be taken for a new one.
+    /// Options of the database in `dir`: what holds for it as a whole. It is only made where there is none: one that
+    /// has lost its first file must not be taken for a new one.
     pub fn database_options(&self, dir: &Path) -> Options {
         let mut options = self.family_options();
         options.create_if_missing(is_new(dir));
@@ -161,8 +164,9 @@ impl Storage {
         self.options(ROW_BLOCK_BYTES, Metadata::InPieces)
     }
 
-    /// Options of a sorted file that is written beside such a family, and taken up by it. Until it is merged it is one of several
-    /// that every look-up asks, so its index and its filter are whole: they stay in memory, and are found without a search.
+    /// Options of a sorted file that is written beside such a family, and taken up by it. Until it is merged it is
+    /// one of several that every look-up asks, so its index and its filter are whole: they stay in memory, and are
+    /// found without a search.
     pub fn row_file_options(&self) -> Options {
         self.options(ROW_BLOCK_BYTES, Metadata::Whole)
     }

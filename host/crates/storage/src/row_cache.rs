@@ -1,4 +1,5 @@
-//! Rows of all read models of a host that were asked for last, as they are: a row that is found here is not searched in blocks.
+//! Rows of all read models of a host that were asked for last, as they are: a row that is found here is not searched
+//! in blocks.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl Weighter<Key, Row> for Weight {
 
 type Rows = Cache<Key, Row, Weight, RandomState, DefaultLifecycle<Key, Row>>;
 
-/// Cheap to clone. It knows nothing of what is right: see `readmodel::rows::cached_rows`.
+/// Cheap to clone. It knows nothing of what is right: see the cached rows of `kinora-readmodel`.
 #[derive(Clone)]
 pub struct RowCache {
     rows: Arc<Rows>,

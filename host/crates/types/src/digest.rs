@@ -1,4 +1,4 @@
-//! The name of a module: the SHA-256 of the bytes that were uploaded.
+//! Digests: the name of a module is the SHA-256 of the bytes that were uploaded.
 
 use std::fmt;
 use std::str::FromStr;

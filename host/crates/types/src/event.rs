@@ -1,4 +1,4 @@
-//! Events that are to be appended.
+//! Events that are to be appended, and what is expected of their streams.
 //!
 //! Not the wire format (see `kinora-api`) and not the disk format (see `kinora-log`): those have types of their own.
 

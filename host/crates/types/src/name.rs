@@ -34,8 +34,8 @@ fn check_name(what: &'static str, name: &str, max_bytes: usize) -> Result<(), In
 }
 
 /// What the names of the host's own streams and event types begin with. Nobody else may append under such a name, so
-/// that what stands there is what the host did; and since they are not the users' events, a projector that does not name
-/// them passes over them.
+/// that what stands there is what the host did; and since they are not the users' events, a projector that does not
+/// name them passes over them.
 pub const RESERVED: &str = "$kinora";
 
 /// The name of a stream, such as `flight-UA-1545-2013-01-01`.

@@ -1,4 +1,4 @@
-//! Places in the log and in a stream, and how far something has come.
+//! Positions in the log and in a stream, times, and how far something has come.
 
 use std::fmt;
 
@@ -17,7 +17,8 @@ pub struct Revision(pub u64);
 pub struct Micros(pub u64);
 
 impl Micros {
-    /// The first one that is not before a time: what lies within a microsecond has passed its beginning. `None` before 1970.
+    /// The first one that is not before a time: what lies within a microsecond has passed its beginning. `None`
+    /// before 1970.
     pub fn not_before(time: Timestamp) -> Option<Self> {
         let begun = u64::from(time.subsec_nanosecond() % 1000 != 0);
         Some(Self(u64::try_from(time.as_microsecond()).ok()? + begun))

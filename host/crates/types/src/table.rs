@@ -1,4 +1,4 @@
-//! Tables and indexes of a read model, as a manifest declares them.
+//! Tables and indexes of a read model, as a manifest declares them; how they are kept is `kinora-readmodel`'s.
 
 /// A table of a read model, as the projector's manifest declares it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

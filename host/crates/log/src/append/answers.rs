@@ -25,7 +25,7 @@ impl Group {
                 Ok(()) => result,
                 Err(error) => Err(AppendError::Failed(error.clone())),
             };
-            // Whoever no longer waits finds the answer by trying again: ids make that harmless.
+            // A caller that no longer waits finds the answer by trying again: ids make that harmless.
             let _ = answer.send(result);
         }
     }

@@ -1,5 +1,5 @@
-//! The decision whether a request is accepted: a pure function of the state and the request, apart from all I/O, so that a
-//! model can test it and a replicated log can drive it.
+//! The decision whether a request is accepted: a pure function of the state and the request, apart from all I/O, so
+//! that a model can test it and a replicated log can drive it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,6 @@
-//! Iterators that the writer keeps: to make one costs as much as the rest of a decision. They know the log up to where they were
-//! made; what came after, the writer remembers, and where it has forgotten some of that, a new one is made.
+//! Iterators that the writer keeps: to make one costs as much as the rest of a decision. They know the log up to
+//! where they were made; what came after, the writer remembers, and where it has forgotten some of that, a new one is
+//! made.
 
 use std::sync::Arc;
 
@@ -51,8 +52,8 @@ impl Kept {
         })
     }
 
-    /// Whether it is certain that nobody has ever used a tag: what a condition over all of history mostly comes to, such as that a name
-    /// is not taken.
+    /// Whether it is certain that nobody has ever used a tag: what a condition over all of history mostly comes to,
+    /// such as that a name is not taken.
     pub fn is_unused(&mut self, db: &Arc<DB>, recent: &Recent, tag: &Tag, written: Progress) -> Result<bool, Error> {
         if recent.tags.get(tag).is_some() {
             return Ok(false);

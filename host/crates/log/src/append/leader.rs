@@ -1,35 +1,40 @@
-//! The leader protocol: who commits, who syncs, and who looks again before going home. Nothing else is known here: what a
-//! commit and a sync are, and on which thread they run, is [`Work`].
+//! The leader protocol: who commits, who syncs, and who looks again before going home. Nothing else is known here:
+//! what a commit and a sync are, and on which thread they run, is [`Work`].
 //!
-//! Two duties go round among all who append. Whoever *leads* commits what is queued; whoever *syncs* fsyncs what is
-//! committed, and answers. A duty is one flag, and each is in one of four states:
+//! Two duties go round among all callers of append. The *leader* commits what is queued; the *syncer* fsyncs what is
+//! committed, and answers. A duty is one flag, so there are four states:
 //!
 //! | leading | syncing | who is at work | what comes next |
 //! |---|---|---|---|
-//! | no  | no  | nobody; nothing is queued, nothing is unsynced | whoever queues a request takes the lead |
-//! | yes | no  | the leader commits, or the lead is on its way to another task | it begins the sync of what it committed, and only then gives up the lead |
-//! | no  | yes | the sync is under way; requests gather | a commit is due when as many are queued as wait for the disk, and whoever sees that takes the lead; else the sync ends, and the one that did it looks at both |
-//! | yes | yes | a commit is made beside the sync | the leader finds the sync under way and leaves its answers to it; or the sync ends first, and the leader begins the next |
+//! | no  | no  | nobody: nothing is queued or unsynced | the next caller takes the lead |
+//! | yes | no  | the leader, or the task that it is handed to | it begins a sync, and only then gives up the lead |
+//! | no  | yes | the syncer; requests gather | a commit is due (1), or the sync ends and the syncer looks at both |
+//! | yes | yes | both, side by side | the leader leaves its answers to the syncer, or begins the next sync (2) |
+//!
+//! 1. As soon as as many are queued as wait for the disk: the caller that sees it takes the lead.
+//! 2. Whichever ends first: the syncer looks at what is unsynced after its sync, the leader after its commit.
 //!
 //! | step | is taken by | needs | sets | then looks at |
 //! |---|---|---|---|---|
-//! | [`may_lead`](Leader::may_lead) | whoever queued, or gave a duty up | something queued, and due | leading | |
-//! | [`may_sync`](Leader::may_sync) | the leader after its commit, the syncer after its answers | something unsynced | syncing | |
+//! | [`may_lead`](Leader::may_lead) | a caller, or the last to give a duty up | something queued, and due | leading | |
+//! | [`may_sync`](Leader::may_sync) | leader and syncer, when done | something unsynced | syncing | |
 //! | [`give_up_lead`](Leader::give_up_lead) | the leader | | not leading | the queue |
 //! | [`end_sync`](Leader::end_sync) | the syncer | | not syncing | what is unsynced, and then the queue |
 //!
-//! Nobody sleeps in this protocol, so nobody may be forgotten: whoever finds a duty taken has queued (or added) before, and
-//! the one that has the duty looks again after it has given it up. Each of both flags is therefore touched by atomic
-//! read-modify-write operations only, which have one order: one that finds the flag set comes before the one that clears it,
-//! and what was queued before it is seen by the look that follows. `tests/leader.rs` explores all that.
+//! Nobody sleeps in this protocol, so nobody may be forgotten: a caller that finds a duty taken has queued (or added)
+//! before, and the one that has the duty looks again after it has given it up. Each of both flags is therefore
+//! touched by atomic read-modify-write operations only, which have one order: one that finds the flag set comes
+//! before the one that clears it, and what was queued before it is seen by the look that follows. `tests/leader.rs`
+//! explores all that.
 //!
-//! Beside the duties there are two hints and an end. `crowded`: the last commit was for several, so the next one may wait a moment
-//! for others, and a sync is left to a thread that serves nobody. `waiting`: how many answers wait for the disk. `poisoned`: a
-//! write failed; from then on commits and syncs are skipped, and who waits finds the answer gone.
+//! Beside the duties there are two hints and an end. `crowded`: the last commit was for several, so the next one may
+//! wait a moment for others, and a sync is left to a thread that serves nobody. `waiting`: how many answers wait for
+//! the disk. `poisoned`: a write failed; from then on commits and syncs are skipped, and who waits finds the answer
+//! gone.
 
 use super::primitives::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// What is done by whoever has a duty.
+/// The work of the leader and the syncer.
 pub trait Work {
     /// The answers of one commit.
     type Group;
@@ -43,11 +48,11 @@ pub trait Work {
     /// Takes what is queued, and drops it.
     fn refuse(&self);
 
-    /// Brings what is committed to the disk, and answers. Only one is under way at a time.
+    /// Fsyncs what is committed, and answers. Only one is under way at a time.
     fn sync_and_answer(&self, groups: Vec<Self::Group>);
 
-    /// Lets another task call [`Leader::lead`], so that those that are about to append are in its commit, too. `false`: there
-    /// is none to do it.
+    /// Lets another task call [`Leader::lead`], so that those that are about to append are in its commit, too.
+    /// `false`: there is none to do it.
     fn hand_over(&self) -> bool;
 
     /// Lets another thread call [`Leader::sync_for_all`]. `false`: there is none to do it.
@@ -104,7 +109,7 @@ impl<G> Leader<G> {
         }
     }
 
-    /// Does a commit, and the sync if nobody else does. Only by whoever has the lead, or was handed it.
+    /// Does a commit, and the sync if nobody else does. Only for a caller that has the lead, or was handed it.
     pub fn lead(&self, work: &impl Work<Group = G>) {
         loop {
             if self.is_poisoned() {
@@ -159,8 +164,8 @@ impl<G> Leader<G> {
         self.crowded.load(Ordering::Relaxed)
     }
 
-    /// Whether a commit is due, and the caller is the one to do it. While the disk is busy with others, a commit is due once it
-    /// is as large as those: the disk takes it with no more effort than a small one.
+    /// Whether a commit is due, and the caller is the one to do it. While the disk is busy with others, a commit is
+    /// due once it is as large as those: the disk takes it with no more effort than a small one.
     fn may_lead(&self, work: &impl Work<Group = G>) -> bool {
         let queued = work.queued();
         queued > 0 && queued >= self.ahead() && !self.leading.swap(true, Ordering::AcqRel)
@@ -171,13 +176,13 @@ impl<G> Leader<G> {
         !self.unsynced().groups.is_empty() && !self.syncing.swap(true, Ordering::AcqRel)
     }
 
-    /// Whoever has found the lead taken had queued before this, so the caller has to look at the queue again.
+    /// A caller that has found the lead taken had queued before this, so the caller has to look at the queue again.
     fn give_up_lead(&self) {
         self.leading.swap(false, Ordering::AcqRel);
     }
 
-    /// Whoever has found a sync under way had added before this, or has found a commit not due, so the caller has to look at
-    /// both again.
+    /// A leader that has found a sync under way had added before this, and a caller to whom a commit was not due had
+    /// queued, so the caller has to look at both again.
     fn end_sync(&self, answered: usize) {
         self.waiting.fetch_sub(answered, Ordering::AcqRel);
         self.syncing.swap(false, Ordering::AcqRel);
@@ -192,8 +197,8 @@ impl<G> Leader<G> {
     fn sync(&self, work: &impl Work<Group = G>) {
         loop {
             let Unsynced { groups, answers } = std::mem::take(&mut *self.unsynced());
-            // After a failed sync a second one may succeed without the disk having what the first one lost. So nothing is
-            // asked of the disk any more; who waits finds the answer gone, and that is what it means.
+            // After a failed sync a second one may succeed without the disk having what the first one lost. So
+            // nothing is asked of the disk any more; who waits finds the answer gone, and that is what it means.
             if !self.is_poisoned() {
                 work.sync_and_answer(groups);
             }

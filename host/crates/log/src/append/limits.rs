@@ -1,4 +1,4 @@
-//! What one append may bring, and what may wait.
+//! Limits of what one append may bring, and of what may wait.
 
 use std::num::NonZeroUsize;
 
@@ -25,12 +25,13 @@ pub struct Limits {
     pub condition_terms: usize,
     /// Bytes of data and metadata of one request.
     pub request_bytes: usize,
-    /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting: so those that are
-    /// taken wait for tens of milliseconds at most.
+    /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting: so those
+    /// that are taken wait for tens of milliseconds at most.
     pub queued_requests: usize,
     /// Those of them that one client may have waiting, so that there is room for others.
     pub client_requests: usize,
-    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken; of one client, half of that.
+    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken; of one client, half of
+    /// that.
     pub queued_bytes: usize,
     /// Bytes of an idempotency key.
     pub key_bytes: usize,

@@ -1,4 +1,4 @@
-//! What the requests of one commit change, on top of the database: each request is decided against the log with all
+//! The changes of one commit, on top of the database: each request is decided against the log with all
 //! that was accepted before it in the same commit.
 
 use std::cell::RefCell;
@@ -39,7 +39,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    /// About so many bytes are written for it.
+    /// About the bytes that are written for it.
     fn bytes(&self) -> usize {
         let metadata = self.event.metadata.as_ref().map_or(0, |json| json.get().len());
         self.event.data.get().len() + metadata + ENTRIES_BYTES

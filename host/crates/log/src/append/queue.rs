@@ -79,7 +79,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Jobs with about so many events, one of each client in turn.
+    /// Jobs with about `most_events` events, one of each client in turn.
     pub fn take(&self, most_events: usize) -> Vec<Job> {
         let mut waiting = self.lock();
         let mut group = Vec::with_capacity(waiting.requests.min(most_events));

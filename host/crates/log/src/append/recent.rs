@@ -1,4 +1,4 @@
-//! What the writer has just written, in memory: mostly the next request asks about it.
+//! The last writes, in memory: mostly the next request asks about it.
 
 use std::borrow::Borrow;
 use std::hash::Hash;

@@ -1,10 +1,10 @@
-//! The one writer: takes requests from the queue, decides them in order and writes what was accepted. While that is on its
-//! way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only then is it
-//! published and answered (group commit).
+//! The one writer: takes requests from the queue, decides them in order and writes what was accepted. While that is
+//! on its way to the disk, the next commit is decided and written; one sync is for all that is written by then. Only
+//! then is it published and answered (group commit).
 //!
-//! There is one writer, and it is a lock: whoever has the lead (see [`leader`](crate::append::leader)) takes it, for all that
-//! wait by then. So a lone append costs no change of threads. Where several wait, a thread of the log's own syncs, and does
-//! the commit that has gathered meanwhile: the threads that serve clients never sleep then.
+//! There is one writer, and it is a lock: whoever has the lead (see [`leader`](crate::append::leader)) takes it, for
+//! all that wait by then. So a lone append costs no change of threads. Where several wait, a thread of the log's own
+//! syncs, and does the commit that has gathered meanwhile: the threads that serve clients never sleep then.
 //!
 //! After a failed write or a panic nobody knows what the disk holds, so the writer stops for good: the log is
 //! poisoned until it is opened again, which reads what is really there.
@@ -277,7 +277,7 @@ impl Appender {
         Ok(writer.written)
     }
 
-    /// Brings all to the disk, so that the log is opened again in no time. One that is poisoned is left as it is.
+    /// Flushes and fsyncs all, so that the log is opened again in no time. One that is poisoned is left as it is.
     pub fn close(&self) {
         if self.leader.is_poisoned() {
             return;
@@ -287,7 +287,7 @@ impl Appender {
         }
     }
 
-    /// Brings what is written to the disk, and publishes it.
+    /// Fsyncs what is written, and publishes it.
     pub fn sync(&self) -> Result<(), Error> {
         let written = self.written();
         if self.progress() < written {
@@ -310,7 +310,7 @@ impl Work for Arc<Appender> {
     }
 
     fn commit(&self) {
-        // A panic poisoned the log as well; whoever asks is told so.
+        // A panic poisoned the log as well, and every caller is told so.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let group = self.queue.take(self.limits.commit_events.get());
         if group.is_empty() {

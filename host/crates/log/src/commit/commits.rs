@@ -1,4 +1,5 @@
-//! [`Commits`]: the commit logs that there are, as one type. A branch that always goes the same way costs the writer nothing.
+//! [`Commits`]: the commit logs that there are, as one type. A branch that always goes the same way costs the writer
+//! nothing.
 
 use kinora_types::Progress;
 

@@ -9,7 +9,7 @@ pub enum Durability {
     /// Once it is on the disk.
     #[default]
     Sync,
-    /// Once it is written; the disk has it after so many milliseconds. A crash of the machine (not of the host alone) may lose
-    /// what was acknowledged since.
+    /// Once it is written; it is fsynced every `n` milliseconds. A crash of the machine (not of the host alone) may
+    /// lose what was acknowledged since.
     Interval(u64),
 }

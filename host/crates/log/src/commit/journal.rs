@@ -1,11 +1,11 @@
-//! The journal: what is written to the log and not yet in its tables. It stands in for RocksDB's own write-ahead log, for the sake of
-//! the sync: the blocks that it writes have been written before, so the disk is asked for them alone, in one step, and not for the
-//! file's new length as well.
+//! The journal: what is written to the log and not yet in its tables. It stands in for RocksDB's own write-ahead log,
+//! for the sake of the sync: the blocks that it writes have been written before, so the disk is asked for them alone,
+//! in one step, and not for the file's new length as well.
 //!
-//! Commits gather here while the disk is busy; what has gathered goes to the disk as one frame. Frames are written one after
-//! another into a file that is used again and again ([`ring`]); a frame may be written over once what it holds is in the tables, which
-//! RocksDB flushes all at once and in the order of the commits. What a crash leaves is put into the tables when the log is opened
-//! ([`recovery`]).
+//! Commits gather here while the disk is busy; what has gathered goes to the disk as one frame. Frames are written
+//! one after another into a file that is used again and again ([`ring`]); a frame may be written over once what it
+//! holds is in the tables, which RocksDB flushes all at once and in the order of the commits. What a crash leaves is
+//! put into the tables when the log is opened ([`recovery`]).
 
 mod file;
 mod frame;
@@ -45,11 +45,12 @@ const NAME: &str = "JOURNAL";
 /// Bytes that a new journal has.
 const INITIAL_BYTES: usize = 256 * 1024;
 
-/// Bytes up to which it grows. A lone client's appends take a block each, so that is 32,000 of them. After a crash all of it is read
-/// before the log is open.
+/// Bytes up to which it grows. A lone client's appends take a block each, so that is 32,000 of them. After a crash
+/// all of it is read before the log is open.
 const LIMIT_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Bytes that are needed before RocksDB is asked to flush its tables: early enough that it is done before there are twice as many.
+/// Bytes that are needed before RocksDB is asked to flush its tables: early enough that it is done before there are
+/// twice as many.
 const FLUSH_BYTES: u64 = LIMIT_BYTES / 2;
 
 /// Bytes of a buffer that is kept for the next frame.
@@ -63,7 +64,8 @@ pub struct Journal {
     durability: Durability,
     gathered: Mutex<Gathered>,
     disk: Mutex<Disk>,
-    /// Held by the one that syncs. The system tells of a failure once: another who synced beside it might hear of success.
+    /// Held by the one that syncs. The system tells of a failure once: another who synced beside it might hear of
+    /// success.
     syncing: Mutex<()>,
 }
 
@@ -103,7 +105,8 @@ pub fn create(dir: &Path, log: Uuid) -> Result<(), Error> {
 }
 
 impl Journal {
-    /// Opens the journal, puts what only it has into the tables, and begins anew: then all that is in the log is in tables.
+    /// Opens the journal, puts what only it has into the tables, and begins anew: then all that is in the log is in
+    /// tables.
     pub fn open(dir: &Path, db: Arc<DB>, log: Uuid, durability: Durability) -> Result<Self, Error> {
         let path = dir.join(NAME);
         let failed = |cause: &io::Error| Error::journal_io(&path, cause);
@@ -133,7 +136,8 @@ impl Journal {
             Failure::Read(cause) => failed(&cause),
             Failure::Apply(error) => error,
             Failure::TablesOlder { tables, journal } => damaged(format!(
-                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an earlier time"
+                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an earlier \
+                 time"
             )),
         })?;
         let durable = durable.max(said.unwrap_or_default());
@@ -205,7 +209,7 @@ impl Journal {
         self.make_room_ahead(disk)
     }
 
-    /// Where a frame of so many bytes goes. What is in its way is brought to the tables first.
+    /// Where a frame of `bytes` goes. What is in its way is flushed to the tables first.
     fn place(&self, disk: &mut Disk, bytes: u64) -> Result<u64, Error> {
         loop {
             let place = disk.ring.place(bytes);
@@ -263,8 +267,8 @@ impl Journal {
     }
 }
 
-/// Survives the end of the process, and of the machine: what was synced is on the disk. A disk that loses or changes what it said
-/// it had is found out when the log is opened.
+/// Survives the end of the process, and of the machine: what was synced is on the disk. A disk that loses or changes
+/// what it said it had is found out when the log is opened.
 impl CommitLog for Journal {
     /// If syncs are put off a commit is written here, so that it survives the host, and otherwise by the next sync.
     fn add(&self, upto: Progress, batch: &[u8]) -> Result<(), Error> {

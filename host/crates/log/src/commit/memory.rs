@@ -1,4 +1,5 @@
-//! The commit log of a log in memory: there is none. What the tables have is all there is, for as long as they are there.
+//! The commit log of a log in memory: there is none. What the tables have is all there is, for as long as they are
+//! there.
 
 use kinora_types::Progress;
 

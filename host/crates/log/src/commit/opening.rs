@@ -20,7 +20,8 @@ use crate::record::{answered, keys};
 /// The layout of the log. Another one is refused, never guessed at.
 const FORMAT: u32 = 5;
 
-/// The format before, which had the same tables, and RocksDB's write-ahead log in place of the journal. It is taken over.
+/// The format before, which had the same tables, and RocksDB's write-ahead log in place of the journal. It is taken
+/// over.
 const FORMAT_WITHOUT_JOURNAL: u32 = 4;
 
 /// The folder of a database in memory. There is none on any disk.
@@ -117,7 +118,8 @@ fn families(storage: &Storage, keep_requests: Duration) -> Result<Vec<ColumnFami
 }
 
 fn database_options(storage: &Storage, dir: &Path) -> Result<Options, Error> {
-    // What is flushed is a part of the log from its beginning on, with all its indexes. The log is closed by its commit log.
+    // What is flushed is a part of the log from its beginning on, with all its indexes. The log is closed by its
+    // commit log.
     let mut options = storage.database_options(dir).get_options_from_string("avoid_flush_during_shutdown=true")?;
     options.set_atomic_flush(true);
     // For a log that has RocksDB's write-ahead log yet: a torn tail is what a crash leaves, and nothing of it was
@@ -136,8 +138,8 @@ fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Resu
     })
 }
 
-/// Refuses a database of another format before anything in it is changed: other formats have other families, and opening it
-/// would make ours.
+/// Refuses a database of another format before anything in it is changed: other formats have other families, and
+/// opening it would make ours.
 fn refuse_other_families(options: &Options, dir: &Path) -> Result<(), Error> {
     // Whether it can be read at all is seen when it is opened.
     let Ok(families) = DB::list_cf(options, dir) else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Reads of a log in order, by stream and by position, never beyond what is durable. Every record's checksum is verified on
-//! the way, and a gap is damage.
+//! Reads of a log in order, by stream and by position, never beyond what is durable. Every record's checksum is
+//! verified on the way, and a gap is damage.
 
 use std::ops::ControlFlow;
 
@@ -25,7 +25,7 @@ const LONG_SCAN_EVENTS: u64 = 10_000;
 #[derive(Debug)]
 pub struct Stats {
     pub events: u64,
-    /// About so many: RocksDB estimates it.
+    /// As RocksDB estimates it.
     pub streams: u64,
     /// Bytes of the table files, without what is still in the journal only.
     pub bytes: u64,

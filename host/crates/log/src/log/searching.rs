@@ -55,8 +55,9 @@ impl Log {
 
     /// Visits the events that a filter lets through, and says where to go on, or `None` at the end of the span.
     ///
-    /// Types, tags and streams are found by their lists. Only among very many streams of a prefix, those of their category are
-    /// looked at one by one; a search that looks in vain for long ends early, with a place to go on from.
+    /// Types, tags and streams are found by their lists. Only among very many streams of a prefix, those of their
+    /// category are looked at one by one; a search that looks in vain for long ends early, with a place to go on
+    /// from.
     pub fn visit(
         &self,
         filter: &Filter,

@@ -1,5 +1,5 @@
-//! Backups of a log while it is appended to, by RocksDB's backup engine: incremental (a table file that an earlier backup has
-//! is not copied again), with a checksum of every file.
+//! Backups of a log while it is appended to, by RocksDB's backup engine: incremental (a table file that an earlier
+//! backup has is not copied again), with a checksum of every file.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ impl Backups {
         self.0.purge_old_backups(newest).map_err(|cause| failed(&cause))
     }
 
-    /// Reads all files of a backup, holds them against their checksums, and puts them into `dir`, where no log may be.
+    /// Reads all files of a backup, checks them against their checksums, and puts them into `dir`, where no log may be.
     pub fn restore(&mut self, number: u32, dir: &Path) -> Result<Progress, Error> {
         if !self.list().iter().any(|backup| backup.number == number) {
             let known = self.list().iter().map(|backup| backup.number.to_string()).collect::<Vec<_>>().join(", ");

@@ -1,8 +1,8 @@
-//! Whether a log is sound: every record, and every index against the records.
+//! Verification of a log: every record, and every index against the records.
 //!
-//! Each index is compared with the records as a whole first: the sum of the hashes of the entries that the records call for,
-//! and of those that are there. That takes two scans, and memory for the types and the claims only. Where the sums differ, the
-//! entries are looked up one by one, and those that are wrong are named.
+//! Each index is compared with the records as a whole first: the sum of the hashes of the entries that the records
+//! call for, and of those that are there. That takes two scans, and memory for the types and the claims only. Where
+//! the sums differ, the entries are looked up one by one, and those that are wrong are named.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -235,7 +235,8 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Whether the revisions of each stream go from 0 on without a gap. That they agree with the records is another check.
+    /// Whether the revisions of each stream go from 0 on without a gap. That they agree with the records is another
+    /// check.
     fn revisions(&mut self) -> Result<(), Error> {
         let mut rows = self.rows(keys::REVISIONS)?;
         let mut before: Option<(Position, Revision)> = None;

@@ -109,7 +109,8 @@ pub fn position_in_stream(db: &DB, first: Position, revision: Revision) -> Resul
     number(db, keys::REVISIONS, &key)?.map(Position).ok_or_else(|| bad_key(keys::REVISIONS, &key))
 }
 
-/// For an iterator that goes on from one stream or name to another only by a search: a filter may say which files have nothing of it.
+/// For an iterator that goes on from one stream or name to another only by a search: a filter may say which files
+/// have nothing of it.
 pub fn under_one_name() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_prefix_same_as_start(true);

@@ -1,8 +1,8 @@
 //! Posting lists: at which positions the events of a type, with a tag, or of a category of streams stand.
 //!
-//! A list is cut into chunks, one for each commit that added to it: the key is the name and the first position, the value
-//! is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an entry for
-//! an event, and a search skips whole chunks.
+//! A list is cut into chunks, one for each commit that added to it: the key is the name and the first position, the
+//! value is the distance from each position to the one before. So a bulk append writes a chunk for a name, and not an
+//! entry for an event, and a search skips whole chunks.
 
 use rocksdb::{DB, DBRawIterator};
 
@@ -146,8 +146,8 @@ impl<'a> Matches<'a> {
         Self { direction, node: selected(db, selection, direction) }
     }
 
-    /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it may be one of
-    /// their category only.
+    /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it
+    /// may be one of their category only.
     pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
         self.node.find(at, self.direction)
     }

@@ -1,5 +1,6 @@
-//! Requests by the key that their client gave them (`Idempotency-Key`), so that a retry is answered as the first time even if
-//! its events have no ids. They are kept for a time, and are no part of the log's truth: nothing else follows from them.
+//! Requests by the key that their client gave them (`Idempotency-Key`), so that a retry is answered as the first time
+//! even if its events have no ids. They are kept for a time, and are no part of the log's truth: nothing else follows
+//! from them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

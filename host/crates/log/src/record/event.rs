@@ -1,5 +1,6 @@
-//! The bytes of an event on disk: format version (1 byte), body (postcard), CRC-32 of position, version and body (4
-//! bytes, little-endian). The position is in the checksum but not in the bytes: a record under a foreign key fails.
+//! Records, the bytes of an event on disk: format version (1 byte), body (postcard), CRC-32 of position, version and
+//! body (4 bytes, little-endian). The position is in the checksum but not in the bytes: a record under a foreign key
+//! fails.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

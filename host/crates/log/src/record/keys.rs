@@ -66,7 +66,8 @@ pub fn posting(name: &str, position: u64) -> Vec<u8> {
     named(name, &position.to_be_bytes())
 }
 
-/// What all chunks of a name begin with, out of the key of one. The database builds its filters from it, so it stays as it is.
+/// What all chunks of a name begin with, out of the key of one. The database builds its filters from it, so it stays
+/// as it is.
 pub fn posting_name(key: &[u8]) -> &[u8] {
     key.split_last_chunk::<8>().map_or(key, |(name, _)| name)
 }

@@ -45,8 +45,8 @@ impl From<Vec<StreamAppend>> for AppendRequest {
     }
 }
 
-/// Holds as long as none of these events stands after this position (`None`: anywhere). Whoever decided on what they had
-/// read up to there then appends on that ground, or not at all.
+/// Holds as long as none of these events stands after this position (`None`: anywhere). A client that decided on what
+/// it had read up to there appends on that ground, or not at all.
 #[derive(Clone, Debug)]
 pub struct Condition {
     pub selection: Selection,
@@ -65,7 +65,8 @@ pub struct StreamAppend {
 pub struct Appended {
     pub first: Position,
     pub last: Position,
-    /// The revision of the last event of this request in each stream that has events of it, in the order of the request.
+    /// The revision of the last event of this request in each stream that has events of it, in the order of the
+    /// request.
     pub streams: Vec<(StreamName, Revision)>,
     pub duplicate: bool,
 }

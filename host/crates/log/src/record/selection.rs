@@ -1,4 +1,4 @@
-//! Which events of the log: those of these types, with these tags, of these streams.
+//! Selections of events: those of these types, with these tags, of these streams.
 
 use kinora_types::{EventType, InvalidName, NewEvent, StreamName, Tag};
 

@@ -78,14 +78,14 @@ impl JournalFile {
 }
 
 impl Drop for JournalFile {
-    /// Whoever closes the log may remove its folder.
+    /// Waits for the thread: the folder may be removed once the log is closed.
     fn drop(&mut self) {
         let _ = self.grown(true);
     }
 }
 
-/// Where the file system or the disk has no way past the page cache, or syncs are put off, writes are cached. Whether there is one
-/// is tried on the first block, which nobody needs when the journal is opened.
+/// Where the file system or the disk has no way past the page cache, or syncs are put off, writes are cached. Whether
+/// there is one is tried on the first block, which nobody needs when the journal is opened.
 fn open_to_write(path: &Path, durability: Durability) -> io::Result<(File, Way)> {
     #[cfg(target_os = "linux")]
     if durability == Durability::Sync {

@@ -1,4 +1,5 @@
-//! The layout of the journal, little-endian. A file is a header block and a ring of frames, each of which begins at a block.
+//! The layout of the journal, little-endian. A file is a header block and a ring of frames, each of which begins at a
+//! block.
 //!
 //! | header of the file | bytes | | header of a frame | bytes |
 //! |---|---|---|---|---|
@@ -10,15 +11,15 @@
 //! | | | | from, upto | 16 |
 //! | | | | CRC-32 of the payload | 4 |
 //!
-//! The payload is commits, each with the position behind it (8), its bytes (4), and a write batch of RocksDB. Since the seed is in
-//! the sum, no payload can pass for a frame.
+//! The payload is commits, each with the position behind it (8), its bytes (4), and a write batch of RocksDB. Since
+//! the seed is in the sum, no payload can pass for a frame.
 
 use uuid::Uuid;
 
 use kinora_types::Progress;
 
-/// What is written is a multiple of this, and begins at one: no block that the disk has is ever written again before what is in
-/// it is in the tables. No disk has larger sectors.
+/// What is written is a multiple of this, and begins at one: no block that the disk has is ever written again before
+/// what is in it is in the tables. No disk has larger sectors.
 pub const BLOCK: usize = 4096;
 
 pub const HEADER_BYTES: usize = 52;

@@ -1,4 +1,4 @@
-//! What a journal in a file is read as, for fuzzing.
+//! A journal in a file, made of bytes and read, for fuzzing.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -9,8 +9,8 @@ use kinora_types::Progress;
 use crate::commit::journal::frame::{BLOCK, Header};
 use crate::commit::journal::recovery::{self, Failure};
 
-/// Writes a frame behind so many empty blocks, and reads it in the first epoch, from position 2 on: how far it leads, and what is
-/// applied on the way.
+/// Writes a frame behind `blocks` empty ones, and reads it in the first epoch, from position 2 on: how far it leads,
+/// and what is applied on the way.
 pub fn recover(
     [epoch, durable, from, upto]: [u64; 4],
     blocks: u64,

@@ -1,8 +1,9 @@
-//! What the journal has that the tables do not.
+//! Recovery: what the journal has that the tables do not.
 //!
-//! Frames are found by their headers, block by block, and put into the order of their positions. They are taken as far as
-//! they follow each other without a gap and each is whole; what comes after that was never acknowledged, or the journal is damaged.
-//! Damage is what has a witness: a later frame that says what was durable when it was written, or the file beside the journal.
+//! Frames are found by their headers, block by block, and put into the order of their positions. They are taken as
+//! far as they follow each other without a gap and each is whole; what comes after that was never acknowledged, or
+//! the journal is damaged. Damage is what has a witness: a later frame that says what was durable when it was
+//! written, or the file beside the journal.
 
 use std::fs::File;
 use std::io;

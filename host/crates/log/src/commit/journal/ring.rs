@@ -1,5 +1,5 @@
-//! Where the next frame goes: behind the last one, and at the end of the file to its beginning again, over frames that are no
-//! longer needed. What is not known here: what is in a frame, and what the disk does.
+//! The ring of frames: where the next one goes, behind the last one, and at the end of the file to its beginning
+//! again, over frames that are no longer needed. What is not known here: what is in a frame, and what the disk does.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ struct Run {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place {
     At(u64),
-    /// There is, once the file has so many bytes.
+    /// There is one, once the file has this many bytes.
     Grow(u64),
     /// There is none before frames are freed.
     None,
@@ -44,12 +44,12 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// In a file of so many bytes, of which none is needed.
+    /// In a file of `bytes`, of which none is needed.
     pub fn new(bytes: u64, limit: u64) -> Self {
         Self { bytes, limit, at: FIRST, needed: VecDeque::new() }
     }
 
-    /// Where a frame of so many bytes goes.
+    /// Where a frame of `bytes` goes.
     pub fn place(&mut self, bytes: u64) -> Place {
         let Some(oldest) = self.needed.front().map(|run| run.at) else {
             self.at = FIRST;
@@ -63,7 +63,8 @@ impl Ring {
         if end <= self.bytes {
             return Place::At(self.at);
         }
-        // A file that may still grow does, before it is used again: so there is room for what comes while frames are freed.
+        // A file that may still grow does, before it is used again: so there is room for what comes while frames are
+        // freed.
         if self.bytes < self.limit && end <= self.limit {
             return Place::Grow(self.larger().max(end));
         }

@@ -58,7 +58,7 @@ impl Tables {
         lookup::epoch(&self.db)
     }
 
-    /// Brings all to files, with the number of the time that begins now.
+    /// Flushes all to files, with the number of the time that begins now.
     pub fn begin(&self, epoch: u64) -> Result<(), Error> {
         let meta = lookup::family(&self.db, keys::META)?;
         self.db.put_cf_opt(meta, keys::EPOCH_KEY, epoch.to_be_bytes(), &without_wal())?;
@@ -87,7 +87,7 @@ impl Tables {
 }
 
 impl Drop for Tables {
-    /// Whoever closes the database waits for the thread that has it, too.
+    /// The thread has the database, too, and it is not closed before.
     fn drop(&mut self) {
         if let Some(thread) = self.flushing.take() {
             let _ = thread.join();

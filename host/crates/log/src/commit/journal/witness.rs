@@ -1,6 +1,6 @@
-//! A file beside the journal that says up to where the log was durable. It is written after each sync, and not synced itself: so it
-//! lags behind after a crash of the machine, but never says too much. A journal that has lost what the file knows of is damaged; the
-//! end of a journal alone cannot tell that from a write that a crash cut short.
+//! A file beside the journal that says up to where the log was durable. It is written after each sync, and not synced
+//! itself: so it lags behind after a crash of the machine, but never says too much. A journal that has lost what the
+//! file knows of is damaged; the end of a journal alone cannot tell that from a write that a crash cut short.
 
 use std::fs::{File, OpenOptions};
 use std::io;
