@@ -45,7 +45,7 @@ impl Figure {
     pub fn named(name: impl Into<String>, kind: FigureKind, field: Option<String>) -> Result<Self, Error> {
         let figure = Self { name: name.into(), kind, field };
         let text = figure.to_string();
-        // With another one behind it: alone, a name with a parenthesis reads well.
+        // With another one behind it: a parenthesis in a name may reach beyond its figure.
         let other = Self { name: "sum(a)".to_owned(), kind: FigureKind::Sum, field: Some("a".to_owned()) };
         let both = Figures(vec![figure.clone(), other]);
         match both.to_string().parse::<Figures>() {
@@ -143,7 +143,9 @@ impl fmt::Display for Figure {
         if Self::read(&self.name).as_ref() == Some(self) {
             return formatter.write_str(&self.name);
         }
-        write!(formatter, "{}:{}", self.name, Call { kind: self.kind, field: self.field.as_deref() })
+        write!(formatter, "{}:{}", self.name, Call { kind: self.kind, field: self.field.as_deref() })?;
+        // What a name opens has to be closed before the next figure.
+        if self.field.is_none() && self.name.contains('(') { formatter.write_str("()") } else { Ok(()) }
     }
 }
 
@@ -181,12 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_opens_a_parenthesis_has_it_closed() {
+        for text in ["(,:count()", "a(:count(),sum(b)", "a(:count,b:count"] {
+            let figures: Figures = text.parse().unwrap();
+            assert_eq!(figures.to_string().parse(), Ok(figures), "{text}");
+        }
+    }
+
+    #[test]
     fn what_could_not_be_read_back_is_refused() {
         let named = |name: &str, kind, field: Option<&str>| Figure::named(name, kind, field.map(Into::into));
         for refused in [
             named("", FigureKind::Count, None),
             named("a,b", FigureKind::Count, None),
-            named("a(", FigureKind::Count, None),
+            named("a()", FigureKind::Count, None),
             named("sum(b)", FigureKind::Sum, Some("a")),
             named("n", FigureKind::Sum, None),
             named("n", FigureKind::Sum, Some("a)b")),
