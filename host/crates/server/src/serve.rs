@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
-use crate::service as http;
+use crate::router::service;
 use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log as log;
@@ -78,7 +78,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let server = axum::serve(
         listener,
-        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(http::service(
+        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service(
             log,
             Arc::clone(&projections),
             backups,

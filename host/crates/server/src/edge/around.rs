@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::edge::large::Room;
-use crate::service::Host;
+use crate::edge::bodies::Room;
+use crate::host::Host;
 
 #[derive(Clone)]
 pub struct Around {

@@ -2,12 +2,12 @@
 
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use kinora_api::Kind;
+use kinora_readmodel::{Page, Row, Selection, fields};
 use serde_json::value::RawValue;
 
 use crate::edge::problem::Problem;
-use kinora_readmodel::{Page, Row, Selection, fields};
-
-use crate::query::model::{invalid, typed};
+use crate::query::common::{invalid, typed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -65,7 +65,7 @@ pub fn page(
 }
 
 fn damaged(cause: impl std::fmt::Display) -> Problem {
-    Problem::new(500, "internal", format!("a row is damaged: {cause}"))
+    Problem::new(Kind::Internal, format!("a row is damaged: {cause}"))
 }
 
 /// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.

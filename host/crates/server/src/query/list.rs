@@ -6,18 +6,22 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
+use kinora_api::headers;
+use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row};
 use kinora_log::Log;
-use kinora_projection::{Projections, QueryTurn};
+use kinora_projection::Projections;
 use kinora_readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
 
-use crate::edge::problem::Problem;
+use crate::edge::problem::{Problem, Problems};
+use crate::edge::session::Asked;
+use crate::host::{blocking, wants_events};
+use crate::query::common::{Common, Past, as_of, from, invalid, number, taking, unchanged};
 use crate::query::follow;
 use crate::query::follow::Followed;
+use crate::query::format;
 use crate::query::format::Format;
-use crate::query::model::{Common, Pairs, Past, as_of, from, invalid, number, unchanged};
-use crate::query::{format, statistics};
 use crate::read::page;
-use crate::service::{blocking, wants_events};
+use crate::wire::queries as wire;
 
 /// Rows of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -101,14 +105,40 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
     preferences.flat_map(|value| value.split([',', ';'])).any(|preference| preference.trim() == "count=exact")
 }
 
-/// Rows by index or key: filters, order, limit, cursor.
+/// Rows by filter and order. Every other parameter is a filter: field=operator.value, or=(...), and=(...)
+#[utoipa::path(
+    get, path = "/v1/read-models/{name}/{table}", tag = "read models", operation_id = "rows",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("table" = String, Path, description = "The table"),
+        Ask,
+        AskPast,
+        AskList,
+        headers::Session,
+        headers::Prefer,
+        headers::Known,
+        headers::Resume,
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Rows, or figures, or how they are found; followed: `reset`, `row`, `removed`, `position`, `problem`",
+            content(
+                (ListAnswer = "application/json"), (Row = "application/x-ndjson"), (String = "text/csv"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        (status = 304, description = "The client has this answer"),
+        Problems,
+    )
+)]
 pub async fn list(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    pairs: Pairs,
+    pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     let mut parameters = Parameters::read(table, &headers, &rest)?;
@@ -136,7 +166,7 @@ pub async fn list(
                 Some(past) => snapshot.statistics_at(&query, past)?,
                 None => snapshot.statistics(&query)?,
             };
-            Ok::<_, Error>(statistics::body(&query, statistics))
+            Ok::<_, Error>(wire::statistics(&query, statistics))
         };
         let body = blocking(taking(turn, body)).await?;
         return Ok(as_of(past, from(&answer, Json(body).into_response())));
@@ -169,7 +199,9 @@ pub async fn list(
         None => blocking(look).await?,
     };
     let (page, total) = match found {
-        Found::Explained(explanation) => return Ok(from(&answer, Json(explanation).into_response())),
+        Found::Explained(explanation) => {
+            return Ok(from(&answer, Json(wire::explanation(explanation)).into_response()));
+        }
         Found::Page(page, total) => (page, total),
     };
     let range = total.map(|total| match (page.rows.len().checked_sub(1), continued) {
@@ -189,14 +221,6 @@ pub async fn list(
         headers.insert(header::LINK, link);
     }
     Ok(as_of(past, from(&answer, response)))
-}
-
-/// Work that ends a turn when it is done.
-pub(crate) fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    move || {
-        let _turn = turn;
-        work()
-    }
 }
 
 enum Found {

@@ -11,16 +11,17 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use kinora_api::Kind;
+use kinora_api::events::SubscriptionState;
 use kinora_log::{Filter, Log, Span, Streams};
 use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::problem::Problem;
+use crate::host::blocking;
 use crate::read::encode;
-use crate::service::blocking;
 
 /// Events that wait for a slow client. The rest waits in the log, at no cost.
 const WAITING_EVENTS: usize = 256;
@@ -60,7 +61,7 @@ pub fn subscribe(log: Log, selected: Selected, from: Position, headers: &HeaderM
         Some(value) => {
             let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
             let invalid = || {
-                Problem::new(400, "invalid-header", "Last-Event-ID is not a position")
+                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not a position")
                     .hint("send the id of the last event that you received")
             };
             Position(last.ok_or_else(invalid)?.saturating_add(1))
@@ -132,7 +133,8 @@ impl Follower {
 
     async fn say(&self, what: &str, position: Option<u64>, log: &Log) -> Result<(), Ended> {
         let head = log.progress().last().map(|position| position.0);
-        self.send(Event::default().event(what).data(json!({"position": position, "head": head}).to_string())).await
+        let event = Event::default().event(what).json_data(SubscriptionState { head, position });
+        self.send(event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?).await
     }
 
     async fn send(&self, message: Event) -> Result<(), Ended> {

@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use kinora_api::Kind;
 use kinora_types::{EventType, NewEvent};
 
 use crate::edge::problem::Problem;
-use crate::edge::wire;
+use crate::wire::appends::on_one_line;
 
 /// Ids of CloudEvents are version 5 UUIDs in this namespace.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d1f_4a9c_7a0e_5c8e_9b53_6f0c_5f0a_3b11);
@@ -56,7 +57,7 @@ pub fn events(mode: Mode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEve
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(400, "invalid-cloudevent", detail).hint(
+    Problem::new(Kind::InvalidCloudevent, detail).hint(
         r#"such as {"specversion": "1.0", "id": "1", "source": "/shop", "type": "OrderPlaced", "data": {...}}, or the same attributes as headers ce-id ..."#,
     )
 }
@@ -164,7 +165,7 @@ fn to_event(mut attributes: Map<String, Value>, data: Option<Box<RawValue>>) -> 
         // A length ends the source, so that no other source and id make the same name.
         id: Uuid::new_v5(&NAMESPACE, format!("{}:{source}{id}", source.len()).as_bytes()),
         kind: EventType::new(kind, schema)?,
-        data: wire::on_one_line(data.unwrap_or_else(|| RawValue::NULL.to_owned()))?,
+        data: on_one_line(data.unwrap_or_else(|| RawValue::NULL.to_owned()))?,
         metadata: Some(metadata.map_err(|cause| invalid(cause.to_string()))?),
         tags,
     })
@@ -227,7 +228,7 @@ mod tests {
             ("[", "cannot be read"),
         ] {
             let problem = events(Mode::Structured, &HeaderMap::new(), json.as_bytes()).unwrap_err();
-            let detail = problem.into_json().to_string();
+            let detail = problem.into_text();
             assert!(detail.contains(why), "{json}: {detail}");
         }
     }

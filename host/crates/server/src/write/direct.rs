@@ -17,9 +17,9 @@ use tower_service::Service;
 
 use kinora_types::StreamName;
 
-use crate::edge::health::CountedAppend;
-use crate::edge::large::Room;
-use crate::service::Host;
+use crate::edge::bodies::Room;
+use crate::edge::requests::CountedAppend;
+use crate::host::Host;
 use crate::write::append;
 
 #[derive(Clone)]

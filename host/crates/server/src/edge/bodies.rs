@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{Method, header};
 use futures::StreamExt;
+use kinora_api::Kind;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -72,7 +73,7 @@ impl Bodies {
         let problem = match room {
             Room::Small => return Ok((request, None)),
             Room::TooLarge(actual) => {
-                Problem::new(413, "too-large", format!("the body has {actual} bytes, the limit is {}", self.limit))
+                Problem::new(Kind::TooLarge, format!("the body has {actual} bytes, the limit is {}", self.limit))
                     .hint("send less at a time; all limits are at /v1/limits")
                     .with("limit", json!(self.limit))
                     .with("actual", json!(actual))
@@ -82,7 +83,7 @@ impl Bodies {
                     Ok(Ok(held)) => return Ok((request, Some(held))),
                     // It is never closed, so the time is up.
                     _ => {
-                        Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
+                        Problem::new(Kind::Busy, "the bodies of other requests fill the memory that there is for them")
                             .hint("try again a little later")
                     }
                 }

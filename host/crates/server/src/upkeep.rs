@@ -1,0 +1,6 @@
+//! What is asked of a host itself: whether it is well, what it keeps to, backups.
+
+pub mod backups;
+pub mod health;
+pub mod limits;
+pub mod metrics;
