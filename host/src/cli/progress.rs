@@ -1,10 +1,10 @@
-//! How far long work is: on stderr, where there is a terminal.
+//! A bar for long work: on stderr, where there is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub struct Progress(ProgressBar);
+pub struct Bar(ProgressBar);
 
-impl Progress {
+impl Bar {
     /// Of so many events; 0 if that is not known.
     pub fn new(events: u64) -> Self {
         Self::with_style(events, "{human_pos} of {human_len} events  {per_sec:.0}  {eta} left")

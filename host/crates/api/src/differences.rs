@@ -135,6 +135,25 @@ pub struct ReadDiffRows {
     pub timeout: Option<f64>,
 }
 
+impl ReadDiffRows {
+    /// All that differs between two versions.
+    pub fn of(from: u32, to: u32) -> Self {
+        Self {
+            from,
+            to,
+            table: None,
+            start: None,
+            end: None,
+            change: None,
+            limit: None,
+            comparison: None,
+            after: None,
+            format: None,
+            timeout: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DiffFormat {

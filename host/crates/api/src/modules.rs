@@ -9,6 +9,11 @@ use utoipa::ToSchema;
 use crate::problems::Problem;
 use crate::versions::State;
 
+/// The bytes of a core module or of a component.
+#[derive(Clone, Debug, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct WasmBytes(pub Vec<u8>);
+
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Module {
     /// Its SHA-256.
@@ -74,6 +79,15 @@ impl fmt::Display for ModuleKind {
 pub enum Manifest {
     Projector(ProjectorManifest),
     Upcaster(UpcasterManifest),
+}
+
+impl Manifest {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Projector(manifest) => &manifest.name,
+            Self::Upcaster(manifest) => &manifest.name,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -104,3 +104,70 @@ pub struct ReadHistory {
     #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<usize>,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kinora_types::Digest;
+
+    use super::*;
+    use crate::versions::Promote;
+    use crate::versions::Usage;
+
+    fn projection(live: Option<u32>, versions: &[(u32, State)]) -> Projection {
+        let digest = Digest::of(b"");
+        let version = |(version, state): &(u32, State)| Version {
+            projection: "p".into(),
+            version: *version,
+            state: state.clone(),
+            module: digest,
+            upcasters: Vec::new(),
+            checkpoint: None,
+            head: None,
+            lag: 0,
+            applied: 0,
+            stalled_seconds: None,
+            events_per_second: 0.0,
+            eta_seconds: None,
+            replayed_in_ms: None,
+            fault: None,
+            determinism: None,
+            continued: None,
+            skipped: Vec::new(),
+            identity: digest,
+            promote: Promote::Manual,
+            start: 0,
+            reviewed: None,
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            ready_at: None,
+            memory_bytes: 0,
+            usage: Usage::default(),
+        };
+        let versions = versions.iter().map(version).collect();
+        Projection { name: "p".into(), live, previous: None, retain: None, on_fault: OnFault::Refuse, versions }
+    }
+
+    #[test]
+    fn an_old_fault_is_not_the_state_of_the_projection() {
+        let faulted = |live, versions: &[_]| projection(live, versions).faulted().map(|version| version.version);
+        assert_eq!(faulted(Some(2), &[(1, State::Faulted), (2, State::Live)]), None);
+        assert_eq!(faulted(Some(1), &[(1, State::Faulted), (2, State::Ready)]), Some(1));
+        assert_eq!(faulted(Some(1), &[(1, State::Live), (2, State::Faulted)]), Some(2));
+    }
+
+    #[test]
+    fn the_newest_ready_version_is_found() {
+        let projection = projection(None, &[(3, State::Replaying), (2, State::Ready), (1, State::Ready)]);
+        assert_eq!(projection.newest_that_is(&State::Ready).unwrap().version, 2);
+        assert_eq!(projection.newest().unwrap().version, 3);
+    }
+
+    #[test]
+    fn null_is_something_else_than_nothing() {
+        let change = |text: &str| serde_json::from_str::<SettingsChange>(text).unwrap();
+        assert_eq!((change("{}").retain, change(r#"{"retain":null}"#).retain), (None, Some(None)));
+        for text in ["{}", r#"{"retain":null}"#, r#"{"retain":3,"on_fault":"stale"}"#] {
+            assert_eq!(serde_json::to_string(&change(text)).unwrap(), text);
+        }
+    }
+}

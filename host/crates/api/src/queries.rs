@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::modules::{NamedQuery, Table};
 
@@ -58,13 +60,36 @@ pub struct RowVersion {
     pub row: Option<Box<RawValue>>,
 }
 
-/// What a query of one row answers.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// What a query of one row answers: the row itself, or what it was.
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum RowAnswer {
     Versions(RowVersions),
-    /// The row itself.
     Row(Value),
+}
+
+impl PartialSchema for RowAnswer {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .description(Some("The row itself, or with `versions` what it was."))
+            .item(Ref::from_schema_name(RowVersions::name()))
+            .item(Value::schema())
+            .into()
+    }
+}
+
+impl ToSchema for RowAnswer {
+    fn schemas(schemas: &mut Schemas) {
+        with::<RowVersions>(schemas);
+    }
+}
+
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// Adds a schema, and those that it refers to.
+fn with<T: ToSchema>(schemas: &mut Schemas) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
 }
 
 /// Figures over rows, as far as they were asked for.
@@ -117,12 +142,31 @@ pub struct Explanation {
 }
 
 /// What a list answers: rows, unless something else was asked for.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum ListAnswer {
     Rows(RowPage),
     Explanation(Explanation),
     Statistics(Statistics),
+}
+
+impl PartialSchema for ListAnswer {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .description(Some("Rows; with `aggregate` or `facets` figures, with `explain` how they would be found."))
+            .item(Ref::from_schema_name(RowPage::name()))
+            .item(Ref::from_schema_name(Statistics::name()))
+            .item(Ref::from_schema_name(Explanation::name()))
+            .into()
+    }
+}
+
+impl ToSchema for ListAnswer {
+    fn schemas(schemas: &mut Schemas) {
+        with::<RowPage>(schemas);
+        with::<Statistics>(schemas);
+        with::<Explanation>(schemas);
+    }
 }
 
 /// What a client that follows a query is told as `reset`: what it has is void.

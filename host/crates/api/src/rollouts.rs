@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::versions::Fault;
+use crate::versions::{Fault, Promote};
 
 /// A version that somebody wants.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -68,18 +68,6 @@ pub struct DeployWasm {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub continue_from: Option<u32>,
-}
-
-/// Who decides that a version goes live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(default = "manual")]
-pub enum Promote {
-    /// Somebody does.
-    #[default]
-    Manual,
-    /// It does itself, once it is ready.
-    WhenReady,
 }
 
 /// The first event that a version applies.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::problems::Problem;
-use crate::rollouts::Promote;
+use crate::versions::Promote;
 use crate::versions::Version;
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

@@ -9,8 +9,6 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::rollouts::Promote;
-
 /// The states of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +155,18 @@ pub struct Version {
     pub usage: Usage,
 }
 
+/// Who decides that a version goes live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(default = "manual")]
+pub enum Promote {
+    /// Somebody does.
+    #[default]
+    Manual,
+    /// It does itself, once it is ready.
+    WhenReady,
+}
+
 /// Why a version stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
@@ -253,4 +263,20 @@ pub struct Usage {
     pub call_operations: u64,
     pub commit_bytes: u64,
     pub log_lines: u64,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_that_are_not_known_are_kept() {
+        let state = |text: &str| serde_json::from_str::<State>(text).unwrap();
+        for known in State::KNOWN {
+            assert_eq!(state(&format!("\"{}\"", known.as_str())), known);
+        }
+        assert_eq!(state(r#""catching_up""#).to_string(), "catching up");
+        assert_eq!(state(r#""dreaming""#).to_string(), "dreaming");
+    }
 }

@@ -21,11 +21,13 @@ pub enum Error {
     Unreachable { url: Url, detail: String },
     /// Whether the request was carried out is not known.
     #[error(
-        "lost the host at {url} before its answer was complete\n  detail: {detail}\n  hint: see whether it still runs, and ask again"
+        "lost the host at {url} before its answer was complete\n  detail: {detail}\n  hint: see whether it still runs, \
+         and ask again"
     )]
     Lost { url: Url, detail: String },
     #[error(
-        "the answer from {url} is not what was expected: {cause}\n  hint: are the host and this client of the same version?"
+        "the answer from {url} is not what was expected: {cause}\n  hint: are the host and this client of the same \
+         version?"
     )]
     Unreadable { url: Url, cause: serde_json::Error },
     /// URLs give these a meaning of their own, encoded or not.

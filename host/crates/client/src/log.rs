@@ -65,7 +65,8 @@ impl Client {
         self.get(with_parameters(self.events_of(stream)?, read)?).await
     }
 
-    /// Follows the log: history first, then what comes. `last` is the id of the last message of an earlier subscription.
+    /// Follows the log: history first, then what comes. `last` is the id of the last message of an earlier
+    /// subscription.
     pub async fn follow_log(&self, read: &ReadLog, last: Option<&str>) -> Result<Subscription, Error> {
         self.subscribe(with_parameters(self.events()?, read)?, last).await
     }

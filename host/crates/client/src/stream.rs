@@ -30,7 +30,8 @@ impl Message {
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Event, EventStreamError<reqwest::Error>>> + Send>>;
 
-/// A subscription. It ends with its host; taken up again behind the id of the last message, it loses and repeats nothing.
+/// A subscription. It ends with its host; taken up again behind the id of the last message, it loses and repeats
+/// nothing.
 pub struct Subscription {
     url: Url,
     messages: Messages,

@@ -7,6 +7,7 @@ mod edge;
 #[doc(hidden)]
 pub mod fuzz;
 mod host;
+mod problems;
 mod projections;
 mod query;
 mod read;

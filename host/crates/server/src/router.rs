@@ -45,7 +45,7 @@ const BODY_BYTES_PER_DATA_BYTE: usize = 2;
         (name = "log", description = "Events: appending, reading, following"),
         (name = "modules", description = "Projectors and upcasters, as WebAssembly"),
         (name = "projections", description = "Projections and their versions: rollouts, differences, faults"),
-        (name = "read models", description = "Queries. Each answer says which version gave it, and from which position"),
+        (name = "read models", description = "Queries; each answer says which version gave it, from which position"),
         (name = "host", description = "The host itself"),
     ),
     components(schemas(
@@ -179,4 +179,38 @@ async fn unknown_route(uri: Uri) -> Problem {
 async fn wrong_method(uri: Uri) -> Problem {
     Problem::new(Kind::WrongMethod, format!("{} does not take this method", uri.path()))
         .hint("the routes are listed in host/docs/http.md, and described at /openapi.json")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// The description as it was last looked at. `UPDATE_EXPECT=1` writes it anew: look at what has changed.
+    const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+    #[test]
+    fn the_description_changes_only_when_somebody_wants_it_to() {
+        let found = document().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(SNAPSHOT, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(SNAPSHOT).unwrap();
+        let differs = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+        assert!(found == expected, "{SNAPSHOT} differs from line {differs:?} on; UPDATE_EXPECT=1 writes it anew");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_a_summary_and_problems() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                assert!(names.insert(name.to_owned()), "{method} {path}: {name} is taken");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object(), "{path}");
+            }
+        }
+    }
 }

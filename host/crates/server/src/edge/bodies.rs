@@ -1,7 +1,7 @@
 //! Bodies: those that say from the start that they are too large, and how much of them is in memory at once.
 //!
-//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection before,
-//! the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
+//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection
+//! before, the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Sessions: reads that never go back. Each answer of a read model carries `Kinora-Session`, which says how much of the log
-//! its reader has seen. Sent along with the next query, that one waits until the version that answers has come as far,
-//! whichever version that is by then: through promotions, rollbacks and restarts.
+//! Sessions: reads that never go back. Each answer of a read model carries `Kinora-Session`, which says how much of
+//! the log its reader has seen. Sent along with the next query, that one waits until the version that answers has
+//! come as far, whichever version that is by then: through promotions, rollbacks and restarts.
 
 use std::convert::Infallible;
 

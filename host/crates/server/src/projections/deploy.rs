@@ -1,5 +1,5 @@
-//! `POST /v1/projections/{name}/versions`: a version from modules that were uploaded before, or straight from a projector's
-//! Wasm; or, as a dry run, what that would come to.
+//! `POST /v1/projections/{name}/versions`: a version from modules that were uploaded before, or straight from a
+//! projector's Wasm; or, as a dry run, what that would come to.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
+use kinora_api::modules::WasmBytes;
 use kinora_api::rollouts as api;
 use kinora_api::versions::Version;
 use kinora_projection::{Deploy, Gates, Projections, Start};
@@ -21,7 +22,9 @@ use crate::edge::problem::{Problem, Problems};
 use crate::host::blocking;
 use crate::wire::{rollouts, versions};
 
-const BODY_HINT: &str = r#"send {"module": digest, "upcasters": [digest], "promote": "manual" | "when_ready", "gates": {...}, "start": "beginning" | {"position": n} | {"time": t}, "continue_from": version, "dry_run": true}, or Wasm as application/wasm"#;
+const BODY_HINT: &str = "send {\"module\": digest, \"upcasters\": [digest], \"promote\": \"manual\" | \"when_ready\", \
+    \"gates\": {...}, \"start\": \"beginning\" | {\"position\": n} | {\"time\": t}, \"continue_from\": version, \
+    \"dry_run\": true}, or Wasm as application/wasm";
 
 fn start(start: api::Start) -> Result<Start, Problem> {
     Ok(match start {
@@ -38,7 +41,7 @@ fn start(start: api::Start) -> Result<Start, Problem> {
 #[utoipa::path(
     post, path = "/v1/projections/{name}/versions", tag = "projections", operation_id = "deploy",
     params(("name" = String, Path, description = "The projection"), api::DeployWasm, headers::By),
-    request_body(content((api::Deploy = "application/json"), (Vec<u8> = "application/wasm"))),
+    request_body(content((api::Deploy = "application/json"), (WasmBytes = "application/wasm"))),
     responses(
         (status = 200, description = "With dry_run: what it would come to", body = api::Preflight),
         (status = 202, description = "It is on its way", body = Version),

@@ -1,5 +1,5 @@
-//! `/v1/projections/{name}/diff`: what differs between two versions, both after the same event: counts and examples, and
-//! for a row the events that wrote it in either version. All of it, page by page or in one stream: see
+//! `/v1/projections/{name}/diff`: what differs between two versions, both after the same event: counts and examples,
+//! and for a row the events that wrote it in either version. All of it, page by page or in one stream: see
 //! [`super::diff_rows`].
 
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! `GET /v1/projections/{name}/diff/rows`: every row that differs. As JSON page by page; as NDJSON or text in one stream,
-//! of which neither side of the connection ever holds more than a few rows.
+//! `GET /v1/projections/{name}/diff/rows`: every row that differs. As JSON page by page; as NDJSON or text in one
+//! stream, of which neither side of the connection ever holds more than a few rows.
 //!
-//! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one goes on
-//! behind the same row, and says with its name and position that it is another.
+//! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one
+//! goes on behind the same row, and says with its name and position that it is another.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
     responses(
         (
             status = 200,
-            description = "The rows. As NDJSON, a line about the comparison is first, and one that says that all came is last",
+            description = "The rows. As NDJSON, the first line is about the comparison, the last says that all came",
             content(
                 (DiffRows = "application/json"), (DiffLine = "application/x-ndjson"), (String = "text/plain"),
             ),

@@ -21,7 +21,7 @@ use crate::wire::modules::{module, used};
 /// Poll its digest.
 #[utoipa::path(
     post, path = "/v1/modules", tag = "modules", operation_id = "upload_module",
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = api::WasmBytes, content_type = "application/wasm"),
     responses(
         (status = 200, description = "A known module", body = api::Module),
         (status = 201, description = "A new module", body = api::Module),

@@ -25,7 +25,7 @@ use crate::wire::verifications;
 /// How often a follower of a verification is told how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A digest of the rows of a version, and what the version is made of
+/// A digest of a version's rows, as they are or exactly after an event
 #[utoipa::path(
     get, path = "/v1/projections/{name}/versions/{version}/digest", tag = "projections", operation_id = "rows_digest",
     params(
@@ -65,7 +65,7 @@ pub async fn digest(
     responses(
         (
             status = 200,
-            description = "Whether they are the same, and where not. Followed: `progress`, then `verified` or `problem`",
+            description = "Whether they are the same, and where not; followed: `progress`, `verified`, `problem`",
             content((Verified = "application/json"), (String = "text/event-stream")),
         ),
         Problems,

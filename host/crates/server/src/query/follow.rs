@@ -1,8 +1,8 @@
 //! Following a query by Server-Sent Events: its rows as they are, then each that changes.
 //!
-//! Rows come in rounds. A round ends with `position`, whose id is the version and the position that the client then stands
-//! at, so whoever comes back with it goes on from there. `reset` says that what the client has is void: it begins, another
-//! version answers, or nobody remembers what has changed since.
+//! Rows come in rounds. A round ends with `position`, whose id is the version and the position that the client then
+//! stands at, so whoever comes back with it goes on from there. `reset` says that what the client has is void: it
+//! begins, another version answers, or nobody remembers what has changed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_written_as_it_is_defined() {
+        let rows = [row("a\"b", r#"{"n": 1.50}"#), row("c", "null")];
+        for (next, count) in [(None, None), (Some("/x?a=\""), Some(2))] {
+            let text = String::from_utf8(json(&rows, next, count).unwrap()).unwrap();
+            let defined: kinora_api::queries::RowPage = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&defined).unwrap(), text);
+        }
+    }
+
+    #[test]
     fn the_first_kind_that_is_known_is_taken() {
         let accepted =
             |accept: &'static str| Format::accepted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));

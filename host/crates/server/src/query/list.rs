@@ -122,7 +122,7 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
     responses(
         (
             status = 200,
-            description = "Rows, or figures, or how they are found; followed: `reset`, `row`, `removed`, `position`, `problem`",
+            description = "Rows, figures, or a plan; followed: `reset`, `row`, `removed`, `position`, `problem`",
             content(
                 (ListAnswer = "application/json"), (Row = "application/x-ndjson"), (String = "text/csv"),
                 (String = "text/event-stream"),

@@ -66,7 +66,7 @@ pub async fn model(
         headers::Known,
     ),
     responses(
-        (status = 200, description = "The row; with `versions`, what it was", content((RowAnswer = "application/json"))),
+        (status = 200, description = "The row; with `versions`, what it was", body = RowAnswer),
         (status = 304, description = "The client has this answer"),
         Problems,
     )

@@ -93,11 +93,13 @@ mod tests {
         event(&mut out, Position(7), &record).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#""data":{"n":1.50},"metadata":{}"#), "as it was written: {text}");
+        let defined: kinora_api::events::Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&defined).unwrap(), text, "as an event is defined");
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&text).unwrap(),
             json!({
-                "position": 7, "stream": "a\"b", "revision": 3, "time": "1970-01-01T00:00:01.5Z", "id": Uuid::from_u128(1),
-                "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {}, "tags": ["x:1", "y"],
+                "position": 7, "stream": "a\"b", "revision": 3, "time": "1970-01-01T00:00:01.5Z",
+                "id": Uuid::from_u128(1), "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {}, "tags": ["x:1", "y"],
                 "claims": {"release": [], "take": [{"scope": "email", "value": "ann", "owner": "user-1"}]},
             })
         );
@@ -106,6 +108,8 @@ mod tests {
     #[test]
     fn a_page_is_json() {
         assert_eq!(page(b"", None, None), br#"{"events":[],"head":null,"next":null}"#);
+        let defined: kinora_api::events::EventPage = serde_json::from_slice(&page(b"", Some(1), Some("/x"))).unwrap();
+        assert_eq!(serde_json::to_vec(&defined).unwrap(), page(b"", Some(1), Some("/x")), "as a page is defined");
         assert_eq!(page(b"1,2", Some(5), Some("/x?a=\"")), br#"{"events":[1,2],"head":5,"next":"/x?a=\""}"#);
     }
 }

@@ -97,12 +97,12 @@ fn parameters(query: Result<Query<ReadLog>, QueryRejection>) -> Result<Parameter
         (
             status = 200,
             description = "Events; with Accept: text/event-stream, history, then `caught-up`, then live; \
-                `fell-behind` tells a slow client, and `caught-up` again. As application/x-ndjson, all events, one a line",
+                `fell-behind` tells a slow client, and `caught-up` again. As application/x-ndjson, all of them",
             content(
                 (EventPage = "application/json"), (String = "text/event-stream"), (Event = "application/x-ndjson"),
             ),
         ),
-        (status = 304, description = "The page has not changed. A page that has others after it never does, and says so in Cache-Control"),
+        (status = 304, description = "The page has not changed; one with others after it never does"),
         Problems,
     )
 )]
@@ -151,7 +151,7 @@ pub async fn all(
                 `fell-behind` tells a slow client, and `caught-up` again",
             content((EventPage = "application/json"), (String = "text/event-stream")),
         ),
-        (status = 304, description = "The page has not changed. A page that has others after it never does, and says so in Cache-Control"),
+        (status = 304, description = "The page has not changed; one with others after it never does"),
         Problems,
     )
 )]

@@ -1,7 +1,7 @@
 //! A page of events as an answer: its text, and how long it may be kept.
 //!
-//! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at which the
-//! page was made.
+//! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at
+//! which the page was made.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,8 @@ impl Page {
         }
     }
 
-    /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where it is.
+    /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where
+    /// it is.
     pub fn answer(
         self,
         log: Uuid,

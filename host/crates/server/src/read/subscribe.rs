@@ -1,8 +1,9 @@
 //! Following the log by Server-Sent Events: what is there, then `caught-up`, then each event as it becomes durable.
 //!
-//! One cursor serves history and the live end, so there is no seam between them to lose or repeat an event at. A client
-//! that is slower than the log is told so (`fell-behind`, and `caught-up` again); meanwhile the events wait in the log and not in
-//! memory. One that takes nothing at all for long is let go, and goes on from `Last-Event-ID` when it comes again.
+//! One cursor serves history and the live end, so there is no seam between them to lose or repeat an event at. A
+//! client that is slower than the log is told so (`fell-behind`, and `caught-up` again); meanwhile the events wait in
+//! the log and not in memory. One that takes nothing at all for long is let go, and goes on from `Last-Event-ID` when
+//! it comes again.
 
 use std::convert::Infallible;
 use std::time::Duration;

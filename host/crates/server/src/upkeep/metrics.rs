@@ -31,7 +31,10 @@ struct StateLabels {
 /// Figures for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "host", operation_id = "metrics",
-    responses((status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"), Problems)
+    responses(
+        (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
+        Problems,
+    )
 )]
 pub async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {
     let mut registry = Registry::with_prefix("kinora");

@@ -1,21 +1,22 @@
 //! Rollouts: what is deployed, and what has to hold before it goes live.
 
 use kinora_api::rollouts as api;
+use kinora_api::versions as versions_api;
 use kinora_projection as projection;
 
 use crate::wire::versions;
 
-pub fn promote(promote: projection::Promote) -> api::Promote {
+pub fn promote(promote: projection::Promote) -> versions_api::Promote {
     match promote {
-        projection::Promote::Manual => api::Promote::Manual,
-        projection::Promote::WhenReady => api::Promote::WhenReady,
+        projection::Promote::Manual => versions_api::Promote::Manual,
+        projection::Promote::WhenReady => versions_api::Promote::WhenReady,
     }
 }
 
-pub fn promote_in(promote: api::Promote) -> projection::Promote {
+pub fn promote_in(promote: versions_api::Promote) -> projection::Promote {
     match promote {
-        api::Promote::Manual => projection::Promote::Manual,
-        api::Promote::WhenReady => projection::Promote::WhenReady,
+        versions_api::Promote::Manual => projection::Promote::Manual,
+        versions_api::Promote::WhenReady => projection::Promote::WhenReady,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::write::reserved;
         (CloudEvent = "application/cloudevents+json"),
         (Vec<CloudEvent> = "application/cloudevents-batch+json"),
     )),
-    responses((status = 201, description = "Appended, and as durable as the answer says", body = api::Appended), Problems)
+    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
 )]
 pub async fn to_stream(
     State(log): State<Log>,
@@ -71,7 +71,7 @@ async fn append_to(
     post, path = "/v1/transactions", tag = "log", operation_id = "transact",
     params(headers::Append),
     request_body = api::Transaction,
-    responses((status = 201, description = "Appended, and as durable as the answer says", body = api::Appended), Problems)
+    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
 )]
 pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;

@@ -16,7 +16,7 @@ use crate::host::blocking;
         ("scope" = String, Path, description = "Within what the value stands once"),
         ("value" = String, Path, description = "The value"),
     ),
-    responses((status = 200, description = "The stream that holds it, and since which position", body = HeldClaim), Problems)
+    responses((status = 200, description = "The stream that holds it, since when", body = HeldClaim), Problems)
 )]
 pub async fn show(
     State(log): State<Log>,

@@ -1,9 +1,9 @@
-//! CloudEvents 1.0 over HTTP, in its three modes: binary (attributes are headers, the body is the data), structured (a JSON
-//! object) and batch (an array of them). See <https://github.com/cloudevents/spec>.
+//! CloudEvents 1.0 over HTTP, in its three modes: binary (attributes are headers, the body is the data), structured
+//! (a JSON object) and batch (an array of them). See <https://github.com/cloudevents/spec>.
 //!
-//! `source` and `id` together make the id of the event, so a CloudEvent that is sent twice is appended once. `type` is the
-//! type; the extension attributes `schema` (a number) and `tags` (separated by commas) are what they are of other events.
-//! All attributes but these are kept, in the metadata under `cloudevent`.
+//! `source` and `id` together make the id of the event, so a CloudEvent that is sent twice is appended once. `type`
+//! is the type; the extension attributes `schema` (a number) and `tags` (separated by commas) are what they are of
+//! other events. All attributes but these are kept, in the metadata under `cloudevent`.
 
 use axum::http::{HeaderMap, HeaderName, header};
 use serde_json::value::RawValue;
@@ -58,7 +58,8 @@ pub fn events(mode: Mode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEve
 
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::InvalidCloudevent, detail).hint(
-        r#"such as {"specversion": "1.0", "id": "1", "source": "/shop", "type": "OrderPlaced", "data": {...}}, or the same attributes as headers ce-id ..."#,
+        "such as {\"specversion\": \"1.0\", \"id\": \"1\", \"source\": \"/shop\", \"type\": \"OrderPlaced\", \"data\": {...}}, or \
+         the same attributes as headers ce-id ...",
     )
 }
 
@@ -178,7 +179,9 @@ mod tests {
 
     #[test]
     fn the_three_modes_say_the_same() {
-        let json = r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","schema":2,"tags":"a, b","subject":"é","data":{"n":1.50}}"#;
+        let attributes =
+            r#""specversion":"1.0","id":"1","source":"/s","type":"T","schema":2,"tags":"a, b","subject":"é""#;
+        let json = format!(r#"{{{attributes},"data":{{"n":1.50}}}}"#);
         let structured = events(Mode::Structured, &HeaderMap::new(), json.as_bytes()).unwrap();
         let batch = events(Mode::Batch, &HeaderMap::new(), format!("[{json}]").as_bytes()).unwrap();
         let mut headers = HeaderMap::new();

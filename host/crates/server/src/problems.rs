@@ -1,0 +1,6 @@
+//! What becomes of a host's errors: the one place that maps them to problems.
+
+mod log;
+mod modules;
+mod projections;
+mod read_models;
