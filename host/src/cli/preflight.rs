@@ -1,4 +1,4 @@
-//! What `kinora deploy --dry-run` prints.
+//! The forecast that `kinora deploy --dry-run` prints.
 
 use kinora_client::Answer;
 use kinora_client::api::rollouts::Preflight;

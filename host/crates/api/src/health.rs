@@ -1,4 +1,4 @@
-//! Whether a host is there, and ready.
+//! Health: whether a host is there, and ready.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

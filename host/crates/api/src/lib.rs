@@ -1,4 +1,4 @@
-//! What a host and its clients say to each other: requests, answers, problems, and the grammar of queries.
+//! The words between a host and its clients: requests, answers, problems, and the grammar of queries.
 //!
 //! One definition of each: the server writes these types, the client reads them, and the description at `/openapi.json`
 //! is made of them. They are plain data. How they follow from what a host knows is the server's business.

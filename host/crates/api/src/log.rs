@@ -1,4 +1,4 @@
-//! What the log is and holds.
+//! The log: what it is and holds.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

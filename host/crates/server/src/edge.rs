@@ -1,4 +1,4 @@
-//! What all requests pass: bodies, callers, sessions, problems, counters.
+//! The edge that all requests pass: bodies, callers, sessions, problems, counters.
 
 pub mod actor;
 pub mod around;

@@ -1,4 +1,4 @@
-//! What becomes of a host's errors: the one place that maps them to problems.
+//! Problems from a host's errors: the one place that maps them to problems.
 
 mod log;
 mod modules;

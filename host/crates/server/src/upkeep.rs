@@ -1,4 +1,4 @@
-//! What is asked of a host itself: whether it is well, what it keeps to, backups.
+//! Operations of a host itself: whether it is well, what it keeps to, backups.
 
 pub mod backups;
 pub mod health;

@@ -1,4 +1,4 @@
-//! Who wants something, and why: what the request says of itself, for the history.
+//! The actor and their reason: what the request says of itself, for the history.
 
 use axum::http::HeaderMap;
 

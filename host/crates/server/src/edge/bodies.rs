@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Bytes of all bodies that are read and worked on at once.
 pub const BODIES_BYTES: usize = 256 << 20;
 
-/// A permit stands for so many bytes: a semaphore counts in 32 bits.
+/// Bytes of a permit: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1 << 10;
 
 pub struct Bodies {
@@ -42,14 +42,14 @@ impl Bodies {
 pub enum Room {
     /// Nothing: it is small, or there is none.
     Small,
-    /// So many permits.
+    /// This many permits.
     Permits(u32),
-    /// More than there may be: it has so many bytes.
+    /// More than there may be: it has this many bytes.
     TooLarge(usize),
 }
 
 /// The memory of a body, for as long as it is worked on.
-pub type Held<'a> = SemaphorePermit<'a>;
+pub type BodyPermit<'a> = SemaphorePermit<'a>;
 
 impl Bodies {
     pub fn room(&self, request: &Request) -> Room {
@@ -69,7 +69,7 @@ impl Bodies {
     }
 
     /// Waits for the memory of a body, or answers once its client has sent it.
-    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<Held<'_>>), Problem> {
+    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<BodyPermit<'_>>), Problem> {
         let problem = match room {
             Room::Small => return Ok((request, None)),
             Room::TooLarge(actual) => {

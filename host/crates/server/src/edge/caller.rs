@@ -1,4 +1,4 @@
-//! Who asks: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
+//! The caller: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
 //! who somebody is, only whose turn it is.
 
 use std::hash::BuildHasher;

@@ -1,4 +1,4 @@
-//! What can be done with a projection and its versions: moving traffic between them, holding them, ending them. Each
+//! Changes of a projection and its versions: moving traffic between them, holding them, ending them. Each
 //! answers with the projection as it is then, once it stands in the history, too.
 
 use std::sync::Arc;

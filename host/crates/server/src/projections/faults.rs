@@ -1,4 +1,4 @@
-//! What can be done about an event that stopped a version: reproduce it elsewhere, or pass it over for a reason.
+//! Ways on from an event that stopped a version: reproduce it elsewhere, or pass it over for a reason.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What all queries have in common: parameters, the version that answers, and where an answer comes from.
+//! Common parts of all queries: parameters, the version that answers, and where an answer comes from.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -7,10 +7,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
 use kinora_api::headers;
-use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row};
+use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, Statistics};
 use kinora_log::Log;
-use kinora_projection::Projections;
+use kinora_projection::{Answer, Projections};
 use kinora_readmodel::{Error, Explanation, Figure, ListQuery, Order, Page, Selection, StatisticsQuery, condition};
+
+use kinora_types::Progress;
 
 use crate::edge::problem::{Problem, Problems};
 use crate::edge::session::Asked;
@@ -157,48 +159,14 @@ pub async fn list(
     if let Some(unchanged) = unchanged(&answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
     }
-    let snapshot = Arc::clone(&answer.snapshot);
     let past = common.past(&log, &answer).await?;
     if let Some(query) = parameters.statistics() {
-        let turn = projections.scan_turn().await?;
-        let body = move || {
-            let statistics = match past {
-                Some(past) => snapshot.statistics_at(&query, past)?,
-                None => snapshot.statistics(&query)?,
-            };
-            Ok::<_, Error>(wire::statistics(&query, statistics))
-        };
-        let body = blocking(taking(turn, body)).await?;
-        return Ok(as_of(past, from(&answer, Json(body).into_response())));
+        let figures = figures(&projections, &answer, query, past).await?;
+        return Ok(as_of(past, from(&answer, Json(figures).into_response())));
     }
     let continued = parameters.query.cursor.is_some();
     let Parameters { query, select, format, explain, count, .. } = parameters;
-    let plain = !explain && !count && past.is_none();
-    let goes_far = count || query.scan;
-    let from_memory = if plain && !goes_far { snapshot.list_from_memory(&query)? } else { None };
-    let look = move || {
-        if let Some(past) = past {
-            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
-            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
-        }
-        if explain {
-            let mut explanation = Explanation::default();
-            let page = snapshot.list_explained(&query, &mut explanation);
-            // What would be refused is explained, what is wrong is wrong.
-            return match page {
-                Ok(_) | Err(Error::BeyondBudget { .. }) => Ok(Found::Explained(explanation)),
-                Err(error) => Err(error),
-            };
-        }
-        let total = count.then(|| snapshot.count(&query)).transpose()?;
-        Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
-    };
-    let found = match from_memory {
-        Some(page) => Found::Page(page, None),
-        None if goes_far => blocking(taking(projections.scan_turn().await?, look)).await?,
-        None => blocking(look).await?,
-    };
-    let (page, total) = match found {
+    let (page, total) = match look(&projections, &answer, query, past, [explain, count]).await? {
         Found::Explained(explanation) => {
             return Ok(from(&answer, Json(wire::explanation(explanation)).into_response()));
         }
@@ -221,6 +189,61 @@ pub async fn list(
         headers.insert(header::LINK, link);
     }
     Ok(as_of(past, from(&answer, response)))
+}
+
+/// Figures over rows, in turn with others.
+async fn figures(
+    projections: &Projections,
+    answer: &Answer,
+    query: StatisticsQuery,
+    past: Option<Progress>,
+) -> Result<Statistics, Problem> {
+    let snapshot = Arc::clone(&answer.snapshot);
+    let figures = move || {
+        let statistics = match past {
+            Some(past) => snapshot.statistics_at(&query, past)?,
+            None => snapshot.statistics(&query)?,
+        };
+        Ok::<_, Error>(wire::statistics(&query, statistics))
+    };
+    blocking(taking(projections.scan_turn().await?, figures)).await
+}
+
+/// The rows, or how they would be found: from memory, at once, or in turn with others that go far.
+async fn look(
+    projections: &Projections,
+    answer: &Answer,
+    query: ListQuery,
+    past: Option<Progress>,
+    [explain, count]: [bool; 2],
+) -> Result<Found, Problem> {
+    let snapshot = Arc::clone(&answer.snapshot);
+    let plain = !explain && !count && past.is_none();
+    let goes_far = count || query.scan;
+    if plain
+        && !goes_far
+        && let Some(page) = snapshot.list_from_memory(&query)?
+    {
+        return Ok(Found::Page(page, None));
+    }
+    let look = move || {
+        if let Some(past) = past {
+            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
+            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
+        }
+        if explain {
+            let mut explanation = Explanation::default();
+            let page = snapshot.list_explained(&query, &mut explanation);
+            // What would be refused is explained, what is wrong is wrong.
+            return match page {
+                Ok(_) | Err(Error::BeyondBudget { .. }) => Ok(Found::Explained(explanation)),
+                Err(error) => Err(error),
+            };
+        }
+        let total = count.then(|| snapshot.count(&query)).transpose()?;
+        Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
+    };
+    if goes_far { blocking(taking(projections.scan_turn().await?, look)).await } else { blocking(look).await }
 }
 
 enum Found {

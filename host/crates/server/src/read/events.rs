@@ -122,7 +122,7 @@ pub async fn all(
         }
     });
     if wants_events(&headers) {
-        return subscribe::subscribe(log, subscribe::Selected::of(filter), start, &headers);
+        return subscribe::subscribe(log, subscribe::Subscribed::of(filter), start, &headers);
     }
     if ndjson::is_wanted(&headers) {
         return Ok(ndjson::answer(log, filter, start, direction, parameters.0.limit));
@@ -211,5 +211,5 @@ async fn subscribe_stream(
         let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
         Ok::<_, log::Error>(first.first().map_or(head, |event| event.position))
     });
-    subscribe::subscribe(log, subscribe::Selected::of_stream(stream, from), start.await?, headers)
+    subscribe::subscribe(log, subscribe::Subscribed::of_stream(stream, from), start.await?, headers)
 }

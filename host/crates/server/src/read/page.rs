@@ -19,7 +19,7 @@ pub const DEFAULT_LIMIT: usize = 100;
 /// Items of a page at most: some megabytes of usual events.
 const MAX_LIMIT: usize = 1_000;
 
-/// How many items a page is to have, or why there is none with so many.
+/// The number of items that a page is to have, or why it cannot be.
 pub fn limit(asked: usize) -> Result<usize, String> {
     let fits = (1..=MAX_LIMIT).contains(&asked);
     if fits { Ok(asked) } else { Err(format!("limit {asked} is not from 1 to {MAX_LIMIT}")) }

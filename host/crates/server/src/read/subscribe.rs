@@ -41,12 +41,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What a subscription is of: the events that a filter lets through, of a stream from a revision on.
 #[derive(Clone)]
-pub struct Selected {
+pub struct Subscribed {
     filter: Filter,
     first: Revision,
 }
 
-impl Selected {
+impl Subscribed {
     pub fn of(filter: Filter) -> Self {
         Self { filter, first: Revision(0) }
     }
@@ -56,7 +56,7 @@ impl Selected {
     }
 }
 
-pub fn subscribe(log: Log, selected: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
+pub fn subscribe(log: Log, selected: Subscribed, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
@@ -98,7 +98,7 @@ impl From<Problem> for Ended {
 /// A client, and what waits for it.
 struct Follower {
     client: mpsc::Sender<Event>,
-    selected: Selected,
+    selected: Subscribed,
     caught_up: bool,
 }
 
@@ -150,7 +150,7 @@ impl Follower {
 /// Some of the events from `from` on as JSON, and where to go on.
 fn step(
     log: &Log,
-    selected: &Selected,
+    selected: &Subscribed,
     from: Position,
     durable: Progress,
 ) -> Result<(Vec<(u64, String)>, Position), Problem> {
