@@ -1,11 +1,10 @@
 //! The commands that talk to a host. Data goes to stdout, everything else to stderr.
 
-mod answers;
 mod append;
 mod backup;
-mod client;
 mod deploy;
 mod diff;
+mod fault;
 mod gates;
 mod history;
 mod log;
@@ -24,11 +23,12 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use reqwest::Url;
+use kinora_client::api::versions::Fault;
+use kinora_client::{Caller, Client, Error, Url, base_url};
 
-use answers::Fault;
-use client::{Client, Error, base_url};
+use fault::Described;
 use output::{Closed, Format, Output};
+use rollout::Change;
 
 /// Which host, and how to write.
 #[derive(Args)]
@@ -92,10 +92,10 @@ mod code {
 
 /// A version stopped at an event that it cannot handle.
 #[derive(Debug, thiserror::Error)]
-#[error("version {version} of projection {projection} stopped at a fault\n{fault}")]
+#[error("version {version} of projection {projection} stopped at a fault\n{}", Described(fault))]
 struct Faulted {
     projection: String,
-    version: u64,
+    version: u32,
     fault: Fault,
 }
 
@@ -133,7 +133,7 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
     let actor = global.actor.or_else(|| std::env::var("USER").ok());
-    let client = Client::new(global.url, actor.as_deref(), global.reason.as_deref())?;
+    let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None })?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -143,15 +143,15 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Diff(arguments) => diff::run(&client, &mut output, arguments).await,
             Command::Promote(arguments) => rollout::promote(&client, &mut output, arguments).await,
             Command::Rollback(arguments) => rollout::rollback(&client, &mut output, arguments).await,
-            Command::Pause(version) => rollout::change(&client, &mut output, version, "pause").await,
-            Command::Resume(version) => rollout::change(&client, &mut output, version, "resume").await,
+            Command::Pause(version) => rollout::change(&client, &mut output, version, Change::Pause).await,
+            Command::Resume(version) => rollout::change(&client, &mut output, version, Change::Resume).await,
             Command::Gates(arguments) => gates::run(&client, &mut output, arguments).await,
             Command::Review(arguments) => rollout::review(&client, &mut output, arguments).await,
-            Command::Retry(version) => rollout::change(&client, &mut output, version, "retry").await,
-            Command::Abort(version) => rollout::change(&client, &mut output, version, "abort").await,
+            Command::Retry(version) => rollout::change(&client, &mut output, version, Change::Retry).await,
+            Command::Abort(version) => rollout::change(&client, &mut output, version, Change::Abort).await,
             Command::Set(arguments) => rollout::set(&client, &mut output, arguments).await,
             Command::History(arguments) => history::run(&client, &mut output, arguments).await,
-            Command::Retire(version) => rollout::change(&client, &mut output, version, "retire").await,
+            Command::Retire(version) => rollout::change(&client, &mut output, version, Change::Retire).await,
             Command::Query(arguments) => query::run(&client, &mut output, arguments).await,
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,

@@ -1,4 +1,5 @@
-//! Every decoder of bytes from the disk or the network, for fuzzing: none may panic, and what one accepts must make sense.
+//! Every decoder of bytes from the disk or the network, for fuzzing: none may panic, and what one accepts must make
+//! sense.
 //!
 //! `host/tests/process/decoders.rs` runs each for a short time, `make fuzz` for a long one, guided by coverage.
 

@@ -42,8 +42,8 @@ enum Command {
         /// The address to listen on; port 0 takes a free one, which the log line `serving` names
         #[arg(long, default_value = "127.0.0.1:7070")]
         listen: SocketAddr,
-        /// When an append is acknowledged: `sync` (once it is on the disk), or `interval:MILLISECONDS` (once it is written;
-        /// the disk has it after so long, and nobody reads it before)
+        /// When an append is acknowledged: `sync` (once it is on the disk), or `interval:MILLISECONDS` (once it is
+        /// written; the disk has it after so long, and nobody reads it before)
         #[arg(long, default_value = "sync", value_parser = durability)]
         durability: Durability,
         /// How long a request is known by its idempotency key, in hours
@@ -52,8 +52,8 @@ enum Command {
         /// The folder for backups; without it, none are made
         #[arg(long)]
         backups: Option<PathBuf>,
-        /// A limit to set, such as sandbox.event_fuel=500000000 or sandbox.memory_bytes=256M; may be repeated. A running
-        /// host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
+        /// A limit to set, such as sandbox.event_fuel=500000000 or sandbox.memory_bytes=256M; may be repeated. A
+        /// running host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
     },

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::description;
 use crate::wait::{PATIENCE, pause};
 
 /// A host's HTTP interface. Paths begin after `/v1/`.
@@ -27,12 +28,18 @@ impl Api {
         Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), url: url.to_owned() }
     }
 
+    /// The answer, which has to be as the description of the API says.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
+        let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let number = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().parse().unwrap());
         let (status, version, position) =
             (response.status().as_u16(), number("kinora-version"), number("kinora-position"));
         let text = response.text().await.unwrap();
+        description::check(&method, &path, status, kind.as_deref(), &text);
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         Answer { status, version, position, body }

@@ -3,6 +3,7 @@
 
 mod api;
 pub mod bench;
+pub mod description;
 mod events;
 mod handwritten;
 mod host;

@@ -3,17 +3,17 @@
 use std::io::Read;
 
 use anyhow::Context;
+use kinora_client::Client;
+use kinora_client::api::appends::{Appended, ExpectedRevision};
 use serde_json::{Value, json};
 
-use crate::cli::answers::Appended;
-use crate::cli::client::Client;
 use crate::cli::output::Output;
 
 /// Append events to a stream, all or none
 ///
-/// For example: kinora append flight-1 --type FlightCancelled --data '{"carrier":"UA"}'. Without --type, events are read
-/// from stdin: one JSON array, or one JSON document a line, each {"type", "data"} with schema, id, tags and metadata if
-/// you like.
+/// For example: kinora append flight-1 --type FlightCancelled --data '{"carrier":"UA"}'. Without --type, events are
+/// read from stdin: one JSON array, or one JSON document a line, each {"type", "data"} with schema, id, tags and
+/// metadata if you like.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The stream
@@ -35,25 +35,18 @@ pub struct Arguments {
     id: Option<String>,
     /// What the stream has to be at: any, no-stream, exists, or a revision
     #[arg(long, default_value = "any", value_parser = expected)]
-    expect: Expected,
+    expect: ExpectedRevision,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Expected {
-    Any,
-    NoStream,
-    Exists,
-    Revision(u64),
-}
-
-fn expected(text: &str) -> Result<Expected, String> {
+fn expected(text: &str) -> Result<ExpectedRevision, String> {
     match text {
-        "any" => Ok(Expected::Any),
-        "no-stream" => Ok(Expected::NoStream),
-        "exists" => Ok(Expected::Exists),
-        number => {
-            number.parse().map(Expected::Revision).map_err(|_| "any, no-stream, exists, or a revision".to_owned())
-        }
+        "any" => Ok(ExpectedRevision::Any),
+        "no-stream" => Ok(ExpectedRevision::NoStream),
+        "exists" => Ok(ExpectedRevision::Exists),
+        number => number
+            .parse()
+            .map(ExpectedRevision::Exactly)
+            .map_err(|_| "any, no-stream, exists, or a revision".to_owned()),
     }
 }
 
@@ -73,18 +66,12 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             events(&text)?
         }
     };
-    let precondition = match arguments.expect {
-        Expected::Any => None,
-        Expected::NoStream => Some(("if-none-match", "*".to_owned())),
-        Expected::Exists => Some(("if-match", "*".to_owned())),
-        Expected::Revision(revision) => Some(("if-match", format!("\"{revision}\""))),
-    };
-    let url = client.url(&["v1", "streams", &arguments.stream, "events"])?;
-    let answer = client.post_events(url, body, precondition).await?;
+    let answer = client.append_json(&arguments.stream, arguments.expect, body).await?;
     if output.is_json() {
         return output.json(answer.text());
     }
-    let Appended { first_position, last_position, revision, duplicate } = answer.parse()?;
+    let Appended { first_position, last_position, duplicate, .. } = *answer;
+    let revision = answer.revision.unwrap_or_default();
     let already = if duplicate { " (it was there already)" } else { "" };
     output.line(format_args!(
         "positions {first_position} to {last_position}, {} is at revision {revision}{already}",
@@ -118,7 +105,10 @@ mod tests {
 
     #[test]
     fn what_a_stream_has_to_be_at_is_read() {
-        assert_eq!((expected("no-stream"), expected("7")), (Ok(Expected::NoStream), Ok(Expected::Revision(7))));
+        assert_eq!(
+            (expected("no-stream"), expected("7")),
+            (Ok(ExpectedRevision::NoStream), Ok(ExpectedRevision::Exactly(7)))
+        );
         assert!(expected("maybe").is_err());
     }
 }

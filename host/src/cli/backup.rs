@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde::Deserialize;
+use kinora_client::Client;
+use kinora_client::api::backups::{Backup, CreateBackup};
+use kinora_engine::backup;
 use serde_json::json;
 
-use crate::cli::client::Client;
 use crate::cli::output::Output;
-use kinora_engine::backup;
 
 /// Make a backup of a running host, list backups, or restore one
 #[derive(clap::Args)]
@@ -41,33 +41,21 @@ enum Command {
     },
 }
 
-#[derive(Deserialize)]
-struct Backup {
-    number: u32,
-    time: String,
-    bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    backups: Vec<Backup>,
-}
-
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Create { keep } => {
-            let answer = client.post_json(client.url(&["v1", "backups"])?, &json!({"keep": keep})).await?;
+            let answer = client.create_backup(&CreateBackup { keep }).await?;
             if output.is_json() {
                 return output.json(answer.text());
             }
-            show(output, &answer.parse()?)
+            show(output, &answer)
         }
         Command::List => {
-            let answer = client.get(client.url(&["v1", "backups"])?).await?;
+            let answer = client.backups().await?;
             if output.is_json() {
                 return output.json(answer.text());
             }
-            answer.parse::<Listed>()?.backups.iter().try_for_each(|backup| show(output, backup))
+            answer.backups.iter().try_for_each(|backup| show(output, backup))
         }
         Command::Restore { from, data, number } => {
             let (backup, progress) = backup::restore(&from, number, &data)?;
@@ -81,5 +69,6 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
 }
 
 fn show(output: &mut Output, Backup { number, time, bytes }: &Backup) -> anyhow::Result<()> {
+    let time = time.map_or_else(|| "-".to_owned(), |time| time.to_string());
     output.line(format_args!("backup {number}  {time}  {bytes} bytes"))
 }

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde_json::json;
+use jiff::Timestamp;
+use kinora_client::api::modules::{Module, ModuleState};
+use kinora_client::api::rollouts::{Deploy, Start};
+use kinora_client::api::versions::{Promote, State, Version};
+use kinora_client::{Answer, Client, Error};
 
 use crate::cli::Faulted;
-use crate::cli::answers::{ModuleState, ModuleStatus, State, VersionStatus};
-use crate::cli::client::{Client, Error};
 use crate::cli::gates;
 use crate::cli::gates::GateArguments;
 use crate::cli::output::{Output, note, short_digest};
 use crate::cli::preflight;
-use crate::cli::status::Progress;
+use crate::cli::status::StatusBars;
 
 /// How often a host is asked how far it is.
 const POLL: Duration = Duration::from_millis(200);
@@ -37,13 +39,13 @@ pub struct Arguments {
     promote: When,
     /// Go on with the rows of this version where it stands, if that is sound, instead of replaying all of history
     #[arg(long, value_name = "VERSION")]
-    continue_from: Option<u64>,
+    continue_from: Option<u32>,
     /// Leave out the events before this position
     #[arg(long, value_name = "POSITION", conflicts_with = "start_time")]
     start_position: Option<u64>,
     /// Leave out the events that were appended before this time
     #[arg(long, value_name = "TIME")]
-    start_time: Option<String>,
+    start_time: Option<Timestamp>,
     #[command(flatten)]
     gates: GateArguments,
     /// Only say what it would come to: what becomes of the log's events, and a forecast from a sample
@@ -63,11 +65,10 @@ pub enum When {
 }
 
 impl When {
-    /// As the host reads it.
-    pub fn as_str(self) -> &'static str {
+    pub fn promote(self) -> Promote {
         match self {
-            Self::Manual => "manual",
-            Self::WhenReady => "when_ready",
+            Self::Manual => Promote::Manual,
+            Self::WhenReady => Promote::WhenReady,
         }
     }
 }
@@ -78,47 +79,34 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     for file in &arguments.upcasters {
         upcasters.push(upload(client, file).await?.digest);
     }
-    let promote = arguments.promote.as_str();
     let start = match (arguments.start_position, &arguments.start_time) {
-        (Some(position), _) => json!({"position": position}),
-        (None, Some(time)) => json!({"time": time}),
-        (None, None) => json!("beginning"),
+        (Some(position), _) => Start::Position(position),
+        (None, Some(time)) => Start::Time(*time),
+        (None, None) => Start::Beginning,
     };
-    let body = json!({
-        "module": module.digest, "upcasters": upcasters, "promote": promote, "start": start,
-        "gates": arguments.gates.to_json(), "dry_run": arguments.dry_run,
-        "continue_from": arguments.continue_from,
-    });
-    let url = client.url(&["v1", "projections", &arguments.name, "versions"])?;
+    let deploy = Deploy {
+        upcasters,
+        promote: arguments.promote.promote(),
+        gates: arguments.gates.gates()?,
+        start,
+        continue_from: arguments.continue_from,
+        ..Deploy::new(module.digest)
+    };
     if arguments.dry_run {
-        return preflight::print(output, &client.post_json(url, &body).await?);
+        return preflight::print(output, &client.preflight(&arguments.name, &deploy).await?);
     }
-    let mut answer = client.post_json(url, &body).await?;
-    let mut version: VersionStatus = answer.parse()?;
+    let mut version = client.deploy(&arguments.name, &deploy).await?;
     note(format_args!("version {} of {} is on its way", version.version, version.projection));
     if arguments.wait {
-        let number = version.version.to_string();
-        let url = client.url(&["v1", "projections", &arguments.name, "versions", &number])?;
-        let mut progress = Progress::new();
-        let mut closed = String::new();
-        let goes_live = |version: &VersionStatus| version.state == State::Ready && version.promote == "when_ready";
-        while version.state.is_underway() || goes_live(&version) {
-            progress.show(std::slice::from_ref(&version));
-            if goes_live(&version) {
-                gates::note_closed(client, &version, &mut closed).await?;
-            }
-            tokio::time::sleep(POLL).await;
-            answer = client.get(url.clone()).await?;
-            version = answer.parse()?;
-        }
-        progress.end();
+        version = wait(client, version).await?;
     }
     if output.is_json() {
-        output.json(answer.text())?;
+        output.json(version.text())?;
     } else {
         output.line(format_args!("{} version {}: {}", version.projection, version.version, version.state))?;
     }
     output.flush()?;
+    let version = version.into_value();
     match version.fault {
         Some(fault) => Err(Faulted { projection: version.projection, version: version.version, fault }.into()),
         None => {
@@ -131,18 +119,35 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     }
 }
 
+/// Waits until a version is ready, and live if it goes live by itself.
+async fn wait(client: &Client, mut version: Answer<Version>) -> anyhow::Result<Answer<Version>> {
+    let mut progress = StatusBars::new();
+    let mut closed = String::new();
+    let goes_live = |version: &Version| version.state == State::Ready && version.promote == Promote::WhenReady;
+    while version.state.is_underway() || goes_live(&version) {
+        progress.show(std::iter::once(&*version));
+        if goes_live(&version) {
+            gates::note_closed(client, &version, &mut closed).await?;
+        }
+        tokio::time::sleep(POLL).await;
+        version = client.version(&version.projection, version.version).await?;
+    }
+    progress.end();
+    Ok(version)
+}
+
 /// Uploads a module and waits until it is compiled.
-pub async fn upload(client: &Client, file: &Path) -> anyhow::Result<ModuleStatus> {
+pub async fn upload(client: &Client, file: &Path) -> anyhow::Result<Answer<Module>> {
     let bytes = tokio::fs::read(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
-    let mut module: ModuleStatus = client.post_module(client.url(&["v1", "modules"])?, bytes).await?.parse()?;
-    let url = client.url(&["v1", "modules", &module.digest])?;
+    let mut module = client.upload(bytes).await?;
+    let digest = module.digest.to_string();
     while module.state == ModuleState::Compiling {
         tokio::time::sleep(POLL / 4).await;
-        module = client.get(url.clone()).await?.parse()?;
+        module = client.module(&digest).await?;
     }
-    if let Some(problem) = module.error {
-        return Err(Error::Refused(Box::new(problem)).into());
+    if let Some(problem) = &module.error {
+        return Err(Error::Refused(Box::new(problem.clone())).into());
     }
-    note(format_args!("{} is module {}", file.display(), short_digest(&module.digest)));
+    note(format_args!("{} is module {}", file.display(), short_digest(&digest)));
     Ok(module)
 }

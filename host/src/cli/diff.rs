@@ -1,12 +1,11 @@
 //! `kinora diff`: what differs between two versions, both at the same position.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use kinora_client::Client;
+use kinora_client::api::differences::{
+    Diff, DiffEvents, DiffFormat, Difference, ReadDiff, ReadDiffEvents, ReadDiffRows, RowTrace, TraceStep,
+};
 use serde_json::value::RawValue;
 
-use crate::cli::answers::ProjectionStatus;
-use crate::cli::client::{Client, with_parameters};
 use crate::cli::output::{Fields, Output, cell, clean, note, shortened, table};
 
 /// Show what differs between two versions, both after the same event
@@ -16,10 +15,10 @@ pub struct Arguments {
     name: String,
     /// The version to compare with [default: the live one]
     #[arg(long)]
-    from: Option<u64>,
+    from: Option<u32>,
     /// The version to look at [default: the newest one]
     #[arg(long)]
-    to: Option<u64>,
+    to: Option<u32>,
     /// Examples of each kind of change in each table
     #[arg(long, default_value_t = 3)]
     samples: usize,
@@ -51,122 +50,51 @@ fn row(text: &str) -> Result<(String, String), String> {
     Ok((table.to_owned(), key.to_owned()))
 }
 
-#[derive(Deserialize)]
-struct Diff {
-    from: u64,
-    to: u64,
-    position: Option<u64>,
-    tables: Vec<TableDiff>,
-}
-
-#[derive(Deserialize)]
-struct TableDiff {
-    table: String,
-    rows_from: u64,
-    rows_to: u64,
-    added: u64,
-    removed: u64,
-    changed: u64,
-    unchanged: u64,
-    changed_fields: BTreeMap<String, u64>,
-    samples: Vec<Sample>,
-}
-
-#[derive(Deserialize)]
-struct Sample {
-    key: String,
-    change: String,
-    from: Option<Box<RawValue>>,
-    to: Option<Box<RawValue>>,
-}
-
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let status: ProjectionStatus = client.get(client.url(&["v1", "projections", &arguments.name])?).await?.parse()?;
-    let newest = status.versions.iter().filter(|version| !version.state.is_gone());
-    let to = arguments.to.or_else(|| newest.map(|version| version.version).max());
+    let name = arguments.name.as_str();
+    let status = client.projection(name).await?;
+    let to = arguments.to.or_else(|| status.newest_there().map(|version| version.version));
     let (Some(from), Some(to)) = (arguments.from.or(status.live), to) else {
-        anyhow::bail!("no version of {} is live: say which to compare with --from and --to", arguments.name);
+        anyhow::bail!("no version of {name} is live: say which to compare with --from and --to");
     };
     if from == to {
         note(format_args!("version {from} is compared with itself: name others with --from and --to"));
     }
-    let mut parameters = vec![("from", from.to_string()), ("to", to.to_string())];
-    if let Some((table, key)) = &arguments.row {
-        parameters.extend([("table", table.clone()), ("key", key.clone())]);
-        let url = client.url(&["v1", "projections", &arguments.name, "diff", "events"])?;
-        let answer = client.get(with_parameters(url, parameters)).await?;
-        return if output.is_json() { output.json(answer.text()) } else { print_events(output, &answer.parse()?) };
+    if let Some((table, key)) = arguments.row {
+        let read = ReadDiffEvents { from, to, table, key, position: None, limit: None };
+        let answer = client.diff_events(name, &read).await?;
+        return if output.is_json() { output.json(answer.text()) } else { print_events(output, &answer) };
     }
-    parameters.extend(arguments.timeout.map(|seconds| ("timeout", seconds.to_string())));
+    let Arguments { samples, timeout, .. } = arguments;
     if arguments.all {
-        return all(client, output, &arguments, parameters).await;
+        let format = if output.is_json() { DiffFormat::Ndjson } else { DiffFormat::Text };
+        let Arguments { table, start, end, after, .. } = arguments;
+        let read =
+            ReadDiffRows { table, start, end, after, timeout, format: Some(format), ..ReadDiffRows::of(from, to) };
+        let mut pieces = client.all_diff_rows(name, &read).await?;
+        while let Some(piece) = pieces.next().await? {
+            output.raw(&piece)?;
+        }
+        return Ok(());
     }
-    parameters.push(("samples", arguments.samples.to_string()));
-    let url = client.url(&["v1", "projections", &arguments.name, "diff"])?;
-    let answer = client.get(with_parameters(url, parameters)).await?;
-    if output.is_json() {
-        return output.json(answer.text());
-    }
-    print(output, &answer.parse()?)
-}
-
-/// Every row that differs, as it comes.
-async fn all(
-    client: &Client,
-    output: &mut Output,
-    arguments: &Arguments,
-    mut parameters: Vec<(&str, String)>,
-) -> anyhow::Result<()> {
-    let Arguments { table, start, end, after, .. } = arguments;
-    for (name, value) in [("table", table), ("start", start), ("end", end), ("after", after)] {
-        parameters.extend(value.clone().map(|value| (name, value)));
-    }
-    let url = client.url(&["v1", "projections", &arguments.name, "diff", "rows"])?;
-    let accept = if output.is_json() { "application/x-ndjson" } else { "text/plain" };
-    let mut response = client.stream(with_parameters(url, parameters), accept).await?;
-    while let Some(piece) = Client::piece(&mut response).await? {
-        output.raw(&piece)?;
-    }
-    Ok(())
-}
-
-#[derive(Deserialize)]
-struct Events {
-    from: Explanation,
-    to: Explanation,
-}
-
-#[derive(Deserialize)]
-struct Explanation {
-    version: u64,
-    complete: bool,
-    events: Vec<Written>,
-}
-
-#[derive(Deserialize)]
-struct Written {
-    position: u64,
-    stream: String,
-    #[serde(rename = "type")]
-    kind: String,
-    schema: u32,
-    row: Option<Box<RawValue>>,
+    let answer = client.diff(name, &ReadDiff { from, to, samples: Some(samples), timeout }).await?;
+    if output.is_json() { output.json(answer.text()) } else { print(output, &answer) }
 }
 
 /// What each version made of the row, and the first event after which they differ.
-fn print_events(output: &mut Output, events: &Events) -> anyhow::Result<()> {
+fn print_events(output: &mut Output, events: &DiffEvents) -> anyhow::Result<()> {
     for side in [&events.from, &events.to] {
         output.line(format_args!("version {}", side.version))?;
         for event in &side.events {
             let row = event.row.as_ref().map_or("(deleted)", |row| row.get());
-            let Written { position, stream, kind, schema, .. } = event;
+            let TraceStep { position, stream, kind, schema, .. } = event;
             output.line(format_args!("  {position:>8}  {} {}/{schema}  {}", clean(stream), clean(kind), clean(row)))?;
         }
         if !side.complete {
             output.line(format_args!("  ... and maybe more"))?;
         }
     }
-    let written = |side: &Explanation, position: u64| {
+    let written = |side: &RowTrace, position: u64| {
         let event = side.events.iter().rev().find(|event| event.position <= position)?;
         event.row.as_ref().map(|row| row.get().to_owned())
     };
@@ -197,7 +125,7 @@ fn print(output: &mut Output, diff: &Diff) -> anyhow::Result<()> {
             output.line(format_args!("\n{}: fields that changed (rows): {}", found.table, fields.join(", ")))?;
         }
         for sample in &found.samples {
-            output.line(format_args!("  {} {}", sample.change, clean(&sample.key)))?;
+            output.line(format_args!("  {} {}", sample.change.as_str(), clean(&sample.key)))?;
             for line in fields(sample)? {
                 output.line(format_args!("      {line}"))?;
             }
@@ -207,7 +135,7 @@ fn print(output: &mut Output, diff: &Diff) -> anyhow::Result<()> {
 }
 
 /// The fields that differ, old and new.
-fn fields(sample: &Sample) -> anyhow::Result<Vec<String>> {
+fn fields(sample: &Difference) -> anyhow::Result<Vec<String>> {
     let parse = |row: &Option<Box<RawValue>>| -> anyhow::Result<Option<Fields>> {
         Ok(row.as_ref().map(|row| serde_json::from_str(row.get())).transpose()?)
     };

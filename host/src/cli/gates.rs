@@ -1,10 +1,10 @@
 //! `kinora gates`, and the gates of `kinora deploy`.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use anyhow::Context;
+use kinora_client::Client;
+use kinora_client::api::rollouts::{Bounds, Check, Gates};
+use kinora_client::api::versions::Version;
 
-use crate::cli::answers::{ProjectionStatus, VersionStatus};
-use crate::cli::client::Client;
 use crate::cli::output::{Output, clean, note, table};
 
 /// Show what has to hold before a version goes live, and what does not hold yet
@@ -15,7 +15,7 @@ pub struct Arguments {
     /// The projection
     name: String,
     /// The version [default: the newest one]
-    version: Option<u64>,
+    version: Option<u32>,
 }
 
 /// What has to hold before the version goes live
@@ -29,7 +29,7 @@ pub struct GateArguments {
     reviewed: bool,
     /// Rows of a table (`*`: every table) that may differ at most, such as carriers:added=0,removed=0,changed=10
     #[arg(long = "bound", value_name = "BOUND", value_parser = bound)]
-    bounds: Vec<(String, Map<String, Value>)>,
+    bounds: Vec<(String, Bounds)>,
     /// Seconds that it has to have been ready
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     ready_for: u64,
@@ -41,70 +41,53 @@ pub struct GateArguments {
     check_arguments: Option<String>,
 }
 
-fn bound(text: &str) -> Result<(String, Map<String, Value>), String> {
+fn bound(text: &str) -> Result<(String, Bounds), String> {
     let help = || "a bound looks like carriers:added=0,removed=0,changed=10".to_owned();
     let (table, bounds) = text.split_once(':').ok_or_else(help)?;
-    let mut found = Map::new();
+    let mut found = Bounds::default();
     for bound in bounds.split(',') {
         let (what, rows) = bound.split_once('=').ok_or_else(help)?;
-        if !["added", "removed", "changed"].contains(&what) {
-            return Err(help());
-        }
-        let rows: u64 = rows.parse().map_err(|_| help())?;
-        found.insert(what.to_owned(), json!(rows));
+        let named = match what {
+            "added" => &mut found.added,
+            "removed" => &mut found.removed,
+            "changed" => &mut found.changed,
+            _ => return Err(help()),
+        };
+        *named = Some(rows.parse().map_err(|_| help())?);
     }
     Ok((table.to_owned(), found))
 }
 
 impl GateArguments {
-    pub fn to_json(&self) -> Value {
-        let mut gates = Map::new();
-        gates.insert("reviewed".into(), json!(self.reviewed));
-        gates.insert("ready_for_seconds".into(), json!(self.ready_for));
-        let bounds = self.bounds.iter().cloned().map(|(table, bounds)| (table, Value::Object(bounds)));
-        gates.insert("difference".into(), Value::Object(bounds.collect()));
-        if let Some(lag) = self.max_lag {
-            gates.insert("max_lag".into(), json!(lag));
-        }
-        if let Some(query) = &self.check {
+    pub fn gates(&self) -> anyhow::Result<Gates> {
+        let check = self.check.as_ref().map(|query| -> anyhow::Result<Check> {
             let arguments = self.check_arguments.as_deref().unwrap_or("{}");
-            // What is no JSON is refused by the host, with its words.
-            let arguments = serde_json::from_str::<Value>(arguments).unwrap_or_else(|_| json!(arguments));
-            gates.insert("check".into(), json!({"query": query, "arguments": arguments}));
-        }
-        gates.into()
+            let arguments = serde_json::from_str(arguments).context("--check-arguments is not a JSON object")?;
+            Ok(Check { query: query.clone(), arguments })
+        });
+        let unless_given = Gates::default();
+        Ok(Gates {
+            max_lag: self.max_lag.unwrap_or(unless_given.max_lag),
+            reviewed: self.reviewed,
+            difference: self.bounds.iter().cloned().collect(),
+            ready_for_seconds: self.ready_for,
+            check: check.transpose()?,
+        })
     }
-}
-
-#[derive(Deserialize)]
-struct Checklist {
-    version: u64,
-    passed: bool,
-    gates: Vec<Gate>,
-}
-
-#[derive(Deserialize)]
-struct Gate {
-    gate: String,
-    passed: bool,
-    reason: String,
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     let version = match arguments.version {
         Some(version) => version,
         None => {
-            let url = client.url(&["v1", "projections", &arguments.name])?;
-            let status: ProjectionStatus = client.get(url).await?.parse()?;
-            let newest = status.versions.iter().filter(|version| !version.state.is_gone());
-            let newest = newest.map(|version| version.version).max();
+            let status = client.projection(&arguments.name).await?;
+            let newest = status.newest_there().map(|version| version.version);
             newest.ok_or_else(|| anyhow::anyhow!("{} has no version that could go live", arguments.name))?
         }
     };
-    let answer = client.get(address(client, &arguments.name, version)?).await?;
-    let checklist: Checklist = answer.parse()?;
+    let checklist = client.gates(&arguments.name, version).await?;
     if output.is_json() {
-        output.json(answer.text())?;
+        output.json(checklist.text())?;
     } else {
         note(format_args!("version {} of {}", checklist.version, arguments.name));
         let mut found = table(&["gate", "", "reason"], &[]);
@@ -118,13 +101,9 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     if checklist.passed { Ok(()) } else { Err(crate::cli::GatesClosed.into()) }
 }
 
-fn address(client: &Client, name: &str, version: u64) -> Result<reqwest::Url, crate::cli::client::Error> {
-    client.url(&["v1", "projections", name, "versions", &version.to_string(), "gates"])
-}
-
 /// Says which gates a version waits for, whenever that has changed.
-pub async fn note_closed(client: &Client, version: &VersionStatus, known: &mut String) -> anyhow::Result<()> {
-    let checklist: Checklist = client.get(address(client, &version.projection, version.version)?).await?.parse()?;
+pub async fn note_closed(client: &Client, version: &Version, known: &mut String) -> anyhow::Result<()> {
+    let checklist = client.gates(&version.projection, version.version).await?;
     let closed = checklist.gates.iter().filter(|gate| !gate.passed).map(|gate| clean(&gate.gate));
     let closed = closed.collect::<Vec<_>>().join(", ");
     if closed != *known {
@@ -148,7 +127,8 @@ mod tests {
     #[test]
     fn bounds_are_read_as_they_are_written() {
         let (table, bounds) = bound("carriers:added=0,changed=10").unwrap();
-        assert_eq!((table.as_str(), Value::from(bounds)), ("carriers", json!({"added": 0, "changed": 10})));
+        let expected = Bounds { added: Some(0), removed: None, changed: Some(10) };
+        assert_eq!((table.as_str(), bounds), ("carriers", expected));
         for wrong in ["carriers", "carriers:added", "carriers:new=1", "carriers:added=x"] {
             assert!(bound(wrong).is_err(), "{wrong}");
         }

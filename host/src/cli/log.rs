@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use kinora_client::Client;
 use kinora_log::{Log, Options};
 use kinora_storage::Storage;
 
-use crate::cli::client::Client;
 use crate::cli::output::Output;
 
 /// Look after a log: check it, count it, write it out, read it in

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::cli::answers::{ModuleStatus, Modules};
-use crate::cli::client::{Answer, Client};
+use kinora_client::api::modules::{Manifest, Module, ProjectorManifest, UpcasterManifest, Use, Uses};
+use kinora_client::{Answer, Client};
+
 use crate::cli::deploy::upload;
-use crate::cli::output::{Output, short_digest, table};
+use crate::cli::output::{Output, note, short_digest, table};
 
 /// List, upload, show or delete modules
 #[derive(clap::Args)]
@@ -45,69 +46,56 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         Command::List => list(client, output).await,
         Command::Upload { file } => {
             let module = upload(client, &file).await?;
-            show(output, &client.get(client.url(&["v1", "modules", &module.digest])?).await?)
+            show(output, &client.module(&module.digest.to_string()).await?)
         }
         Command::Show { digest } => {
             let digest = find(client, &digest).await?;
-            show(output, &client.get(client.url(&["v1", "modules", &digest])?).await?)
+            show(output, &client.module(&digest).await?)
         }
         Command::Uses { digest } => {
             let digest = find(client, &digest).await?;
-            uses(output, &client.get(client.url(&["v1", "modules", &digest, "uses"])?).await?)
+            uses(output, &client.module_uses(&digest).await?)
         }
         Command::Delete { digest } => {
             let digest = find(client, &digest).await?;
-            client.delete(client.url(&["v1", "modules", &digest])?).await?;
-            crate::cli::output::note(format_args!("module {} is gone", short_digest(&digest)));
+            client.delete_module(&digest).await?;
+            note(format_args!("module {} is gone", short_digest(&digest)));
             Ok(())
         }
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Uses {
-    uses: Vec<Use>,
-}
-
-#[derive(serde::Deserialize)]
-struct Use {
-    projection: String,
-    version: u64,
-    state: crate::cli::answers::State,
-    role: String,
-}
-
-fn uses(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
+fn uses(output: &mut Output, answer: &Answer<Uses>) -> anyhow::Result<()> {
     if output.is_json() {
         return output.json(answer.text());
     }
     let mut found = table(&["projection", "version", "state", "as"], &[1]);
-    for found_in in answer.parse::<Uses>()?.uses {
-        let Use { projection, version, state, role } = found_in;
-        found.add_row([projection, version.to_string(), state.to_string(), role]);
+    for Use { projection, version, state, role, .. } in &answer.uses {
+        found.add_row([projection.clone(), version.to_string(), state.to_string(), role.to_string()]);
     }
     output.table(&found)
 }
 
 async fn list(client: &Client, output: &mut Output) -> anyhow::Result<()> {
-    let answer = client.get(client.url(&["v1", "modules"])?).await?;
+    let answer = client.modules().await?;
     if output.is_json() {
         return output.json(answer.text());
     }
     let mut modules = table(&["module", "kind", "name", "state", "bytes"], &[4]);
-    for module in answer.parse::<Modules>()?.modules {
-        let name = module.manifest.and_then(|manifest| manifest.name).unwrap_or_default();
-        let bytes = module.bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
-        let (kind, digest) = (module.kind.unwrap_or_default(), short_digest(&module.digest).to_owned());
-        modules.add_row([digest, kind, name, module.state.to_string(), bytes]);
+    for module in &answer.modules {
+        let name = module.manifest.as_ref().map_or_else(String::new, |manifest| manifest.name().to_owned());
+        let digest = short_digest(&module.digest.to_string()).to_owned();
+        let (kind, state, bytes) = (module.kind.to_string(), module.state.to_string(), module.bytes.to_string());
+        modules.add_row([digest, kind, name, state, bytes]);
     }
     output.table(&modules)
 }
 
 /// The full digest of the one module that begins so.
 pub async fn find(client: &Client, start: &str) -> anyhow::Result<String> {
-    let modules: Modules = client.get(client.url(&["v1", "modules"])?).await?.parse()?;
-    let mut found = modules.modules.into_iter().map(|module| module.digest).filter(|digest| digest.starts_with(start));
+    let modules = client.modules().await?;
+    let digests = modules.modules.iter().map(|module| module.digest.to_string());
+    let mut found = digests.filter(|digest| digest.starts_with(start));
     match (found.next(), found.next()) {
         (Some(digest), None) => Ok(digest),
         (Some(_), Some(_)) => anyhow::bail!("several modules begin with {start:?}: give more of the digest"),
@@ -116,26 +104,26 @@ pub async fn find(client: &Client, start: &str) -> anyhow::Result<String> {
     }
 }
 
-fn show(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
+fn show(output: &mut Output, module: &Answer<Module>) -> anyhow::Result<()> {
     if output.is_json() {
-        return output.json(answer.text());
+        return output.json(module.text());
     }
-    let module: ModuleStatus = answer.parse()?;
     output.line(format_args!("module    {}", module.digest))?;
     output.line(format_args!("state     {}", module.state))?;
-    if let Some(kind) = &module.kind {
-        output.line(format_args!("kind      {kind}"))?;
+    output.line(format_args!("kind      {}", module.kind))?;
+    if let Some(compile_ms) = module.compile_ms {
+        output.line(format_args!("size      {} bytes, compiled in {compile_ms} ms", module.bytes))?;
     }
-    if let (Some(bytes), Some(compile_ms)) = (module.bytes, module.compile_ms) {
-        output.line(format_args!("size      {bytes} bytes, compiled in {compile_ms} ms"))?;
+    match &module.manifest {
+        Some(Manifest::Projector(manifest)) => projector(output, manifest),
+        Some(Manifest::Upcaster(manifest)) => upcaster(output, manifest),
+        None => Ok(()),
     }
-    let Some(manifest) = module.manifest else { return Ok(()) };
+}
+
+fn projector(output: &mut Output, manifest: &ProjectorManifest) -> anyhow::Result<()> {
     for handled in &manifest.handles {
         output.line(format_args!("handles   {handled}"))?;
-    }
-    for step in &manifest.steps {
-        let to: Vec<_> = step.to.iter().map(ToString::to_string).collect();
-        output.line(format_args!("step      {} -> {}", step.from, to.join(", ")))?;
     }
     for table in &manifest.tables {
         let indexes: Vec<_> = table.indexes.iter().map(|index| index.name.as_str()).collect();
@@ -143,6 +131,14 @@ fn show(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
     }
     for query in &manifest.queries {
         output.line(format_args!("query     {}: {}", query.name, query.description))?;
+    }
+    Ok(())
+}
+
+fn upcaster(output: &mut Output, manifest: &UpcasterManifest) -> anyhow::Result<()> {
+    for step in &manifest.steps {
+        let to: Vec<_> = step.to.iter().map(ToString::to_string).collect();
+        output.line(format_args!("step      {} -> {}", step.from, to.join(", ")))?;
     }
     Ok(())
 }

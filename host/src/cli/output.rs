@@ -1,4 +1,4 @@
-//! What goes to stdout (data) and to stderr (everything else), and how values look there.
+//! Output: data to stdout, everything else to stderr, and how values look there.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};

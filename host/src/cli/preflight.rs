@@ -1,47 +1,18 @@
-//! What `kinora deploy --dry-run` prints.
+//! The forecast that `kinora deploy --dry-run` prints.
 
-use serde::Deserialize;
+use kinora_client::Answer;
+use kinora_client::api::rollouts::Preflight;
 
-use crate::cli::answers::Fault;
-use crate::cli::client::Answer;
+use crate::cli::fault::Described;
 use crate::cli::output::{Output, clean, duration, table};
 
-#[derive(Deserialize)]
-struct Preflight {
-    events: Vec<Fate>,
-    forecast: Forecast,
-}
-
-#[derive(Deserialize)]
-struct Fate {
-    #[serde(rename = "type")]
-    kind: String,
-    schema: u32,
-    count: u64,
-    becomes: String,
-}
-
-#[derive(Deserialize)]
-struct Forecast {
-    events: u64,
-    concerned: u64,
-    sampled_events: u64,
-    events_per_second: f64,
-    seconds: f64,
-    disk_bytes: u64,
-    disk_free_bytes: Option<u64>,
-    memory_bytes: u64,
-    memory_limit_bytes: u64,
-    fault: Option<Fault>,
-}
-
-pub fn print(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
+pub fn print(output: &mut Output, preflight: &Answer<Preflight>) -> anyhow::Result<()> {
     if output.is_json() {
-        return output.json(answer.text());
+        return output.json(preflight.text());
     }
-    let Preflight { events, forecast } = answer.parse()?;
+    let Preflight { events, forecast, .. } = &**preflight;
     let mut fates = table(&["event", "schema", "count", "becomes"], &[1, 2]);
-    for fate in &events {
+    for fate in events {
         fates.add_row([clean(&fate.kind), fate.schema.to_string(), fate.count.to_string(), clean(&fate.becomes)]);
     }
     output.table(&fates)?;
@@ -62,8 +33,8 @@ pub fn print(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
         megabytes(forecast.memory_bytes),
         megabytes(forecast.memory_limit_bytes)
     ))?;
-    match forecast.fault {
-        Some(fault) => output.line(format_args!("\nit would stop at a fault\n{fault}")),
+    match &forecast.fault {
+        Some(fault) => output.line(format_args!("\nit would stop at a fault\n{}", Described(fault))),
         None => Ok(()),
     }
 }

@@ -1,16 +1,16 @@
-//! How far long work is: on stderr, where there is a terminal.
+//! A bar for long work: on stderr, where there is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-pub struct Progress(ProgressBar);
+pub struct Bar(ProgressBar);
 
-impl Progress {
-    /// Of so many events; 0 if that is not known.
+impl Bar {
+    /// Of `events` events; 0 if that is not known.
     pub fn new(events: u64) -> Self {
         Self::with_style(events, "{human_pos} of {human_len} events  {per_sec:.0}  {eta} left")
     }
 
-    /// Of so many bytes; 0 if that is not known.
+    /// Of `bytes` bytes; 0 if that is not known.
     pub fn bytes(bytes: u64) -> Self {
         Self::with_style(bytes, "{bytes} of {total_bytes}  {bytes_per_sec}  {eta} left")
     }

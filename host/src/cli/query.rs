@@ -1,8 +1,10 @@
 //! `kinora query`: a row, rows by index, or a query that the projector answers itself.
 
-use crate::cli::answers::{Row, Rows};
-use crate::cli::client::{Answer, Client, next_page, with_parameters};
-use crate::cli::output::{Fields, Output, cell, note, rows_table, table};
+use kinora_client::api::queries::{Ask, AskList, Row, RowPage};
+use kinora_client::{Answer, Client};
+use serde_json::value::RawValue;
+
+use crate::cli::output::{Fields, Output, cell, clean, note, rows_table, table};
 
 /// Ask a read model
 ///
@@ -44,7 +46,7 @@ pub struct Arguments {
     arguments: Option<String>,
     /// A version that is not live
     #[arg(long)]
-    version: Option<u64>,
+    version: Option<u32>,
     /// Wait until this position has been applied
     #[arg(long, value_name = "POSITION")]
     min_position: Option<u64>,
@@ -61,34 +63,33 @@ fn filter(text: &str) -> Result<(String, String), String> {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let mut segments = vec!["v1", "read-models", &arguments.name];
-    let mut parameters: Vec<(&str, String)> = Vec::new();
-    parameters.extend(arguments.version.map(|version| ("version", version.to_string())));
-    parameters.extend(arguments.min_position.map(|position| ("min_position", position.to_string())));
-    parameters.extend(arguments.timeout.map(|seconds| ("timeout", seconds.to_string())));
+    let name = arguments.name.as_str();
+    let Arguments { version, min_position, timeout, .. } = arguments;
+    let ask = Ask { version, min_position, timeout, stale: None };
     if let Some(query) = &arguments.named {
-        segments.extend(["queries", query]);
-        parameters.extend(arguments.arguments.clone().map(|json| ("arguments", json)));
-        let answer = client.get(with_parameters(client.url(&segments)?, parameters)).await?;
+        let answer = client.named::<Box<RawValue>>(name, query, arguments.arguments.as_deref(), &ask).await?;
         say_where_from(&answer);
         return output.json(answer.text());
     }
     let Some(table) = &arguments.table else {
-        return describe(client, output, &segments, parameters).await;
+        return describe(client, output, name, &ask).await;
     };
-    segments.push(table);
     if let Some(key) = &arguments.key {
-        segments.extend(key.split('/'));
-        let answer = client.get(with_parameters(client.url(&segments)?, parameters)).await?;
+        let answer = client.row::<Box<RawValue>>(name, table, key, &ask).await?;
         say_where_from(&answer);
-        return if output.is_json() { output.json(answer.text()) } else { row(output, &answer.parse()?) };
+        let text = answer.text();
+        return if output.is_json() { output.json(text) } else { row(output, &serde_json::from_str(text)?) };
     }
-    parameters.extend(arguments.filters.iter().map(|(field, rest)| (field.as_str(), rest.clone())));
-    parameters.extend(arguments.order.clone().map(|order| ("order", order)));
-    parameters.extend(arguments.select.clone().map(|select| ("select", select)));
-    parameters.extend(arguments.scan.then(|| ("scan", "true".to_owned())));
-    parameters.extend(arguments.limit.map(|limit| ("limit", limit.to_string())));
-    list(client, output, with_parameters(client.url(&segments)?, parameters), arguments.all).await
+    let list = AskList {
+        order: arguments.order,
+        select: arguments.select,
+        scan: arguments.scan.then_some(true),
+        limit: arguments.limit,
+        ..AskList::default()
+    };
+    let first = client.rows(name, table, &arguments.filters, &list, &ask).await?;
+    say_where_from(&first);
+    print_pages(client, output, first, arguments.all).await
 }
 
 /// A row, a field each line.
@@ -100,82 +101,43 @@ fn row(output: &mut Output, row: &Fields) -> anyhow::Result<()> {
     output.table(&fields)
 }
 
-async fn list(client: &Client, output: &mut Output, url: reqwest::Url, all: bool) -> anyhow::Result<()> {
-    let mut url = url;
-    let mut first = true;
+async fn print_pages(client: &Client, output: &mut Output, first: Answer<RowPage>, all: bool) -> anyhow::Result<()> {
+    let mut page = first;
     loop {
-        let answer = client.get(url.clone()).await?;
-        if first {
-            say_where_from(&answer);
-        }
-        first = false;
-        let page: Rows = answer.parse()?;
         if output.is_json() {
             for row in &page.rows {
-                output.json(row.get())?;
+                output.json(&serde_json::to_string(row)?)?;
             }
         } else {
             print(output, &page)?;
         }
-        match page.next {
-            Some(next) if all => url = next_page(&url, &next),
-            Some(_) => {
-                note("there are more: --all, or a larger --limit");
-                return Ok(());
-            }
+        if page.next.is_some() && !all {
+            note("there are more: --all, or a larger --limit");
+            return Ok(());
+        }
+        match client.next(&page).await? {
+            Some(next) => page = next,
             None => return Ok(()),
         }
     }
 }
 
-fn print(output: &mut Output, page: &Rows) -> anyhow::Result<()> {
-    let parse = |row: &serde_json::value::RawValue| -> anyhow::Result<(String, Fields)> {
-        let row: Row = serde_json::from_str(row.get())?;
-        Ok((cell(&row.key), serde_json::from_str(row.row.get())?))
-    };
-    let (keys, rows): (Vec<_>, Vec<_>) =
-        page.rows.iter().map(|row| parse(row)).collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
+fn print(output: &mut Output, page: &RowPage) -> anyhow::Result<()> {
+    let parse =
+        |row: &Row| -> anyhow::Result<(String, Fields)> { Ok((clean(&row.key), serde_json::from_str(row.row.get())?)) };
+    let rows = page.rows.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
+    let (keys, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     output.table(&rows_table(Some(&keys), &rows.iter().collect::<Vec<_>>()))
 }
 
-#[derive(serde::Deserialize)]
-struct Model {
-    tables: Vec<Table>,
-    queries: Vec<Named>,
-}
-
-#[derive(serde::Deserialize)]
-struct Table {
-    name: String,
-    key: String,
-    indexes: Vec<Index>,
-}
-
-#[derive(serde::Deserialize)]
-struct Index {
-    name: String,
-    paths: Vec<String>,
-}
-
-#[derive(serde::Deserialize)]
-struct Named {
-    name: String,
-    description: String,
-}
-
 /// What can be asked.
-async fn describe(
-    client: &Client,
-    output: &mut Output,
-    segments: &[&str],
-    parameters: Vec<(&str, String)>,
-) -> anyhow::Result<()> {
-    let answer = client.get(with_parameters(client.url(segments)?, parameters)).await?;
+async fn describe(client: &Client, output: &mut Output, name: &str, ask: &Ask) -> anyhow::Result<()> {
+    let answer = client.read_model(name, ask).await?;
     say_where_from(&answer);
     if output.is_json() {
         return output.json(answer.text());
     }
-    let model: Model = answer.parse()?;
+    let model = answer.into_value();
     let mut tables = table(&["table", "key", "indexes"], &[]);
     for table in model.tables {
         let indexes = table.indexes.iter().map(|index| format!("{}({})", index.name, index.paths.join(", ")));
@@ -188,9 +150,9 @@ async fn describe(
     Ok(())
 }
 
-fn say_where_from(answer: &Answer) {
-    if let Some(version) = answer.header("kinora-version") {
-        let position = answer.header("kinora-position").unwrap_or("none");
+fn say_where_from<T>(answer: &Answer<T>) {
+    if let Some(version) = answer.version() {
+        let position = answer.position().map_or_else(|| "none".to_owned(), |position| position.to_string());
         note(format_args!("version {version} at position {position}"));
     }
 }

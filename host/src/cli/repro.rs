@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use kinora_client::Client;
+use kinora_projection::{Bundle, Rerun, rerun};
 use serde_json::json;
 
-use kinora_projection::{Bundle, Rerun, rerun};
-
-use crate::cli::answers::ProjectionStatus;
-use crate::cli::client::Client;
 use crate::cli::output::{Output, clean, note};
 
 /// Run the event that stopped a version again, alone and offline, from a bundle that the host has made
@@ -24,7 +22,7 @@ pub struct Arguments {
     fetch: Option<String>,
     /// The version whose bundle to get [default: the newest one that stopped]
     #[arg(long, value_name = "VERSION", requires = "fetch")]
-    version: Option<u64>,
+    version: Option<u32>,
     /// Run this projector in place of the one in the bundle
     #[arg(long, value_name = "WASM")]
     module: Option<PathBuf>,
@@ -52,18 +50,17 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     if rerun.outcome.is_err() { Err(Reproduced.into()) } else { Ok(()) }
 }
 
-async fn fetch(client: &Client, name: &str, version: Option<u64>, file: &PathBuf) -> anyhow::Result<()> {
+async fn fetch(client: &Client, name: &str, version: Option<u32>, file: &PathBuf) -> anyhow::Result<()> {
     let version = match version {
         Some(version) => version,
         None => {
-            let status: ProjectionStatus = client.get(client.url(&["v1", "projections", name])?).await?.parse()?;
+            let status = client.projection(name).await?;
             let stopped = status.versions.iter().filter(|version| version.fault.is_some());
             let newest = stopped.map(|version| version.version).max();
             newest.ok_or_else(|| anyhow::anyhow!("no version of projection {name} has stopped at a fault"))?
         }
     };
-    let url = client.url(&["v1", "projections", name, "versions", &version.to_string(), "reproduction"])?;
-    let bundle = client.get(url).await?;
+    let bundle = client.reproduction(name, version).await?;
     tokio::fs::write(file, bundle.text()).await.with_context(|| format!("{} cannot be written", file.display()))?;
     note(format_args!("the fault of version {version} of {name} is in {}", file.display()));
     Ok(())

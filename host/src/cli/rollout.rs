@@ -1,11 +1,13 @@
-//! `kinora promote`, `rollback`, `review`, `pause`, `resume`, `retry`, `abort`, `retire`, `set`: moving traffic, and ending
-//! versions.
+//! `kinora promote`, `rollback`, `review`, `pause`, `resume`, `retry`, `abort`, `retire`, `set`: moving traffic, and
+//! ending versions.
 
 use clap::ValueEnum;
-use serde_json::json;
+use kinora_client::api::projections::{Projection, SettingsChange};
+use kinora_client::api::rollouts::Promotion;
+use kinora_client::api::versions::State;
+use kinora_client::api::{projections, rollouts};
+use kinora_client::{Answer, Client};
 
-use crate::cli::answers::{ProjectionStatus, State};
-use crate::cli::client::{Answer, Client};
 use crate::cli::output::Output;
 
 /// Make a version live, in one step
@@ -14,10 +16,10 @@ pub struct Promote {
     /// The projection
     name: String,
     /// The version [default: the newest one that is ready]
-    version: Option<u64>,
+    version: Option<u32>,
     /// Only if this version is live now
     #[arg(long, value_name = "VERSION")]
-    expected_live: Option<u64>,
+    expected_live: Option<u32>,
     /// Whatever its gates say; the history notes it
     #[arg(long)]
     force: bool,
@@ -29,10 +31,10 @@ pub struct Review {
     /// The projection
     name: String,
     /// The version
-    version: u64,
+    version: u32,
     /// The version that it was compared with [default: the live one]
     #[arg(long, value_name = "VERSION")]
-    against: Option<u64>,
+    against: Option<u32>,
 }
 
 /// Change what holds for all versions of a projection
@@ -73,14 +75,14 @@ pub struct Rollback {
     name: String,
 }
 
-/// pause: stop projecting, keep the rows; resume: go on, also after a fault; retry: begin anew; abort: end it before it was
-/// ever live; retire: end it and remove its rows
+/// pause: stop projecting, keep the rows; resume: go on, also after a fault; retry: begin anew; abort: end it before
+/// it was ever live; retire: end it and remove its rows
 #[derive(clap::Args)]
 pub struct OfVersion {
     /// The projection
     name: String,
     /// The version
-    version: u64,
+    version: u32,
 }
 
 /// Let a version that stopped at an event go on behind it; the reason is shown for ever after
@@ -89,7 +91,7 @@ pub struct Skip {
     /// The projection
     name: String,
     /// The version
-    version: u64,
+    version: u32,
     /// The position at which it stopped
     position: u64,
     /// Why it is right to pass over this event
@@ -97,73 +99,79 @@ pub struct Skip {
     reason: String,
 }
 
+/// What can be done with a version in a word.
+#[derive(Clone, Copy)]
+pub enum Change {
+    Pause,
+    Resume,
+    Retry,
+    Abort,
+    Retire,
+}
+
 pub async fn skip(client: &Client, output: &mut Output, arguments: Skip) -> anyhow::Result<()> {
     let Skip { name, version, position, reason } = arguments;
-    let url = client.url(&["v1", "projections", &name, "versions", &version.to_string(), "skip"])?;
-    print(output, &client.post_json(url, &json!({"position": position, "reason": reason})).await?)
+    print(output, &client.skip(&name, version, &rollouts::Skip { position, reason }).await?)
 }
 
 pub async fn promote(client: &Client, output: &mut Output, arguments: Promote) -> anyhow::Result<()> {
-    let version = match arguments.version {
+    let Promote { name, version, expected_live, force } = arguments;
+    let version = match version {
         Some(version) => version,
         None => {
-            let url = client.url(&["v1", "projections", &arguments.name])?;
-            let status: ProjectionStatus = client.get(url).await?.parse()?;
+            let status = client.projection(&name).await?;
             let newest = status.newest_that_is(&State::Ready).map(|version| version.version);
             newest.ok_or_else(|| {
                 anyhow::anyhow!(
-                    "no version of {0} is ready: see `kinora status {0}`, or name a version on standby",
-                    arguments.name
+                    "no version of {name} is ready: see `kinora status {name}`, or name a version on standby"
                 )
             })?
         }
     };
-    let url = client.url(&["v1", "projections", &arguments.name, "versions", &version.to_string(), "promote"])?;
-    let body = json!({"force": arguments.force, "expected_live": arguments.expected_live});
-    print(output, &client.post_json(url, &body).await?)
+    print(output, &client.promote(&name, version, &Promotion { expected_live, force }).await?)
 }
 
 pub async fn rollback(client: &Client, output: &mut Output, arguments: Rollback) -> anyhow::Result<()> {
-    let url = client.url(&["v1", "projections", &arguments.name, "rollback"])?;
-    print(output, &client.post(url).await?)
+    print(output, &client.rollback(&arguments.name).await?)
 }
 
 pub async fn review(client: &Client, output: &mut Output, arguments: Review) -> anyhow::Result<()> {
-    let version = arguments.version.to_string();
-    let url = client.url(&["v1", "projections", &arguments.name, "versions", &version, "review"])?;
-    print(output, &client.post_json(url, &json!({"against": arguments.against})).await?)
+    let Review { name, version, against } = arguments;
+    print(output, &client.review(&name, version, &rollouts::Review { against }).await?)
 }
 
 pub async fn set(client: &Client, output: &mut Output, arguments: Set) -> anyhow::Result<()> {
-    let mut body = serde_json::Map::new();
-    if let Some(Retain(retain)) = arguments.retain {
-        body.insert("retain".into(), json!(retain));
-    }
-    if let Some(on_fault) = arguments.on_fault {
-        body.insert("on_fault".into(), json!(if matches!(on_fault, OnFault::Stale) { "stale" } else { "refuse" }));
-    }
-    let url = client.url(&["v1", "projections", &arguments.name])?;
-    let answer = client.patch_json(url, &body.into()).await?;
+    let change = SettingsChange {
+        retain: arguments.retain.map(|Retain(versions)| versions),
+        on_fault: arguments.on_fault.map(|on_fault| match on_fault {
+            OnFault::Refuse => projections::OnFault::Refuse,
+            OnFault::Stale => projections::OnFault::Stale,
+        }),
+    };
+    let status = client.set(&arguments.name, &change).await?;
     if output.is_json() {
-        return output.json(answer.text());
+        return output.json(status.text());
     }
-    let status: ProjectionStatus = answer.parse()?;
     let retain = status.retain.map_or_else(|| "all".to_owned(), |versions| versions.to_string());
-    let on_fault = status.on_fault.unwrap_or_else(|| "unknown".into());
-    output.line(format_args!("{}: retain {retain}, on fault {on_fault}", status.name))
+    output.line(format_args!("{}: retain {retain}, on fault {}", status.name, status.on_fault))
 }
 
-pub async fn change(client: &Client, output: &mut Output, arguments: OfVersion, what: &str) -> anyhow::Result<()> {
-    let version = arguments.version.to_string();
-    let url = client.url(&["v1", "projections", &arguments.name, "versions", &version, what])?;
-    print(output, &client.post(url).await?)
+pub async fn change(client: &Client, output: &mut Output, of: OfVersion, change: Change) -> anyhow::Result<()> {
+    let OfVersion { name, version } = of;
+    let status = match change {
+        Change::Pause => client.pause(&name, version).await?,
+        Change::Resume => client.resume(&name, version).await?,
+        Change::Retry => client.retry(&name, version).await?,
+        Change::Abort => client.abort(&name, version).await?,
+        Change::Retire => client.retire(&name, version).await?,
+    };
+    print(output, &status)
 }
 
-fn print(output: &mut Output, answer: &Answer) -> anyhow::Result<()> {
+fn print(output: &mut Output, status: &Answer<Projection>) -> anyhow::Result<()> {
     if output.is_json() {
-        return output.json(answer.text());
+        return output.json(status.text());
     }
-    let status: ProjectionStatus = answer.parse()?;
     let states: Vec<_> =
         status.versions.iter().map(|version| format!("version {} {}", version.version, version.state)).collect();
     output.line(format_args!("{}: {}", status.name, states.join(", ")))

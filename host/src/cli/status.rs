@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kinora_client::Client;
+use kinora_client::api::projections::Projection;
+use kinora_client::api::versions::{State, Version};
 
 use crate::cli::Faulted;
-use crate::cli::answers::{ProjectionStatus, Projections, State, VersionStatus};
-use crate::cli::client::{Answer, Client};
+use crate::cli::fault::Described;
 use crate::cli::output::{Output, clean, duration, note, short_digest, table};
 
 /// How often the host is asked while somebody watches.
@@ -30,31 +32,30 @@ pub struct Arguments {
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     let name = arguments.name.as_deref();
-    let (mut answer, mut projections) = ask(client, name).await?;
+    let mut seen = Seen::ask(client, name).await?;
     if arguments.watch && !output.is_json() {
-        let mut progress = Progress::new();
+        let mut progress = StatusBars::new();
         loop {
-            let versions: Vec<_> = projections.iter().flat_map(|projection| &projection.versions).cloned().collect();
-            progress.show(&versions);
+            progress.show(seen.projections.iter().flat_map(|projection| &projection.versions));
             tokio::select! {
                 () = tokio::time::sleep(WATCH) => {}
                 _ = tokio::signal::ctrl_c() => break,
             }
-            (answer, projections) = ask(client, name).await?;
+            seen = Seen::ask(client, name).await?;
         }
         progress.end();
     }
     if output.is_json() {
-        output.json(answer.text())?;
+        output.json(&seen.text)?;
         if arguments.watch {
             return watch_json(client, output, name).await;
         }
     } else {
-        print(output, &projections)?;
+        print(output, &seen.projections)?;
     }
     output.flush()?;
-    let asked_for = projections.iter().find(|_| name.is_some());
-    let faulted = asked_for.and_then(ProjectionStatus::faulted).cloned();
+    let asked_for = seen.projections.iter().find(|_| name.is_some());
+    let faulted = asked_for.and_then(Projection::faulted).cloned();
     match faulted.and_then(|version| Some((version.projection, version.version, version.fault?))) {
         Some((projection, version, fault)) => Err(Faulted { projection, version, fault }.into()),
         None => Ok(()),
@@ -66,30 +67,39 @@ async fn watch_json(client: &Client, output: &mut Output, name: Option<&str>) ->
     loop {
         output.flush()?;
         tokio::time::sleep(WATCH).await;
-        output.json(ask(client, name).await?.0.text())?;
+        output.json(&Seen::ask(client, name).await?.text)?;
     }
 }
 
-async fn ask(client: &Client, name: Option<&str>) -> anyhow::Result<(Answer, Vec<ProjectionStatus>)> {
-    let answer = match name {
-        Some(name) => client.get(client.url(&["v1", "projections", name])?).await?,
-        None => client.get(client.url(&["v1", "projections"])?).await?,
-    };
-    let projections = match name {
-        Some(_) => vec![answer.parse()?],
-        None => answer.parse::<Projections>()?.projections,
-    };
-    Ok((answer, projections))
+/// What the host has said of one projection, or of all.
+struct Seen {
+    text: String,
+    projections: Vec<Projection>,
+}
+
+impl Seen {
+    async fn ask(client: &Client, name: Option<&str>) -> anyhow::Result<Self> {
+        Ok(match name {
+            Some(name) => {
+                let answer = client.projection(name).await?;
+                Self { text: answer.text().to_owned(), projections: vec![answer.into_value()] }
+            }
+            None => {
+                let answer = client.projections().await?;
+                Self { text: answer.text().to_owned(), projections: answer.into_value().projections }
+            }
+        })
+    }
 }
 
 /// The versions of projections as a table; retired ones are history.
-fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Result<()> {
+fn print(output: &mut Output, projections: &[Projection]) -> anyhow::Result<()> {
     let header = ["projection", "version", "state", "position", "lag", "events/s", "left", "module"];
     let mut found = table(&header, &[1, 3, 4, 5, 6]);
     for projection in projections {
         for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
             let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
-            let rate = version.events_per_second.filter(|rate| *rate > 0.0);
+            let rate = Some(version.events_per_second).filter(|rate| *rate > 0.0);
             // A faulted version can be the one that answers.
             let live =
                 if projection.live == Some(version.version) && version.state != State::Live { " (live)" } else { "" };
@@ -101,7 +111,7 @@ fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Resul
                 version.lag.to_string(),
                 rate.map_or_else(String::new, |rate| format!("{rate:.0}")),
                 version.eta_seconds.map_or_else(String::new, duration),
-                short_digest(&version.module).to_owned(),
+                short_digest(&version.module.to_string()).to_owned(),
             ]);
         }
     }
@@ -118,28 +128,33 @@ fn print(output: &mut Output, projections: &[ProjectionStatus]) -> anyhow::Resul
             output.line(format_args!("\n{name} version {number} skipped event {position} ({kind}): {reason}"))?;
         }
         if let Some(fault) = &version.fault {
-            output.line(format_args!("\n{} version {} stopped:\n{fault}", version.projection, version.version))?;
+            output.line(format_args!(
+                "\n{} version {} stopped:\n{}",
+                version.projection,
+                version.version,
+                Described(fault)
+            ))?;
         }
     }
     Ok(())
 }
 
 /// Bars on a terminal, and a line now and then elsewhere.
-pub struct Progress {
+pub struct StatusBars {
     bars: Option<MultiProgress>,
-    drawn: Vec<(u64, String, ProgressBar)>,
+    drawn: Vec<(u32, String, ProgressBar)>,
     last_line: Option<Instant>,
 }
 
-impl Progress {
+impl StatusBars {
     pub fn new() -> Self {
         let bars = std::io::stderr().is_terminal();
         let bars = bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
         Self { bars, drawn: Vec::new(), last_line: None }
     }
 
-    pub fn show(&mut self, versions: &[VersionStatus]) {
-        let versions = versions.iter().filter(|version| !version.state.is_gone());
+    pub fn show<'a>(&mut self, versions: impl Iterator<Item = &'a Version>) {
+        let versions = versions.filter(|version| !version.state.is_gone());
         match &self.bars {
             Some(bars) => {
                 for version in versions {
@@ -186,13 +201,14 @@ fn style() -> ProgressStyle {
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn stalled(version: &VersionStatus) -> String {
-    version.stalled_seconds.map_or_else(String::new, |seconds| format!(", stalled for {}", duration(seconds)))
+fn stalled(version: &Version) -> String {
+    version.stalled_seconds.map_or_else(String::new, |seconds| format!(", stalled for {}", duration(seconds as f64)))
 }
 
-fn describe(version: &VersionStatus) -> String {
+fn describe(version: &Version) -> String {
     let mut text = format!("{}{}", version.state, stalled(version));
-    if let Some(rate) = version.events_per_second.filter(|rate| *rate > 0.0) {
+    let rate = version.events_per_second;
+    if rate > 0.0 {
         text.push_str(&format!(", {rate:.0} events/s"));
     }
     if let Some(seconds) = version.eta_seconds {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use eventsource_stream::Eventsource;
-use futures::StreamExt;
+use kinora_client::api::events::{Event, ReadLog};
+use kinora_client::{Client, Error};
 
-use crate::cli::answers::{Event, Events};
-use crate::cli::client::{Client, Error, next_page, with_parameters};
 use crate::cli::output::{Output, clean, note};
 
 /// Events of a page.
@@ -33,43 +31,46 @@ pub struct Arguments {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let url = match &arguments.stream {
-        Some(stream) => client.url(&["v1", "streams", stream, "events"])?,
-        None => client.url(&["v1", "events"])?,
-    };
-    let after = arguments.after.map(|after| ("after", after.to_string()));
-    if arguments.follow {
-        return follow(client, output, with_parameters(url, after)).await;
+    let Arguments { stream, after, limit, follow } = arguments;
+    let stream = stream.as_deref();
+    if follow {
+        return self::follow(client, output, stream, after).await;
     }
-    let mut left = arguments.limit.unwrap_or(usize::MAX);
-    let mut url = with_parameters(url, after.into_iter().chain([("limit", left.clamp(1, PAGE).to_string())]));
+    let mut left = limit.unwrap_or(usize::MAX);
+    let read = ReadLog { after, limit: Some(left.clamp(1, PAGE)), ..ReadLog::default() };
+    let mut page = None;
     while left > 0 {
-        let page: Events = client.get(url.clone()).await?.parse()?;
-        for event in page.events.iter().take(left) {
-            print(output, event.get())?;
+        let next = match (&page, stream) {
+            (Some(page), _) => client.next(page).await?,
+            (None, Some(stream)) => Some(client.read_stream(stream, &read).await?),
+            (None, None) => Some(client.read_log(&read).await?),
+        };
+        let Some(next) = next else { break };
+        for event in next.events.iter().take(left) {
+            print(output, event)?;
         }
-        left = left.saturating_sub(page.events.len());
-        match page.next {
-            Some(next) => url = next_page(&url, &next),
-            None => break,
-        }
+        left = left.saturating_sub(next.events.len());
+        page = Some(next);
     }
     Ok(())
 }
 
 /// Follows until somebody stops it. A subscription that breaks is taken up behind the last event.
-async fn follow(client: &Client, output: &mut Output, url: reqwest::Url) -> anyhow::Result<()> {
+async fn follow(client: &Client, output: &mut Output, stream: Option<&str>, after: Option<u64>) -> anyhow::Result<()> {
+    let read = ReadLog { after, ..ReadLog::default() };
     let mut last: Option<String> = None;
     let mut connected = false;
     loop {
-        let subscribed = client.subscribe(url.clone(), last.as_deref()).await;
+        let subscribed = match stream {
+            Some(stream) => client.follow_stream(stream, &read, last.as_deref()).await,
+            None => client.follow_log(&read, last.as_deref()).await,
+        };
         match subscribed {
-            Ok(response) => {
+            Ok(mut messages) => {
                 connected = true;
-                let mut messages = response.bytes_stream().eventsource();
-                while let Some(Ok(message)) = messages.next().await {
-                    if message.event == "event" {
-                        print(output, &message.data)?;
+                while let Ok(Some(message)) = messages.next().await {
+                    if message.kind == "event" {
+                        print(output, &message.read()?)?;
                         output.flush()?;
                         last = Some(message.id);
                     }
@@ -84,11 +85,10 @@ async fn follow(client: &Client, output: &mut Output, url: reqwest::Url) -> anyh
     }
 }
 
-fn print(output: &mut Output, json: &str) -> anyhow::Result<()> {
+fn print(output: &mut Output, event: &Event) -> anyhow::Result<()> {
     if output.is_json() {
-        return output.json(json);
+        return output.json(&serde_json::to_string(event)?);
     }
-    let event: Event = serde_json::from_str(json)?;
     let (position, revision, schema) = (event.position, event.revision, event.schema);
     let (stream, kind, data) = (clean(&event.stream), clean(&event.kind), event.data.get());
     output.line(format_args!("{position:>8}  {stream} {revision}  {kind}/{schema}  {data}"))

@@ -1,15 +1,12 @@
 //! `kinora upcasters`: what upcasters would do with all of history, and the projections that should follow.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde::Deserialize;
-use serde_json::json;
+use kinora_client::api::upcasters::{After, AskDryRun, DryRun, Follow, FollowOutcome, FollowOutcomes, Outcome, Upcast};
+use kinora_client::{Client, Error};
 use serde_json::value::RawValue;
 
-use crate::cli::answers::VersionStatus;
-use crate::cli::client::{Client, Error, Problem};
 use crate::cli::deploy::{When, upload};
 use crate::cli::modules::find;
 use crate::cli::output::{Output, clean, table};
@@ -48,68 +45,22 @@ enum Command {
     },
 }
 
-#[derive(Deserialize)]
-struct DryRun {
-    types: Vec<Outcome>,
-}
-
-#[derive(Deserialize)]
-struct Outcome {
-    #[serde(rename = "type")]
-    kind: String,
-    schema: u32,
-    events: u64,
-    outputs: BTreeMap<String, u64>,
-    dropped: u64,
-    failed: u64,
-    failures: Vec<Failed>,
-    samples: Vec<Sample>,
-}
-
-#[derive(Deserialize)]
-struct Failed {
-    position: u64,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct Sample {
-    position: u64,
-    before: Box<RawValue>,
-    after: Vec<After>,
-}
-
-#[derive(Deserialize)]
-struct After {
-    #[serde(rename = "type")]
-    kind: String,
-    schema: u32,
-    data: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Followed {
-    projections: Vec<Follower>,
-}
-
-#[derive(Deserialize)]
-struct Follower {
-    projection: String,
-    version: Option<VersionStatus>,
-    problem: Option<Problem>,
-}
-
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::DryRun { upcasters, samples } => dry_run(client, output, &upcasters, samples).await,
         Command::Follow { upcaster, replaces, promote } => {
-            let (replaces, upcaster) = (find(client, &replaces).await?, upload(client, &upcaster).await?.digest);
-            let body = json!({"upcaster": upcaster, "replaces": replaces, "promote": promote.as_str()});
-            let answer = client.post_json(client.url(&["v1", "upcasters", "follow"])?, &body).await?;
+            let replaces = find(client, &replaces).await?;
+            let replaces = match replaces.parse() {
+                Ok(digest) => digest,
+                // The host says it best.
+                Err(_) => client.module(&replaces).await?.digest,
+            };
+            let (upcaster, promote) = (upload(client, &upcaster).await?.digest, promote.promote());
+            let answer = client.follow_upcaster(&Follow { upcaster, replaces, promote }).await?;
             if output.is_json() {
                 return output.json(answer.text());
             }
-            follow(output, answer.parse()?)
+            follow(output, answer.into_value())
         }
     }
 }
@@ -119,11 +70,9 @@ async fn dry_run(client: &Client, output: &mut Output, files: &[PathBuf], sample
     for file in files {
         upcasters.push(upload(client, file).await?.digest);
     }
-    let body = json!({"upcasters": upcasters, "samples": samples});
-    let answer = client.post_json(client.url(&["v1", "upcasters", "dry-run"])?, &body).await?;
-    let found: DryRun = answer.parse()?;
+    let found = client.dry_run_upcasters(&AskDryRun { upcasters, samples: Some(samples) }).await?;
     if output.is_json() {
-        output.json(answer.text())?;
+        output.json(found.text())?;
     } else {
         print(output, &found)?;
     }
@@ -146,24 +95,28 @@ fn print(output: &mut Output, found: &DryRun) -> anyhow::Result<()> {
         for failed in &outcome.failures {
             output.line(format_args!("failed at position {}: {}", failed.position, clean(&failed.message)))?;
         }
-        for Sample { position, before, after } in &outcome.samples {
+        for Upcast { position, before, after, .. } in &outcome.samples {
             output.line(format_args!(
                 "{position:>8}  {}/{}  {}",
                 clean(&outcome.kind),
                 outcome.schema,
-                clean(before.get())
+                clean(json(before.as_deref()))
             ))?;
             for After { kind, schema, data } in after {
-                output.line(format_args!("      ->  {}/{schema}  {}", clean(kind), clean(data.get())))?;
+                output.line(format_args!("      ->  {}/{schema}  {}", clean(kind), clean(json(data.as_deref()))))?;
             }
         }
     }
     Ok(())
 }
 
-fn follow(output: &mut Output, followed: Followed) -> anyhow::Result<()> {
+fn json(data: Option<&RawValue>) -> &str {
+    data.map_or("null", RawValue::get)
+}
+
+fn follow(output: &mut Output, followed: FollowOutcomes) -> anyhow::Result<()> {
     let mut refused = None;
-    for Follower { projection, version, problem } in followed.projections {
+    for FollowOutcome { projection, version, problem } in followed.projections {
         if let Some(version) = version {
             output.line(format_args!("{projection} version {}: {}", version.version, version.state))?;
         }

@@ -1,11 +1,10 @@
-//! What all requests pass: bodies, callers, sessions, problems, probes.
+//! The edge that all requests pass: bodies, callers, sessions, problems, counters.
 
-pub(crate) mod actor;
-pub(crate) mod around;
-pub(crate) mod backups;
-pub(crate) mod caller;
-pub(crate) mod health;
-pub(crate) mod large;
-pub(crate) mod problem;
-pub(crate) mod session;
-pub(crate) mod wire;
+pub mod actor;
+pub mod around;
+pub mod bodies;
+pub mod caller;
+pub mod parameters;
+pub mod problem;
+pub mod requests;
+pub mod session;

@@ -2,14 +2,13 @@
 
 use axum::http::HeaderMap;
 
+use kinora_api::appends::Transaction;
 use kinora_api::grammar::{Figures, Filter, Order, Select};
-use kinora_log::AppendRequest;
 use kinora_readmodel as readmodel;
 use kinora_types::NewEvent;
 
-use crate::edge::wire;
-use crate::edge::wire::TransactionIn;
 use crate::query::translation;
+use crate::wire::appends as wire;
 use crate::write::cloudevents;
 use crate::write::cloudevents::Mode;
 
@@ -30,7 +29,7 @@ pub fn events(body: &[u8]) {
 }
 
 pub fn transaction(body: &[u8]) {
-    let parsed = serde_json::from_slice::<TransactionIn>(body).ok().map(AppendRequest::try_from);
+    let parsed = serde_json::from_slice::<Transaction>(body).ok().map(wire::transaction);
     if let Some(Ok(request)) = parsed {
         request.appends.iter().for_each(|append| check(&append.events));
     }

@@ -1,11 +1,12 @@
 //! Modules, projections and their versions over HTTP.
 
-pub(crate) mod deploy;
-pub(crate) mod diff;
-pub(crate) mod diff_rows;
-pub(crate) mod faults;
-pub(crate) mod history;
-pub(crate) mod modules;
-pub(crate) mod rollouts;
-pub(crate) mod upcasters;
-pub(crate) mod verify;
+pub mod changes;
+pub mod deploy;
+pub mod diff;
+pub mod diff_rows;
+pub mod faults;
+pub mod history;
+pub mod modules;
+pub mod status;
+pub mod upcasters;
+pub mod verify;

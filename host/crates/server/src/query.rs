@@ -1,9 +1,9 @@
 //! Read models over HTTP.
 
-pub(crate) mod follow;
-pub(crate) mod format;
-pub(crate) mod history;
-pub(crate) mod list;
-pub(crate) mod model;
-pub(crate) mod statistics;
+pub mod common;
+pub mod follow;
+pub mod format;
+pub mod list;
+pub mod model;
+pub mod row_versions;
 pub mod translation;

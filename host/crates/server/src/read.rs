@@ -1,8 +1,8 @@
 //! Events over HTTP.
 
-pub(crate) mod encode;
-pub(crate) mod events;
-pub(crate) mod ndjson;
-pub(crate) mod page;
-pub(crate) mod stats;
-pub(crate) mod subscribe;
+pub mod encode;
+pub mod events;
+pub mod log;
+pub mod ndjson;
+pub mod page;
+pub mod subscribe;

@@ -13,12 +13,11 @@ use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::router::service;
 use kinora_engine as engine;
 use kinora_engine::limits::Limits;
 use kinora_engine::{DataFolder, Engine, data};
 use kinora_log as log;
-
-use crate::service as http;
 
 /// Time for requests under way when the host is told to stop. A subscription never ends by itself.
 const GRACE: Duration = Duration::from_secs(2);
@@ -89,7 +88,7 @@ impl Serving {
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { listener, engine, .. } = self;
         let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
-        let service = http::service(log, projections, engine.backups().cloned(), engine.limits().clone());
+        let service = service(log, projections, engine.backups().cloned(), engine.limits().clone());
         let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
         let stop = CancellationToken::new();
         let server =

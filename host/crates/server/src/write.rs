@@ -1,7 +1,7 @@
 //! Appends over HTTP.
 
-pub(crate) mod append;
-pub(crate) mod claims;
-pub(crate) mod cloudevents;
-pub(crate) mod direct;
-pub(crate) mod reserved;
+pub mod append;
+pub mod claims;
+pub mod cloudevents;
+pub mod direct;
+pub mod reserved;

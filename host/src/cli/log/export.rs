@@ -5,13 +5,12 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use futures::StreamExt;
-use serde::Deserialize;
+use kinora_client::Client;
+use kinora_client::api::events::ReadLog;
 
-use crate::cli::client::{Client, with_parameters};
 use crate::cli::log::line::Line;
 use crate::cli::output::{Output, note};
-use crate::cli::progress::Progress;
+use crate::cli::progress::Bar;
 
 /// Write all events of a host as newline-delimited JSON, one a line, in the order of the log
 ///
@@ -30,13 +29,8 @@ pub struct Arguments {
     after: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Log {
-    events: u64,
-}
-
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let log: Log = client.get(client.url(&["v1", "log"])?).await?.parse()?;
+    let log = client.log().await?;
     let (mut sink, after): (Box<dyn Write>, _) = match &arguments.file {
         None => (Box::new(std::io::stdout()), arguments.after),
         Some(path) if arguments.resume => {
@@ -49,14 +43,12 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             (Box::new(BufWriter::new(file.with_context(hint)?)), arguments.after)
         }
     };
-    let url = with_parameters(client.url(&["v1", "events"])?, after.map(|after| ("after", after.to_string())));
     let begin = after.map_or(0, |after| after.saturating_add(1));
-    let progress = Progress::new(log.events.saturating_sub(begin));
-    let mut pieces = client.stream(url, "application/x-ndjson").await?.bytes_stream();
+    let progress = Bar::new(log.events.saturating_sub(begin));
+    let mut pieces = client.export(&ReadLog { after, ..ReadLog::default() }).await?;
     let mut lines: u64 = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece =
-            piece.context("the answer broke off; what was written up to here stays, and --resume goes on with it")?;
+    let broke_off = "the answer broke off; what was written up to here stays, and --resume goes on with it";
+    while let Some(piece) = pieces.next().await.context(broke_off)? {
         sink.write_all(&piece).context("the events cannot be written")?;
         lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
         progress.at(lines);
@@ -75,7 +67,8 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     Ok(())
 }
 
-/// Opens the file behind its last whole line, which a broken export may have something after, and says where that one was.
+/// Opens the file behind its last whole line, which a broken export may have something after, and says where that one
+/// was.
 fn resume(path: &Path) -> anyhow::Result<(BufWriter<File>, Option<u64>)> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let (mut end, mut tail) = (file.seek(SeekFrom::End(0))?, Vec::new());

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::cli::log::line::Line;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress as Shown;
+use crate::cli::progress::Bar;
 use kinora_log::{AppendRequest, Log, Options};
 use kinora_storage::Storage;
 use kinora_types::{Micros, Position, Progress};
@@ -21,8 +21,8 @@ const COMMIT_BYTES: usize = 8 << 20;
 
 /// Make the log of a data folder from exported events, each at its position and with its time
 ///
-/// The host must be stopped. Events that are there already are passed over if they are the same, so an import that was broken
-/// off is run again, and a log is brought up to date by a later export.
+/// The host must be stopped. Events that are there already are passed over if they are the same, so an import that
+/// was broken off is run again, and a log is brought up to date by a later export.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The data folder; made if it is not there
@@ -49,7 +49,7 @@ pub fn run(output: &mut Output, arguments: &Arguments) -> anyhow::Result<()> {
     let log = Log::open(&Storage::default(), &dir, Options::default())?;
     let mut import =
         Import { there: log.progress(), log, waiting: Vec::new(), waiting_bytes: 0, imported: 0, passed: 0 };
-    let progress = Shown::bytes(bytes);
+    let progress = Bar::bytes(bytes);
     let mut read = 0;
     for (number, line) in BufReader::with_capacity(1 << 20, source).lines().enumerate() {
         let line = line.context("the events cannot be read")?;

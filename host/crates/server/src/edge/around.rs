@@ -1,5 +1,5 @@
-//! What happens to every request: it is counted, and its body fits. One layer for both, and a small body goes straight
-//! through: what this costs, every append pays.
+//! The layer around all routes: a request is counted, and its body fits. One layer for both, and a small body goes
+//! straight through: what this costs, every append pays.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::edge::large::Room;
-use crate::service::Host;
+use crate::edge::bodies::Room;
+use crate::host::Host;
 
 #[derive(Clone)]
 pub struct Around {

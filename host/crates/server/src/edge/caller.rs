@@ -1,4 +1,4 @@
-//! Who asks: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
+//! The caller: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
 //! who somebody is, only whose turn it is.
 
 use std::hash::BuildHasher;
@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use kinora_log::Client;
 
-const NAME: HeaderName = HeaderName::from_static("kinora-client");
+const NAME: HeaderName = HeaderName::from_static(kinora_api::headers::CLIENT);
 
 /// Nobody knows its seed, so nobody can choose a name that is taken for another's.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);

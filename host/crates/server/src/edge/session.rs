@@ -1,6 +1,6 @@
-//! Sessions: reads that never go back. Each answer of a read model carries `Kinora-Session`, which says how much of the log
-//! its reader has seen. Sent along with the next query, that one waits until the version that answers has come as far,
-//! whichever version that is by then: through promotions, rollbacks and restarts.
+//! Sessions: reads that never go back. Each answer of a read model carries `Kinora-Session`, which says how much of
+//! the log its reader has seen. Sent along with the next query, that one waits until the version that answers has
+//! come as far, whichever version that is by then: through promotions, rollbacks and restarts.
 
 use std::convert::Infallible;
 
@@ -8,10 +8,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 
-use crate::edge::problem::Problem;
-use crate::service::written;
+use kinora_api::{Kind, headers};
 
-pub const SESSION: HeaderName = HeaderName::from_static("kinora-session");
+use crate::edge::problem::Problem;
+use crate::host::written;
+
+pub const SESSION: HeaderName = HeaderName::from_static(headers::SESSION);
 
 /// What a token begins with, so that another kind can be told apart one day.
 const POSITION: &str = "p";
@@ -44,7 +46,7 @@ pub fn token(position: u64) -> HeaderValue {
 fn position(token: &HeaderValue) -> Result<u64, Problem> {
     let position = token.to_str().ok().and_then(|token| token.strip_prefix(POSITION)?.parse().ok());
     position.ok_or_else(|| {
-        Problem::new(400, "invalid-header", "Kinora-Session is not a token of this host")
+        Problem::new(Kind::InvalidHeader, "Kinora-Session is not a token of this host")
             .hint("send the token of the last answer as it was, or none to begin a session")
     })
 }

@@ -1,8 +1,8 @@
-//! `GET /v1/projections/{name}/diff/rows`: every row that differs. As JSON page by page; as NDJSON or text in one stream,
-//! of which neither side of the connection ever holds more than a few rows.
+//! `GET /v1/projections/{name}/diff/rows`: every row that differs. As JSON page by page; as NDJSON or text in one
+//! stream, of which neither side of the connection ever holds more than a few rows.
 //!
-//! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one goes on
-//! behind the same row, and says with its name and position that it is another.
+//! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one
+//! goes on behind the same row, and says with its name and position that it is another.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,92 +12,69 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Json, Response};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use kinora_api::Kind;
+use kinora_api::differences as api;
+use kinora_api::differences::{DiffFormat, DiffHead, DiffLine, DiffRows, DiffTail, ReadDiffRows};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use uuid::Uuid;
 
 use kinora_projection::{Compared, Projections};
 use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
 
-use crate::edge::problem::Problem;
-use crate::projections::diff::{DifferenceOut, patience};
-use crate::projections::rollouts::invalid;
+use crate::edge::parameters::invalid;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
+use crate::projections::diff::patience;
 use crate::read::page;
-use crate::service::blocking;
+use crate::wire::differences;
 
 /// Bytes of a piece of a stream, and pieces that wait for a slow client.
 const PIECE_BYTES: usize = 32 << 10;
 const WAITING_PIECES: usize = 4;
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameters {
-    from: u32,
-    to: u32,
-    /// Only this table.
-    table: Option<String>,
-    /// Keys from this one on, and before that one.
-    start: Option<String>,
-    end: Option<String>,
-    change: Option<Change>,
-    limit: Option<usize>,
-    comparison: Option<Uuid>,
-    /// A row that has been seen, as `table/key`: goes on behind it.
-    after: Option<String>,
-    format: Option<Format>,
-    timeout: Option<f64>,
+/// What the parameter says, or else the header `Accept`.
+fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = if accept.contains("application/x-ndjson") {
+        DiffFormat::Ndjson
+    } else if accept.contains("text/plain") {
+        DiffFormat::Text
+    } else {
+        DiffFormat::Json
+    };
+    parameters.format.unwrap_or(accepted)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    Json,
-    Ndjson,
-    Text,
-}
-
-impl Format {
-    /// What the parameter says, or else the header `Accept`.
-    fn of(parameters: &Parameters, headers: &HeaderMap) -> Self {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let accepted = if accept.contains("application/x-ndjson") {
-            Self::Ndjson
-        } else if accept.contains("text/plain") {
-            Self::Text
-        } else {
-            Self::Json
-        };
-        parameters.format.unwrap_or(accepted)
-    }
-}
-
-#[derive(Serialize)]
-struct PageOut {
-    comparison: Uuid,
-    from: u32,
-    to: u32,
-    position: Option<u64>,
-    rows: Vec<DifferenceOut>,
-    next: Option<String>,
-}
-
+/// Every row that differs, page by page, or in one stream as NDJSON or text
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/diff/rows", tag = "projections", operation_id = "diff_rows",
+    params(("name" = String, Path, description = "The projection"), ReadDiffRows),
+    responses(
+        (
+            status = 200,
+            description = "The rows. As NDJSON, the first line is about the comparison, the last says that all came",
+            content(
+                (DiffRows = "application/json"), (DiffLine = "application/x-ndjson"), (String = "text/plain"),
+            ),
+        ),
+        Problems,
+    )
+)]
 pub async fn rows(
     State(projections): State<Arc<Projections>>,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    parameters: Result<Query<ReadDiffRows>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
     let limit = page::limit(parameters.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
-    let Parameters { from, to, comparison, .. } = parameters;
+    let ReadDiffRows { from, to, comparison, .. } = parameters;
     let compared =
         projections.comparisons().compared(&name, from, to, comparison, patience(parameters.timeout)?).await?;
     let rest = Rest::new(&compared, &parameters)?;
-    match Format::of(&parameters, &headers) {
-        Format::Json => {
+    match format(&parameters, &headers) {
+        DiffFormat::Json => {
             let page =
                 blocking(move || page(&compared, rest, limit, |last| next(uri.path(), &compared, &parameters, last)));
             Ok(Json(page.await?).into_response())
@@ -109,11 +86,11 @@ pub async fn rows(
 /// What there is still to go through: tables, each with a range of its keys.
 struct Rest {
     tables: Vec<(String, KeyRange)>,
-    change: Option<Change>,
+    change: Option<api::Change>,
 }
 
 impl Rest {
-    fn new(compared: &Compared, parameters: &Parameters) -> Result<Self, Problem> {
+    fn new(compared: &Compared, parameters: &ReadDiffRows) -> Result<Self, Problem> {
         let known = tables(&compared.left, &compared.right);
         let unknown = |table: &str| ReadModelError::UnknownTable {
             table: table.to_owned(),
@@ -149,7 +126,7 @@ impl Rest {
         let mut ended = false;
         for (table, range) in &self.tables {
             differences(table, &compared.left, &compared.right, range, |found| {
-                if self.change.is_some_and(|change| change != found.change) {
+                if self.change.is_some_and(|change| change != differences::change(found.change)) {
                     return ControlFlow::Continue(());
                 }
                 let flow = visit(table, found);
@@ -168,8 +145,8 @@ fn page(
     compared: &Compared,
     rest: Rest,
     limit: usize,
-    next: impl FnOnce(&DifferenceOut) -> String,
-) -> Result<PageOut, Problem> {
+    next: impl FnOnce(&api::Difference) -> String,
+) -> Result<DiffRows, Problem> {
     let (mut rows, mut more) = (Vec::new(), false);
     rest.visit(compared, |table, found| {
         if rows.len() == limit {
@@ -179,9 +156,9 @@ fn page(
         rows.push((table.to_owned(), found));
         ControlFlow::Continue(())
     })?;
-    let rows = rows.into_iter().map(|(table, found)| DifferenceOut::new(Some(&table), found));
+    let rows = rows.into_iter().map(|(table, found)| differences::difference(Some(&table), found));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    Ok(PageOut {
+    Ok(DiffRows {
         comparison: compared.id,
         from: compared.from,
         to: compared.to,
@@ -192,7 +169,7 @@ fn page(
 }
 
 /// The same again, from behind a row on.
-fn next(path: &str, compared: &Compared, parameters: &Parameters, last: &DifferenceOut) -> String {
+fn next(path: &str, compared: &Compared, parameters: &ReadDiffRows, last: &api::Difference) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("from", &compared.from.to_string()).append_pair("to", &compared.to.to_string());
     query.append_pair("comparison", &compared.id.to_string());
@@ -212,7 +189,7 @@ fn next(path: &str, compared: &Compared, parameters: &Parameters, last: &Differe
 }
 
 /// All of it, as fast as the client takes it.
-fn stream(compared: Arc<Compared>, rest: Rest, format: Format) -> Response {
+fn stream(compared: Arc<Compared>, rest: Rest, format: DiffFormat) -> Response {
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(WAITING_PIECES);
     tokio::task::spawn_blocking(move || {
         let mut piece = head(&compared, format).into_bytes();
@@ -220,7 +197,7 @@ fn stream(compared: Arc<Compared>, rest: Rest, format: Format) -> Response {
         let visited = rest.visit(&compared, |table, found| {
             count += 1;
             let written = match format {
-                Format::Text => text(table, &found, &mut piece),
+                DiffFormat::Text => text(table, &found, &mut piece),
                 _ => line(table, found, &mut piece),
             };
             if let Err(problem) = written {
@@ -247,34 +224,40 @@ fn stream(compared: Arc<Compared>, rest: Rest, format: Format) -> Response {
         };
         let _ = sender.blocking_send(last);
     });
-    let kind = if format == Format::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
+    let kind = if format == DiffFormat::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
     ([(header::CONTENT_TYPE, kind)], Body::from_stream(ReceiverStream::new(receiver))).into_response()
 }
 
-fn head(compared: &Compared, format: Format) -> String {
+fn head(compared: &Compared, format: DiffFormat) -> String {
     let Compared { id, from, to, progress, .. } = compared;
     let position = progress.last().map(|position| position.0);
     match format {
-        Format::Text => {
+        DiffFormat::Text => {
             let position =
                 position.map_or_else(|| "the beginning".to_owned(), |position| format!("position {position}"));
             format!("version {from} -> version {to}, both at {position} (comparison {id})\n")
         }
-        _ => format!("{}\n", json!({"comparison": id, "from": from, "to": to, "position": position})),
+        _ => {
+            let head = DiffHead { comparison: *id, from: *from, position, to: *to };
+            format!("{}\n", serde_json::to_string(&head).unwrap_or_default())
+        }
     }
 }
 
-fn tail(count: u64, format: Format) -> String {
+fn tail(count: u64, format: DiffFormat) -> String {
     match format {
-        Format::Text => format!("{count} rows differ\n"),
-        _ => format!("{}\n", json!({"rows": count, "complete": true})),
+        DiffFormat::Text => format!("{count} rows differ\n"),
+        _ => {
+            let tail = DiffTail { complete: true, rows: count };
+            format!("{}\n", serde_json::to_string(&tail).unwrap_or_default())
+        }
     }
 }
 
 /// One row as a line of JSON.
 fn line(table: &str, found: Difference, piece: &mut Vec<u8>) -> Result<(), Problem> {
-    let row = DifferenceOut::new(Some(table), found)?;
-    serde_json::to_writer(&mut *piece, &row).map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+    let row = differences::difference(Some(table), found)?;
+    serde_json::to_writer(&mut *piece, &row).map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?;
     piece.push(b'\n');
     Ok(())
 }

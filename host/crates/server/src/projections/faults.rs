@@ -1,4 +1,4 @@
-//! What can be done about an event that stopped a version: reproduce it elsewhere, or pass it over for a reason.
+//! Ways on from an event that stopped a version: reproduce it elsewhere, or pass it over for a reason.
 
 use std::sync::Arc;
 
@@ -7,47 +7,74 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Json, Response};
-use serde::Deserialize;
-
-use kinora_projection::{ProjectionStatus, Projections};
+use kinora_api::headers;
+use kinora_api::projections::Projection;
+use kinora_api::rollouts::Skip;
+use kinora_api::verifications::Bundle;
+use kinora_projection::Projections;
 
 use crate::edge::actor::by;
-use crate::edge::problem::Problem;
-use crate::projections::rollouts::number;
-use crate::service::blocking;
+use crate::edge::parameters;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
+use crate::wire::versions;
 
-/// The bundle that `kinora repro` runs.
+/// Everything that the fault of a version depends on, for `kinora repro`
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/versions/{version}/reproduction", tag = "projections",
+    operation_id = "reproduction",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+    ),
+    responses(
+        (status = 200, description = "Modules, limits, the event, and the rows that the guest read", body = Bundle),
+        Problems,
+    )
+)]
 pub async fn reproduction(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let version = number(&version)?;
+    let version = parameters::version(&version)?;
     let file = format!("attachment; filename=\"{name}-{version}.repro.json\"");
+    // It goes to a file as it is, and is read by the crate that made it.
     let bundle = blocking(move || projections.reproductions().of(&name, version)).await?;
     Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SkipIn {
-    position: u64,
-    reason: String,
-}
-
+/// Pass over the event at which a version stopped, and go on
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/skip", tag = "projections", operation_id = "skip",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    request_body = Skip,
+    responses(
+        (
+            status = 200,
+            description = "The projection as it is now; the event and the reason stay with the version for ever",
+            body = Projection,
+        ),
+        Problems,
+    )
+)]
 pub async fn skip(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<ProjectionStatus>, Problem> {
+) -> Result<Json<Projection>, Problem> {
     let by = by(&headers)?;
-    let version = number(&version)?;
-    let skip: SkipIn = serde_json::from_slice(&body?).map_err(|cause| {
-        Problem::new(400, "invalid-json", format!("the body cannot be read: {cause}"))
-            .hint(r#"send {"position": where the version stopped, "reason": why this event may be passed over}"#)
-    })?;
+    let version = parameters::version(&version)?;
+    let skip: Skip = parameters::json(
+        &body?,
+        r#"send {"position": where the version stopped, "reason": why this event may be passed over}"#,
+    )?;
     let skipping = Arc::clone(&projections);
     let skipped = blocking(move || skipping.skipping().skip(&name, version, skip.position, &skip.reason, &by)).await?;
     projections.recorded().await;
-    Ok(Json(skipped))
+    Ok(Json(versions::projection(skipped)))
 }

@@ -6,34 +6,37 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Deserialize;
-
+use kinora_api::events::EventPage;
+use kinora_api::headers;
+use kinora_api::projections::ReadHistory;
 use kinora_log::Log;
 use kinora_projection::{Projections, history_stream};
 use kinora_types::{Direction, Revision};
 
-use crate::edge::problem::Problem;
-use crate::projections::rollouts::invalid;
+use crate::edge::parameters::invalid;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
 use crate::read::page;
 use crate::read::page::Page;
-use crate::service::blocking;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameters {
-    /// A revision of the history: 0 is its first entry.
-    from: Option<u64>,
-    limit: Option<usize>,
-}
-
+/// Who did what, when and why: events of the stream $kinora/projections/{name}
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/history", tag = "projections", operation_id = "history",
+    params(("name" = String, Path, description = "The projection"), ReadHistory, headers::Known),
+    responses(
+        (status = 200, description = "A page of the history", body = EventPage),
+        (status = 304, description = "The page has not changed"),
+        Problems,
+    )
+)]
 pub async fn show(
     State(log): State<Log>,
     State(projections): State<Arc<Projections>>,
     Path(name): Path<String>,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    parameters: Result<Query<ReadHistory>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(Parameters { from, limit }) = parameters.map_err(|cause| invalid(cause.body_text()))?;
+    let Query(ReadHistory { from, limit }) = parameters.map_err(|cause| invalid(cause.body_text()))?;
     let from = Revision(from.unwrap_or(0));
     let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     projections.status(&name)?;

@@ -7,97 +7,86 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
-use serde::Serialize;
-use serde_json::Value;
-
+use kinora_api::modules as api;
 use kinora_projection::Projections;
-use kinora_sandbox::{Manifest, ModuleState, Status};
-use kinora_types::Digest;
+use kinora_sandbox::Error;
 
-use crate::edge::problem::Problem;
+use crate::edge::parameters;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
+use crate::wire::modules::{module, used};
 
-#[derive(Serialize)]
-pub struct ModuleOut {
-    digest: Digest,
-    state: &'static str,
-    kind: &'static str,
-    /// Bytes that were uploaded.
-    bytes: u64,
-    compiling_for_ms: Option<u64>,
-    compile_ms: Option<u64>,
-    error: Option<Value>,
-    manifest: Option<Manifest>,
-}
-
-impl From<Status> for ModuleOut {
-    fn from(status: Status) -> Self {
-        let manifest = status.manifest();
-        let mut out = Self {
-            digest: status.digest,
-            state: "compiling",
-            kind: status.kind.as_str(),
-            bytes: status.bytes,
-            compiling_for_ms: None,
-            compile_ms: None,
-            error: None,
-            manifest,
-        };
-        match status.state {
-            ModuleState::Compiling { since } => {
-                out.compiling_for_ms = Some(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
-            }
-            ModuleState::Ready { compile_ms, .. } => {
-                out.state = "ready";
-                out.compile_ms = Some(compile_ms);
-            }
-            ModuleState::Refused(error) => {
-                out.state = "refused";
-                out.error = Some(Problem::from(error).into_json());
-            }
-        }
-        out
-    }
-}
-
-/// 201 for a new module, 200 for a known one. It compiles in the background: poll its digest.
+/// Upload a core module or a component; it compiles in the background
+///
+/// Poll its digest.
+#[utoipa::path(
+    post, path = "/v1/modules", tag = "modules", operation_id = "upload_module",
+    request_body(content = api::WasmBytes, content_type = "application/wasm"),
+    responses(
+        (status = 200, description = "A known module", body = api::Module),
+        (status = 201, description = "A new module", body = api::Module),
+        Problems,
+    )
+)]
 pub async fn upload(
     State(projections): State<Arc<Projections>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<ModuleOut>), Problem> {
+) -> Result<(StatusCode, Json<api::Module>), Problem> {
     let (status, new) = projections.modules().upload(body?.to_vec()).await?;
     let code = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((code, Json(status.into())))
+    Ok((code, Json(module(status))))
 }
 
-#[derive(Serialize)]
-pub struct ModulesOut {
-    modules: Vec<ModuleOut>,
+/// All modules
+#[utoipa::path(
+    get, path = "/v1/modules", tag = "modules", operation_id = "list_modules",
+    responses((status = 200, description = "Modules", body = api::Modules), Problems)
+)]
+pub async fn list(State(projections): State<Arc<Projections>>) -> Json<api::Modules> {
+    Json(api::Modules { modules: projections.modules().list().into_iter().map(module).collect() })
 }
 
-pub async fn list(State(projections): State<Arc<Projections>>) -> Json<ModulesOut> {
-    Json(ModulesOut { modules: projections.modules().list().into_iter().map(ModuleOut::from).collect() })
-}
-
+/// Where a module stands
+#[utoipa::path(
+    get, path = "/v1/modules/{digest}", tag = "modules", operation_id = "module",
+    params(("digest" = String, Path, description = "Its SHA-256")),
+    responses((status = 200, description = "The module", body = api::Module), Problems)
+)]
 pub async fn show(
     State(projections): State<Arc<Projections>>,
     Path(digest): Path<String>,
-) -> Result<Json<ModuleOut>, Problem> {
-    let digest = parse(&digest)?;
-    let status = projections.modules().status(digest).ok_or(kinora_sandbox::Error::Unknown(digest))?;
-    Ok(Json(status.into()))
+) -> Result<Json<api::Module>, Problem> {
+    let digest = parameters::digest(&digest)?;
+    let status = projections.modules().status(digest).ok_or(Error::Unknown(digest))?;
+    Ok(Json(module(status)))
 }
 
+/// Delete a module that no version uses
+#[utoipa::path(
+    delete, path = "/v1/modules/{digest}", tag = "modules", operation_id = "delete_module",
+    params(("digest" = String, Path, description = "Its SHA-256")),
+    responses((status = 204, description = "It is gone"), Problems)
+)]
 pub async fn remove(
     State(projections): State<Arc<Projections>>,
     Path(digest): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let digest = parse(&digest)?;
-    crate::service::blocking(move || projections.deployments().remove_module(digest)).await?;
+    let digest = parameters::digest(&digest)?;
+    blocking(move || projections.deployments().remove_module(digest)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub fn parse(digest: &str) -> Result<Digest, Problem> {
-    digest.parse().map_err(|cause: kinora_types::InvalidDigest| {
-        Problem::new(400, "invalid-digest", cause.to_string()).hint("an upload answers with the module's digest")
-    })
+/// The versions that a module is part of
+#[utoipa::path(
+    get, path = "/v1/modules/{digest}/uses", tag = "modules", operation_id = "module_uses",
+    params(("digest" = String, Path, description = "Its SHA-256")),
+    responses((status = 200, description = "The versions", body = api::Uses), Problems)
+)]
+pub async fn uses(
+    State(projections): State<Arc<Projections>>,
+    Path(digest): Path<String>,
+) -> Result<Json<api::Uses>, Problem> {
+    let digest = parameters::digest(&digest)?;
+    projections.modules().status(digest).ok_or(Error::Unknown(digest))?;
+    Ok(Json(api::Uses { uses: projections.upcasters().uses(digest)?.into_iter().map(used).collect() }))
 }

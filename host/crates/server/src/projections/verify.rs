@@ -1,4 +1,4 @@
-//! Holding a version's rows against history: a digest of them at a position, and a replay that has to give the same rows.
+//! Versions checked against history: a digest of them at a position, and a replay that has to give the same rows.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,57 +9,80 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
-use serde::{Deserialize, Serialize};
+use kinora_api::verifications::{ReadDigest, ReplayProgress, RowsDigest, Verified};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use kinora_projection::{Projections, Replayed, RowsDigest};
+use kinora_projection::{Projections, Replayed};
 use kinora_types::Position;
 
-use crate::edge::problem::Problem;
-use crate::projections::rollouts::{invalid, number};
-use crate::service::wants_events;
+use crate::edge::parameters;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::wants_events;
+use crate::wire::verifications;
 
 /// How often a follower of a verification is told how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DigestParameters {
-    position: Option<u64>,
-}
-
+/// A digest of a version's rows, as they are or exactly after an event
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/versions/{version}/digest", tag = "projections", operation_id = "rows_digest",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        ReadDigest,
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Versions with the same identity have the same digest at the same position, on any host",
+            body = RowsDigest,
+        ),
+        Problems,
+    )
+)]
 pub async fn digest(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
-    parameters: Result<Query<DigestParameters>, QueryRejection>,
+    query: Result<Query<ReadDigest>, QueryRejection>,
 ) -> Result<Json<RowsDigest>, Problem> {
-    let Query(parameters) = parameters.map_err(|cause| invalid(cause.body_text()))?;
-    let at = parameters.position.map(Position);
-    Ok(Json(projections.verification().rows_digest(&name, number(&version)?, at).await?))
+    let Query(asked) = query.map_err(|cause| parameters::invalid(cause.body_text()))?;
+    let at = asked.position.map(Position);
+    let digest = projections.verification().rows_digest(&name, parameters::version(&version)?, at).await?;
+    Ok(Json(verifications::rows_digest(digest)))
 }
 
-/// How far a verification is.
-#[derive(Serialize)]
-struct ProgressOut {
-    replayed: u64,
-    /// Events that the version has applied.
-    events: u64,
-}
-
-/// Answers when the replay is done, or tells how far it is as `text/event-stream`. It ends with its client.
+/// Replay all events of a version beside it and compare the rows
+///
+/// It ends with its client.
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/versions/{version}/verification", tag = "projections", operation_id = "verify",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Whether they are the same, and where not; followed: `progress`, `verified`, `problem`",
+            content((Verified = "application/json"), (String = "text/event-stream")),
+        ),
+        Problems,
+    )
+)]
 pub async fn verification(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let version = number(&version)?;
+    let version = parameters::version(&version)?;
     let events = projections.version(&name, Some(version))?.checkpoint().0;
     let (replayed, cancelled) = (Replayed::default(), CancellationToken::new());
     if !wants_events(&headers) {
         let _ends_with_this_request = cancelled.clone().drop_guard();
-        return Ok(Json(projections.verification().verify(&name, version, replayed, cancelled).await?).into_response());
+        let verified = projections.verification().verify(&name, version, replayed, cancelled).await?;
+        return Ok(Json(verifications::verified(verified)).into_response());
     }
     let (client, told) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -71,15 +94,15 @@ pub async fn verification(
                 done = &mut verifying => break done,
                 () = tokio::time::sleep(PROGRESS_INTERVAL) => {}
             }
-            let progress = ProgressOut { replayed: replayed.events(), events };
+            let progress = ReplayProgress { replayed: replayed.events(), events };
             let Ok(event) = Event::default().event("progress").json_data(progress) else { return };
             if client.send(event).await.is_err() {
                 return;
             }
         };
         let event = match done {
-            Ok(verified) => Event::default().event("verified").json_data(verified),
-            Err(error) => Event::default().event("problem").json_data(Problem::from(error).into_json()),
+            Ok(verified) => Event::default().event("verified").json_data(verifications::verified(verified)),
+            Err(error) => Event::default().event("problem").json_data(kinora_api::Problem::from(Problem::from(error))),
         };
         if let Ok(event) = event {
             let _ = client.send(event).await;

@@ -14,7 +14,9 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use serde_json::{Value, json};
+use kinora_api::Kind;
+use kinora_api::queries::{Reached, Removed, Reset};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -23,9 +25,10 @@ use kinora_readmodel::{Error, ListQuery, Row, RowFilter, SelectedFields, Snapsho
 use kinora_types::Progress;
 
 use crate::edge::problem::Problem;
+use crate::query::common::taking;
 use crate::query::format;
-use crate::query::list::taking;
-use crate::service::blocking;
+
+use crate::host::blocking;
 
 /// The limit of a query that has none.
 pub const NO_LIMIT: usize = usize::MAX;
@@ -85,7 +88,7 @@ pub async fn follow(
             };
             let (events, end) = match events {
                 Ok(events) => (events, false),
-                Err(problem) => (vec![event("problem", &problem.into_json())], true),
+                Err(problem) => (event("problem", &kinora_api::Problem::from(problem)).into_iter().collect(), true),
             };
             for event in events {
                 if sender.send(event).await.is_err() {
@@ -107,13 +110,13 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<(u32, Progress)>, Problem
     let parts = id.to_str().ok().and_then(|id| id.split_once(':'));
     let parsed = parts.and_then(|(version, at)| Some((version.parse().ok()?, Progress(at.parse().ok()?))));
     parsed.map(Some).ok_or_else(|| {
-        Problem::new(400, "invalid-header", "Last-Event-ID is not one of this stream")
+        Problem::new(Kind::InvalidHeader, "Last-Event-ID is not one of this stream")
             .hint("send the id of the last event that you received, or none to begin anew")
     })
 }
 
-fn event(kind: &'static str, data: &Value) -> Event {
-    Event::default().event(kind).data(data.to_string())
+fn event(kind: &'static str, data: &impl Serialize) -> Result<Event, Problem> {
+    Event::default().event(kind).json_data(data).map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))
 }
 
 /// Waits until there is something new, and says what.
@@ -150,10 +153,8 @@ async fn round(
     let since = client.at.filter(|(known, at)| *known == version && *at <= progress);
     let changed = since.and_then(|(_, at)| answer.version.changed_since(table, at));
     client.at = Some((version, progress));
-    let position = Event::default()
-        .id(format!("{version}:{}", progress.0))
-        .event("position")
-        .data(json!({"version": version, "position": progress.last().map(|position| position.0)}).to_string());
+    let reached = Reached { position: progress.last().map(|position| position.0), version };
+    let position = event("position", &reached)?.id(format!("{version}:{}", progress.0));
     let (snapshot, followed) = (Arc::clone(&answer.snapshot), Arc::clone(followed));
     let windowed = followed.query.limit != NO_LIMIT;
     let mut events = match changed {
@@ -241,13 +242,14 @@ impl Client {
         Ok(())
     }
 
-    fn remove(&mut self, key: &str, events: &mut Vec<Event>) {
+    fn remove(&mut self, key: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
         self.rows.remove(key);
-        events.push(event("removed", &json!({"key": key})));
+        events.push(event("removed", &Removed { key: key.to_owned() })?);
+        Ok(())
     }
 
     fn reset(&mut self, version: u32, rows: Vec<Row>) -> Result<Vec<Event>, Problem> {
-        let mut events = vec![event("reset", &json!({"version": version}))];
+        let mut events = vec![event("reset", &Reset { version })?];
         self.rows.clear();
         self.known = true;
         rows.iter().try_for_each(|row| self.tell(row, &mut events))?;
@@ -260,7 +262,7 @@ impl Client {
         let there: BTreeSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
         for key in changed.iter().filter(|key| !there.contains(key.as_str())) {
             if self.rows.contains_key(key) {
-                self.remove(key, &mut events);
+                self.remove(key, &mut events)?;
             }
         }
         rows.iter().try_for_each(|row| self.tell(row, &mut events))?;
@@ -276,7 +278,7 @@ impl Client {
         } else {
             changed.iter().filter(|key| !there.contains(key.as_str())).cloned().collect()
         };
-        gone.iter().for_each(|key| self.remove(key, &mut events));
+        gone.iter().try_for_each(|key| self.remove(key, &mut events))?;
         for row in &rows {
             if self.known || changed.contains(&row.key) {
                 self.tell(row, &mut events)?;

@@ -2,12 +2,12 @@
 
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use kinora_api::Kind;
+use kinora_readmodel::{Page, Row, SelectedFields, fields};
 use serde_json::value::RawValue;
 
 use crate::edge::problem::Problem;
-use kinora_readmodel::{Page, Row, SelectedFields, fields};
-
-use crate::query::model::{invalid, typed};
+use crate::query::common::{invalid, typed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -65,7 +65,7 @@ pub fn page(
 }
 
 fn damaged(cause: impl std::fmt::Display) -> Problem {
-    Problem::new(500, "internal", format!("a row is damaged: {cause}"))
+    Problem::new(Kind::Internal, format!("a row is damaged: {cause}"))
 }
 
 /// `{"key", "row"}`. Rows go in as they are: they were checked when they were written.
@@ -180,6 +180,16 @@ mod tests {
         let text = String::from_utf8(csv(&rows).unwrap()).unwrap();
         let expected = "key,n,delay.mean,delay.by,s,new\na,1,1.5,\"[1, 2]\",\"x, \"\"y\"\"\",\n\"b,c\",,,,,true\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_page_is_written_as_it_is_defined() {
+        let rows = [row("a\"b", r#"{"n": 1.50}"#), row("c", "null")];
+        for (next, count) in [(None, None), (Some("/x?a=\""), Some(2))] {
+            let text = String::from_utf8(json(&rows, next, count).unwrap()).unwrap();
+            let defined: kinora_api::queries::RowPage = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&defined).unwrap(), text);
+        }
     }
 
     #[test]

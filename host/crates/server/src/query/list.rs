@@ -7,18 +7,24 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
 use kinora_api::grammar::{Filter, Names};
+use kinora_api::headers;
+use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, Statistics};
 use kinora_log::Log;
-use kinora_projection::{Projections, QueryTurn};
+use kinora_projection::{Answer, Projections};
 use kinora_readmodel::{Error, Explanation, ListQuery, Page, SelectedFields, StatisticsQuery};
 
-use crate::edge::problem::Problem;
+use kinora_types::Progress;
+
+use crate::edge::problem::{Problem, Problems};
+use crate::edge::session::Asked;
+use crate::host::{blocking, wants_events};
+use crate::query::common::{Common, Past, as_of, from, invalid, number, taking, unchanged};
 use crate::query::follow;
 use crate::query::follow::Followed;
 use crate::query::format::Format;
-use crate::query::model::{Common, Pairs, Past, as_of, from, invalid, number, unchanged};
-use crate::query::{format, statistics, translation};
+use crate::query::{format, translation};
 use crate::read::page;
-use crate::service::{blocking, wants_events};
+use crate::wire::queries as wire;
 
 /// Rows of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -101,14 +107,40 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
     preferences.flat_map(|value| value.split([',', ';'])).any(|preference| preference.trim() == "count=exact")
 }
 
-/// Rows by index or key: filters, order, limit, cursor.
+/// Rows by filter and order. Every other parameter is a filter: field=operator.value, or=(...), and=(...)
+#[utoipa::path(
+    get, path = "/v1/read-models/{name}/{table}", tag = "read models", operation_id = "rows",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("table" = String, Path, description = "The table"),
+        Ask,
+        AskPast,
+        AskList,
+        headers::Session,
+        headers::Prefer,
+        headers::Known,
+        headers::Resume,
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Rows, figures, or a plan; followed: `reset`, `row`, `removed`, `position`, `problem`",
+            content(
+                (ListAnswer = "application/json"), (Row = "application/x-ndjson"), (String = "text/csv"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        (status = 304, description = "The client has this answer"),
+        Problems,
+    )
+)]
 pub async fn list(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    pairs: Pairs,
+    pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     let mut parameters = Parameters::read(table, &headers, &rest)?;
@@ -127,49 +159,17 @@ pub async fn list(
     if let Some(unchanged) = unchanged(&answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
     }
-    let snapshot = Arc::clone(&answer.snapshot);
     let past = common.past(&log, &answer).await?;
     if let Some(query) = parameters.statistics() {
-        let turn = projections.queries().scan_turn().await?;
-        let body = move || {
-            let statistics = match past {
-                Some(past) => snapshot.statistics_at(&query, past)?,
-                None => snapshot.statistics(&query)?,
-            };
-            Ok::<_, Error>(statistics::body(&query, statistics))
-        };
-        let body = blocking(taking(turn, body)).await?;
-        return Ok(as_of(past, from(&answer, Json(body).into_response())));
+        let figures = figures(&projections, &answer, query, past).await?;
+        return Ok(as_of(past, from(&answer, Json(figures).into_response())));
     }
     let continued = parameters.query.cursor.is_some();
     let Parameters { query, select, format, explain, count, .. } = parameters;
-    let plain = !explain && !count && past.is_none();
-    let goes_far = count || query.scan;
-    let from_memory = if plain && !goes_far { snapshot.list_from_memory(&query)? } else { None };
-    let look = move || {
-        if let Some(past) = past {
-            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
-            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
+    let (page, total) = match look(&projections, &answer, query, past, [explain, count]).await? {
+        Found::Explained(explanation) => {
+            return Ok(from(&answer, Json(wire::explanation(explanation)).into_response()));
         }
-        if explain {
-            let mut explanation = Explanation::default();
-            let page = snapshot.list_explained(&query, &mut explanation);
-            // What would be refused is explained, what is wrong is wrong.
-            return match page {
-                Ok(_) | Err(Error::BeyondBudget { .. }) => Ok(Found::Explained(explanation)),
-                Err(error) => Err(error),
-            };
-        }
-        let total = count.then(|| snapshot.count(&query)).transpose()?;
-        Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
-    };
-    let found = match from_memory {
-        Some(page) => Found::Page(page, None),
-        None if goes_far => blocking(taking(projections.queries().scan_turn().await?, look)).await?,
-        None => blocking(look).await?,
-    };
-    let (page, total) = match found {
-        Found::Explained(explanation) => return Ok(from(&answer, Json(explanation).into_response())),
         Found::Page(page, total) => (page, total),
     };
     let range = total.map(|total| match (page.rows.len().checked_sub(1), continued) {
@@ -191,12 +191,59 @@ pub async fn list(
     Ok(as_of(past, from(&answer, response)))
 }
 
-/// Work that ends a turn when it is done.
-pub(crate) fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    move || {
-        let _turn = turn;
-        work()
+/// Figures over rows, in turn with others.
+async fn figures(
+    projections: &Projections,
+    answer: &Answer,
+    query: StatisticsQuery,
+    past: Option<Progress>,
+) -> Result<Statistics, Problem> {
+    let snapshot = Arc::clone(&answer.snapshot);
+    let figures = move || {
+        let statistics = match past {
+            Some(past) => snapshot.statistics_at(&query, past)?,
+            None => snapshot.statistics(&query)?,
+        };
+        Ok::<_, Error>(wire::statistics(&query, statistics))
+    };
+    blocking(taking(projections.queries().scan_turn().await?, figures)).await
+}
+
+/// The rows, or how they would be found: from memory, at once, or in turn with others that go far.
+async fn look(
+    projections: &Projections,
+    answer: &Answer,
+    query: ListQuery,
+    past: Option<Progress>,
+    [explain, count]: [bool; 2],
+) -> Result<Found, Problem> {
+    let snapshot = Arc::clone(&answer.snapshot);
+    let plain = !explain && !count && past.is_none();
+    let goes_far = count || query.scan;
+    if plain
+        && !goes_far
+        && let Some(page) = snapshot.list_from_memory(&query)?
+    {
+        return Ok(Found::Page(page, None));
     }
+    let look = move || {
+        if let Some(past) = past {
+            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
+            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
+        }
+        if explain {
+            let mut explanation = Explanation::default();
+            let page = snapshot.list_explained(&query, &mut explanation);
+            // What would be refused is explained, what is wrong is wrong.
+            return match page {
+                Ok(_) | Err(Error::BeyondBudget { .. }) => Ok(Found::Explained(explanation)),
+                Err(error) => Err(error),
+            };
+        }
+        let total = count.then(|| snapshot.count(&query)).transpose()?;
+        Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
+    };
+    if goes_far { blocking(taking(projections.queries().scan_turn().await?, look)).await } else { blocking(look).await }
 }
 
 enum Found {
@@ -238,7 +285,7 @@ mod tests {
     fn what_the_grammar_keeps_for_parameters_is_never_a_field() {
         for name in PARAMETERS.into_iter().filter(|name| !name.ends_with("and") && !name.ends_with("or")) {
             let pairs = vec![(name.to_owned(), "eq.1".to_owned())];
-            let Ok((_, rest)) = Common::take(Pairs { pairs, seen: Ok(None) }) else { continue };
+            let Ok((_, rest)) = Common::take(Asked { pairs, seen: Ok(None) }) else { continue };
             if let Ok(read) = Parameters::read("rows".to_owned(), &HeaderMap::new(), &rest) {
                 assert!(read.query.filter == RowFilter::default(), "{name}");
             }

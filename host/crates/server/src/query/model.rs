@@ -1,254 +1,78 @@
-//! `/v1/read-models`: rows by key, lists by index, named queries. Each answer says which version gave it, and from
-//! which position.
+//! `/v1/read-models`: what can be asked, rows by key, named queries.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
-use jiff::Timestamp;
-use serde::Serialize;
-
+use kinora_api::queries::{ReadModel, RowAnswer};
+use kinora_api::{Kind, headers, queries};
 use kinora_log::Log;
-use kinora_projection::{Answer, Projections};
-use kinora_sandbox::NamedQuery;
-use kinora_types::TableSpec;
-use kinora_types::{Micros, Position, Progress};
+use kinora_projection::Projections;
 
-use crate::edge::problem::Problem;
-use crate::edge::session;
-use crate::edge::session::{Asked, SESSION};
-use crate::service::blocking;
-use crate::service::written;
+use crate::edge::problem::{Problem, Problems};
+use crate::edge::session::Asked;
+use crate::query::common::{Common, Known, as_of, from, invalid, json, number, only_common, unchanged};
+use crate::query::row_versions;
+use crate::wire::queries as wire;
 
-pub(crate) const VERSION: HeaderName = HeaderName::from_static("kinora-version");
-pub(crate) const POSITION: HeaderName = HeaderName::from_static("kinora-position");
-
-/// Of an answer, with those that the server adds.
-pub(crate) const HEADERS: usize = 10;
-
-/// Version and position in digits, and what stands around them.
-pub(crate) const ENTITY_TAG_BYTES: usize = 40;
-
-/// How long a query waits for `min_position`, unless the client says otherwise, and at most.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-
-pub(crate) type Pairs = Asked;
-
-/// What every query can say, apart from its own parameters.
-#[derive(Default)]
-pub(crate) struct Common {
-    pub(crate) version: Option<u32>,
-    pub(crate) min_position: Option<u64>,
-    pub(crate) timeout: Option<Duration>,
-    /// Whether the rows of a version that stopped at a fault are welcome.
-    pub(crate) stale: bool,
-    /// A moment of the past, for tables with a history.
-    pub(crate) past: Option<Past>,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Past {
-    Position(u64),
-    Time(Timestamp),
-}
-
-impl Common {
-    /// Takes the common parameters out of all of them.
-    pub(crate) fn take(pairs: Pairs) -> Result<(Self, Vec<(String, String)>), Problem> {
-        let Asked { pairs, seen } = pairs;
-        let seen = seen?;
-        let mut common = Self::default();
-        let mut rest = Vec::new();
-        for (name, value) in pairs {
-            match name.as_str() {
-                "version" => common.version = Some(number(&name, &value)?),
-                "min_position" => common.min_position = Some(number(&name, &value)?),
-                "at_position" => common.past = Some(Past::Position(number(&name, &value)?)),
-                "at_time" => {
-                    let time =
-                        value.parse().map_err(|cause| invalid(format!("at_time={value} is no time: {cause}")))?;
-                    common.past = Some(Past::Time(time));
-                }
-                "timeout" => {
-                    let seconds: f64 = number(&name, &value)?;
-                    let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| *timeout <= MAX_TIMEOUT);
-                    let most = MAX_TIMEOUT.as_secs();
-                    common.timeout = Some(
-                        timeout.ok_or_else(|| invalid(format!("timeout {value} is not from 0 to {most} seconds")))?,
-                    );
-                }
-                "stale" => common.stale = number(&name, &value)?,
-                _ => rest.push((name, value)),
-            }
-        }
-        // A session never sees less than it has seen.
-        common.min_position = common.min_position.max(seen);
-        Ok((common, rest))
-    }
-
-    pub(crate) async fn answer(&self, projections: &Projections, name: &str) -> Result<Answer, Problem> {
-        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let asked_for = match self.past {
-            Some(Past::Position(position)) => self.min_position.max(Some(position)),
-            _ => self.min_position,
-        };
-        let at_least = asked_for.map(|position| (Position(position), timeout));
-        match self.stale {
-            true => Ok(projections.queries().answer_even_stale(name, self.version, at_least).await?),
-            false => Ok(projections.queries().answer(name, self.version, at_least).await?),
-        }
-    }
-
-    /// How many events had been applied at the moment of the past that is asked for.
-    pub(crate) async fn past(&self, log: &Log, answer: &Answer) -> Result<Option<Progress>, Problem> {
-        match self.past {
-            None => Ok(None),
-            Some(Past::Position(position)) => Ok(Some(Progress(position.saturating_add(1)))),
-            Some(Past::Time(time)) => {
-                // Events of that very microsecond had been appended by then.
-                let micros = Micros(u64::try_from(time.as_microsecond()).unwrap_or(0).saturating_add(1));
-                let log = log.clone();
-                let next = blocking(move || log.position_at(micros)).await?;
-                Ok(Some(Progress(next.0).min(answer.snapshot.checkpoint())))
-            }
-        }
-    }
-
-    /// For what has no past.
-    pub(crate) fn only_now(&self) -> Result<(), Problem> {
-        match self.past {
-            None => Ok(()),
-            Some(_) => Err(invalid("at_position and at_time go with rows and lists".into())),
-        }
-    }
-}
-
-/// Says that an answer is of the past.
-pub(crate) fn as_of(past: Option<Progress>, mut response: Response) -> Response {
-    if let Some(position) = past.and_then(Progress::last) {
-        response.headers_mut().insert(POSITION, HeaderValue::from(position.0));
-    }
-    response
-}
-
-pub(crate) fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
-    value.parse().map_err(|_| invalid(format!("{name}={value} is not a value that it can have")))
-}
-
-pub(crate) fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-parameter", detail).hint(
-        "parameters: version, min_position, timeout, stale, at_position, at_time; for lists also field=operator.value, \
-         and, or, select, order, limit, cursor, scan, explain, format, aggregate, group, facets",
+/// What can be asked of a read model
+#[utoipa::path(
+    get, path = "/v1/read-models/{name}", tag = "read models", operation_id = "read_model",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        queries::Ask,
+        headers::Session,
+    ),
+    responses(
+        (status = 200, description = "Tables, indexes and queries", body = ReadModel),
+        Problems,
     )
-}
-
-/// Says where an answer comes from.
-pub(crate) fn from(answer: &Answer, mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(VERSION, HeaderValue::from(answer.version.number));
-    if let Some(position) = answer.snapshot.checkpoint().last() {
-        headers.insert(POSITION, HeaderValue::from(position.0));
-        headers.insert(SESSION, session::token(position.0));
-    }
-    if let Some(fault) = &answer.stale {
-        headers.insert(HeaderName::from_static("kinora-state"), HeaderValue::from_static("faulted"));
-        headers.insert(header::WARNING, stale_warning(fault));
-    }
-    if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {
-        headers.insert(header::ETAG, tag);
-    }
-    response
-}
-
-/// Old rows are never handed out without a word (code 110 is "response is stale").
-pub(crate) fn stale_warning(fault: &kinora_projection::Fault) -> HeaderValue {
-    let at = fault.position.map_or_else(String::new, |position| format!(" at position {position}"));
-    let text = format!("110 kinora \"stale: the version stopped at a fault ({}){at}\"", fault.category);
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("110 kinora \"stale\""))
-}
-
-/// The same version at the same position gives the same answer, so these two are what an answer is known by.
-pub(crate) fn entity_tag(answer: &Answer) -> String {
-    written(ENTITY_TAG_BYTES, format_args!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0))
-}
-
-/// What a client has already. An extractor for all headers would copy them.
-pub struct Known(Option<HeaderValue>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Known {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
-    }
-}
-
-/// The answer to a client that has it already.
-pub(crate) fn unchanged(answer: &Answer, known: Option<&HeaderValue>) -> Option<Response> {
-    let known = known?.to_str().ok()?;
-    let tag = entity_tag(answer);
-    let plain = tag.trim_start_matches("W/");
-    let same =
-        known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == plain);
-    same.then(|| from(answer, StatusCode::NOT_MODIFIED.into_response()))
-}
-
-/// With room for all headers that it may get.
-pub(crate) fn typed(kind: &'static str, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    let headers = response.headers_mut();
-    headers.reserve(HEADERS);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
-}
-
-pub(crate) fn json(body: impl Into<Body>) -> Response {
-    typed("application/json", body)
-}
-
-#[derive(Serialize)]
-pub(crate) struct ModelOut {
-    name: String,
-    version: u32,
-    position: Option<u64>,
-    tables: Vec<TableSpec>,
-    queries: Vec<NamedQuery>,
-}
-
-/// What can be asked of a read model.
+)]
 pub async fn model(
     State(projections): State<Arc<Projections>>,
     Path(name): Path<String>,
-    pairs: Pairs,
+    pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     only_common(&rest)?;
     common.only_now()?;
     let answer = common.answer(&projections, &name).await?;
     let queries = answer.version.projector().map(|projector| projector.manifest.queries.clone()).unwrap_or_default();
-    let model = ModelOut {
+    let model = ReadModel {
         name,
         version: answer.version.number,
         position: answer.snapshot.checkpoint().last().map(|position| position.0),
-        tables: answer.snapshot.tables().to_vec(),
-        queries,
+        tables: answer.snapshot.tables().iter().cloned().map(wire::table).collect(),
+        queries: queries.into_iter().map(wire::named_query).collect(),
     };
     Ok(from(&answer, Json(model).into_response()))
 }
 
-/// A row, byte for byte as the projector wrote it.
+/// A row, byte for byte as the projector wrote it; a key may have slashes
+#[utoipa::path(
+    get, path = "/v1/read-models/{name}/{table}/{*key}", tag = "read models", operation_id = "row",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("table" = String, Path, description = "The table"),
+        ("key" = String, Path, description = "The key"),
+        queries::Ask,
+        queries::AskPast,
+        queries::AskRow,
+        headers::Session,
+        headers::Known,
+    ),
+    responses(
+        (status = 200, description = "The row; with `versions`, what it was", body = RowAnswer),
+        (status = 304, description = "The client has this answer"),
+        Problems,
+    )
+)]
 pub async fn row(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
     Path((name, table, key)): Path<(String, String, String)>,
     Known(known): Known,
-    pairs: Pairs,
+    pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     let versions = match rest.as_slice() {
@@ -260,7 +84,7 @@ pub async fn row(
         return Ok(unchanged);
     }
     if let Some(limit) = versions {
-        return crate::query::history::versions(&answer, &table, &key, limit).await;
+        return row_versions::versions(&answer, &table, &key, limit).await;
     }
     let past = common.past(&log, &answer).await?;
     // One row: mostly from memory, so it is not worth a change of threads.
@@ -270,19 +94,35 @@ pub async fn row(
     };
     let response = match found {
         Some(row) => json(row),
-        None => Problem::new(404, "unknown-row", format!("table {table:?} has no row {key:?}"))
+        None => Problem::new(Kind::UnknownRow, format!("table {table:?} has no row {key:?}"))
             .hint("as of the version and position in the headers; min_position waits for a later one")
             .into_response(),
     };
     Ok(as_of(past, from(&answer, response)))
 }
 
-/// A query that the projector answers itself.
+/// A query that the projector answers itself
+#[utoipa::path(
+    get, path = "/v1/read-models/{name}/queries/{query}", tag = "read models", operation_id = "named_query",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("query" = String, Path, description = "The query"),
+        queries::AskNamed,
+        queries::Ask,
+        headers::Session,
+        headers::Known,
+    ),
+    responses(
+        (status = 200, description = "Its answer", body = serde_json::Value),
+        (status = 304, description = "The client has this answer"),
+        Problems,
+    )
+)]
 pub async fn named(
     State(projections): State<Arc<Projections>>,
     Path((name, query)): Path<(String, String)>,
     Known(known): Known,
-    pairs: Pairs,
+    pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
     let mut arguments = "{}".to_owned();
@@ -299,13 +139,12 @@ pub async fn named(
     let limit = projections.modules().limits().query_argument_bytes;
     if arguments.len() > limit {
         return Err(Problem::new(
-            413,
-            "too-large",
+            Kind::TooLarge,
             format!("the arguments have {} bytes, the limit is {limit}", arguments.len()),
         ));
     }
     if let Err(cause) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&arguments) {
-        return Err(Problem::new(400, "invalid-arguments", format!("the arguments are not a JSON object: {cause}"))
+        return Err(Problem::new(Kind::InvalidArguments, format!("the arguments are not a JSON object: {cause}"))
             .hint(r#"such as ?arguments={"limit":10}, percent-encoded"#));
     }
     let answer = common.answer(&projections, &name).await?;
@@ -314,11 +153,4 @@ pub async fn named(
     }
     let text = projections.queries().named(&answer, &query, arguments).await?;
     Ok(from(&answer, json(text)))
-}
-
-pub(crate) fn only_common(rest: &[(String, String)]) -> Result<(), Problem> {
-    match rest.first() {
-        None => Ok(()),
-        Some((name, _)) => Err(invalid(format!("{name} is not a parameter here"))),
-    }
 }

@@ -4,13 +4,14 @@ use std::io::Write;
 
 use serde_json::json;
 
+use kinora_api::{Kind, claims as api};
 use kinora_log::{Claim, Claims, RecordRef};
 use kinora_types::Position;
 
 use crate::edge::problem::Problem;
 
 fn failed(cause: impl std::fmt::Display) -> Problem {
-    Problem::new(500, "internal", format!("an event cannot be written as JSON: {cause}"))
+    Problem::new(Kind::Internal, format!("an event cannot be written as JSON: {cause}"))
 }
 
 /// Appends an event to `out`, as one JSON object on one line.
@@ -36,20 +37,24 @@ pub fn event(out: &mut Vec<u8>, position: Position, record: &RecordRef<'_>) -> R
     }
     if !record.claims.is_empty() {
         let claims = Claims::from_text(record.claims).ok_or_else(|| failed("its claims make no sense"))?;
-        write!(out, r#","claims":{}"#, crate::read::encode::claims(&claims)).map_err(failed)?;
+        write!(out, r#","claims":{}"#, self::claims(&claims)?).map_err(failed)?;
     }
     out.push(b'}');
     Ok(())
 }
 
 /// As in a transaction.
-fn claims(claims: &Claims) -> serde_json::Value {
+fn claims(claims: &Claims) -> Result<String, Problem> {
     let each = |claims: &[Claim]| -> Vec<_> {
-        let one =
-            |claim: &Claim| json!({"scope": claim.key.scope, "value": claim.key.value, "owner": claim.owner.as_str()});
+        let one = |claim: &Claim| api::Claim {
+            owner: claim.owner.to_string(),
+            scope: claim.key.scope.clone(),
+            value: claim.key.value.clone(),
+        };
         claims.iter().map(one).collect()
     };
-    json!({"release": each(&claims.release), "take": each(&claims.take)})
+    let claims = api::Claims { release: each(&claims.release), take: each(&claims.take) };
+    serde_json::to_string(&claims).map_err(failed)
 }
 
 fn text(out: &mut Vec<u8>, text: &str) -> Result<(), Problem> {
@@ -88,11 +93,13 @@ mod tests {
         event(&mut out, Position(7), &record).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#""data":{"n":1.50},"metadata":{}"#), "as it was written: {text}");
+        let defined: kinora_api::events::Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&defined).unwrap(), text, "as an event is defined");
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&text).unwrap(),
             json!({
-                "position": 7, "stream": "a\"b", "revision": 3, "time": "1970-01-01T00:00:01.5Z", "id": Uuid::from_u128(1),
-                "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {}, "tags": ["x:1", "y"],
+                "position": 7, "stream": "a\"b", "revision": 3, "time": "1970-01-01T00:00:01.5Z",
+                "id": Uuid::from_u128(1), "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {}, "tags": ["x:1", "y"],
                 "claims": {"release": [], "take": [{"scope": "email", "value": "ann", "owner": "user-1"}]},
             })
         );
@@ -101,6 +108,8 @@ mod tests {
     #[test]
     fn a_page_is_json() {
         assert_eq!(page(b"", None, None), br#"{"events":[],"head":null,"next":null}"#);
+        let defined: kinora_api::events::EventPage = serde_json::from_slice(&page(b"", Some(1), Some("/x"))).unwrap();
+        assert_eq!(serde_json::to_vec(&defined).unwrap(), page(b"", Some(1), Some("/x")), "as a page is defined");
         assert_eq!(page(b"1,2", Some(5), Some("/x?a=\"")), br#"{"events":[1,2],"head":5,"next":"/x?a=\""}"#);
     }
 }

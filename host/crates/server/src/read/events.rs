@@ -4,58 +4,32 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use jiff::Timestamp;
-use serde::Deserialize;
-
+use kinora_api::events as api;
+use kinora_api::events::{Event, EventPage, ReadLog, ReadStream};
+use kinora_api::{Kind, headers};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, Selection, Span, Streams};
 use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 
-use crate::edge::problem::Problem;
-use crate::read::page;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::{blocking, wants_events};
 use crate::read::page::Page;
-use crate::read::{ndjson, subscribe};
-use crate::service::{blocking, wants_events};
+use crate::read::{ndjson, page, subscribe};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameters {
-    /// Where to start, included: a position or a revision.
-    from: Option<u64>,
-    /// Where to start, not included. Forwards only.
-    after: Option<u64>,
-    limit: Option<usize>,
-    #[serde(default)]
-    direction: DirectionIn,
-    /// Where to start: with the first event that was appended then or later.
-    from_time: Option<Timestamp>,
-    /// Separated by commas: events of any of them.
-    types: Option<String>,
-    /// Separated by commas: events that have all of them.
-    tags: Option<String>,
-    /// How the names of the streams begin.
-    stream_prefix: Option<String>,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum DirectionIn {
-    #[default]
-    Forwards,
-    Backwards,
-}
+/// What is asked for, as far as it takes more than to be read.
+struct Parameters(ReadLog);
 
 impl Parameters {
     fn limit(&self) -> Result<usize, Problem> {
-        page::limit(self.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)
+        page::limit(self.0.limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)
     }
 
     fn start(&self) -> Result<u64, Problem> {
-        match (self.from, self.after, self.direction) {
+        match (self.0.from, self.0.after, self.0.direction) {
             (Some(from), None, _) => Ok(from),
-            (None, Some(after), DirectionIn::Forwards) => Ok(after.saturating_add(1)),
-            (None, None, DirectionIn::Forwards) => Ok(0),
-            (None, None, DirectionIn::Backwards) => Ok(u64::MAX),
+            (None, Some(after), api::Direction::Forwards) => Ok(after.saturating_add(1)),
+            (None, None, api::Direction::Forwards) => Ok(0),
+            (None, None, api::Direction::Backwards) => Ok(u64::MAX),
             _ => Err(invalid("from and after do not go together, and after goes forwards".into())),
         }
     }
@@ -64,8 +38,8 @@ impl Parameters {
         let named = |list: &'_ Option<String>| {
             list.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect::<Vec<_>>()
         };
-        let (types, tags) = (named(&self.types), named(&self.tags));
-        let prefix = self.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
+        let (types, tags) = (named(&self.0.types), named(&self.0.tags));
+        let prefix = self.0.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
         let streams = prefix.map_or(Streams::All, Streams::Prefix);
         if types.is_empty() && tags.is_empty() {
             return Ok(Filter { streams, selection: None });
@@ -75,49 +49,68 @@ impl Parameters {
     }
 
     fn time(&self) -> Result<Option<Micros>, Problem> {
-        if self.from_time.is_some() && (self.from.is_some() || self.after.is_some()) {
+        if self.0.from_time.is_some() && (self.0.from.is_some() || self.0.after.is_some()) {
             return Err(invalid("from_time does not go together with from or after".into()));
         }
-        Ok(self.from_time.map(|time| Micros::not_before(time).unwrap_or(Micros(0))))
+        Ok(self.0.from_time.map(|time| Micros::not_before(time).unwrap_or(Micros(0))))
     }
 
     /// The parameters of a link to the page that begins at `from`.
     fn following(&self, from: u64, limit: usize) -> String {
         let mut link = form_urlencoded::Serializer::new(String::new());
         link.append_pair("from", &from.to_string()).append_pair("limit", &limit.to_string());
-        for (name, value) in [("types", &self.types), ("tags", &self.tags), ("stream_prefix", &self.stream_prefix)] {
+        for (name, value) in
+            [("types", &self.0.types), ("tags", &self.0.tags), ("stream_prefix", &self.0.stream_prefix)]
+        {
             if let Some(value) = value {
                 link.append_pair(name, value);
             }
         }
-        if matches!(self.direction, DirectionIn::Backwards) {
+        if matches!(self.0.direction, api::Direction::Backwards) {
             link.append_pair("direction", "backwards");
         }
         link.finish()
     }
 
     fn direction(&self) -> Direction {
-        match self.direction {
-            DirectionIn::Forwards => Direction::Forwards,
-            DirectionIn::Backwards => Direction::Backwards,
+        match self.0.direction {
+            api::Direction::Forwards => Direction::Forwards,
+            api::Direction::Backwards => Direction::Backwards,
         }
     }
 }
 
 fn invalid(detail: String) -> Problem {
-    Problem::new(400, "invalid-parameter", detail)
+    Problem::new(Kind::InvalidParameter, detail)
         .hint("parameters: from, after or from_time, limit, direction=forwards|backwards, types, tags, stream_prefix")
 }
 
-fn parameters(query: Result<Query<Parameters>, QueryRejection>) -> Result<Parameters, Problem> {
-    query.map(|query| query.0).map_err(|rejection| invalid(rejection.body_text()))
+fn parameters(query: Result<Query<ReadLog>, QueryRejection>) -> Result<Parameters, Problem> {
+    query.map(|query| Parameters(query.0)).map_err(|rejection| invalid(rejection.body_text()))
 }
 
+/// Read the log, or follow it
+#[utoipa::path(
+    get, path = "/v1/events", tag = "log", operation_id = "read_log",
+    params(ReadLog, headers::Resume, headers::Known),
+    responses(
+        (
+            status = 200,
+            description = "Events; with Accept: text/event-stream, history, then `caught-up`, then live; \
+                `fell-behind` tells a slow client, and `caught-up` again. As application/x-ndjson, all of them",
+            content(
+                (EventPage = "application/json"), (String = "text/event-stream"), (Event = "application/x-ndjson"),
+            ),
+        ),
+        (status = 304, description = "The page has not changed; one with others after it never does"),
+        Problems,
+    )
+)]
 pub async fn all(
     State(log): State<Log>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    query: Result<Query<Parameters>, QueryRejection>,
+    query: Result<Query<ReadLog>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let parameters = parameters(query)?;
     let (direction, filter) = (parameters.direction(), parameters.filter()?);
@@ -129,10 +122,10 @@ pub async fn all(
         }
     });
     if wants_events(&headers) {
-        return subscribe::subscribe(log, subscribe::Selected::of(filter), start, &headers);
+        return subscribe::subscribe(log, subscribe::Subscribed::of(filter), start, &headers);
     }
     if ndjson::is_wanted(&headers) {
-        return Ok(ndjson::answer(log, filter, start, direction, parameters.limit));
+        return Ok(ndjson::answer(log, filter, start, direction, parameters.0.limit));
     }
     let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
     let span = Span { from: start, upto: durable, direction, limit };
@@ -147,12 +140,27 @@ pub async fn all(
     page.answer(id, &headers, durable.last().map(|position| position.0), next, direction, fixed)
 }
 
+/// Read a stream, or follow it
+#[utoipa::path(
+    get, path = "/v1/streams/{stream}/events", tag = "log", operation_id = "read_stream",
+    params(("stream" = String, Path, description = "The stream"), ReadStream, headers::Resume, headers::Known),
+    responses(
+        (
+            status = 200,
+            description = "Events; with Accept: text/event-stream, history, then `caught-up`, then live; \
+                `fell-behind` tells a slow client, and `caught-up` again",
+            content((EventPage = "application/json"), (String = "text/event-stream")),
+        ),
+        (status = 304, description = "The page has not changed; one with others after it never does"),
+        Problems,
+    )
+)]
 pub async fn stream(
     State(log): State<Log>,
     Path(stream): Path<String>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    query: Result<Query<Parameters>, QueryRejection>,
+    query: Result<Query<ReadLog>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let stream: StreamName = stream.parse()?;
     let parameters = parameters(query)?;
@@ -178,7 +186,7 @@ pub async fn stream(
     });
     let (stream, head, page) = read.await?;
     let Some(head) = head else {
-        return Err(Problem::new(404, "unknown-stream", format!("there is no stream {stream}"))
+        return Err(Problem::new(Kind::UnknownStream, format!("there is no stream {stream}"))
             .hint("a stream begins with its first event"));
     };
     let next = (page.count == limit).then_some(page.last_revision).and_then(|last| match direction {
@@ -203,5 +211,5 @@ async fn subscribe_stream(
         let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
         Ok::<_, log::Error>(first.first().map_or(head, |event| event.position))
     });
-    subscribe::subscribe(log, subscribe::Selected::of_stream(stream, from), start.await?, headers)
+    subscribe::subscribe(log, subscribe::Subscribed::of_stream(stream, from), start.await?, headers)
 }

@@ -37,7 +37,7 @@ pub fn answer(log: Log, filter: Filter, from: Position, direction: Direction, li
         let mut lines = Lines { piece: Vec::with_capacity(PIECE_BYTES * 2), pieces, left: span.limit };
         if let Err(problem) = lines.write(&log, &filter, span) {
             // The answer ends in the middle, so that it is not taken for all.
-            let _ = lines.pieces.blocking_send(Err(io::Error::other(problem.into_json().to_string())));
+            let _ = lines.pieces.blocking_send(Err(io::Error::other(problem.into_text())));
         }
     });
     let body = Body::from_stream(ReceiverStream::new(receiver));

@@ -1,7 +1,7 @@
 //! A page of events as an answer: its text, and how long it may be kept.
 //!
-//! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at which the
-//! page was made.
+//! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at
+//! which the page was made.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ pub const DEFAULT_LIMIT: usize = 100;
 /// Items of a page at most: some megabytes of usual events.
 const MAX_LIMIT: usize = 1_000;
 
-/// How many items a page is to have, or why there is none with so many.
+/// The number of items that a page is to have, or why it cannot be.
 pub fn limit(asked: usize) -> Result<usize, String> {
     let fits = (1..=MAX_LIMIT).contains(&asked);
     if fits { Ok(asked) } else { Err(format!("limit {asked} is not from 1 to {MAX_LIMIT}")) }
@@ -57,7 +57,8 @@ impl Page {
         }
     }
 
-    /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where it is.
+    /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where
+    /// it is.
     pub fn answer(
         self,
         log: Uuid,

@@ -1,8 +1,9 @@
 //! Following the log by Server-Sent Events: what is there, then `caught-up`, then each event as it becomes durable.
 //!
-//! One cursor serves history and the live end, so there is no seam between them to lose or repeat an event at. A client
-//! that is slower than the log is told so (`fell-behind`, and `caught-up` again); meanwhile the events wait in the log and not in
-//! memory. One that takes nothing at all for long is let go, and goes on from `Last-Event-ID` when it comes again.
+//! One cursor serves history and the live end, so there is no seam between them to lose or repeat an event at. A
+//! client that is slower than the log is told so (`fell-behind`, and `caught-up` again); meanwhile the events wait in
+//! the log and not in memory. One that takes nothing at all for long is let go, and goes on from `Last-Event-ID` when
+//! it comes again.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,16 +12,17 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use kinora_api::Kind;
+use kinora_api::events::SubscriptionState;
 use kinora_log::{Filter, Log, Span, Streams};
 use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::problem::Problem;
+use crate::host::blocking;
 use crate::read::encode;
-use crate::service::blocking;
 
 /// Events that wait for a slow client. The rest waits in the log, at no cost.
 const WAITING_EVENTS: usize = 256;
@@ -39,12 +41,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What a subscription is of: the events that a filter lets through, of a stream from a revision on.
 #[derive(Clone)]
-pub struct Selected {
+pub struct Subscribed {
     filter: Filter,
     first: Revision,
 }
 
-impl Selected {
+impl Subscribed {
     pub fn of(filter: Filter) -> Self {
         Self { filter, first: Revision(0) }
     }
@@ -54,13 +56,13 @@ impl Selected {
     }
 }
 
-pub fn subscribe(log: Log, selected: Selected, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
+pub fn subscribe(log: Log, selected: Subscribed, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
             let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
             let invalid = || {
-                Problem::new(400, "invalid-header", "Last-Event-ID is not a position")
+                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not a position")
                     .hint("send the id of the last event that you received")
             };
             Position(last.ok_or_else(invalid)?.saturating_add(1))
@@ -96,7 +98,7 @@ impl From<Problem> for Ended {
 /// A client, and what waits for it.
 struct Follower {
     client: mpsc::Sender<Event>,
-    selected: Selected,
+    selected: Subscribed,
     caught_up: bool,
 }
 
@@ -132,7 +134,8 @@ impl Follower {
 
     async fn say(&self, what: &str, position: Option<u64>, log: &Log) -> Result<(), Ended> {
         let head = log.progress().last().map(|position| position.0);
-        self.send(Event::default().event(what).data(json!({"position": position, "head": head}).to_string())).await
+        let event = Event::default().event(what).json_data(SubscriptionState { head, position });
+        self.send(event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?).await
     }
 
     async fn send(&self, message: Event) -> Result<(), Ended> {
@@ -147,7 +150,7 @@ impl Follower {
 /// Some of the events from `from` on as JSON, and where to go on.
 fn step(
     log: &Log,
-    selected: &Selected,
+    selected: &Subscribed,
     from: Position,
     durable: Progress,
 ) -> Result<(Vec<(u64, String)>, Position), Problem> {

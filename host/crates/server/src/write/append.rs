@@ -6,16 +6,28 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
+use kinora_api::appends::CloudEvent;
+use kinora_api::{Kind, appends as api, headers};
 use kinora_log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
 use kinora_types::{ExpectedRevision, Revision, StreamName};
 
 use crate::edge::caller;
-use crate::edge::problem::Problem;
-use crate::edge::wire;
-use crate::edge::wire::{AppendedOut, TransactionIn};
+use crate::edge::problem::{Problem, Problems};
+use crate::wire::appends as wire;
 use crate::write::cloudevents;
 use crate::write::reserved;
 
+/// Append one event or several, all or none
+#[utoipa::path(
+    post, path = "/v1/streams/{stream}/events", tag = "log", operation_id = "append",
+    params(("stream" = String, Path, description = "The stream"), headers::Expected, headers::Append),
+    request_body(content(
+        (api::NewEvents = "application/json"),
+        (CloudEvent = "application/cloudevents+json"),
+        (Vec<CloudEvent> = "application/cloudevents-batch+json"),
+    )),
+    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
+)]
 pub async fn to_stream(
     State(log): State<Log>,
     Path(stream): Path<String>,
@@ -31,7 +43,7 @@ pub async fn small_to_stream(log: &Log, stream: StreamName, request: Request) ->
     let (head, body) = request.into_parts();
     // It has said how long it is, and the server takes no more.
     let body = axum::body::to_bytes(body, usize::MAX).await;
-    let body = body.map_err(|cause| Problem::new(400, "invalid-body", cause.to_string()))?;
+    let body = body.map_err(|cause| Problem::new(Kind::InvalidBody, cause.to_string()))?;
     append_to(log, stream, client, &head.headers, &body).await
 }
 
@@ -51,22 +63,29 @@ async fn append_to(
     let request = AppendRequest { key, has_new_ids, ..vec![append].into() };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
-    created(&AppendedOut::to_one_stream(&appended, log.durability()))
+    created(&wire::appended(&appended, log.durability()))
 }
 
+/// Append to several streams, all or none
+#[utoipa::path(
+    post, path = "/v1/transactions", tag = "log", operation_id = "transact",
+    params(headers::Append),
+    request_body = api::Transaction,
+    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
+)]
 pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;
-    let transaction: TransactionIn = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
+    let transaction: api::Transaction = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
     let key = idempotency_key(&headers, "", &body)?;
-    let request = AppendRequest { key, ..transaction.try_into()? };
+    let request = AppendRequest { key, ..wire::transaction(transaction)? };
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
-    created(&AppendedOut::transaction(&appended, log.durability()))
+    created(&wire::transacted(&appended, log.durability()))
 }
 
 /// Written at once: to answer takes a fair part of the time of a small append.
-fn created(appended: &AppendedOut) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(appended).map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+fn created(appended: &api::Appended) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(appended).map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?;
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -83,7 +102,7 @@ async fn taken_apart(mut request: Request) -> Result<(Client, HeaderMap, Bytes),
 /// `If-None-Match: *` no stream, `If-Match: *` exists, `If-Match: "3"` at revision 3, neither: any.
 fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
     let invalid = |name: &str| {
-        Problem::new(400, "invalid-header", format!("the header {name} cannot be read"))
+        Problem::new(Kind::InvalidHeader, format!("the header {name} cannot be read"))
             .hint("send If-Match: \"<revision>\", If-Match: * (the stream exists), or If-None-Match: * (it does not)")
     };
     match (headers.get(header::IF_MATCH), headers.get(header::IF_NONE_MATCH)) {
@@ -104,7 +123,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let invalid = || {
-        Problem::new(400, "invalid-header", "the header Idempotency-Key cannot be read")
+        Problem::new(Kind::InvalidHeader, "the header Idempotency-Key cannot be read")
             .hint("send a text that is new for each request, such as a UUID, and the same again for a retry")
     };
     let key = key.to_str().ok().map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()).ok_or_else(invalid)?;

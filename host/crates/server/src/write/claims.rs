@@ -2,27 +2,34 @@
 
 use axum::extract::{Path, State};
 use axum::response::Json;
-use serde_json::{Value, json};
-
+use kinora_api::Kind;
+use kinora_api::claims::HeldClaim;
 use kinora_log::{ClaimKey, Log};
 
-use crate::edge::problem::Problem;
-use crate::service::blocking;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
 
+/// Who holds a claim
+#[utoipa::path(
+    get, path = "/v1/claims/{scope}/{value}", tag = "log", operation_id = "claim",
+    params(
+        ("scope" = String, Path, description = "Within what the value stands once"),
+        ("value" = String, Path, description = "The value"),
+    ),
+    responses((status = 200, description = "The stream that holds it, since when", body = HeldClaim), Problems)
+)]
 pub async fn show(
     State(log): State<Log>,
     Path((scope, value)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<HeldClaim>, Problem> {
     let key = ClaimKey::new(&scope, &value)?;
     let reader = log.clone();
     let held = blocking(move || reader.claim(&key)).await?;
     // Whether it is held may follow from an append that is not durable yet.
     log.settled().await;
     match held {
-        Some(held) => {
-            Ok(Json(json!({"scope": scope, "value": value, "owner": held.owner.as_str(), "since": held.since.0})))
-        }
-        None => Err(Problem::new(404, "not-claimed", format!("nobody holds {value:?} of {scope}"))
+        Some(held) => Ok(Json(HeldClaim { owner: held.owner.to_string(), scope, since: held.since.0, value })),
+        None => Err(Problem::new(Kind::NotClaimed, format!("nobody holds {value:?} of {scope}"))
             .hint("POST /v1/transactions takes a claim, along with events")),
     }
 }

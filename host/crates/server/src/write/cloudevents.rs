@@ -1,19 +1,20 @@
-//! CloudEvents 1.0 over HTTP, in its three modes: binary (attributes are headers, the body is the data), structured (a JSON
-//! object) and batch (an array of them). See <https://github.com/cloudevents/spec>.
+//! CloudEvents 1.0 over HTTP, in its three modes: binary (attributes are headers, the body is the data), structured
+//! (a JSON object) and batch (an array of them). See <https://github.com/cloudevents/spec>.
 //!
-//! `source` and `id` together make the id of the event, so a CloudEvent that is sent twice is appended once. `type` is the
-//! type; the extension attributes `schema` (a number) and `tags` (separated by commas) are what they are of other events.
-//! All attributes but these are kept, in the metadata under `cloudevent`.
+//! `source` and `id` together make the id of the event, so a CloudEvent that is sent twice is appended once. `type`
+//! is the type; the extension attributes `schema` (a number) and `tags` (separated by commas) are what they are of
+//! other events. All attributes but these are kept, in the metadata under `cloudevent`.
 
 use axum::http::{HeaderMap, HeaderName, header};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use kinora_api::Kind;
 use kinora_types::{EventType, NewEvent};
 
 use crate::edge::problem::Problem;
-use crate::edge::wire;
+use crate::wire::appends::on_one_line;
 
 /// Ids of CloudEvents are version 5 UUIDs in this namespace.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0d1f_4a9c_7a0e_5c8e_9b53_6f0c_5f0a_3b11);
@@ -56,8 +57,9 @@ pub fn events(mode: Mode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEve
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
-    Problem::new(400, "invalid-cloudevent", detail).hint(
-        r#"such as {"specversion": "1.0", "id": "1", "source": "/shop", "type": "OrderPlaced", "data": {...}}, or the same attributes as headers ce-id ..."#,
+    Problem::new(Kind::InvalidCloudevent, detail).hint(
+        "such as {\"specversion\": \"1.0\", \"id\": \"1\", \"source\": \"/shop\", \"type\": \"OrderPlaced\", \"data\": {...}}, or \
+         the same attributes as headers ce-id ...",
     )
 }
 
@@ -164,7 +166,7 @@ fn to_event(mut attributes: Map<String, Value>, data: Option<Box<RawValue>>) -> 
         // A length ends the source, so that no other source and id make the same name.
         id: Uuid::new_v5(&NAMESPACE, format!("{}:{source}{id}", source.len()).as_bytes()),
         kind: EventType::new(kind, schema)?,
-        data: wire::on_one_line(data.unwrap_or_else(|| RawValue::NULL.to_owned()))?,
+        data: on_one_line(data.unwrap_or_else(|| RawValue::NULL.to_owned()))?,
         metadata: Some(metadata.map_err(|cause| invalid(cause.to_string()))?),
         tags,
     })
@@ -177,7 +179,9 @@ mod tests {
 
     #[test]
     fn the_three_modes_say_the_same() {
-        let json = r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","schema":2,"tags":"a, b","subject":"é","data":{"n":1.50}}"#;
+        let attributes =
+            r#""specversion":"1.0","id":"1","source":"/s","type":"T","schema":2,"tags":"a, b","subject":"é""#;
+        let json = format!(r#"{{{attributes},"data":{{"n":1.50}}}}"#);
         let structured = events(Mode::Structured, &HeaderMap::new(), json.as_bytes()).unwrap();
         let batch = events(Mode::Batch, &HeaderMap::new(), format!("[{json}]").as_bytes()).unwrap();
         let mut headers = HeaderMap::new();
@@ -227,7 +231,7 @@ mod tests {
             ("[", "cannot be read"),
         ] {
             let problem = events(Mode::Structured, &HeaderMap::new(), json.as_bytes()).unwrap_err();
-            let detail = problem.into_json().to_string();
+            let detail = problem.into_text();
             assert!(detail.contains(why), "{json}: {detail}");
         }
     }

@@ -1,7 +1,9 @@
-//! The service of a host: all routes, and a way past them for the request that comes most often, a small append to one stream. It
-//! goes straight to its handler, since to find it among the routes costs about as much as to append an event.
+//! The service of a host: all routes, and a way past them for the request that comes most often, a small append to
+//! one stream. It goes straight to its handler, since to find it among the routes costs about as much as to append an
+//! event.
 //!
-//! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large body) goes through the routes.
+//! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large body) goes
+//! through the routes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,9 +19,9 @@ use tower_service::Service;
 
 use kinora_types::StreamName;
 
-use crate::edge::health::CountedAppend;
-use crate::edge::large::Room;
-use crate::service::Host;
+use crate::edge::bodies::Room;
+use crate::edge::requests::CountedAppend;
+use crate::host::Host;
 use crate::write::append;
 
 #[derive(Clone)]

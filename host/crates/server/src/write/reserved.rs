@@ -1,5 +1,6 @@
 //! The names that are the host's own: nobody appends under them but the host, so that its history is what it did.
 
+use kinora_api::Kind;
 use kinora_log::AppendRequest;
 use kinora_types::RESERVED;
 
@@ -12,7 +13,7 @@ pub fn refuse(request: &AppendRequest) -> Result<(), Problem> {
         None => Ok(()),
         Some(name) => {
             let detail = format!("{name:?} begins with {RESERVED}, which is for what the host itself appends");
-            Err(Problem::new(403, "reserved-name", detail).hint("choose another name for the stream or the type"))
+            Err(Problem::new(Kind::ReservedName, detail).hint("choose another name for the stream or the type"))
         }
     }
 }

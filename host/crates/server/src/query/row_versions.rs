@@ -1,26 +1,18 @@
-//! What a row was.
+//! Versions of a row: what it was.
 
-use axum::response::Response;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
-use crate::edge::problem::Problem;
-use crate::service::{blocking, raw};
+use axum::response::Response;
+use kinora_api::Kind;
+use kinora_api::queries::{RowVersion, RowVersions};
 use kinora_projection::Answer;
 
-use crate::query::model::{from, invalid, json};
+use crate::edge::problem::Problem;
+use crate::host::{blocking, raw};
+use crate::query::common::{from, invalid, json};
 
 /// Versions of a row in one answer.
 const MAX_VERSIONS: usize = 1_000;
-
-#[derive(Serialize)]
-struct VersionOut {
-    /// The event that left the row so.
-    position: Option<u64>,
-    /// Null where it deleted the row.
-    row: Option<Box<RawValue>>,
-}
 
 /// `{"versions": [{"position", "row"}]}`, the newest first.
 pub async fn versions(answer: &Answer, table: &str, key: &str, limit: usize) -> Result<Response, Problem> {
@@ -32,9 +24,9 @@ pub async fn versions(answer: &Answer, table: &str, key: &str, limit: usize) -> 
     let mut versions = Vec::new();
     for version in found {
         let position = version.progress.last().map(|position| position.0);
-        versions.push(VersionOut { position, row: version.json.map(raw).transpose()? });
+        versions.push(RowVersion { position, row: version.json.map(raw).transpose()? });
     }
-    let body = serde_json::to_string(&serde_json::json!({ "versions": versions }));
-    let body = body.map_err(|cause| Problem::new(500, "internal", cause.to_string()))?;
+    let body = serde_json::to_string(&RowVersions { versions });
+    let body = body.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?;
     Ok(from(answer, json(body)))
 }

@@ -1,13 +1,14 @@
 //! Bodies: those that say from the start that they are too large, and how much of them is in memory at once.
 //!
-//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection before,
-//! the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
+//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection
+//! before, the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
 
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{Method, header};
 use futures::StreamExt;
+use kinora_api::Kind;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -22,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Bytes of all bodies that are read and worked on at once.
 pub const BODIES_BYTES: usize = 256 << 20;
 
-/// A permit stands for so many bytes: a semaphore counts in 32 bits.
+/// Bytes of a permit: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1 << 10;
 
 pub struct Bodies {
@@ -41,14 +42,14 @@ impl Bodies {
 pub enum Room {
     /// Nothing: it is small, or there is none.
     Small,
-    /// So many permits.
+    /// This many permits.
     Permits(u32),
-    /// More than there may be: it has so many bytes.
+    /// More than there may be: it has this many bytes.
     TooLarge(usize),
 }
 
 /// The memory of a body, for as long as it is worked on.
-pub type Held<'a> = SemaphorePermit<'a>;
+pub type BodyPermit<'a> = SemaphorePermit<'a>;
 
 impl Bodies {
     pub fn room(&self, request: &Request) -> Room {
@@ -68,11 +69,11 @@ impl Bodies {
     }
 
     /// Waits for the memory of a body, or answers once its client has sent it.
-    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<Held<'_>>), Problem> {
+    pub async fn hold(&self, room: Room, request: Request) -> Result<(Request, Option<BodyPermit<'_>>), Problem> {
         let problem = match room {
             Room::Small => return Ok((request, None)),
             Room::TooLarge(actual) => {
-                Problem::new(413, "too-large", format!("the body has {actual} bytes, the limit is {}", self.limit))
+                Problem::new(Kind::TooLarge, format!("the body has {actual} bytes, the limit is {}", self.limit))
                     .hint("send less at a time; all limits are at /v1/limits")
                     .with("limit", json!(self.limit))
                     .with("actual", json!(actual))
@@ -82,7 +83,7 @@ impl Bodies {
                     Ok(Ok(held)) => return Ok((request, Some(held))),
                     // It is never closed, so the time is up.
                     _ => {
-                        Problem::new(503, "busy", "the bodies of other requests fill the memory that there is for them")
+                        Problem::new(Kind::Busy, "the bodies of other requests fill the memory that there is for them")
                             .hint("try again a little later")
                     }
                 }

@@ -1,0 +1,32 @@
+//! Health: whether a host is there, and ready.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::versions::State;
+
+/// The host is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+}
+
+/// Whether every live version runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// `ready` or `not ready`.
+    pub status: String,
+    /// Those that do not run.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A live version that does not run, or is stalled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    pub projection: String,
+    #[schema(required)]
+    pub stalled_seconds: Option<u64>,
+    pub state: State,
+    pub version: u32,
+}

@@ -1,0 +1,155 @@
+//! Verifications: a digest of a version's rows, a replay that has to give the same, and a fault on its own.
+
+use kinora_types::Digest;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::limits::Sandbox;
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReadDigest {
+    /// The event after which to take it; one that is still to come, or the last one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(nullable = false)]
+    pub position: Option<u64>,
+}
+
+/// A digest of all rows of a version, as they were after an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RowsDigest {
+    pub projection: String,
+    pub version: u32,
+    /// What the version is made of: module, upcasters, skipped events, contract and engine settings. Versions with the
+    /// same identity have the same rows at the same position, on any host.
+    #[schema(value_type = String)]
+    pub identity: Digest,
+    /// The last event that these rows stand for.
+    #[schema(required)]
+    pub position: Option<u64>,
+    #[schema(value_type = String)]
+    pub rows_digest: Digest,
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayProgress {
+    pub replayed: u64,
+    /// Events that the version has applied.
+    pub events: u64,
+}
+
+/// What a replay of all events of a version has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Verified {
+    pub projection: String,
+    pub version: u32,
+    #[schema(value_type = String)]
+    pub identity: Digest,
+    #[schema(required)]
+    pub position: Option<u64>,
+    #[schema(value_type = String)]
+    pub rows_digest: Digest,
+    /// Whether the replay gave the same rows.
+    pub agrees: bool,
+    /// Events that were replayed.
+    pub events: u64,
+    /// Where the replay differs, if it does.
+    #[schema(required)]
+    pub difference: Option<Divergence>,
+    pub took_ms: u64,
+}
+
+/// The first event after which the rows depend on how events were handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Divergence {
+    /// None if two replays agree.
+    #[schema(required)]
+    pub position: Option<u64>,
+    #[schema(required)]
+    pub event_type: Option<String>,
+    #[schema(required)]
+    pub schema: Option<u32>,
+    /// The first row that differs, in the order of tables and keys.
+    #[schema(required)]
+    pub row: Option<RowDifference>,
+    /// How events were handed over for the one and for the other.
+    pub ways: [String; 2],
+    /// What was said, if an event could be applied in one of the ways only.
+    #[schema(required)]
+    pub fault: Option<String>,
+}
+
+/// A row that is not the same, as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RowDifference {
+    pub table: String,
+    pub key: String,
+    #[schema(required)]
+    pub one: Option<String>,
+    #[schema(required)]
+    pub other: Option<String>,
+}
+
+/// Everything that one fault depends on, for `kinora repro`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Bundle {
+    pub format: u32,
+    pub projection: String,
+    pub version: u32,
+    #[schema(value_type = String)]
+    pub identity: Digest,
+    pub fault: Reported,
+    /// Whether the event fails again when it is run alone, on the rows below, with fresh instances.
+    pub reproduced: bool,
+    pub event: BundledEvent,
+    /// What the guest read, as it was before the event.
+    pub rows: Vec<BundledRow>,
+    pub limits: Sandbox,
+    pub module: Wasm,
+    pub upcasters: Vec<Wasm>,
+}
+
+/// A fault, as it was reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reported {
+    pub category: String,
+    pub message: String,
+    pub backtrace: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BundledEvent {
+    pub position: u64,
+    pub stream: String,
+    pub revision: u64,
+    /// Microseconds since the Unix epoch.
+    pub time: u64,
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    #[schema(value_type = serde_json::Value)]
+    pub data: Box<RawValue>,
+    #[schema(value_type = Option<Object>, required)]
+    pub metadata: Option<Box<RawValue>>,
+    pub tags: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BundledRow {
+    pub table: String,
+    pub key: String,
+    #[schema(value_type = serde_json::Value)]
+    pub row: Box<RawValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Wasm {
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    pub base64: String,
+}

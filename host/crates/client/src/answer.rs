@@ -1,0 +1,89 @@
+//! Answers: what a host said, read, and its text as it came.
+
+use std::ops::Deref;
+use std::str::FromStr;
+
+use kinora_api::differences::DiffRows;
+use kinora_api::events::EventPage;
+use kinora_api::headers;
+use kinora_api::queries::RowPage;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// A successful answer. It is used as what it says.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    pub(crate) url: Url,
+    headers: HeaderMap,
+    text: String,
+    value: T,
+}
+
+impl<T: DeserializeOwned> Answer<T> {
+    pub(crate) fn read(url: Url, headers: HeaderMap, text: String) -> Result<Self, Error> {
+        match serde_json::from_str(&text) {
+            Ok(value) => Ok(Self { url, headers, text, value }),
+            Err(cause) => Err(Error::Unreadable { url, cause }),
+        }
+    }
+}
+
+impl<T> Answer<T> {
+    /// The JSON text, as the host wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// The version that gave the answer, if it is one of a read model.
+    pub fn version(&self) -> Option<u32> {
+        self.parsed(headers::VERSION)
+    }
+
+    /// The last event that the answer stands for, if it is one of a read model.
+    pub fn position(&self) -> Option<u64> {
+        self.parsed(headers::POSITION)
+    }
+
+    fn parsed<N: FromStr>(&self, name: &str) -> Option<N> {
+        self.headers.get(name)?.to_str().ok()?.parse().ok()
+    }
+}
+
+impl<T> Deref for Answer<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// An answer that may have others after it.
+pub trait Paged {
+    /// The address of the next page, if there is one.
+    fn next(&self) -> Option<&str>;
+}
+
+impl Paged for EventPage {
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}
+
+impl Paged for RowPage {
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}
+
+impl Paged for DiffRows {
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}

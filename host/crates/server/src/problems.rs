@@ -1,0 +1,6 @@
+//! Problems from a host's errors: the one place that maps them to problems.
+
+mod log;
+mod modules;
+mod projections;
+mod read_models;

@@ -1,0 +1,70 @@
+//! Problems of read models: queries that cannot be read, that ask for too much, or for what is not there.
+
+use kinora_api::{Kind, grammar};
+use kinora_readmodel as readmodel;
+use serde_json::json;
+
+use crate::edge::problem::Problem;
+
+const EXAMPLES_OF_FILTERS: &str = "such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)";
+
+impl From<readmodel::Error> for Problem {
+    fn from(error: readmodel::Error) -> Self {
+        use readmodel::Error;
+        let detail = error.to_string();
+        match error {
+            Error::UnknownTable { known, .. } => Self::new(Kind::UnknownTable, detail)
+                .hint("GET /v1/read-models/{name} describes them")
+                .with("tables", json!(known)),
+            Error::BeyondBudget { helpful, .. } => Self::new(Kind::BeyondBudget, detail)
+                .hint(
+                    "declare such an index in a new version, narrow the filter, or say scan=true if it is worth \
+                     the time",
+                )
+                .with("helpful_index", json!(helpful)),
+            Error::UnknownPart { .. } => Self::new(Kind::UnknownKeyPart, detail)
+                .hint("GET /v1/read-models/{name} says what the keys of each table stand for"),
+            Error::TooManyGroups { .. } => {
+                Self::new(Kind::TooManyGroups, detail).hint("narrow the filter, or group by fields with fewer values")
+            }
+            Error::NoHistory { .. } => Self::new(Kind::NoHistory, detail)
+                .hint("declare one in a new version of the projector: .history(TABLE, events)"),
+            Error::BeyondHistory { oldest, .. } => Self::new(Kind::BeyondHistory, detail)
+                .hint("ask for a later position, or deploy a version that keeps more; the log has everything")
+                .with("oldest_position", json!(oldest)),
+            Error::TooManyRows { .. } => Self::new(Kind::TooManyRows, detail)
+                .hint("narrow the filter, or follow the first rows of an order with limit"),
+            Error::InvalidQuery(_) => Self::new(Kind::InvalidParameter, detail),
+            Error::InvalidCursor(_) => {
+                Self::new(Kind::InvalidCursor, detail).hint("follow `next` as it is, or begin again without a cursor")
+            }
+            _ => {
+                tracing::error!(%detail, "a read model failed");
+                Self::new(Kind::ReadModelFailed, "the read model could not be read").hint(
+                    "the host's output names the cause; a version can be retired and deployed anew, the log is not \
+                     touched",
+                )
+            }
+        }
+    }
+}
+
+impl From<grammar::Error> for Problem {
+    fn from(error: grammar::Error) -> Self {
+        use grammar::Error;
+        let detail = error.to_string();
+        match error {
+            Error::InvalidFigure { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
+                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with a \
+                 name before it if you like: late:percentile(delay,90)",
+            ),
+            Error::InvalidSelect { .. } => {
+                Self::new(Kind::InvalidSelect, detail).hint("such as select=flights,delay.mean,worst:delay.max")
+            }
+            Error::InvalidFilter { .. } => Self::new(Kind::InvalidFilter, detail).hint(EXAMPLES_OF_FILTERS),
+            Error::InvalidOrder { .. } => {
+                Self::new(Kind::InvalidOrder, detail).hint("such as order=flights.desc,origin")
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Changes of a projection and its versions: moving traffic between them, holding them, ending them. Each
+//! answers with the projection as it is then, once it stands in the history, too.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Json;
+use kinora_api::headers;
+use kinora_api::projections as api;
+use kinora_api::projections::Projection;
+use kinora_api::rollouts::{Promotion, Review};
+use kinora_projection as projection;
+use kinora_projection::{By, OnFault, ProjectionStatus, Projections, SettingsChange};
+
+use crate::edge::actor::by;
+use crate::edge::parameters;
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
+use crate::wire::versions;
+
+/// Make a version live, in one step
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/promote", tag = "projections", operation_id = "promote",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    request_body = Option<Promotion>,
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn promote(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Projection>, Problem> {
+    let (version, by) = (parameters::version(&version)?, by(&headers)?);
+    let Promotion { expected_live, force } = parameters::optional(
+        &body?,
+        r#"send nothing, or {"expected_live": version, "force": true to pass over the gates}"#,
+    )?;
+    let promotion = projection::Promotion { version: Some(version), expected_live, force };
+    let status = projections.promotions().promote(&name, promotion, by).await?;
+    projections.recorded().await;
+    Ok(Json(versions::projection(status)))
+}
+
+/// Say that what differs from the live version is right
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/review", tag = "projections", operation_id = "review",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    request_body = Option<Review>,
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn review(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    let Review { against } =
+        parameters::optional(&body?, r#"send nothing, or {"against": the version that it was compared with}"#)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().review(&name, version, against, by))
+        .await
+}
+
+/// Go back to the version that was live before, in one step
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/rollback", tag = "projections", operation_id = "rollback",
+    params(("name" = String, Path, description = "The projection"), headers::By),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn rollback(
+    State(projections): State<Arc<Projections>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    change(projections, headers, move |projections, by| projections.promotions().rollback(&name, by)).await
+}
+
+/// Stop projecting, and keep the rows
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/pause", tag = "projections", operation_id = "pause",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn pause(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().pause(&name, version, by)).await
+}
+
+/// Go on from the checkpoint, also after a fault
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/resume", tag = "projections", operation_id = "resume",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn resume(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().resume(&name, version, by)).await
+}
+
+/// Throw the rows away and begin anew
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/retry", tag = "projections", operation_id = "retry",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn retry(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().retry(&name, version, by)).await
+}
+
+/// End a version that was never live, and remove its rows
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/abort", tag = "projections", operation_id = "abort",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn abort(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().abort(&name, version, by)).await
+}
+
+/// End a version, and remove its rows
+#[utoipa::path(
+    post, path = "/v1/projections/{name}/versions/{version}/retire", tag = "projections", operation_id = "retire",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        headers::By,
+    ),
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn retire(
+    State(projections): State<Arc<Projections>>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Projection>, Problem> {
+    let version = parameters::version(&version)?;
+    change(projections, headers, move |projections, by| projections.lifecycle().retire(&name, version, by)).await
+}
+
+/// Change what holds for all versions
+#[utoipa::path(
+    patch, path = "/v1/projections/{name}", tag = "projections", operation_id = "set",
+    params(("name" = String, Path, description = "The projection"), headers::By),
+    request_body = Option<api::SettingsChange>,
+    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+)]
+pub async fn set(
+    State(projections): State<Arc<Projections>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Projection>, Problem> {
+    let api::SettingsChange { retain, on_fault } = parameters::optional(
+        &body?,
+        r#"send {"retain": versions on standby to keep, or null for all, "on_fault": "refuse" | "stale"}"#,
+    )?;
+    let on_fault = on_fault.map(|on_fault| match on_fault {
+        api::OnFault::Refuse => OnFault::Refuse,
+        api::OnFault::Stale => OnFault::Stale,
+    });
+    let settings = SettingsChange { retain, on_fault };
+    change(projections, headers, move |projections, by| projections.lifecycle().set(&name, settings, by)).await
+}
+
+/// Does something that waits for disks and threads, and answers once it stands in the history, too.
+async fn change(
+    projections: Arc<Projections>,
+    headers: HeaderMap,
+    change: impl FnOnce(&Projections, &By) -> Result<ProjectionStatus, projection::Error> + Send + 'static,
+) -> Result<Json<Projection>, Problem> {
+    let by = by(&headers)?;
+    let changing = Arc::clone(&projections);
+    let status = blocking(move || change(&changing, &by)).await?;
+    projections.recorded().await;
+    Ok(Json(versions::projection(status)))
+}

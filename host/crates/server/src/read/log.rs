@@ -1,0 +1,34 @@
+//! `GET /v1/log`: what the log is and holds.
+
+use axum::extract::State;
+use axum::response::Json;
+use kinora_api::log as api;
+use kinora_log::Log;
+
+use crate::edge::problem::{Problem, Problems};
+use crate::host::blocking;
+use crate::wire::appends::durability;
+
+/// What the log is and holds
+#[utoipa::path(
+    get, path = "/v1/log", tag = "log", operation_id = "log",
+    responses((status = 200, description = "Id, durability, events, types and sizes", body = api::Log), Problems)
+)]
+pub async fn show(State(log): State<Log>) -> Result<Json<api::Log>, Problem> {
+    let reader = log.clone();
+    let stats = blocking(move || reader.stats()).await?;
+    let types = stats.types.into_iter().map(|kind| api::TypeCount {
+        events: kind.count,
+        first_position: kind.first.0,
+        schema: kind.schema,
+        kind: kind.kind,
+    });
+    Ok(Json(api::Log {
+        bytes_on_disk: stats.bytes,
+        durability: durability(log.durability()),
+        events: stats.events,
+        id: log.id(),
+        streams_estimated: stats.streams,
+        types: types.collect(),
+    }))
+}

@@ -1,0 +1,216 @@
+//! The router: all that a host answers, in one table with its description.
+
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use kinora_api::{Kind, headers};
+use kinora_engine::backup::Backups;
+use kinora_engine::limits::Limits;
+use kinora_log::Log;
+use kinora_projection::Projections;
+use tower_service::Service;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{OpenApi, RefOr};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::edge::around;
+use crate::edge::bodies::Bodies;
+use crate::edge::problem::{Problem, Problems};
+use crate::edge::requests::Requests;
+use crate::host::{Host, Parts};
+use crate::projections::{changes, deploy, diff, diff_rows, faults, history, modules, status, upcasters, verify};
+use crate::query::{list, model};
+use crate::read::{events, log};
+use crate::upkeep::{backups, health, limits, metrics};
+use crate::write::{append, claims, direct};
+
+/// JSON takes more room than the data within it: names, ids, tags.
+const BODY_BYTES_PER_DATA_BYTE: usize = 2;
+
+/// What the description says besides its operations.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Kinora",
+        description = "A projection engine for event-sourced systems.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    tags(
+        (name = "log", description = "Events: appending, reading, following"),
+        (name = "modules", description = "Projectors and upcasters, as WebAssembly"),
+        (name = "projections", description = "Projections and their versions: rollouts, differences, faults"),
+        (name = "read models", description = "Queries; each answer says which version gave it, from which position"),
+        (name = "host", description = "The host itself"),
+    ),
+    components(schemas(
+        kinora_api::Problem,
+        kinora_api::events::SubscriptionState,
+        kinora_api::queries::Reached,
+        kinora_api::queries::Removed,
+        kinora_api::queries::Reset,
+        kinora_api::rollouts::Gap,
+        kinora_api::verifications::ReplayProgress,
+    ))
+)]
+struct About;
+
+/// All routes, with what each is. A module may have `module_bytes` bytes.
+fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
+    let large = || DefaultBodyLimit::max(module_bytes);
+    OpenApiRouter::with_openapi(<About as utoipa::OpenApi>::openapi())
+        .routes(routes!(append::to_stream, events::stream))
+        .routes(routes!(append::transaction))
+        .routes(routes!(claims::show))
+        .routes(routes!(events::all))
+        .routes(routes!(log::show))
+        .routes(routes!(backups::list, backups::create))
+        .routes(routes!(modules::list, modules::upload).layer(large()))
+        .routes(routes!(modules::show, modules::remove))
+        .routes(routes!(modules::uses))
+        .routes(routes!(upcasters::dry_run))
+        .routes(routes!(upcasters::follow))
+        .routes(routes!(status::list))
+        .routes(routes!(status::show, changes::set))
+        .routes(routes!(history::show))
+        .routes(routes!(deploy::deploy).layer(large()))
+        .routes(routes!(status::show_version))
+        .routes(routes!(changes::promote))
+        .routes(routes!(status::gates))
+        .routes(routes!(changes::review))
+        .routes(routes!(changes::retry))
+        .routes(routes!(changes::abort))
+        .routes(routes!(changes::pause))
+        .routes(routes!(changes::resume))
+        .routes(routes!(changes::retire))
+        .routes(routes!(faults::reproduction))
+        .routes(routes!(faults::skip))
+        .routes(routes!(verify::digest))
+        .routes(routes!(verify::verification))
+        .routes(routes!(changes::rollback))
+        .routes(routes!(diff::diff))
+        .routes(routes!(diff_rows::rows))
+        .routes(routes!(diff::events))
+        .routes(routes!(model::model))
+        .routes(routes!(model::named))
+        .routes(routes!(list::list))
+        .routes(routes!(model::row))
+        .routes(routes!(limits::show))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(describe))
+}
+
+/// The description of all routes, as OpenAPI 3.1.
+pub fn document() -> OpenApi {
+    let (_, mut document) = routes(0).split_for_parts();
+    // A key may have slashes: that is for the router to know.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    for operation in document.paths.paths.values_mut().filter_map(|item| item.get.as_mut()) {
+        if operation.tags.iter().flatten().any(|tag| tag == "read models") {
+            for response in operation.responses.responses.iter_mut().filter(|(status, _)| *status != "default") {
+                say_where_from(response.1);
+            }
+        }
+    }
+    document
+}
+
+/// Answers of read models have headers in common.
+fn say_where_from(response: &mut RefOr<utoipa::openapi::Response>) {
+    let RefOr::T(response) = response else { return };
+    for (name, kind, description) in [
+        (headers::VERSION, Type::Integer, "The version that gave this answer"),
+        (headers::POSITION, Type::Integer, "The last event that the answer stands for"),
+        (headers::SESSION, Type::String, "The token for the next query of this session"),
+    ] {
+        let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
+        response.headers.insert(name.to_owned(), header.description(Some(description)).build().into());
+    }
+}
+
+/// All that a host answers.
+pub fn service(
+    log: Log,
+    projections: Arc<Projections>,
+    backups: Option<Arc<Backups>>,
+    limits: Limits,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
+    let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
+    // A byte more than the limit, so that the limit itself can say no, with its figures.
+    let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
+    let bodies = Bodies::new(body_bytes.max(module_bytes));
+    let host = Host::from(Parts { log, projections, backups, requests: Requests::default(), limits, bodies });
+    let (routes, _) = routes(module_bytes).split_for_parts();
+    let routes: Router = routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(around::Around { host: host.clone(), body_bytes })
+        .with_state(host.clone());
+    direct::Direct { host, routes }
+}
+
+/// This description
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "host", operation_id = "describe",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Map<String, serde_json::Value>), Problems)
+)]
+async fn describe() -> Response {
+    static DOCUMENT: LazyLock<Result<String, String>> =
+        LazyLock::new(|| document().to_json().map_err(|cause| cause.to_string()));
+    match &*DOCUMENT {
+        Ok(document) => ([(header::CONTENT_TYPE, "application/json")], document.as_str()).into_response(),
+        Err(cause) => Problem::new(Kind::Internal, cause.as_str()).into_response(),
+    }
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    Problem::new(Kind::UnknownRoute, format!("there is nothing at {}", uri.path()))
+        .hint("the routes are listed in host/docs/http.md, and described at /openapi.json")
+}
+
+async fn wrong_method(uri: Uri) -> Problem {
+    Problem::new(Kind::WrongMethod, format!("{} does not take this method", uri.path()))
+        .hint("the routes are listed in host/docs/http.md, and described at /openapi.json")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    /// The description as it was last looked at. `UPDATE_EXPECT=1` writes it anew: look at what has changed.
+    const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+    #[test]
+    fn the_description_changes_only_when_somebody_wants_it_to() {
+        let found = document().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(SNAPSHOT, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(SNAPSHOT).unwrap();
+        let differs = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+        assert!(found == expected, "{SNAPSHOT} differs from line {differs:?} on; UPDATE_EXPECT=1 writes it anew");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_a_summary_and_problems() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut names = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                assert!(names.insert(name.to_owned()), "{method} {path}: {name} is taken");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object(), "{path}");
+            }
+        }
+    }
+}
