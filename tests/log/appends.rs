@@ -1,4 +1,4 @@
-//! What an append promises, one case at a time.
+//! The promises of an append, one case at a time.
 
 use std::path::Path;
 

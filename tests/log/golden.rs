@@ -1,4 +1,5 @@
-//! Logs of today's format and the one before, kept as they were written: whatever changes, they must be read as they were meant.
+//! Logs of today's format and the one before, kept as they were written: whatever changes, they must be read as they
+//! were meant.
 //!
 //! `GOLDEN=write cargo test --release --workspace --test log_golden` makes the data anew, for a new format.
 

@@ -94,7 +94,10 @@ proptest! {
     #[test]
     fn conditions_and_filtered_reads_do_what_the_model_does(
         groups in groups(),
-        filters in prop::collection::vec((prop::option::of(items()), 0..9_usize, 0..680_u64, any::<bool>(), 1..9_usize), 24),
+        filters in prop::collection::vec(
+            (prop::option::of(items()), 0..9_usize, 0..680_u64, any::<bool>(), 1..9_usize),
+            24,
+        ),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -173,7 +176,10 @@ proptest! {
 
     #[test]
     fn claims_do_what_the_model_does(
-        steps in prop::collection::vec((prop::collection::vec((any::<bool>(), 0..3_usize, 0..3_usize), 1..4), any::<bool>()), 1..30),
+        steps in prop::collection::vec(
+            (prop::collection::vec((any::<bool>(), 0..3_usize, 0..3_usize), 1..4), any::<bool>()),
+            1..30,
+        ),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -181,7 +187,8 @@ proptest! {
         let mut model: HashMap<usize, (usize, u64)> = HashMap::new();
         for (number, (claims, reopen)) in steps.into_iter().enumerate() {
             let of = |take: bool| claims.iter().filter(move |claim| claim.0 == take);
-            let as_claims = |take| of(take).map(|(_, value, owner)| claim(&value.to_string(), &owner.to_string())).collect();
+            let as_claim = |(_, value, owner): &(bool, usize, usize)| claim(&value.to_string(), &owner.to_string());
+            let as_claims = |take| of(take).map(as_claim).collect();
             let head = log.progress().0;
             let request = claiming(number as u128 + 1, Claims { release: as_claims(false), take: as_claims(true) });
             let answer = runtime.block_on(log.append(request));
@@ -262,9 +269,9 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
     assert_eq!(rejection.matched, Some(Position(0)));
     assert_eq!(
         rejection.to_string(),
-        "stream s was expected at no_stream, but it is at revision 0; the condition does not hold: the event at position 0 \
-         matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \"12A\" of seat \
-         cannot be taken by bob: ann holds it"
+        "stream s was expected at no_stream, but it is at revision 0; the condition does not hold: the event at \
+         position 0 matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \"12A\" \
+         of seat cannot be taken by bob: ann holds it"
     );
     assert_eq!(log.progress(), Progress(1));
 

@@ -1,4 +1,5 @@
-//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have read.
+//! Rows in memory while commits of all kinds go on: a snapshot has the rows of its checkpoint, whatever others have
+//! read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! A process that is killed while it commits large and small changes to a read model, again and again: what is found afterwards
-//! are the rows of one moment, those of the checkpoint, whichever way the commits took to the disk.
+//! A process that is killed while it commits large and small changes to a read model, again and again: what is found
+//! afterwards are the rows of one moment, those of the checkpoint, whichever way the commits took to the disk.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! A projector whose rows depend on batches or restarts is refused at its deployment, or found by a replay of all of history.
+//! A projector whose rows depend on batches or restarts is refused at its deployment, or found by a replay of all of
+//! history.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and memory.
+//! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and
+//! memory.
 
 use std::path::Path;
 use std::process::Command;

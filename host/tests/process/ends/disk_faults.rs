@@ -1,5 +1,5 @@
-//! A disk whose writes or syncs fail under a running host: what was acknowledged stays, what was not is there whole or not at
-//! all, the log takes nothing more until the host is restarted, and says so.
+//! A disk whose writes or syncs fail under a running host: what was acknowledged stays, what was not is there whole or
+//! not at all, the log takes nothing more until the host is restarted, and says so.
 //!
 //! It takes a C compiler and a loader that knows LD_PRELOAD, so it runs on Linux.
 
@@ -73,8 +73,8 @@ async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
     }
 }
 
-/// Appends without a pause until it is refused; the numbers of what was acknowledged. Once anybody has been refused, nobody may be
-/// told that an append is durable.
+/// Appends without a pause until it is refused; the numbers of what was acknowledged. Once anybody has been refused,
+/// nobody may be told that an append is durable.
 async fn append_until_refused(api: Api, from: u64, refused: Arc<AtomicBool>) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for n in from.. {
