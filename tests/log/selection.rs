@@ -270,8 +270,8 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
     assert_eq!(
         rejection.to_string(),
         "stream s was expected at no_stream, but it is at revision 0; the condition does not hold: the event at \
-         position 0 matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \"12A\" \
-         of seat cannot be taken by bob: ann holds it"
+         position 0 matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \
+         \"12A\" of seat cannot be taken by bob: ann holds it"
     );
     assert_eq!(log.progress(), Progress(1));
 

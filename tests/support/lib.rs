@@ -8,6 +8,7 @@ mod handwritten;
 mod host;
 mod modules;
 mod program;
+mod raw;
 mod seed;
 mod wait;
 
@@ -17,5 +18,6 @@ pub use handwritten::Handwritten;
 pub use host::Host;
 pub use modules::{module, module_path};
 pub use program::Program;
+pub use raw::{delete_raw, put_raw};
 pub use seed::{Seed, property};
 pub use wait::{until, until_some};

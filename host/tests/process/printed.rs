@@ -8,8 +8,8 @@ use std::process::Command;
 use kinora_tests::{Host, Program, module_path};
 use serde_json::json;
 
-/// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far a version
-/// has come while somebody waits for it.
+/// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far
+/// a version has come while somebody waits for it.
 const CHANGING: [(&str, &str); 7] = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
     (r"\b[0-9a-f]{12,64}\b", "DIGEST"),
