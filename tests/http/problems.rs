@@ -41,7 +41,7 @@ const ELSEWHERE: [(&str, &str); 26] = [
 
 /// What differs from run to run: digests, and positions, among which are those of the host's own events.
 const CHANGING: [(&str, &str); 3] =
-    [("[0-9a-f]{64}", "DIGEST"), (r#"(position"?:? )\d+"#, "${1}N"), (r"(up to )\d+", "${1}N")];
+    [("[0-9a-f]{64}", "DIGEST"), (r#"(position"?:? |up to )\d+"#, "${1}N"), (r"\d+ events\b", "N events")];
 
 /// The names in the guide's table of problems.
 fn listed() -> BTreeSet<String> {

@@ -10,8 +10,10 @@ use serde_json::json;
 
 /// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far
 /// a version has come while somebody waits for it.
-const CHANGING: [(&str, &str); 7] = [
-    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
+const CHANGING: [(&str, &str); 8] = [
+    // As wide as the moments are.
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z? *", "TIME  "),
+    (r"(position  at) +", "${1}    "),
     (r"\b[0-9a-f]{12,64}\b", "DIGEST"),
     (r"127\.0\.0\.1:\d{4,5}", "HOST"),
     (r"(position:? )\d+", "${1}N"),
