@@ -1,4 +1,5 @@
-//! The compiler of modules for hosts in the process of a test: such a host cannot start itself for it, as the program does.
+//! The compiler of modules for hosts in the process of a test: such a host cannot start itself for it, as the program
+//! does.
 
 use std::process::ExitCode;
 

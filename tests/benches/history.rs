@@ -1,5 +1,5 @@
-//! Tables with a history, next to what RocksDB offers for it itself: user-defined timestamps. The same updates, one a commit,
-//! without a write-ahead log; then the rows as they were at random positions.
+//! Tables with a history, next to what RocksDB offers for it itself: user-defined timestamps. The same updates, one a
+//! commit, without a write-ahead log; then the rows as they were at random positions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::cmp::Ordering;

@@ -1,5 +1,5 @@
-//! What others notice while a guest means harm: the latency of an append, of seeing it in a read model, and of a row by key,
-//! for each kind of harm next to none at all, in one run on one host.
+//! Bench of what others notice while a guest means harm: the latency of an append, of seeing it in a read model, and of
+//! a row by key, for each kind of harm next to none at all, in one run on one host.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::future::Future;
@@ -47,7 +47,8 @@ async fn queries(api: Api) {
 
 async fn compiling(api: Api) {
     for round in 0_u64.. {
-        let step = "(i32.mul (local.get 1)) (i32.add (local.get 1)) (local.tee 0) (i32.rotl (local.get 1)) (i32.xor (local.get 0)) ";
+        let step = "(i32.mul (local.get 1)) (i32.add (local.get 1)) (local.tee 0) (i32.rotl (local.get 1)) \
+            (i32.xor (local.get 0)) ";
         let body = step.repeat(40_000);
         let more = format!("(func (param i32 i32) (result i32) (i32.add (local.get 0) (i32.const {round})) {body})");
         upload(&api, &Handwritten { more, ..Handwritten::default() }).await;
@@ -107,7 +108,8 @@ async fn prepare(api: &Api) {
     let put = "(call $put (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 64) (i32.const 7))";
     let bad = |body: &str| -> &'static str { format!("(if (call $bad (local.get $batch)) (then {body}))").leak() };
     let lookups = "(i32.store (i32.const 131068) (i32.const 1))
-        (loop $again (call $get_many (i32.const 0) (i32.const 131068) (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 48))
+        (loop $again
+          (call $get_many (i32.const 0) (i32.const 131068) (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 48))
           (global.set $top (i32.const 65536)) (br $again))";
     let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
     let guests =

@@ -1,7 +1,8 @@
-//! The log next to what it could be at most (the disk, the HTTP server) and next to others (UmaDB, PostgreSQL), interleaved.
+//! The log next to what it could be at most (the disk, the HTTP server) and next to others (UmaDB, PostgreSQL),
+//! interleaved.
 //!
-//! `make bench-log` prepares the peers; one that is not there is left out, and said so. With LARGE=10000000 it also makes a log of
-//! so many events, and measures how it opens.
+//! `make bench-log` prepares the peers; one that is not there is left out, and said so. With LARGE=10000000 it also
+//! makes a log of so many events, and measures how it opens.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "log/bare.rs"]
@@ -15,21 +16,16 @@ mod peers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kinora_tests::Program;
 use kinora_tests::bench::{Figures, Server, rounds};
-
-/// How long one figure is measured for.
-const SPAN: Duration = Duration::from_secs(2);
+use library::{DATA, SPAN};
 
 /// Events in the log before conditional appends and reads are measured.
 const EVENTS: u64 = 1_000_000;
 
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
-
-/// The data of an event, as large as those of the peers.
-const DATA: &str = r#"{"account":"4711","amount":1250,"currency":"EUR"}"#;
 
 #[tokio::main]
 async fn main() {
@@ -105,8 +101,8 @@ async fn appends(figures: &mut Figures) {
     figures.add("  99 % within (2000)", "ms", measured.p99);
 }
 
-/// Appends of an event with a tag of its own, on the condition that there is none with it: in all of history, or since the head that
-/// the log had when so many of these appends had not been answered.
+/// Appends of an event with a tag of its own, on the condition that there is none with it: in all of history, or since
+/// the head that the log had when so many of these appends had not been answered.
 fn tagged(condition: Option<Option<u64>>) -> impl Fn(usize) -> Vec<u8> + Clone + Send + 'static {
     let asked = Arc::new(AtomicU64::new(0));
     move |_| {
@@ -117,9 +113,8 @@ fn tagged(condition: Option<Option<u64>>) -> impl Fn(usize) -> Vec<u8> + Clone +
         let condition = condition.map_or_else(String::new, |_| {
             format!(r#""condition":{{"none_of":[{{"types":["Deposited"],"tags":["{tag}"]}}]{after}}},"#)
         });
-        let body = format!(
-            r#"{{{condition}"appends":[{{"stream":"account-{tag}","events":[{{"type":"Deposited","tags":["{tag}"],"data":{DATA}}}]}}]}}"#
-        );
+        let event = format!(r#"{{"type":"Deposited","tags":["{tag}"],"data":{DATA}}}"#);
+        let body = format!(r#"{{{condition}"appends":[{{"stream":"account-{tag}","events":[{event}]}}]}}"#);
         http::post("/v1/transactions", &body)
     }
 }
@@ -146,7 +141,8 @@ async fn reads(figures: &mut Figures) {
     }
     let plain = http::load(host.address(), 64, SPAN, tagged(None)).await.rate;
     figures.add("appends with a tag, 64 clients, on a million events", "appends/s", plain);
-    // Nothing such in all of history; or nothing such since what was there a moment ago, as by someone who has just read it.
+    // Nothing such in all of history; or nothing such since what was there a moment ago, as by someone who has just
+    // read it.
     let whole = http::load(host.address(), 64, SPAN, tagged(Some(None))).await.rate;
     let head =
         host.api().get("events?direction=backwards&limit=1").await.body["events"][0]["position"].as_u64().unwrap();

@@ -1,5 +1,5 @@
-//! Queries next to what they could be at most (a handler of the same HTTP server that does nothing), and next to SQLite behind
-//! that server with the same rows, interleaved.
+//! Queries next to what they could be at most (a handler of the same HTTP server that does nothing), and next to SQLite
+//! behind that server with the same rows, interleaved.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // Shared with the bench of the log, which asks for more.

@@ -1,5 +1,5 @@
-//! How fast history is replayed, from the log on disk to committed rows, next to the same folds in native Rust and into
-//! SQLite; and what a replay does to appends and queries meanwhile.
+//! Bench of replays: how fast history is replayed, from the log on disk to committed rows, next to the same folds in
+//! native Rust and into SQLite; and what a replay does to appends and queries meanwhile.
 //!
 //! Each contestant runs in a process of its own, in turns, on the same log. `ROUNDS` says how often, `PARTS` which of
 //! `flights`, `ledger`, `accounts`, `cores`, `linear`, `live` and `load` to measure (all unless it is set).
@@ -186,8 +186,8 @@ async fn check_account(api: &kinora_tests::Api, version: u64, accounts: u64, eve
     assert_eq!(found, (&json!(balance), &json!(lowest), &json!(deposits)), "{row:?}");
 }
 
-/// What a second core is worth here at most: threads that parse JSON, each its own, next to one alone. The cores of a virtual machine
-/// often share one. The median of some rounds.
+/// What a second core is worth here at most: threads that parse JSON, each its own, next to one alone. The cores of a
+/// virtual machine often share one. The median of some rounds.
 fn scaling(rounds: usize) -> f64 {
     let parse = || {
         let text = serde_json::to_vec(&json!({"account": "a0001234", "cents": 1250, "day": 19876})).unwrap();

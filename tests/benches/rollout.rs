@@ -1,5 +1,5 @@
-//! Rollouts: how fast two versions are compared, next to a bare pass over the same two databases; how long a switch takes,
-//! and what queries notice of it.
+//! Rollouts: how fast two versions are compared, next to a bare pass over the same two databases; how long a switch
+//! takes, and what queries notice of it.
 //!
 //! `ROWS` says how many rows the compared versions have (a million unless it is set), `ROUNDS` how often.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -47,7 +47,10 @@ async fn main() {
 /// A row of about 150 bytes. `shift` is what differs.
 fn row(key: u64, shift: u64) -> String {
     format!(
-        r#"{{"flights":{},"cancelled":{},"delay":{{"mean":{}.25,"most":{}}},"carrier":"UA","origin":"EWR","destination":"IAH","updated":"2013-06-{:02}"}}"#,
+        concat!(
+            r#"{{"flights":{},"cancelled":{},"delay":{{"mean":{}.25,"most":{}}},"carrier":"UA","origin":"EWR","#,
+            r#""destination":"IAH","updated":"2013-06-{:02}"}}"#
+        ),
         key % 5_000,
         key % 17,
         key % 90,

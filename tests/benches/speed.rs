@@ -1,5 +1,6 @@
-//! How fast, next to what the machine can do at all. Every measurement of a round is taken next to its limit, rounds
-//! are repeated, and a round during which the machine lost more than 10 % of its time to neighbours is taken again.
+//! Bench of everything, next to what the machine can do at all. Every measurement of a round is taken next to its
+//! limit, rounds are repeated, and a round during which the machine lost more than 10 % of its time to neighbours is
+//! taken again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::Write;
@@ -86,7 +87,10 @@ async fn measure(history: &Arc<History>, inputs: &[Prepared]) -> Figures {
         (1, "single appends, 1 client", "  99 % within (1 client)"),
         (64, "single appends, 64 clients", "  99 % within (64 clients)"),
     ] {
-        let body = r#"{"type":"FlightCancelled","data":{"carrier":"UA","flight":1,"tailnum":null,"origin":"EWR","dest":"IAH","scheduled_at":"2014-01-01T00:00:00Z"}}"#;
+        let body = concat!(
+            r#"{"type":"FlightCancelled","data":{"carrier":"UA","flight":1,"tailnum":null,"origin":"EWR","#,
+            r#""dest":"IAH","scheduled_at":"2014-01-01T00:00:00Z"}}"#
+        );
         let appends = requests(&api, clients, move |api, n| {
             api.client.post(api.at(&format!("streams/bench-{clients}-{n}/events"))).body(body)
         });

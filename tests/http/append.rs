@@ -1,4 +1,5 @@
-//! Appends as clients make them: retried with a key, as CloudEvents, too many at once, on a host that puts its syncs off.
+//! Appends as clients make them: retried with a key, as CloudEvents, too many at once, on a host that puts its syncs
+//! off.
 
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ async fn a_request_with_a_key_is_done_once_even_over_a_restart() {
     assert_eq!(events(&api).await.len(), 3);
 }
 
-/// A small append to a plainly written stream has a way of its own past the routes; an encoded name and a long body go through them.
+/// A small append to a plainly written stream has a way of its own past the routes; an encoded name and a long body go
+/// through them.
 #[tokio::test]
 async fn an_append_is_answered_the_same_on_every_way() {
     let dir = tempfile::tempdir().unwrap();
@@ -96,9 +98,8 @@ async fn an_append_is_answered_the_same_on_every_way() {
     let metrics =
         api.client.get(format!("http://{}/metrics", host.address())).send().await.unwrap().text().await.unwrap();
     for (status, count) in [(201, 3), (412, 3), (403, 3), (400, 12)] {
-        let line = format!(
-            r#"kinora_http_requests_total{{route="/v1/streams/{{stream}}/events",method="POST",status="{status}"}} {count}"#
-        );
+        let labels = format!(r#"route="/v1/streams/{{stream}}/events",method="POST",status="{status}""#);
+        let line = format!("kinora_http_requests_total{{{labels}}} {count}");
         assert!(metrics.contains(&line), "{line} is not in {metrics}");
     }
     let times = r#"kinora_http_request_seconds_count{route="/v1/streams/{stream}/events"} 21"#;
@@ -176,7 +177,8 @@ async fn a_host_that_puts_syncs_off_says_so_and_shows_nothing_before() {
     options.log.durability = Durability::Interval(400);
     let host = Host::run(options);
     let api = host.api();
-    let body = r#"{"appends":[{"stream":"a","events":[{"type":"T","data":1}]}],"claims":{"take":[{"scope":"s","value":"v","owner":"a"}]}}"#;
+    let body = r#"{"appends":[{"stream":"a","events":[{"type":"T","data":1}]}],
+        "claims":{"take":[{"scope":"s","value":"v","owner":"a"}]}}"#;
     let mut hidden = 0;
     for n in 0..5 {
         let answer = post(&api, "streams/a/events", &[], &format!(r#"{{"type":"T","data":{n}}}"#)).await;

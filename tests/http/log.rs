@@ -156,7 +156,10 @@ async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them(
     let transactions = format!("{}/v1/transactions", host.url);
     let book = |user: &str, after: Option<u64>| {
         json!({
-            "appends": [{"stream": user, "events": [{"type": "SeatTaken", "data": {}, "tags": ["seat:12A", "flight:UA 1"]}]}],
+            "appends": [{
+                "stream": user,
+                "events": [{"type": "SeatTaken", "data": {}, "tags": ["seat:12A", "flight:UA 1"]}],
+            }],
             "condition": {"none_of": [{"types": ["SeatTaken"], "tags": ["seat:12A"]}], "after": after},
             "claims": {"take": [{"scope": "seat", "value": "UA 1/12A", "owner": user}]},
         })

@@ -1,5 +1,5 @@
-//! Reads as clients make them: pages that can be kept, lines instead of pages, from a time on, by many streams, and at the pace of
-//! a slow client.
+//! Reads as clients make them: pages that can be kept, lines instead of pages, from a time on, by many streams, and at
+//! the pace of a slow client.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Promises of an append, one case at a time.
+//! The promises of an append, one case at a time.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Damage that a disk can do to a log: found and named, never read as if it were right.
+//! Damage that the disk can do to a log: found and named, never read as if it were right.
 
 use std::ops::ControlFlow;
 use std::path::Path;

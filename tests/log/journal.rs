@@ -1,4 +1,4 @@
-//! Crashes and disks against the journal: what was acknowledged is there, or its loss is named. The files are taken
+//! Crashes of the journal, and damage to it: what was acknowledged is there, or its loss is named. The files are taken
 //! away under a running log, as a killed host leaves them.
 
 use std::os::unix::fs::FileExt;

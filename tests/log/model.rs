@@ -218,9 +218,8 @@ proptest! {
             let answers = runtime.block_on(join_all(tasks.collect::<Vec<_>>()));
             let answers: Vec<_> = requests.iter().zip(answers.into_iter().map(Result::unwrap)).collect();
 
-            let is_new = |answer: &Result<Appended, Rejection>| {
-                answer.as_ref().is_ok_and(|appended| !appended.duplicate)
-            };
+            let is_new =
+                |answer: &Result<Appended, Rejection>| answer.as_ref().is_ok_and(|appended| !appended.duplicate);
             let (mut accepted, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| is_new(answer));
             accepted.sort_by_key(|(_, answer)| answer.as_ref().unwrap().first);
             let mut moments = vec![model.clone()];

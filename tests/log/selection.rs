@@ -187,8 +187,8 @@ proptest! {
         let mut model: HashMap<usize, (usize, u64)> = HashMap::new();
         for (number, (claims, reopen)) in steps.into_iter().enumerate() {
             let of = |take: bool| claims.iter().filter(move |claim| claim.0 == take);
-            let as_claims =
-                |take| of(take).map(|(_, value, owner)| claim(&value.to_string(), &owner.to_string())).collect();
+            let as_claim = |(_, value, owner): &(bool, usize, usize)| claim(&value.to_string(), &owner.to_string());
+            let as_claims = |take| of(take).map(as_claim).collect();
             let head = log.progress().0;
             let request = claiming(number as u128 + 1, Claims { release: as_claims(false), take: as_claims(true) });
             let answer = runtime.block_on(log.append(request));
@@ -269,9 +269,9 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
     assert_eq!(rejection.matched, Some(Position(0)));
     assert_eq!(
         rejection.to_string(),
-        "stream s was expected at no_stream, but it is at revision 0; the condition does not hold: the event at position 0 \
-         matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \"12A\" of seat \
-         cannot be taken by bob: ann holds it"
+        "stream s was expected at no_stream, but it is at revision 0; the condition does not hold: the event at \
+         position 0 matches it; the claim \"12B\" of seat cannot be released by ann: nobody holds it; the claim \
+         \"12A\" of seat cannot be taken by bob: ann holds it"
     );
     assert_eq!(log.progress(), Progress(1));
 

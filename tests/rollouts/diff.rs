@@ -1,4 +1,5 @@
-//! What differs between two versions: all of it, in pages or in one stream, at one position; and which events made it so.
+//! Differences between two versions: all of them, in pages or in one stream, at one position; and which events made it
+//! so.
 
 use kinora_tests::{Api, Host, module};
 use serde_json::{Value, json};

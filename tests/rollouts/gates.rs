@@ -1,5 +1,5 @@
-//! Rollouts that people trust: what a deployment would come to, gates before a promotion, a history of it all, and what is
-//! kept and for how long.
+//! Rollouts that people trust: what a deployment would come to, gates before a promotion, a history of it all, and what
+//! is kept and for how long.
 
 use kinora_tests::{Answer, Api, Host, module};
 use serde_json::{Value, json};
@@ -229,7 +229,8 @@ async fn an_entry_that_a_crash_kept_from_the_log_is_there_after_the_next_start()
     let mut catalog: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let record = &mut catalog["projections"]["counts"];
     let entry = json!({
-        "number": 2, "id": "00000000-0000-4000-8000-000000000001", "kind": "$kinora.VersionPaused", "data": r#"{"version":1}"#
+        "number": 2, "id": "00000000-0000-4000-8000-000000000001",
+        "kind": "$kinora.VersionPaused", "data": r#"{"version":1}"#,
     });
     record["entries"] = json!(2);
     record["unrecorded"].as_array_mut().unwrap().push(entry);

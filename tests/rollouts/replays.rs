@@ -1,5 +1,5 @@
-//! Replays: what is read ahead and by posting lists gives the same rows, versions that replay at once all get there, and
-//! one that is stopped in the middle goes on from there.
+//! Replays: what is read ahead and by posting lists gives the same rows, versions that replay at once all get there,
+//! and one that is stopped in the middle goes on from there.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Traffic that moves under load, and hosts that die while it moves: nobody sees an error, a mixed answer or a step back.
+//! Traffic that moves under load, and hosts that die while it moves: nobody sees an error, a mixed answer or a step
+//! back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

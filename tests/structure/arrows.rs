@@ -92,7 +92,8 @@ fn the_tables_speak_of_crates_that_there_are() {
 #[test]
 fn an_arrow_that_is_not_in_the_tables_is_found() {
     let rules = Rules::parse(
-        "# A\n\n## Who may depend on whom\n\nWords.\n\n| crate | may |\n|---|---|\n| `a`, `b` | `c` |\n| `c` | nothing |\n\n\
+        "# A\n\n## Who may depend on whom\n\nWords.\n\n\
+         | crate | may |\n|---|---|\n| `a`, `b` | `c` |\n| `c` | nothing |\n\n\
          | of others | only |\n|---|---|\n| `db` | `c` |\n\n## Next\n\n| `a` | `b` |\n|---|---|\n",
     );
     let package = |name: &str, inner: &[&str], outer: &[&str]| -> Package {

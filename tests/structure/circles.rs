@@ -1,7 +1,7 @@
 //! Circles of files: none may need itself by way of others, or neither can be understood, tested or moved alone.
 //!
-//! Re-exports lead to the file that defines the item, so a `foo.rs` that only lists its modules and what it hands on is in
-//! no circle. What a file says of another by a method alone, without a name, is not seen.
+//! Re-exports lead to the file that defines the item, so a `foo.rs` that only lists its modules and what it hands on is
+//! in no circle. What a file says of another by a method alone, without a name, is not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

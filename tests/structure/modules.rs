@@ -1,5 +1,5 @@
-//! The modules of a crate, with what each defines, brings in and hands on: enough of Rust's rules to say which file a path
-//! leads to.
+//! The modules of a crate, with what each defines, brings in and hands on: enough of Rust's rules to say which file a
+//! path leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -85,8 +85,8 @@ impl Modules {
         self.0.insert(path, module);
     }
 
-    /// The files that define what a path names, seen from a module. Nothing for what other crates define, and for modules
-    /// that define nothing themselves: those are signposts.
+    /// The files that define what a path names, seen from a module. Nothing for what other crates define, and for
+    /// modules that define nothing themselves: those are signposts.
     pub fn resolve(&self, from: &ModulePath, path: &[String]) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
         self.follow(from, path, DEPTH, &mut files);

@@ -68,7 +68,9 @@ fn no_folder_has_more_files_than_one_can_keep_in_mind() {
 fn files_are_short_their_lines_fit_and_their_headers_say_which_thing_they_are() {
     let mut found = Vec::new();
     for file in WORKSPACE.files(&[".rs", ".wit", ".c"]) {
-        let is_rust = file.extension().is_some_and(|ending| ending == "rs");
+        // What the compiler is to refuse has expected lines and columns, and is read beside its answer.
+        let is_rust =
+            file.extension().is_some_and(|ending| ending == "rs") && !file.parent().unwrap().ends_with("tests/ui");
         let flaws = flaws(&std::fs::read_to_string(&file).unwrap(), is_rust);
         found.extend(flaws.into_iter().map(|flaw| format!("{}: {flaw:?}", WORKSPACE.shown(&file))));
     }

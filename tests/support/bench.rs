@@ -1,4 +1,5 @@
-//! What the benchmarks share: figures by name, and rounds that are taken again when neighbours took too much of the machine.
+//! Tools of the benchmarks: figures by name, and rounds that are taken again when neighbours took too much of the
+//! machine.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};

@@ -7,9 +7,9 @@ use wit_parser::Resolve;
 
 /// The bodies of a projector's functions, in WAT. Each runs before the function returns what is right.
 ///
-/// It handles `Count` (kind 0) and `Bad` (kind 1, or another name), ignores the rest, has a table `rows` and a query `ask`. `$bad` says
-/// whether a batch (the parameter `$batch` of `apply`) has an event of kind 1; `$put` (table, key, bytes, value, bytes) writes a
-/// row. The text `k` stands at 256, and what `texts` says from 1024 on.
+/// It handles `Count` (kind 0) and `Bad` (kind 1, or another name), ignores the rest, has a table `rows` and a query
+/// `ask`. `$bad` says whether a batch (the parameter `$batch` of `apply`) has an event of kind 1; `$put` (table, key,
+/// bytes, value, bytes) writes a row. The text `k` stands at 256, and what `texts` says from 1024 on.
 #[derive(Clone)]
 pub struct Handwritten {
     pub start: &'static str,
@@ -107,7 +107,8 @@ impl Handwritten {
   (func (export "apply") (param $batch i32) (result i32) {apply} (global.set $top (i32.const {HEAP})) (i32.const 0))
   (func (export "flush") (result i32) {flush} (i32.const 0))
   (func (export "query") (param i32 i32 i32 i32) (result i32) {query}
-    (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const 64)) (i32.store (i32.const 24) (i32.const 7))
+    (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const 64))
+    (i32.store (i32.const 24) (i32.const 7))
     (i32.const 16))
 )"#
         )

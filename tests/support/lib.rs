@@ -9,6 +9,7 @@ mod handwritten;
 mod host;
 mod modules;
 mod program;
+mod raw;
 mod seed;
 mod wait;
 
@@ -18,5 +19,6 @@ pub use handwritten::Handwritten;
 pub use host::Host;
 pub use modules::{module, module_path};
 pub use program::Program;
+pub use raw::{delete_raw, put_raw};
 pub use seed::{Seed, property};
 pub use wait::{until, until_some};

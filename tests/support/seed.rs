@@ -3,8 +3,8 @@
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
-/// The configuration of a property: so many random cases, after those that failed once, which are kept beside the test in
-/// a file with this ending.
+/// The configuration of a property: so many random cases, after those that failed once, which are kept beside the test
+/// in a file with this ending.
 pub fn property(cases: u32) -> ProptestConfig {
     let kept = FileFailurePersistence::WithSource("proptest-regressions");
     ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }

@@ -1,7 +1,8 @@
-/* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files fail for
-   as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync" (what is written is there, but the
-   disk says that it failed), "late" (the same, once, after a while; later ones succeed), or "short" (half of what is to be written is,
-   and then nothing more). A write to a file that syncs each of them is a sync, too. */
+/* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files
+   fail for as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync" (what is
+   written is there, but the disk says that it failed), "late" (the same, once, after a while; later ones succeed), or
+   "short" (half of what is to be written is, and then nothing more). A write to a file that syncs each of them is a
+   sync, too. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,4 +1,5 @@
-//! Logs that are carried elsewhere: backups while appends go on, exports that are broken off, imports that are run again.
+//! Logs that are carried elsewhere: backups while appends go on, exports that are broken off, imports that are run
+//! again.
 
 use std::path::Path;
 use std::process::{Command, Output};

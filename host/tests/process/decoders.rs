@@ -1,5 +1,5 @@
-//! Every decoder of bytes from the disk or the network, for a short time: random bytes, and what it accepts, changed at random.
-//! `make fuzz` does the same for as long as one likes, guided by coverage.
+//! Every decoder of bytes from the disk or the network, for a short time: random bytes, and what it accepts, changed at
+//! random. `make fuzz` does the same for as long as one likes, guided by coverage.
 
 use kinora::fuzz::TARGETS;
 use kinora_tests::property;

@@ -1,8 +1,9 @@
-//! A projector whose rows depend on batches or restarts is refused at its deployment, or found by a replay of all of history.
+//! A projector whose rows depend on batches or restarts is refused at its deployment, or found by a replay of all of
+//! history.
 
 use std::process::Command;
 
-use kinora_tests::{Api, Host, Program, module};
+use kinora_tests::{Api, Host, Program, module, put_raw};
 use serde_json::{Value, json};
 
 /// Appends, and gives the position of the first event. The log has events of the host's own between those of the tests.
@@ -156,10 +157,7 @@ async fn rows_that_somebody_changed_on_disk_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let (host, _, _) = counted(dir.path(), 10).await;
     host.stop();
-    {
-        let rows = rocksdb::DB::open_default(dir.path().join("read-models/counts/1")).unwrap();
-        rows.put(b"\x01\0\0a", br#"{"n":44,"filler":""}"#).unwrap();
-    }
+    put_raw(&dir.path().join("read-models/counts/1"), b"\x01\0\0a", br#"{"n":44,"filler":""}"#);
     let host = Host::start(dir.path());
     let api = host.api();
     api.until_caught_up("counts", 1).await;

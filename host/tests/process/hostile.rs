@@ -1,4 +1,5 @@
-//! Guests that mean harm, most of them written by hand: each is stopped with the rule or the limit named, and hurts nobody.
+//! Guests that mean harm, most of them written by hand: each is stopped with the rule or the limit named, and hurts
+//! nobody.
 
 use std::path::Path;
 
@@ -121,38 +122,97 @@ async fn what_a_guest_does_to_events_and_rows_is_stopped_at_the_event_and_others
     // 50,000 lookups of one key, again and again.
     let lookups = "(local $at i32) (drop (memory.grow (i32.const 20)))
         (loop $fill (i32.store (i32.add (i32.const 131072) (local.get $at)) (i32.const 1))
-          (local.set $at (i32.add (local.get $at) (i32.const 4))) (br_if $fill (i32.lt_u (local.get $at) (i32.const 4))))
-        (loop $again (call $get_many (i32.const 0) (i32.const 131072) (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 48))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (br_if $fill (i32.lt_u (local.get $at) (i32.const 4))))
+        (loop $again
+          (call $get_many (i32.const 0) (i32.const 131072) (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 48))
           (global.set $top (i32.const 65536)) (br $again))";
     // What it is, what it does, what else the module has, texts; the category and words of the fault.
     type Case<'a> = (&'a str, String, String, &'a [u8], &'a str, &'a str);
     let cases: &[Case<'_>] = &[
         ("loop", LOOP.into(), String::new(), b"", "fuel-limit", "sandbox.event_fuel is 50000000"),
         ("unreachable", "unreachable".into(), String::new(), b"", "trap", "unreachable"),
-        ("divide", "(drop (i32.div_u (i32.const 1) (i32.const 0)))".into(), String::new(), b"", "trap", "divide by zero"),
+        (
+            "divide",
+            "(drop (i32.div_u (i32.const 1) (i32.const 0)))".into(),
+            String::new(),
+            b"",
+            "trap",
+            "divide by zero",
+        ),
         ("out of bounds", "(drop (i32.load (i32.const -4)))".into(), String::new(), b"", "trap", "out of bounds"),
         (
             "memory",
             "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable".into(),
-            String::new(), b"", "memory-limit", "sandbox.memory_bytes is 33554432",
+            String::new(),
+            b"",
+            "memory-limit",
+            "sandbox.memory_bytes is 33554432",
         ),
         (
             "table",
-            "(loop $more (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 999)) (i32.const -1)))) unreachable".into(),
-            growing_table.into(), b"", "table-limit", "sandbox.table_elements is 100000",
+            "(loop $more (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 999)) (i32.const -1))))
+             unreachable"
+                .into(),
+            growing_table.into(),
+            b"",
+            "table-limit",
+            "sandbox.table_elements is 100000",
         ),
-        ("recursion", "(drop (call $deep (i32.const 1)))".into(), recursion.into(), b"", "stack-limit", "sandbox.stack_bytes is"),
-        ("another's table", put(1, 256, 1, 64, 7), String::new(), b"", "contract", "no table number 1, describe() declares 1"),
+        (
+            "recursion",
+            "(drop (call $deep (i32.const 1)))".into(),
+            recursion.into(),
+            b"",
+            "stack-limit",
+            "sandbox.stack_bytes is",
+        ),
+        (
+            "another's table",
+            put(1, 256, 1, 64, 7),
+            String::new(),
+            b"",
+            "contract",
+            "no table number 1, describe() declares 1",
+        ),
         ("no table at all", put(-1, 256, 1, 64, 7), String::new(), b"", "contract", "no table number 4294967295"),
-        ("a key that is not UTF-8", put(0, 1024, 2, 64, 7), String::new(), b"\xff\xfe", "contract", "a key is not UTF-8"),
+        (
+            "a key that is not UTF-8",
+            put(0, 1024, 2, 64, 7),
+            String::new(),
+            b"\xff\xfe",
+            "contract",
+            "a key is not UTF-8",
+        ),
         ("a key with a NUL", put(0, 1024, 3, 64, 7), String::new(), b"a\0b", "contract", "NUL"),
         ("an empty key", put(0, 256, 0, 64, 7), String::new(), b"", "contract", "a key is empty"),
         ("a huge key", put(0, 4096, 2000, 64, 7), String::new(), b"", "contract", "sandbox.key_bytes is 1024"),
-        ("a row that is not JSON", put(0, 256, 1, 1024, 7), String::new(), b"{\"n\":1,", "contract", "is not valid JSON"),
+        (
+            "a row that is not JSON",
+            put(0, 256, 1, 1024, 7),
+            String::new(),
+            b"{\"n\":1,",
+            "contract",
+            "is not valid JSON",
+        ),
         ("a row that is not UTF-8", put(0, 256, 1, 1024, 9), String::new(), b"{\"n\":\"\xff\"}", "contract", "is not"),
         ("a row that is no object", put(0, 256, 1, 1024, 3), String::new(), b"[1]", "contract", "is not a JSON object"),
-        ("a huge row", format!("(drop (memory.grow (i32.const 64))) {}", put(0, 256, 1, 4096, 2_000_000)), String::new(), b"", "contract", "sandbox.value_bytes is 1048576"),
-        ("a text that ends after the bytes", lies(9, 1), String::new(), b"", "contract", "which is before its start or after the bytes"),
+        (
+            "a huge row",
+            format!("(drop (memory.grow (i32.const 64))) {}", put(0, 256, 1, 4096, 2_000_000)),
+            String::new(),
+            b"",
+            "contract",
+            "sandbox.value_bytes is 1048576",
+        ),
+        (
+            "a text that ends after the bytes",
+            lies(9, 1),
+            String::new(),
+            b"",
+            "contract",
+            "which is before its start or after the bytes",
+        ),
         ("fewer keys than values", lies(1, 0), String::new(), b"", "contract", "but there are 1 bytes"),
         ("a list beyond memory", lies(1, 1_000_000_000), String::new(), b"", "trap", "out of bounds"),
         ("a log flood", log_flood.into(), String::new(), b"", "contract", "sandbox.call_operations is 20000"),
@@ -251,7 +311,8 @@ async fn a_module_that_is_dear_to_compile_is_refused_while_others_go_on() {
     let api = host.api();
     append(&api, &["Count"]).await;
     // One function of two million instructions that all depend on each other.
-    const STEP: &str = "(i32.mul (local.get 1)) (i32.add (local.get 1)) (local.tee 0) (i32.rotl (local.get 1)) (i32.xor (local.get 0)) ";
+    const STEP: &str = "(i32.mul (local.get 1)) (i32.add (local.get 1)) (local.tee 0) (i32.rotl (local.get 1)) \
+        (i32.xor (local.get 0)) ";
     let mut body = String::from("(func (param i32 i32) (result i32) (local.get 0)");
     for _ in 0..400_000 {
         body.push_str(STEP);

@@ -1,14 +1,14 @@
-//! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and memory.
+//! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and
+//! memory.
 
 use std::path::Path;
 use std::process::Command;
 
 use futures::StreamExt;
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
-use kinora_tests::{Api, Program, event, open, to};
+use kinora_tests::{Api, Program, delete_raw, event, open, to};
 use kinora_types::ExpectedRevision::Any;
 use kinora_types::Progress;
-use rocksdb::{DB, Options};
 use serde_json::json;
 
 /// Ten events in two streams, as one append of four with a claim and six of one.
@@ -53,11 +53,7 @@ async fn the_commands_show_the_log_and_its_faults_and_leave_a_running_host_alone
     let (code, said, _) = run("stats");
     assert!(code == 0 && said.starts_with("11 events") && said.contains("11  Counted schema 1"), "{code} {said}");
 
-    let options = Options::default();
-    let log = dir.path().join("log");
-    let db = DB::open_cf(&options, &log, DB::list_cf(&options, &log).unwrap()).unwrap();
-    db.delete_cf(db.cf_handle("streams").unwrap(), "ab").unwrap();
-    drop(db);
+    delete_raw(&dir.path().join("log"), "streams", b"ab");
     let (code, said, error) = run("verify");
     let missing = "streams: ab is missing for the event at position 4\n";
     assert!(code == 1 && said.starts_with(missing), "{code} {said}");

@@ -1,4 +1,4 @@
-//! What the demo does and says, step by step.
+//! The story of the demo: each step, done and told.
 
 use std::io::IsTerminal;
 use std::sync::Arc;

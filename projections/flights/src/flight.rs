@@ -1,4 +1,4 @@
-//! What happened to a flight, and the events that tell of it.
+//! A flight: its row in the CSV, and the events that tell what happened to it.
 
 use jiff::civil::{Date, Time, date};
 use jiff::tz::TimeZone;

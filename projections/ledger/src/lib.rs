@@ -1,5 +1,5 @@
-//! What is on every account of a ledger? Many small events, and as many rows as there are accounts: `make bench-replay`
-//! measures with it.
+//! Projector of a ledger: what is on every account. Many small events, and as many rows as there are accounts: `make
+//! bench-replay` measures with it.
 
 use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table, Wanted, export_projector};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! How delays are distributed, to the minute, with percentiles.
+//! Distribution of delays, to the minute, with percentiles.
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,15 @@
-//! How punctual are carriers, airports and routes? The second version: on time as the US Department of Transportation
-//! means it, delays with percentiles, each aircraft's history, and the worst routes between two dates.
+//! Projector of punctuality, of carriers, airports and routes: the second version, on time as the US Department of
+//! Transportation means it, delays with percentiles, each aircraft's history, and the worst routes between two dates.
 
 mod delays;
+mod route_days;
 mod worst_routes;
 
 use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, export_projector};
 use serde::{Deserialize, Serialize};
 
 use delays::Delays;
-
-/// A flight is late if it arrives so many minutes late, or more.
-const LATE_MINUTES: i64 = 15;
+use route_days::{LATE_MINUTES, ROUTE_DAYS, What, ratio};
 
 /// Figures of some flights.
 #[derive(Default, Serialize, Deserialize)]
@@ -53,11 +52,6 @@ impl Tally {
             self.arrival_delays.add(delay);
         }
     }
-}
-
-/// To four decimals.
-fn ratio(sum: i64, count: u64) -> Option<f64> {
-    (count > 0).then(|| (sum as f64 / count as f64 * 10_000.0).round() / 10_000.0)
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -104,23 +98,11 @@ enum Status {
     Cancelled,
 }
 
-/// The flights of one route on one day (UTC), in figures.
-#[derive(Default, Serialize, Deserialize)]
-struct RouteDay {
-    flights: u64,
-    cancelled: u64,
-    timed: u64,
-    arrival_delay: i64,
-    on_time: u64,
-}
-
 const CARRIERS: Table<Tally> = Table::new("carriers");
 const AIRPORTS: Table<Airport> = Table::new("airports");
 const ROUTES: Table<Tally> = Table::new("routes");
 const AIRCRAFT: Table<Aircraft> = Table::new("aircraft");
 const AIRCRAFT_FLIGHTS: Table<AircraftFlight> = Table::new("aircraft_flights");
-const ROUTE_DAYS: Table<RouteDay> = Table::new("route_days");
-
 /// What all events of a flight have, and what some have.
 #[derive(Deserialize)]
 struct Flight<'a> {
@@ -134,14 +116,6 @@ struct Flight<'a> {
     arrived_at: Option<&'a str>,
     delay_minutes: Option<i64>,
     distance_miles: Option<u64>,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    Scheduled,
-    Departed,
-    Arrived,
-    Cancelled,
 }
 
 #[derive(Default)]
@@ -265,21 +239,6 @@ impl AircraftFlight {
                 self.arrival_delay = flight.delay_minutes;
             }
             What::Cancelled => self.status = Status::Cancelled,
-        }
-    }
-}
-
-impl RouteDay {
-    fn count(&mut self, what: What, delay: Option<i64>) {
-        match (what, delay) {
-            (What::Scheduled, _) => self.flights += 1,
-            (What::Cancelled, _) => self.cancelled += 1,
-            (What::Arrived, Some(delay)) => {
-                self.timed += 1;
-                self.arrival_delay += delay;
-                self.on_time += u64::from(delay < LATE_MINUTES);
-            }
-            (What::Departed | What::Arrived, _) => {}
         }
     }
 }

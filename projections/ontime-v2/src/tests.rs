@@ -1,3 +1,4 @@
+//! Tests of the second version, native: without a host, and without WebAssembly.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kinora_sdk::{QueryError, Rows, Scan};
 use serde::{Deserialize, Serialize};
 
-use crate::{ROUTE_DAYS, RouteDay, ratio};
+use crate::route_days::{ROUTE_DAYS, RouteDay, ratio};
 
 pub const DESCRIPTION: &str = "Routes by mean arrival delay between two dates (UTC), the worst first. \
     Arguments: from (included) and to (not included), such as 2013-01-01; limit (10); min_flights (1).";
@@ -27,7 +27,9 @@ pub const ARGUMENTS: &str = r#"{
 pub const ANSWER: &str = r#"{
     "type": "object",
     "required": ["from", "to", "routes"],
-    "properties": {"routes": {"type": "array", "items": {"type": "object", "required": ["route", "flights", "cancelled"]}}}
+    "properties": {
+        "routes": {"type": "array", "items": {"type": "object", "required": ["route", "flights", "cancelled"]}}
+    }
 }"#;
 
 #[derive(Deserialize)]

@@ -1,5 +1,5 @@
-//! The limit of HTTP: a server of the same kind whose handler parses the same body, and does nothing with it; and the limit of
-//! HTTP and the disk, one after the other: a handler that also commits it to RocksDB by itself, synced.
+//! The limit of HTTP: a server of the same kind whose handler parses the same body, and does nothing with it; and the
+//! limit of HTTP and the disk, one after the other: a handler that also commits it to RocksDB by itself, synced.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -26,7 +26,9 @@ struct Event {
 async fn append(Path(stream): Path<String>, body: Bytes) -> Result<(StatusCode, Json<Value>), StatusCode> {
     let event: Event = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let bytes = stream.len() + event.kind.len() + event.data.get().len();
-    let answer = json!({"first_position": bytes, "last_position": bytes, "revision": 0, "duplicate": false, "durability": "sync"});
+    let answer = json!({
+        "first_position": bytes, "last_position": bytes, "revision": 0, "duplicate": false, "durability": "sync"
+    });
     Ok((StatusCode::CREATED, Json(answer)))
 }
 

@@ -22,8 +22,8 @@ pub fn get(path: &str) -> Vec<u8> {
 
 pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    let kind = "content-type: application/json";
+    format!("POST {path} HTTP/1.1\r\nhost: bench\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 struct Connection {

@@ -2,14 +2,18 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kinora_log::{AppendRequest, Limits, Log, StreamAppend};
 use kinora_storage::Storage;
 use kinora_types::{EventType, ExpectedRevision, Micros, NewEvent, Position, Progress};
 use uuid::Uuid;
 
-use super::{DATA, SPAN};
+/// How long one figure is measured for.
+pub const SPAN: Duration = Duration::from_secs(2);
+
+/// The data of an event, as large as those of the peers.
+pub const DATA: &str = r#"{"account":"4711","amount":1250,"currency":"EUR"}"#;
 
 fn open(data: &Path) -> Log {
     std::fs::create_dir_all(data.join("log")).unwrap();

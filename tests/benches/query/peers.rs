@@ -1,5 +1,5 @@
-//! What queries are held against, in a process of its own: a handler of the same HTTP server that does nothing, and SQLite
-//! behind the same server, with the same rows and an index.
+//! The peers that queries are compared with, in a process of their own: a handler of the same HTTP server that does
+//! nothing, and SQLite behind the same server, with the same rows and an index.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! How soon an appended event is seen, and how long appends and queries take, with and without a replay beside them.
+//! Live figures: how soon an appended event is seen, and how long appends and queries take, with and without a replay
+//! beside them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -110,7 +111,8 @@ async fn one(api: &Api, stream: &str, index: u32) -> [Duration; 3] {
     [append, seen, asked.elapsed()]
 }
 
-/// Copies a database that nobody has open, down to the disk: else the system would write it there while appends are measured.
+/// Copies a database that nobody has open, down to the disk: else the system would write it there while appends are
+/// measured.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -1,4 +1,5 @@
-//! The same folds in native Rust, on the same log and into the same kind of read model: what a replay could cost at best.
+//! The same folds in native Rust, on the same log and into the same kind of read model: what a replay could cost at
+//! best.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

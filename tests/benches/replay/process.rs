@@ -1,4 +1,4 @@
-//! What a process has used, as Linux tells it.
+//! The use that a process has made of the machine, as Linux tells it.
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -33,7 +33,8 @@ pub fn run(workload: &Workload, data: &Path) -> Used {
     watch.used(log.progress().0, None)
 }
 
-/// Settings that one chooses for bulk loads that survive a killed process: a write-ahead log, and no sync for each commit.
+/// Settings that one chooses for bulk loads that survive a killed process: a write-ahead log, and no sync for each
+/// commit.
 fn open(path: &Path) -> Connection {
     let database = Connection::open(path).expect("a database");
     database

@@ -1,7 +1,8 @@
 //! Appends to, and reads from, other stores as fast as they answer: `peers STORE URL WORK CLIENTS SECONDS`.
 //!
-//! STORE is `umadb` or `postgres`; WORK is `single` (an event an append), `batch` (100 events), `conditional` (an event, if no
-//! other has its tag) or `read` (all events, in order; CLIENTS and SECONDS do not matter). It prints events a second.
+//! STORE is `umadb` or `postgres`; WORK is `single` (an event an append), `batch` (100 events), `conditional` (an
+//! event, if no other has its tag) or `read` (all events, in order; CLIENTS and SECONDS do not matter). It prints
+//! events a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -116,7 +117,8 @@ async fn postgres(url: &str, clients: usize, span: Duration) -> Result<f64, Fail
     }
     connections[0]
         .batch_execute(
-            "create table if not exists events (position bigserial primary key, stream text not null, revision bigint not null,
+            "create table if not exists events (
+               position bigserial primary key, stream text not null, revision bigint not null,
                id uuid not null unique, type text not null, data text not null, unique (stream, revision))",
         )
         .await?;
@@ -124,9 +126,9 @@ async fn postgres(url: &str, clients: usize, span: Duration) -> Result<f64, Fail
         let client = Arc::clone(&connections[n]);
         let stream = Uuid::new_v4().to_string();
         async move {
-            let insert = client
-                .prepare("insert into events (stream, revision, id, type, data) values ($1, $2, gen_random_uuid(), 'Deposited', $3)")
-                .await?;
+            let insert = "insert into events (stream, revision, id, type, data)
+                values ($1, $2, gen_random_uuid(), 'Deposited', $3)";
+            let insert = client.prepare(insert).await?;
             let mut revision = 0_i64;
             while !stop.load(Ordering::Relaxed) {
                 client.execute(&insert, &[&stream, &revision, &DATA]).await?;

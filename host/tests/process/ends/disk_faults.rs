@@ -1,5 +1,5 @@
-//! A disk whose writes or syncs fail under a running host: what was acknowledged stays, what was not is there whole
-//! or not at all, the log takes nothing more until the host is restarted, and says so.
+//! A disk whose writes or syncs fail under a running host: what was acknowledged stays, what was not is there whole or
+//! not at all, the log takes nothing more until the host is restarted, and says so.
 //!
 //! It takes a C compiler and a loader that knows LD_PRELOAD, so it runs on Linux.
 

@@ -1,7 +1,7 @@
 //! A disk that fills up: nothing acknowledged is lost, everybody is told, and all goes on once there is space.
 //!
-//! They take a small file system of their own, which not everybody may mount. So they are run by `make test-full-disk`, which
-//! looks for a way, and is a part of `make test`.
+//! They take a small file system of their own, which not everybody may mount. So they are run by `make test-full-disk`,
+//! which looks for a way, and is a part of `make test`.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;

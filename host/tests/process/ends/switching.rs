@@ -118,8 +118,8 @@ async fn a_host_that_dies_while_it_retires_a_version_has_all_of_its_rows_or_none
     }
 }
 
-/// Pauses and resumes version 1 by turns, each for a reason of its own, until the host is gone. Gives the reasons that were
-/// acknowledged.
+/// Pauses and resumes version 1 by turns, each for a reason of its own, until the host is gone. Gives the reasons that
+/// were acknowledged.
 async fn turned(api: &Api, life: u64, answered: &AtomicU64) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for (n, what) in ["pause", "resume"].into_iter().cycle().enumerate() {

@@ -51,8 +51,10 @@ impl Projector for Members {
             .query_with(
                 "visitors",
                 "How many members came on a day.",
-                r#"{"type": "object", "required": ["day"], "properties": {"day": {"type": "string", "minLength": 10, "maxLength": 10}}, "additionalProperties": false}"#,
-                r#"{"type": "object", "required": ["visitors"], "properties": {"visitors": {"type": "integer", "maximum": 3}}}"#,
+                r#"{"type": "object", "required": ["day"], "additionalProperties": false,
+                    "properties": {"day": {"type": "string", "minLength": 10, "maxLength": 10}}}"#,
+                r#"{"type": "object", "required": ["visitors"],
+                    "properties": {"visitors": {"type": "integer", "maximum": 3}}}"#,
             )
     }
 

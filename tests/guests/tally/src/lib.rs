@@ -1,5 +1,5 @@
-//! Counts as the hostile projector does, into a table of the same name, but not quite the same: it also counts the events,
-//! keeps a row for all streams together, and leaves out the streams that begin with `secret`.
+//! Counts as the hostile projector does, into a table of the same name, but not quite the same: it also counts the
+//! events, keeps a row for all streams together, and leaves out the streams that begin with `secret`.
 
 use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, export_projector};
 use serde::{Deserialize, Serialize};
