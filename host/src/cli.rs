@@ -2,33 +2,26 @@
 
 mod append;
 mod backup;
-mod deploy;
-mod diff;
 mod fault;
-mod gates;
-mod history;
 mod log;
 mod modules;
+mod outcome;
 mod output;
-mod preflight;
 mod progress;
 mod query;
-mod repro;
-mod rollout;
-mod status;
+mod rollouts;
 mod tail;
 mod upcasters;
-mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use kinora_client::api::versions::Fault;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
-use fault::Described;
+use outcome::{Faulted, GatesClosed, NotUpcast};
 use output::{Closed, Format, Output};
-use rollout::Change;
+use rollouts::rollout::Change;
+use rollouts::{deploy, diff, gates, history, repro, rollout, status, verify};
 
 /// Which host, and how to write.
 #[derive(Args)]
@@ -89,27 +82,6 @@ mod code {
     pub const UNREACHABLE: u8 = 4;
     pub const FAULTED: u8 = 5;
 }
-
-/// A version stopped at an event that it cannot handle.
-#[derive(Debug, thiserror::Error)]
-#[error("version {version} of projection {projection} stopped at a fault\n{}", Described(fault))]
-struct Faulted {
-    projection: String,
-    version: u32,
-    fault: Fault,
-}
-
-/// Events that an upcaster cannot take along.
-#[derive(Debug, thiserror::Error)]
-#[error("{failed} events cannot be upcast: a version with these upcasters would stop at the first of them")]
-struct NotUpcast {
-    failed: u64,
-}
-
-/// Not an error of the command, but something that a script wants to know.
-#[derive(Debug, thiserror::Error)]
-#[error("a gate is closed, so the version would not be promoted")]
-struct GatesClosed;
 
 /// Runs a command against a host.
 pub fn run(global: Global, command: Command) -> ExitCode {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use kinora_client::api::modules::{Manifest, Module, ProjectorManifest, UpcasterManifest, Use, Uses};
 use kinora_client::{Answer, Client};
 
-use crate::cli::deploy::upload;
 use crate::cli::output::{Output, note, short_digest, table};
+use crate::cli::rollouts::deploy::upload;
 
 /// List, upload, show or delete modules
 #[derive(clap::Args)]

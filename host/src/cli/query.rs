@@ -39,7 +39,8 @@ pub struct Arguments {
     #[arg(long)]
     all: bool,
     /// A query that the projector answers itself
-    #[arg(long, value_name = "QUERY", conflicts_with_all = ["table", "filters", "order", "select", "scan", "limit", "all"])]
+    #[arg(long, value_name = "QUERY")]
+    #[arg(conflicts_with_all = ["table", "filters", "order", "select", "scan", "limit", "all"])]
     named: Option<String>,
     /// Its arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "named")]

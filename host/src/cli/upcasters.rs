@@ -7,9 +7,9 @@ use kinora_client::api::upcasters::{After, AskDryRun, DryRun, Follow, FollowOutc
 use kinora_client::{Client, Error};
 use serde_json::value::RawValue;
 
-use crate::cli::deploy::{When, upload};
 use crate::cli::modules::find;
 use crate::cli::output::{Output, clean, table};
+use crate::cli::rollouts::deploy::{When, upload};
 
 /// See what upcasters would do with all of history, and let projections follow
 #[derive(clap::Args)]
@@ -78,7 +78,7 @@ async fn dry_run(client: &Client, output: &mut Output, files: &[PathBuf], sample
     }
     output.flush()?;
     let failed: u64 = found.types.iter().map(|outcome| outcome.failed).sum();
-    if failed > 0 { Err(crate::cli::NotUpcast { failed }.into()) } else { Ok(()) }
+    if failed > 0 { Err(crate::cli::outcome::NotUpcast { failed }.into()) } else { Ok(()) }
 }
 
 fn print(output: &mut Output, found: &DryRun) -> anyhow::Result<()> {

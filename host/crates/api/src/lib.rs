@@ -3,23 +3,15 @@
 //! One definition of each: the server writes these types, the client reads them, and the description at `/openapi.json`
 //! is made of them. They are plain data. How they follow from what a host knows is the server's business.
 
-pub mod appends;
-pub mod backups;
-pub mod claims;
-pub mod differences;
-pub mod events;
 pub mod grammar;
 pub mod headers;
-pub mod health;
-pub mod limits;
+mod host;
 pub mod log;
-pub mod modules;
 pub mod problems;
-pub mod projections;
 pub mod queries;
-pub mod rollouts;
-pub mod upcasters;
-pub mod verifications;
-pub mod versions;
+mod rollout;
 
+pub use host::{backups, health, limits};
+pub use log::{appends, claims, events};
 pub use problems::{Kind, Problem};
+pub use rollout::{differences, modules, projections, rollouts, upcasters, verifications, versions};

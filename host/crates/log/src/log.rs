@@ -1,10 +1,7 @@
 //! [`Log`]: the handle to a log.
 
-mod reading;
-mod searching;
-
-pub use reading::Stats;
-pub use searching::{Selected, Span};
+pub(crate) mod reading;
+pub(crate) mod searching;
 
 use std::path::Path;
 use std::sync::Arc;

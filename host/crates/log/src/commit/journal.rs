@@ -21,7 +21,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aligned_vec::{AVec, ConstAlign};
 use rocksdb::DB;
 use uuid::Uuid;
 
@@ -33,7 +32,7 @@ use crate::commit::durability::Durability;
 use crate::error::Error;
 
 use file::JournalFile;
-use frame::{BLOCK, FileHeader, HEADER_BYTES, Header};
+use frame::{BLOCK, Buffer, FileHeader, HEADER_BYTES, Header};
 use recovery::{Failure, Recovered};
 use ring::{Place, Ring};
 use tables::Tables;
@@ -55,9 +54,6 @@ const FLUSH_BYTES: u64 = LIMIT_BYTES / 2;
 
 /// Bytes of a buffer that is kept for the next frame.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
-
-/// Its memory begins at a block, as the disk wants it.
-type Buffer = AVec<u8, ConstAlign<BLOCK>>;
 
 pub struct Journal {
     path: PathBuf,
@@ -136,8 +132,8 @@ impl Journal {
             Failure::Read(cause) => failed(&cause),
             Failure::Apply(error) => error,
             Failure::TablesOlder { tables, journal } => damaged(format!(
-                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an earlier \
-                 time"
+                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an \
+                 earlier                  time"
             )),
         })?;
         let durable = durable.max(said.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What several features hold, and how each of them is made of it.
+//! The things that several features hold, and how each feature is made of them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -44,7 +44,8 @@ impl Folders {
     }
 }
 
-/// Makes a folder among the read models in `dir` that is removed with its handle, or when the host starts at the latest.
+/// Makes a folder among the read models in `dir`. It is removed with its handle, or when the host starts at the
+/// latest.
 pub fn scratch(dir: &Path) -> io::Result<TempDir> {
     std::fs::create_dir_all(dir)?;
     tempfile::Builder::new().prefix(SCRATCH).tempdir_in(dir)

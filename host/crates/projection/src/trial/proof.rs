@@ -68,9 +68,9 @@ impl Divergence {
             (None, None) => format!("the rows {one} are not those {other}"),
         };
         let message = format!(
-            "the projector is not deterministic: {after}, {what}; what it keeps in memory between calls has to be a cache \
-             of rows, and nothing may depend on batches, on the order of a hash map, or on more than the partition that it \
-             declares"
+            "the projector is not deterministic: {after}, {what}; what it keeps in memory between calls has to be a \
+             cache of rows, and nothing may depend on batches, on the order of a hash map, or on more than the \
+             partition that it declares"
         );
         let failure = Failure::new(Category::Nondeterministic, message);
         self.position.map_or(failure.clone(), |position| failure.at(Position(position)))

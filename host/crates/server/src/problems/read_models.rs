@@ -55,8 +55,8 @@ impl From<grammar::Error> for Problem {
         let detail = error.to_string();
         match error {
             Error::InvalidFigure { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
-                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with a \
-                 name before it if you like: late:percentile(delay,90)",
+                "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with \
+                 a name before it if you like: late:percentile(delay,90)",
             ),
             Error::InvalidSelect { .. } => {
                 Self::new(Kind::InvalidSelect, detail).hint("such as select=flights,delay.mean,worst:delay.max")

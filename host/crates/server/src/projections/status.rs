@@ -1,4 +1,4 @@
-//! Where projections and their versions stand, and what they wait for.
+//! The state of projections and their versions, and what they wait for.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -99,7 +99,8 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&text).unwrap(),
             json!({
                 "position": 7, "stream": "a\"b", "revision": 3, "time": "1970-01-01T00:00:01.5Z",
-                "id": Uuid::from_u128(1), "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {}, "tags": ["x:1", "y"],
+                "id": Uuid::from_u128(1), "type": "T\\", "schema": 2, "data": {"n": 1.5}, "metadata": {},
+                "tags": ["x:1", "y"],
                 "claims": {"release": [], "take": [{"scope": "email", "value": "ann", "owner": "user-1"}]},
             })
         );

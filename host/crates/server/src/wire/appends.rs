@@ -39,8 +39,8 @@ pub fn on_one_line(json: Box<RawValue>) -> Result<Box<RawValue>, Problem> {
 pub fn invalid_json(cause: &serde_json::Error) -> Problem {
     let kind = if cause.is_data() { Kind::InvalidEvent } else { Kind::InvalidJson };
     Problem::new(kind, format!("the body cannot be read: {cause}")).hint(
-        "an event looks like {\"type\": \"FlightDeparted\", \"schema\": 1, \"data\": {...}}, with id, metadata and tags \
-         if you like",
+        "an event looks like {\"type\": \"FlightDeparted\", \"schema\": 1, \"data\": {...}}, with id, metadata and \
+         tags if you like",
     )
 }
 

@@ -6,13 +6,6 @@ use kinora_projection as projection;
 
 use crate::wire::versions;
 
-pub fn promote(promote: projection::Promote) -> versions_api::Promote {
-    match promote {
-        projection::Promote::Manual => versions_api::Promote::Manual,
-        projection::Promote::WhenReady => versions_api::Promote::WhenReady,
-    }
-}
-
 pub fn promote_in(promote: versions_api::Promote) -> projection::Promote {
     match promote {
         versions_api::Promote::Manual => projection::Promote::Manual,

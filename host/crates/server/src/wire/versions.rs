@@ -5,8 +5,6 @@ use kinora_api::versions as api;
 use kinora_projection::{Fault, OnFault, ProjectionStatus, State, VersionStatus};
 use kinora_sandbox::Usage;
 
-use crate::wire::rollouts;
-
 pub fn state(state: State) -> api::State {
     match state {
         State::Validating => api::State::Validating,
@@ -66,13 +64,20 @@ pub fn version(status: VersionStatus) -> api::Version {
         }),
         skipped: status.skipped.into_iter().map(skipped).collect(),
         identity: status.identity,
-        promote: rollouts::promote(status.promote),
+        promote: promote(status.promote),
         start: status.start,
         reviewed: status.reviewed.map(|review| api::Review { against: review.against, at: review.at, who: review.who }),
         created_at: status.created_at,
         ready_at: status.ready_at,
         memory_bytes: status.memory_bytes,
         usage: usage(status.usage),
+    }
+}
+
+fn promote(promote: kinora_projection::Promote) -> api::Promote {
+    match promote {
+        kinora_projection::Promote::Manual => api::Promote::Manual,
+        kinora_projection::Promote::WhenReady => api::Promote::WhenReady,
     }
 }
 

@@ -58,8 +58,8 @@ pub fn events(mode: Mode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEve
 
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::InvalidCloudevent, detail).hint(
-        "such as {\"specversion\": \"1.0\", \"id\": \"1\", \"source\": \"/shop\", \"type\": \"OrderPlaced\", \"data\": {...}}, or \
-         the same attributes as headers ce-id ...",
+        "such as {\"specversion\": \"1.0\", \"id\": \"1\", \"source\": \"/shop\", \"type\": \"OrderPlaced\", \
+         \"data\": {...}}, or the same attributes as headers ce-id ...",
     )
 }
 

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::commit::durability::Durability;
-use crate::commit::journal::Buffer;
-use crate::commit::journal::frame::BLOCK;
+use crate::commit::journal::frame::{BLOCK, Buffer};
 
 /// What is written at once when the file grows.
 const ZEROS_BYTES: usize = 1024 * 1024;

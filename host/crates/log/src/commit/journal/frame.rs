@@ -14,6 +14,7 @@
 //! The payload is commits, each with the position behind it (8), its bytes (4), and a write batch of RocksDB. Since
 //! the seed is in the sum, no payload can pass for a frame.
 
+use aligned_vec::{AVec, ConstAlign};
 use uuid::Uuid;
 
 use kinora_types::Progress;
@@ -23,6 +24,9 @@ use kinora_types::Progress;
 pub const BLOCK: usize = 4096;
 
 pub const HEADER_BYTES: usize = 52;
+
+/// What is written. Its memory begins at a block, as the disk wants it.
+pub type Buffer = AVec<u8, ConstAlign<BLOCK>>;
 
 const FILE_MAGIC: [u8; 8] = *b"KINORAJL";
 const FILE_VERSION: [u8; 4] = 1_u32.to_le_bytes();

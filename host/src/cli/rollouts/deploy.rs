@@ -11,12 +11,12 @@ use kinora_client::api::rollouts::{Deploy, Start};
 use kinora_client::api::versions::{Promote, State, Version};
 use kinora_client::{Answer, Client, Error};
 
-use crate::cli::Faulted;
-use crate::cli::gates;
-use crate::cli::gates::GateArguments;
+use crate::cli::outcome::Faulted;
 use crate::cli::output::{Output, note, short_digest};
-use crate::cli::preflight;
-use crate::cli::status::StatusBars;
+use crate::cli::rollouts::gates;
+use crate::cli::rollouts::gates::GateArguments;
+use crate::cli::rollouts::preflight;
+use crate::cli::rollouts::status::StatusBars;
 
 /// How often a host is asked how far it is.
 const POLL: Duration = Duration::from_millis(200);

@@ -8,8 +8,8 @@ use kinora_client::Client;
 use kinora_client::api::projections::Projection;
 use kinora_client::api::versions::{State, Version};
 
-use crate::cli::Faulted;
 use crate::cli::fault::Described;
+use crate::cli::outcome::Faulted;
 use crate::cli::output::{Output, clean, duration, note, short_digest, table};
 
 /// How often the host is asked while somebody watches.

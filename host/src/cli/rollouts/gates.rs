@@ -98,7 +98,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         output.table(&found)?;
     }
     output.flush()?;
-    if checklist.passed { Ok(()) } else { Err(crate::cli::GatesClosed.into()) }
+    if checklist.passed { Ok(()) } else { Err(crate::cli::outcome::GatesClosed.into()) }
 }
 
 /// Says which gates a version waits for, whenever that has changed.

@@ -1,0 +1,11 @@
+//! The commands about projections and their versions.
+
+pub mod deploy;
+pub mod diff;
+pub mod gates;
+pub mod history;
+pub mod preflight;
+pub mod repro;
+pub mod rollout;
+pub mod status;
+pub mod verify;
