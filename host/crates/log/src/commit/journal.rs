@@ -133,7 +133,7 @@ impl Journal {
             Failure::Apply(error) => error,
             Failure::TablesOlder { tables, journal } => damaged(format!(
                 "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an \
-                 earlier                  time"
+                 earlier time"
             )),
         })?;
         let durable = durable.max(said.unwrap_or_default());

@@ -22,7 +22,7 @@ impl From<AppendError> for Problem {
             AppendError::Busy { .. } => Self::new(Kind::Busy, detail).hint("try again a little later"),
             AppendError::ClientBusy { .. } => Self::new(Kind::TooManyRequests, detail).hint(
                 "wait for answers before sending more; a client is an address, and the name in the header \
-                 Kinora-Client                  if it sends one",
+                 Kinora-Client if it sends one",
             ),
             AppendError::Poisoned => {
                 Self::new(Kind::LogPoisoned, detail).hint("restart the host; look at its output for the cause")
