@@ -41,6 +41,7 @@ impl Model {
     }
 
     /// Appends, or says why not.
+    #[expect(clippy::too_many_lines, reason = "the rules of an append, in the order in which they are checked")]
     fn append(&mut self, request: &AppendRequest) -> Result<Appended, Rejection> {
         let mut why = Rejection::default();
         if let Some(key) = &request.key

@@ -1,4 +1,4 @@
-//! The read models of the flights of 2013, held against the same figures worked out from the CSV, without any code of
+//! The read models of the flights of 2013, compared with the same figures worked out from the CSV, without any code of
 //! Kinora, its SDK or its feed.
 
 use std::collections::BTreeMap;

@@ -88,6 +88,8 @@ impl Api {
         let path = format!("projections/{name}/versions/{version}");
         self.until(&path, |status| {
             assert!(status["state"] != "faulted" || state == "faulted", "{status}");
+            let figures = status["state"] != "ready" || status["replayed_in_ms"].is_u64();
+            assert!(figures, "it is ready before its figures are there: {status}");
             status["state"] == state
         })
         .await

@@ -102,6 +102,7 @@ async fn a_module_that_misbehaves_before_it_gets_an_event_is_refused_with_the_li
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn what_a_guest_does_to_events_and_rows_is_stopped_at_the_event_and_others_go_on() {
     let put = |table: i32, key: i32, key_bytes: i32, value: i32, value_bytes: i32| {
         let arguments = [table, key, key_bytes, value, value_bytes].map(|number| format!("(i32.const {number})"));

@@ -18,6 +18,8 @@ pub fn state_of(version: &Version, record: &VersionRecord, projection: &Projecti
         Phase::Validating => State::Validating,
         Phase::Replaying => State::Replaying,
         Phase::CatchingUp => State::CatchingUp,
+        // Its thread is there, but how long it took is not written down yet: state and figures are of one moment.
+        Phase::Ready if record.replayed_in_ms.is_none() => State::CatchingUp,
         Phase::Ready if record.was_live => State::Standby,
         Phase::Ready => State::Ready,
     }
