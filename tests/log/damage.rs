@@ -97,7 +97,7 @@ async fn a_record_that_was_changed_or_removed_is_named_by_its_position() {
 
 #[test]
 fn a_folder_of_a_format_with_other_tables_is_refused_and_left_as_it_is() {
-    let dir = copied(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-3"));
+    let dir = copied(Path::new("data/log-format-3"));
     let families = || rocksdb::DB::list_cf(&rocksdb::Options::default(), dir.path()).unwrap();
     let before = families();
     let error = Log::open(&Storage::default(), dir.path(), Limits::default()).err().unwrap().to_string();

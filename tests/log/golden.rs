@@ -3,7 +3,7 @@
 //!
 //! `GOLDEN=write cargo test --release --workspace --test log_golden` makes the data anew, for a new format.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
 use kinora_tests::{copied, event, everything, open, to};
@@ -16,7 +16,7 @@ const EVENTS: u64 = 40;
 const FORMATS: [u32; 2] = [5, 4];
 
 fn data(format: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/log-format-{format}"))
+    PathBuf::from(format!("data/log-format-{format}"))
 }
 
 fn claim(value: &str) -> Claim {

@@ -241,14 +241,14 @@ async fn what_is_acknowledged_before_a_sync_survives_the_host() {
 
 #[tokio::test]
 async fn a_log_of_the_format_before_is_taken_over_with_what_is_in_its_write_ahead_log() {
-    let before = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/log-format-4");
-    let dir = copied(&before);
+    let before = Path::new("data/log-format-4");
+    let dir = copied(before);
     let wal = |dir: &Path| {
         let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
         let wal = files.filter(|file| file.path().extension().is_some_and(|found| found == "log"));
         wal.map(|file| file.metadata().unwrap().len()).sum::<u64>()
     };
-    assert!(wal(&before) > 1_000 && !before.join("JOURNAL").exists());
+    assert!(wal(before) > 1_000 && !before.join("JOURNAL").exists());
     let log = open(dir.path());
     assert_sound(&log, 40);
     append(&log, 100..101).await;
@@ -256,7 +256,7 @@ async fn a_log_of_the_format_before_is_taken_over_with_what_is_in_its_write_ahea
     assert_sound(&open(crashed.path()), 41);
 
     // A crash on the way leaves the old format or the new one.
-    let dir = copied(&before);
+    let dir = copied(before);
     std::fs::File::create(dir.path().join("JOURNAL")).unwrap().write_all_at(b"half", 0).unwrap();
     assert_sound(&open(dir.path()), 40);
 }

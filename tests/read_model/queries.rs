@@ -64,7 +64,7 @@ struct Both {
 }
 
 static BOTH: LazyLock<Both> = LazyLock::new(|| {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../projections/flights/data/flights-2013.csv.zst");
+    let file = Path::new("../projections/flights/data/flights-2013.csv.zst");
     let mut text = zstd::Decoder::new(std::fs::File::open(file).unwrap()).unwrap();
     text.window_log_max(27).unwrap();
     let rows = csv::Reader::from_reader(text).into_deserialize::<Row>().map(Result::unwrap).step_by(ONE_OF);

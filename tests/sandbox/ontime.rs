@@ -38,7 +38,7 @@ impl Row {
 }
 
 fn rows() -> Vec<Row> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../projections/flights/data/flights-2013.csv.zst");
+    let file = Path::new("../projections/flights/data/flights-2013.csv.zst");
     let mut text = zstd::Decoder::new(std::fs::File::open(file).unwrap()).unwrap();
     text.window_log_max(27).unwrap();
     csv::Reader::from_reader(text).into_deserialize().map(Result::unwrap).collect()

@@ -15,7 +15,8 @@ pub fn module(name: &str) -> Vec<u8> {
 
 /// The file of a module. One that is older than any of its sources would test what nobody has in front of them.
 pub fn module_path(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let package = std::env::current_dir().unwrap();
+    let root = package.parent().unwrap();
     let target: PathBuf = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let path = target.join("modules").join(format!("{name}.wasm"));
     let Ok(built) = path.metadata() else { panic!("{} is not there: run make modules", path.display()) };

@@ -33,7 +33,8 @@ fn free_port() -> u16 {
 
 #[test]
 fn the_tour_does_what_it_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let package = std::env::current_dir().unwrap();
+    let root = package.parent().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path().join("kinora");
     copy(root, &here);

@@ -16,7 +16,7 @@ use serde_json::json;
 /// Builds the library that stands between the host and the disk.
 fn failing_disk(dir: &Path) -> PathBuf {
     let library = dir.join("disk.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/disk.c");
+    let source = "tests/faults/disk.c";
     let built =
         Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
     assert!(built.unwrap().success(), "cc builds {source}");
