@@ -1,7 +1,5 @@
 //! The preflight of a deployment: what becomes of the events that the log has, by its own counts, before anything runs.
 
-use serde::Serialize;
-
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, Selection, Span, TypeCount};
 use kinora_types::{Direction, Progress, RESERVED};
@@ -15,9 +13,8 @@ use crate::trial::forecast::{Forecast, Sample};
 const LOOK_EVENTS: usize = 1_000;
 
 /// What would become of the events of a type and schema.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Fate {
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     pub count: u64,
@@ -25,7 +22,7 @@ pub struct Fate {
 }
 
 /// What a deployment would come to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Preflight {
     pub projection: String,
     /// Each type and schema of the log.
