@@ -1,7 +1,7 @@
 //! The preflight of a deployment: what becomes of the events that the log has, by its own counts, before anything runs.
 
 use kinora_log as log;
-use kinora_log::{Filter, Item, Log, Selection, Span, TypeCount};
+use kinora_log::{Filter, Item, Log, SearchRange, Selection, TypeCount};
 use kinora_types::{Direction, Progress, RESERVED};
 
 use crate::error::Error;
@@ -57,7 +57,8 @@ fn first_from(log: &Log, found: &TypeCount, start: Progress) -> Result<Option<u6
     let filter = Filter { selection: Some(selection), ..Filter::default() };
     let (end, mut from) = (log.progress(), start.next());
     loop {
-        let page = log.select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: LOOK_EVENTS })?;
+        let page =
+            log.select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: LOOK_EVENTS })?;
         if let Some(event) = page.events.iter().find(|event| event.schema == found.schema) {
             return Ok(Some(event.position.0));
         }

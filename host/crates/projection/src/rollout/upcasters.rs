@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use kinora_log::{Filter, Item, Log, Recorded, Selection, Span};
+use kinora_log::{Filter, Item, Log, Recorded, SearchRange, Selection};
 use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
 use kinora_types::{Digest, Direction, EventType, Position};
 
@@ -112,7 +112,7 @@ impl Upcasters {
         loop {
             let page = self
                 .log
-                .select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
+                .select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
             running.take(page.events);
             match page.next {
                 Some(next) => from = next,
