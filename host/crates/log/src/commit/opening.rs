@@ -47,7 +47,7 @@ pub fn open(storage: &Storage, site: &Site, durability: Durability, keep_request
 
 /// Makes a new log in memory. It is gone with its database.
 pub fn open_in_memory(storage: &Storage, keep_requests: Duration) -> Result<Opened, Error> {
-    let dir = Path::new(IN_MEMORY);
+    let (dir, storage) = (Path::new(IN_MEMORY), &storage.apart());
     let options = database_options(storage, dir, &Env::mem_env()?)?;
     let db = DB::open_cf_descriptors(&options, dir, families(storage, keep_requests)?)?;
     let id = Uuid::new_v4();
