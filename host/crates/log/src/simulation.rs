@@ -3,7 +3,7 @@
 
 use kinora_storage::Storage;
 
-pub use crate::commit::drive::{Access, Drive, DriveFile, Job, Running};
+pub use crate::commit::drive::{Chore, Drive, DriveFile, Running, Way};
 use crate::commit::journal;
 use crate::commit::opening;
 pub use crate::commit::site::Site;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
+pub enum Way {
     Read,
     /// What is written is on the disk after a sync.
     Cached,
@@ -18,12 +18,12 @@ pub enum Access {
 }
 
 /// What runs beside its caller.
-pub type Job = Box<dyn FnOnce() -> io::Result<()> + Send>;
+pub type Chore = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// The files of a journal, by their names, and threads beside it.
 pub trait Drive: Send + Sync {
     /// Opens a file that is there.
-    fn open(&self, name: &'static str, access: Access) -> io::Result<Arc<dyn DriveFile>>;
+    fn open(&self, name: &'static str, way: Way) -> io::Result<Arc<dyn DriveFile>>;
 
     /// Makes a file, or replaces it, in one atomic step. After a crash it has its old content or its new one, and what
     /// this has returned for stays.
@@ -32,8 +32,8 @@ pub trait Drive: Send + Sync {
     /// Makes a file longer, by zeros that are on the disk when this returns.
     fn grow(&self, name: &'static str, from: u64, to: u64) -> io::Result<()>;
 
-    /// Runs a job beside its caller. `None`: it is not run at all.
-    fn beside(&self, thread: &'static str, job: Job) -> Option<Box<dyn Running>>;
+    /// Runs a chore beside its caller. `None`: it is not run at all.
+    fn beside(&self, thread: &'static str, chore: Chore) -> Option<Box<dyn Running>>;
 }
 
 /// An open file.
@@ -49,7 +49,7 @@ pub trait DriveFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A job that was begun.
+/// A chore that was begun.
 pub trait Running: Send {
     fn is_finished(&self) -> bool;
 

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use kinora_types::Progress;
 
 use crate::commit::commit_log::CommitLog;
-use crate::commit::drive::{Access, Drive};
+use crate::commit::drive::{Drive, Way};
 use crate::commit::durability::Durability;
 use crate::commit::site::Site;
 use crate::error::Error;
@@ -96,14 +96,18 @@ impl Journal {
         let path = site.dir.join(NAME);
         let failed = |cause: &io::Error| Error::journal_io(&path, cause);
         let damaged = |what: String| Error::JournalDamaged { path: path.clone(), what };
-        let file = site.drive.open(NAME, Access::Read).map_err(|cause| match cause.kind() {
+        let file = site.drive.open(NAME, Way::Read).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
             _ => failed(&cause),
         })?;
         let bytes = file.bytes().map_err(|cause| failed(&cause))?;
-        let mut start = vec![0; usize::try_from(bytes).unwrap_or(BLOCK).min(BLOCK)];
-        file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
-        let Some(header) = FileHeader::decode(&start) else {
+        // A part of the first block would be written over when the file grows.
+        let mut start = [0; BLOCK];
+        let whole = bytes >= BLOCK as u64;
+        if whole {
+            file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
+        }
+        let Some(header) = FileHeader::decode(&start).filter(|_| whole) else {
             return Err(damaged("it does not begin as a journal does".to_owned()));
         };
         if header.log != log {

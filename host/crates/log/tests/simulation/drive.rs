@@ -1,4 +1,4 @@
-//! [`FaultyDrive`]: a drive in memory that tears, refuses, dies, forgets and rots, as a seed says. Jobs that are to
+//! [`FaultyDrive`]: a drive in memory that tears, refuses, dies, forgets and rots, as a seed says. Chores that are to
 //! run beside run at moments that follow from the seed, too, so that nothing depends on threads.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
-use kinora_log::simulation::{Access, Drive, DriveFile, Job, Running};
+use kinora_log::simulation::{Chore, Drive, DriveFile, Running, Way};
 
 use crate::faults::{Death, Faults};
 use crate::file::File;
@@ -23,7 +23,7 @@ pub struct FaultyDrive(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    jobs: Mutex<Vec<Arc<Later>>>,
+    chores: Mutex<Vec<Arc<Later>>>,
 }
 
 struct State {
@@ -45,9 +45,9 @@ struct State {
     trace: Trace,
 }
 
-/// A job that is put off by some steps.
+/// A chore that is put off by some steps.
 struct Later {
-    job: Mutex<Option<Job>>,
+    chore: Mutex<Option<Chore>>,
     steps: Mutex<u64>,
     result: Mutex<Option<io::Result<()>>>,
 }
@@ -73,9 +73,9 @@ fn refused() -> io::Error {
 
 impl Later {
     fn run(&self) {
-        let job = lock(&self.job).take();
-        if let Some(job) = job {
-            let result = job();
+        let chore = lock(&self.chore).take();
+        if let Some(chore) = chore {
+            let result = chore();
             *lock(&self.result) = Some(result);
         }
     }
@@ -97,7 +97,7 @@ impl FaultyDrive {
             flushed: false,
             trace,
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), jobs: Mutex::default() }))
+        Self(Arc::new(Shared { state: Mutex::new(state), chores: Mutex::default() }))
     }
 
     /// The disk from now on.
@@ -135,7 +135,7 @@ impl FaultyDrive {
 
     /// What is left after an end.
     pub fn ends(&self, death: Death) {
-        lock(&self.0.jobs).clear();
+        lock(&self.0.chores).clear();
         let State { rng, files, trace, meanwhile, .. } = &mut *self.state();
         *meanwhile = None;
         trace.note(&format!("{death:?}"));
@@ -208,19 +208,19 @@ impl FaultyDrive {
     /// The beginning of everything that a disk does.
     fn step(&self, what: &str) -> io::Result<Fate> {
         let due: Vec<_> = {
-            let mut jobs = lock(&self.0.jobs);
+            let mut chores = lock(&self.0.chores);
             let mut due = Vec::new();
-            jobs.retain(|job| {
-                let mut steps = lock(&job.steps);
+            chores.retain(|chore| {
+                let mut steps = lock(&chore.steps);
                 *steps = steps.saturating_sub(1);
                 if *steps == 0 {
-                    due.push(Arc::clone(job));
+                    due.push(Arc::clone(chore));
                 }
                 *steps > 0
             });
             due
         };
-        due.iter().for_each(|job| job.run());
+        due.iter().for_each(|chore| chore.run());
         let state = &mut *self.state();
         if state.died.is_some() {
             return Err(dead());
@@ -275,18 +275,18 @@ impl State {
 }
 
 impl Drive for FaultyDrive {
-    fn open(&self, name: &'static str, access: Access) -> io::Result<Arc<dyn DriveFile>> {
-        match self.step(&format!("open {name} {access:?}"))? {
+    fn open(&self, name: &'static str, way: Way) -> io::Result<Arc<dyn DriveFile>> {
+        match self.step(&format!("open {name} {way:?}"))? {
             Fate::Done => {}
             Fate::Dies => return Err(dead()),
             Fate::Refused => return Err(refused()),
         }
         let mut state = self.state();
-        if access == Access::Direct && state.faults.cached_only == Some(true) {
+        if way == Way::Direct && state.faults.cached_only == Some(true) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let heard = Mutex::new(state.file(name)?.failures());
-        Ok(Arc::new(Open { drive: self.clone(), name, access, heard }))
+        Ok(Arc::new(Open { drive: self.clone(), name, way, heard }))
     }
 
     fn replace(&self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
@@ -334,10 +334,10 @@ impl Drive for FaultyDrive {
             }
         }
         self.state().trace.count("grown");
-        self.open(name, Access::Cached)?.sync()
+        self.open(name, Way::Cached)?.sync()
     }
 
-    fn beside(&self, thread: &'static str, job: Job) -> Option<Box<dyn Running>> {
+    fn beside(&self, thread: &'static str, chore: Chore) -> Option<Box<dyn Running>> {
         let state = &mut *self.state();
         if state.rng.u8(..100) < state.faults.declines {
             state.trace.count("not run beside");
@@ -347,8 +347,9 @@ impl Drive for FaultyDrive {
         state.flushed |= thread == "log-flush";
         let steps = state.rng.u64(1..10);
         state.trace.note(&format!("  {thread} in {steps} steps"));
-        let later = Arc::new(Later { job: Mutex::new(Some(job)), steps: Mutex::new(steps), result: Mutex::default() });
-        lock(&self.0.jobs).push(Arc::clone(&later));
+        let later =
+            Arc::new(Later { chore: Mutex::new(Some(chore)), steps: Mutex::new(steps), result: Mutex::default() });
+        lock(&self.0.chores).push(Arc::clone(&later));
         Some(Box::new(Waited { drive: self.clone(), later }))
     }
 }
@@ -375,7 +376,7 @@ impl Running for Waited {
 struct Open {
     drive: FaultyDrive,
     name: &'static str,
-    access: Access,
+    way: Way,
     /// Failed syncs of the file that this one knows of: each open file is told of each once.
     heard: Mutex<u64>,
 }
@@ -434,7 +435,7 @@ impl DriveFile for Open {
             self.drive.go_on_beside(false);
         }
         let state = &mut *self.drive.state();
-        let direct = self.access == Access::Direct;
+        let direct = self.way == Way::Direct;
         if direct && state.faults.cached_only.is_some() {
             return Err(io::ErrorKind::InvalidInput.into());
         }

@@ -23,7 +23,7 @@ pub struct Faults {
     pub cached_only: Option<bool>,
     /// In a hundred syncs and writes past the cache, how many are forgotten.
     pub forgets: u8,
-    /// In a hundred jobs beside, how many are not run at all.
+    /// In a hundred chores beside, how many are not run at all.
     pub declines: u8,
 }
 

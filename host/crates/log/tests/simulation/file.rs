@@ -167,7 +167,13 @@ impl File {
     /// Damage while nobody uses it.
     pub fn rot(&mut self, rng: &mut Rng) -> String {
         let length = self.kept.len();
-        let at = if rng.bool() { rng.usize(..length) } else { rng.usize(..length.min(4 * PAGE)) };
+        // Rather where something is.
+        let mut at = rng.usize(..length);
+        for _ in 0..8 {
+            if self.kept[at] == 0 {
+                at = rng.usize(..length);
+            }
+        }
         let page = at - at % PAGE..(at - at % PAGE + PAGE).min(length);
         let earlier = (!self.earlier.is_empty()).then(|| self.earlier[rng.usize(..self.earlier.len())].clone());
         let what = match (rng.u8(0..8), earlier) {

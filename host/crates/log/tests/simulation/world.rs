@@ -169,7 +169,7 @@ impl World {
         if death == Death::OfPower || self.drive.lost() {
             self.acknowledged = 0;
         }
-        if self.lies && !self.rotten && self.rng.u8(..3) == 0 {
+        if self.lies && !self.rotten && self.rng.bool() {
             self.drive.count("rotten");
             self.rotten = true;
             self.sound = Some(self.drive.rot());

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use kinora_files::write_durably;
 
-use crate::commit::drive::{Access, Drive, DriveFile, Job, Running};
+use crate::commit::drive::{Chore, Drive, DriveFile, Running, Way};
 
 /// What is written at once when a file grows.
 const ZEROS_BYTES: usize = 1024 * 1024;
@@ -19,12 +19,12 @@ pub struct Folder(pub PathBuf);
 struct Thread(JoinHandle<io::Result<()>>);
 
 impl Drive for Folder {
-    fn open(&self, name: &'static str, access: Access) -> io::Result<Arc<dyn DriveFile>> {
+    fn open(&self, name: &'static str, way: Way) -> io::Result<Arc<dyn DriveFile>> {
         let mut options = OpenOptions::new();
-        match access {
-            Access::Read => options.read(true),
-            Access::Cached => options.write(true),
-            Access::Direct => options.write(true).custom_flags(direct()?),
+        match way {
+            Way::Read => options.read(true),
+            Way::Cached => options.write(true),
+            Way::Direct => options.write(true).custom_flags(direct()?),
         };
         Ok(Arc::new(options.open(self.0.join(name))?))
     }
@@ -50,8 +50,8 @@ impl Drive for Folder {
         Ok(())
     }
 
-    fn beside(&self, thread: &'static str, job: Job) -> Option<Box<dyn Running>> {
-        let thread = std::thread::Builder::new().name(thread.into()).spawn(job).ok()?;
+    fn beside(&self, thread: &'static str, chore: Chore) -> Option<Box<dyn Running>> {
+        let thread = std::thread::Builder::new().name(thread.into()).spawn(chore).ok()?;
         Some(Box::new(Thread(thread)))
     }
 }

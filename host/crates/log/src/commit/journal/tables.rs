@@ -72,27 +72,27 @@ impl Tables {
 
     /// Whether they are being flushed beside what is written.
     pub fn are_flushed(&self) -> bool {
-        self.flushing.as_ref().is_some_and(|job| !job.is_finished())
+        self.flushing.as_ref().is_some_and(|chore| !chore.is_finished())
     }
 
     /// Without a thread they are flushed when they must be.
     pub fn flush_beside(&mut self, drive: &dyn Drive) {
         let db = Arc::clone(&self.db);
-        let job = move || {
+        let chore = move || {
             flush(&db).map_err(|error| {
                 tracing::warn!(%error, "the log's tables could not be flushed");
                 io::Error::other(error)
             })
         };
-        self.flushing = drive.beside("log-flush", Box::new(job));
+        self.flushing = drive.beside("log-flush", Box::new(chore));
     }
 }
 
 impl Drop for Tables {
     /// The thread has the database, too, and it is not closed before.
     fn drop(&mut self) {
-        if let Some(job) = self.flushing.take() {
-            let _ = job.wait();
+        if let Some(chore) = self.flushing.take() {
+            let _ = chore.wait();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kinora_types::Progress;
 
-use crate::commit::drive::{Access, Drive, DriveFile};
+use crate::commit::drive::{Drive, DriveFile, Way};
 
 const NAME: &str = "DURABLE";
 
@@ -28,7 +28,7 @@ fn decode(bytes: &[u8]) -> Option<Progress> {
 
 /// Nothing, if the file is gone or damaged.
 fn read(drive: &dyn Drive) -> io::Result<Option<Progress>> {
-    let file = match drive.open(NAME, Access::Read) {
+    let file = match drive.open(NAME, Way::Read) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -51,7 +51,7 @@ impl Witness {
         if said.is_none() {
             Self::create(drive)?;
         }
-        Ok((Self(drive.open(NAME, Access::Cached)?), said))
+        Ok((Self(drive.open(NAME, Way::Cached)?), said))
     }
 
     pub fn say(&self, durable: Progress) -> io::Result<()> {
