@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastrand::Rng;
 use kinora_log::simulation::{Chore, Drive, DriveFile, Running, Way};
 
-use crate::faults::{Death, Faults};
+use crate::faults::{Death, Faults, Refusal};
 use crate::file::File;
 use crate::trace::Trace;
 
@@ -31,6 +31,7 @@ struct State {
     files: BTreeMap<&'static str, File>,
     faults: Faults,
     steps: u64,
+    syncs: u64,
     died: Option<Death>,
     /// Whether something was refused since the opening.
     refused: bool,
@@ -88,6 +89,7 @@ impl FaultyDrive {
             files: BTreeMap::new(),
             faults: Faults::default(),
             steps: 0,
+            syncs: 0,
             died: None,
             refused: false,
             lost: false,
@@ -105,7 +107,7 @@ impl FaultyDrive {
         let state = &mut *self.state();
         state.trace.note(&format!("{faults:?}"));
         (state.faults, state.steps, state.died, state.refused) = (faults, 0, None, false);
-        (state.end, state.flushed, state.lost) = (0, false, false);
+        (state.syncs, state.end, state.flushed, state.lost) = (0, 0, false, false);
     }
 
     /// Has something done while the next frame is on its way, or only while it is synced; nothing, without it.
@@ -207,6 +209,7 @@ impl FaultyDrive {
 
     /// The beginning of everything that a disk does.
     fn step(&self, what: &str) -> io::Result<Fate> {
+        let is_sync = what.starts_with("sync");
         let due: Vec<_> = {
             let mut chores = lock(&self.0.chores);
             let mut due = Vec::new();
@@ -227,12 +230,18 @@ impl FaultyDrive {
         }
         state.steps += 1;
         let step = state.steps;
-        let fate = match (state.faults.dies, state.faults.refuses) {
+        state.syncs += u64::from(is_sync);
+        let number = |refusal: &Refusal| if refusal.only_syncs { state.syncs } else { step };
+        let refuses = |refusal: &Refusal| {
+            let number = number(refusal);
+            (is_sync || !refusal.only_syncs) && (refusal.at == number || refusal.for_good && refusal.at < number)
+        };
+        let fate = match (state.faults.dies, &state.faults.refuses) {
             (Some((at, death)), _) if at <= step => {
                 state.died = Some(death);
                 Fate::Dies
             }
-            (_, Some((at, always))) if at == step || always && at < step => {
+            (_, Some(refusal)) if refuses(refusal) => {
                 state.refused = true;
                 Fate::Refused
             }

@@ -11,12 +11,21 @@ pub enum Death {
     OfProcess,
 }
 
+/// Something that fails, and nobody knows how much of it is done.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The number of the step, or of the sync.
+    pub at: u64,
+    pub only_syncs: bool,
+    /// So does all that comes after it.
+    pub for_good: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// At the step with this number.
     pub dies: Option<(u64, Death)>,
-    /// At the step with this number, and from then on always if so.
-    pub refuses: Option<(u64, bool)>,
+    pub refuses: Option<Refusal>,
     /// Bytes of a file beyond which the disk is full; growth fails, always or half of the times.
     pub full: Option<(u64, bool)>,
     /// There is no way past the cache, as is seen at the opening or at the first write.
@@ -36,8 +45,12 @@ impl Faults {
         match rng.u8(..10) {
             0..4 => faults.dies = Some((step(rng), Death::OfPower)),
             4..6 => faults.dies = Some((step(rng), Death::OfProcess)),
-            6 => faults.refuses = Some((step(rng), rng.bool())),
-            7 => faults.full = Some((rng.u64(0..limit), rng.bool())),
+            6..8 => {
+                let only_syncs = rng.bool();
+                let at = if only_syncs { rng.u64(1..10) } else { step(rng) };
+                faults.refuses = Some(Refusal { at, only_syncs, for_good: rng.u8(..3) == 0 });
+            }
+            8 => faults.full = Some((rng.u64(0..limit), rng.bool())),
             _ => {}
         }
         if rng.u8(..3) == 0 {

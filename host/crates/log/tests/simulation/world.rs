@@ -128,7 +128,7 @@ impl World {
                     simulation::flush(&log).unwrap();
                     self.drive.tables_were_flushed();
                 }
-                1 | 2 => failed |= self.sync(&log, failed),
+                1..4 => failed |= self.sync(&log, failed),
                 _ => failed |= self.append(&log, failed),
             }
             // Who has seen it relies on it.
