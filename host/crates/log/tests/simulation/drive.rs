@@ -256,6 +256,20 @@ impl FaultyDrive {
         Ok(fate)
     }
 
+    fn open_now(&self, name: &'static str, way: Way) -> io::Result<Open> {
+        match self.step(&format!("open {name} {way:?}"))? {
+            Fate::Done => {}
+            Fate::Dies => return Err(dead()),
+            Fate::Refused => return Err(refused()),
+        }
+        let mut state = self.state();
+        if way == Way::Direct && state.faults.cached_only == Some(true) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let heard = Mutex::new(state.file(name)?.failures());
+        Ok(Open { drive: self.clone(), name, way, heard })
+    }
+
     /// Something else that happens while this is under way.
     fn go_on_beside(&self, syncing: bool) {
         let what = {
@@ -285,17 +299,7 @@ impl State {
 
 impl Drive for FaultyDrive {
     fn open(&self, name: &'static str, way: Way) -> io::Result<Arc<dyn DriveFile>> {
-        match self.step(&format!("open {name} {way:?}"))? {
-            Fate::Done => {}
-            Fate::Dies => return Err(dead()),
-            Fate::Refused => return Err(refused()),
-        }
-        let mut state = self.state();
-        if way == Way::Direct && state.faults.cached_only == Some(true) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let heard = Mutex::new(state.file(name)?.failures());
-        Ok(Arc::new(Open { drive: self.clone(), name, way, heard }))
+        Ok(Arc::new(self.open_now(name, way)?))
     }
 
     fn replace(&self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
@@ -343,7 +347,9 @@ impl Drive for FaultyDrive {
             }
         }
         self.state().trace.count("grown");
-        self.open(name, Way::Cached)?.sync()
+        let open = self.open_now(name, Way::Cached)?;
+        let (fate, writes) = open.begin_sync()?;
+        open.settle(fate, writes)
     }
 
     fn beside(&self, thread: &'static str, chore: Chore) -> Option<Box<dyn Running>> {
@@ -391,8 +397,14 @@ struct Open {
 }
 
 impl Open {
+    fn begin_sync(&self) -> io::Result<(Fate, usize)> {
+        let fate = self.drive.step(&format!("sync {}", self.name))?;
+        Ok((fate, self.drive.state().file(self.name)?.unsynced()))
+    }
+
     /// What becomes of the first writes in the cache.
-    fn settle(&self, state: &mut State, fate: Fate, writes: usize) -> io::Result<()> {
+    fn settle(&self, fate: Fate, writes: usize) -> io::Result<()> {
+        let state = &mut *self.drive.state();
         let forgets = state.forgets();
         let State { rng, files, trace, lost, .. } = state;
         let file = files.get_mut(self.name).unwrap();
@@ -481,12 +493,10 @@ impl DriveFile for Open {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let fate = self.drive.step(&format!("sync {}", self.name))?;
-        let writes = self.drive.state().file(self.name)?.unsynced();
+        let (fate, writes) = self.begin_sync()?;
         if self.name == JOURNAL {
             self.drive.go_on_beside(true);
         }
-        let state = &mut *self.drive.state();
-        self.settle(state, fate, writes)
+        self.settle(fate, writes)
     }
 }
