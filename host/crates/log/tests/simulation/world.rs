@@ -75,7 +75,7 @@ pub fn run(seed: u64, printed: bool) -> Trace {
     };
     let storage = Storage::default();
     let mut world = World {
-        lies: rng.u8(..4) == 0,
+        lies: rng.u8(..3) == 0,
         rng,
         history: History::new(&storage),
         storage,
