@@ -60,6 +60,17 @@ enum Fate {
     Refused,
 }
 
+impl Fate {
+    /// What the caller hears.
+    fn told(&self) -> io::Result<()> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Dies => Err(dead()),
+            Self::Refused => Err(refused()),
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -257,11 +268,7 @@ impl FaultyDrive {
     }
 
     fn open_now(&self, name: &'static str, way: Way) -> io::Result<Open> {
-        match self.step(&format!("open {name} {way:?}"))? {
-            Fate::Done => {}
-            Fate::Dies => return Err(dead()),
-            Fate::Refused => return Err(refused()),
-        }
+        self.step(&format!("open {name} {way:?}"))?.told()?;
         let mut state = self.state();
         if way == Way::Direct && state.faults.cached_only == Some(true) {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -308,11 +315,7 @@ impl Drive for FaultyDrive {
         if matches!(fate, Fate::Done) || state.rng.bool() {
             state.files.insert(name, File::new(bytes));
         }
-        match fate {
-            Fate::Done => Ok(()),
-            Fate::Dies => Err(dead()),
-            Fate::Refused => Err(refused()),
-        }
+        fate.told()
     }
 
     fn grow(&self, name: &'static str, from: u64, to: u64) -> io::Result<()> {
@@ -337,14 +340,10 @@ impl Drive for FaultyDrive {
                 Fate::Done => file.write(start, &zeros),
                 Fate::Dies | Fate::Refused => file.tear(rng, start, &zeros),
             }
-            match fate {
-                Fate::Done => {}
-                Fate::Dies => {
-                    state.trace.count("died while growing");
-                    return Err(dead());
-                }
-                Fate::Refused => return Err(refused()),
+            if matches!(fate, Fate::Dies) {
+                state.trace.count("died while growing");
             }
+            fate.told()?;
         }
         self.state().trace.count("grown");
         let open = self.open_now(name, Way::Cached)?;
@@ -416,19 +415,15 @@ impl Open {
             }
             Fate::Done if forgets => file.lose(None, writes),
             Fate::Done => file.sync(writes),
-            Fate::Dies => {
-                trace.count("died while syncing");
-                return Err(dead());
-            }
+            Fate::Dies => trace.count("died while syncing"),
             Fate::Refused => {
                 trace.count("sync refused");
                 *lost = true;
                 file.fail(rng, writes);
                 *lock(&self.heard) = file.failures();
-                return Err(refused());
             }
         }
-        Ok(())
+        fate.told()
     }
 }
 
@@ -438,11 +433,7 @@ impl DriveFile for Open {
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        match self.drive.step(&format!("read {} {} at {at}", self.name, bytes.len()))? {
-            Fate::Done => {}
-            Fate::Dies => return Err(dead()),
-            Fate::Refused => return Err(refused()),
-        }
+        self.drive.step(&format!("read {} {} at {at}", self.name, bytes.len()))?.told()?;
         let mut state = self.drive.state();
         let at = usize::try_from(at).unwrap();
         let found = state.file(self.name)?.seen().get(at..at + bytes.len());
@@ -480,16 +471,11 @@ impl DriveFile for Open {
             Fate::Dies | Fate::Refused => file.tear(rng, at, bytes),
         }
         match fate {
-            Fate::Done => Ok(()),
-            Fate::Dies => {
-                trace.count("died while writing");
-                Err(dead())
-            }
-            Fate::Refused => {
-                trace.count("write refused");
-                Err(refused())
-            }
+            Fate::Done => {}
+            Fate::Dies => trace.count("died while writing"),
+            Fate::Refused => trace.count("write refused"),
         }
+        fate.told()
     }
 
     fn sync(&self) -> io::Result<()> {
