@@ -1,6 +1,6 @@
 //! Simulations of a log and its journal, each of which follows from its seed: a disk that tears what it was not asked
-//! to sync, refuses, dies in the middle of anything, or forgets and rots; and a log that is made, appended to and opened
-//! again on it. After each opening the log is compared with one that has what it has to have.
+//! to sync, refuses, dies in the middle of anything, or forgets and rots; and a log that is made, appended to and
+//! opened again on it. After each opening the log is compared with one that has what it has to have.
 //!
 //! `SEEDS` says how many seeds are run, and `SEED` runs just that one and prints what happens.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
