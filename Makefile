@@ -1,7 +1,7 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
 .PHONY: help setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
-  bench-replay bench-rollout bench-history bench-hostile crash fuzz
+  bench-replay bench-rollout bench-history bench-hostile crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -78,6 +78,9 @@ bench-history: setup ## Measure tables with a history next to RocksDB's user-def
 
 crash: setup ## Kill a host under load, CRASHES times (1000), and look for what is missing
 	CRASHES=$${CRASHES:-1000} cargo test --release --locked --workspace --test process ends::crash -- --nocapture
+
+simulate: setup ## Simulate a log over a disk that fails, from SEEDS seeds (5000); SEED=n runs one, and prints what happens
+	SEEDS=$${SEEDS:-5000} cargo test --release --locked --workspace --test simulation -- --nocapture
 
 fuzz: setup ## Fuzz the decoder FUZZ names, guided by coverage, for FUZZ_SECONDS (60)
 	./.setup/fuzz

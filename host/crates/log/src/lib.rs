@@ -62,6 +62,8 @@ mod log;
 mod maintain;
 mod read;
 mod record;
+#[doc(hidden)]
+pub mod simulation;
 
 pub use append::limits::Limits;
 pub use append::queue::ClientId;

@@ -19,6 +19,7 @@ use crate::append::queue::ClientId;
 use crate::append::writer::{self, Appender};
 use crate::commit::durability::Durability;
 use crate::commit::opening::{self, Opened};
+use crate::commit::site::Site;
 use crate::error::{AppendError, Error};
 use crate::record::request::{AppendRequest, Appended};
 
@@ -61,8 +62,9 @@ struct Inner {
 impl Log {
     /// Opens the log in `dir`, or makes a new one there.
     pub fn open(storage: &Storage, dir: &Path, options: impl Into<Options>) -> Result<Self, Error> {
-        let options = options.into();
-        Self::run(opening::open(storage, dir, options.durability, options.keep_requests)?, options)
+        let (site, options) = (Site::folder(dir)?, options.into());
+        let log = Self::of(opening::open(storage, &site, options.durability, options.keep_requests)?, options)?;
+        log.sync_at_intervals()
     }
 
     /// Makes a new log that is in memory only: for tests, and for what may be forgotten. It is as another log while
@@ -70,17 +72,22 @@ impl Log {
     /// for all its events.
     pub fn in_memory(storage: &Storage, options: impl Into<Options>) -> Result<Self, Error> {
         let options = options.into();
-        Self::run(opening::open_in_memory(storage, options.keep_requests)?, options)
+        Self::of(opening::open_in_memory(storage, options.keep_requests)?, options)?.sync_at_intervals()
     }
 
-    fn run(opened: Opened, options: Options) -> Result<Self, Error> {
+    /// What was opened, as a log. Nobody syncs it unless a caller waits for that.
+    pub(crate) fn of(opened: Opened, options: Options) -> Result<Self, Error> {
         let Opened { id, db, commits } = opened;
         let Options { limits, durability, keep_requests } = &options;
         let appender = Appender::open(Arc::clone(&db), commits, limits, *durability, *keep_requests)?;
-        if let Durability::Interval(milliseconds) = durability {
-            writer::sync_at_intervals(&appender, Duration::from_millis((*milliseconds).max(1)))?;
-        }
         Ok(Self { inner: Arc::new(Inner { id, db, options, progress: appender.watch(), appender }) })
+    }
+
+    fn sync_at_intervals(self) -> Result<Self, Error> {
+        if let Durability::Interval(milliseconds) = self.durability() {
+            writer::sync_at_intervals(&self.inner.appender, Duration::from_millis(milliseconds.max(1)))?;
+        }
+        Ok(self)
     }
 
     /// Appends the events of a request, all or none, and answers once they are as durable as the log's options say.
@@ -114,6 +121,11 @@ impl Log {
         let written = self.inner.appender.written();
         let mut progress = self.watch();
         let _ = progress.wait_for(|progress| *progress >= written).await;
+    }
+
+    /// The way of its appends.
+    pub(crate) fn appender(&self) -> &Appender {
+        &self.inner.appender
     }
 
     /// The tables, for those that look into them as a whole.

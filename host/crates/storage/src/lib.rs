@@ -120,10 +120,14 @@ fn is_new(dir: &Path) -> bool {
     !entries.flatten().any(|entry| holds_data(&entry))
 }
 
+fn block_cache() -> Cache {
+    Cache::new_hyper_clock_cache(BLOCK_CACHE_BYTES, 0)
+}
+
 impl Default for Storage {
     fn default() -> Self {
         Self {
-            cache: Cache::new_hyper_clock_cache(BLOCK_CACHE_BYTES, 0),
+            cache: block_cache(),
             rows: RowCache::default(),
             write_buffers: WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false),
         }
@@ -131,6 +135,13 @@ impl Default for Storage {
 }
 
 impl Storage {
+    /// The same with a block cache of its own. RocksDB keeps the clock of the first database that uses a cache with
+    /// that cache, and looks at it for all of them: so one whose environment goes before others must share none.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { cache: block_cache(), ..self.clone() }
+    }
+
     /// Options of the database in `dir`: what holds for it as a whole. It is only made where there is none: one that
     /// has lost its first file must not be taken for a new one.
     pub fn database_options(&self, dir: &Path) -> Options {

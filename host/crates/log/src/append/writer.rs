@@ -164,7 +164,8 @@ impl Appender {
         answered.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
-    fn poison(&self, cause: &str) {
+    /// Ends it: nothing is written any more, not even by closing it.
+    pub fn poison(&self, cause: &str) {
         tracing::error!(cause, "the log is poisoned: a write failed; restart the host");
         self.leader.poison();
         self.queue.clear();

@@ -15,42 +15,28 @@ mod ring;
 mod tables;
 mod witness;
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::DB;
 use uuid::Uuid;
 
-use kinora_files::write_durably;
 use kinora_types::Progress;
 
 use crate::commit::commit_log::CommitLog;
+use crate::commit::drive::{Drive, Way};
 use crate::commit::durability::Durability;
+use crate::commit::site::Site;
 use crate::error::Error;
 
-use file::JournalFile;
+use file::{JournalFile, NAME};
 use frame::{BLOCK, Buffer, FileHeader, HEADER_BYTES, Header};
 use recovery::{Failure, Recovered};
 use ring::{Place, Ring};
 use tables::Tables;
 pub use tables::{flush, without_wal};
 use witness::Witness;
-
-const NAME: &str = "JOURNAL";
-
-/// Bytes that a new journal has.
-const INITIAL_BYTES: usize = 256 * 1024;
-
-/// Bytes up to which it grows. A lone client's appends take a block each, so that is 32,000 of them. After a crash
-/// all of it is read before the log is open.
-const LIMIT_BYTES: u64 = 128 * 1024 * 1024;
-
-/// Bytes that are needed before RocksDB is asked to flush its tables: early enough that it is done before there are
-/// twice as many.
-const FLUSH_BYTES: u64 = LIMIT_BYTES / 2;
 
 /// Bytes of a buffer that is kept for the next frame.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -84,6 +70,10 @@ struct Disk {
     ring: Ring,
     tables: Tables,
     witness: Witness,
+    drive: Arc<dyn Drive>,
+    /// Bytes that are needed before RocksDB is asked to flush its tables: early enough that it is done before there
+    /// are twice as many.
+    flush_bytes: u64,
     written: Progress,
     durable: Progress,
     spare: Option<Gathered>,
@@ -92,42 +82,45 @@ struct Disk {
 }
 
 /// Makes the journal of a log that has none, or one of which nothing is needed.
-pub fn create(dir: &Path, log: Uuid) -> Result<(), Error> {
+pub fn create(site: &Site, log: Uuid) -> Result<(), Error> {
     let mut bytes = FileHeader { log, seed: Uuid::new_v4() }.encode();
-    bytes.resize(INITIAL_BYTES, 0);
-    let path = dir.join(NAME);
-    let made = Witness::create(dir).and_then(|()| write_durably(&path, &bytes));
-    made.map_err(|cause| Error::journal_io(&path, &cause))
+    bytes.resize(site.initial_bytes, 0);
+    let made = Witness::create(&*site.drive).and_then(|()| site.drive.replace(NAME, &bytes));
+    made.map_err(|cause| Error::journal_io(&site.dir.join(NAME), &cause))
 }
 
 impl Journal {
     /// Opens the journal, puts what only it has into the tables, and begins anew: then all that is in the log is in
     /// tables.
-    pub fn open(dir: &Path, db: Arc<DB>, log: Uuid, durability: Durability) -> Result<Self, Error> {
-        let path = dir.join(NAME);
+    pub fn open(site: &Site, db: Arc<DB>, log: Uuid, durability: Durability) -> Result<Self, Error> {
+        let path = site.dir.join(NAME);
         let failed = |cause: &io::Error| Error::journal_io(&path, cause);
         let damaged = |what: String| Error::JournalDamaged { path: path.clone(), what };
-        let file = File::open(&path).map_err(|cause| match cause.kind() {
+        let file = site.drive.open(NAME, Way::Read).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
             _ => failed(&cause),
         })?;
-        let bytes = file.metadata().map_err(|cause| failed(&cause))?.len();
+        let bytes = file.bytes().map_err(|cause| failed(&cause))?;
+        // A part of the first block would be written over when the file grows.
         let mut start = [0; BLOCK];
-        file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
-        let Some(header) = FileHeader::decode(&start) else {
+        let whole = bytes >= BLOCK as u64;
+        if whole {
+            file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
+        }
+        let Some(header) = FileHeader::decode(&start).filter(|_| whole) else {
             return Err(damaged("it does not begin as a journal does".to_owned()));
         };
         if header.log != log {
             return Err(damaged(format!("it belongs to the log {}, and this one is {log}", header.log)));
         }
-        let (witness, said) = Witness::open(dir).map_err(|cause| failed(&cause))?;
+        let (witness, said) = Witness::open(&*site.drive).map_err(|cause| failed(&cause))?;
         if said.is_none() {
             tracing::warn!("the file that says what was durable was missing or damaged; it is made anew");
         }
 
         let tables = Tables::new(db);
         let (epoch, from) = (tables.epoch()?, tables.end()?);
-        let recovered = recovery::recover(&file, header.seed, epoch, from, |batch| tables.apply(batch));
+        let recovered = recovery::recover(&*file, header.seed, epoch, from, |batch| tables.apply(batch));
         let Recovered { upto, durable } = recovered.map_err(|failure| match failure {
             Failure::Read(cause) => failed(&cause),
             Failure::Apply(error) => error,
@@ -148,12 +141,14 @@ impl Journal {
         witness.say(upto).and_then(|()| witness.sync()).map_err(|cause| failed(&cause))?;
 
         let disk = Disk {
-            file: JournalFile::open(&path, durability).map_err(|cause| failed(&cause))?,
+            file: JournalFile::open(&site.drive, durability).map_err(|cause| failed(&cause))?,
             seed: header.seed,
             epoch,
-            ring: Ring::new(bytes - bytes % BLOCK as u64, LIMIT_BYTES),
+            ring: Ring::new(bytes - bytes % BLOCK as u64, site.limit_bytes),
             tables,
             witness,
+            drive: Arc::clone(&site.drive),
+            flush_bytes: site.limit_bytes / 2,
             written: upto,
             durable: upto,
             spare: None,
@@ -249,10 +244,10 @@ impl Journal {
         if let Some(to) = disk.ring.should_grow() {
             disk.file.grow_beside(disk.ring.bytes(), to);
         }
-        if disk.ring.needed() > FLUSH_BYTES && !disk.tables.are_flushed() {
+        if disk.ring.needed() > disk.flush_bytes && !disk.tables.are_flushed() {
             disk.ring.free(|upto| disk.tables.keep(upto))?;
-            if disk.ring.needed() > FLUSH_BYTES {
-                disk.tables.flush_beside();
+            if disk.ring.needed() > disk.flush_bytes {
+                disk.tables.flush_beside(&*disk.drive);
             }
         }
         Ok(())
@@ -294,7 +289,7 @@ impl CommitLog for Journal {
             (disk.written, disk.file.cached())
         };
         // Others may write meanwhile.
-        let synced = cached.map_or(Ok(()), |file| file.sync_data());
+        let synced = cached.map_or(Ok(()), |file| file.sync());
         let disk = &mut *lock(&self.disk);
         if let Err(cause) = synced.and_then(|()| disk.witness.say(upto)) {
             disk.failed = true;

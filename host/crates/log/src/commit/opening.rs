@@ -13,6 +13,7 @@ use crate::commit::commits::Commits;
 use crate::commit::durability::Durability;
 use crate::commit::journal::{self, Journal};
 use crate::commit::memory::Memory;
+use crate::commit::site::Site;
 use crate::error::Error;
 use crate::read::lookup;
 use crate::record::{answered, keys};
@@ -33,22 +34,21 @@ pub struct Opened {
     pub commits: Commits,
 }
 
-/// Opens the log in `dir`, or makes a new one there.
-pub fn open(storage: &Storage, dir: &Path, durability: Durability, keep_requests: Duration) -> Result<Opened, Error> {
+/// Opens the log of a site, or makes a new one there.
+pub fn open(storage: &Storage, site: &Site, durability: Durability, keep_requests: Duration) -> Result<Opened, Error> {
     let open = || {
-        let db = Arc::new(open_database(storage, dir, keep_requests)?);
-        let id = prepare(&db, dir)?;
-        let journal = Journal::open(dir, Arc::clone(&db), id, durability)?;
+        let db = Arc::new(open_database(storage, site, keep_requests)?);
+        let id = prepare(&db, site)?;
+        let journal = Journal::open(site, Arc::clone(&db), id, durability)?;
         Ok(Opened { id, db, commits: Commits::Journal(Box::new(journal)) })
     };
-    open().map_err(|error: Error| error.of_open(dir))
+    open().map_err(|error: Error| error.of_open(&site.dir))
 }
 
 /// Makes a new log in memory. It is gone with its database.
 pub fn open_in_memory(storage: &Storage, keep_requests: Duration) -> Result<Opened, Error> {
-    let dir = Path::new(IN_MEMORY);
-    let mut options = database_options(storage, dir)?;
-    options.set_env(&Env::mem_env()?);
+    let (dir, storage) = (Path::new(IN_MEMORY), &storage.apart());
+    let options = database_options(storage, dir, &Env::mem_env()?)?;
     let db = DB::open_cf_descriptors(&options, dir, families(storage, keep_requests)?)?;
     let id = Uuid::new_v4();
     write_identity(&db, id)?;
@@ -57,12 +57,13 @@ pub fn open_in_memory(storage: &Storage, keep_requests: Duration) -> Result<Open
 
 /// Gives a database that came back from a backup the journal that belongs to it. All of it is in tables.
 pub fn give_journal(dir: &Path) -> Result<(), Error> {
-    let db = open_database(&Storage::default(), dir, Duration::MAX)?;
-    journal::create(dir, prepare(&db, dir)?)
+    let site = Site::folder(dir)?;
+    let db = open_database(&Storage::default(), &site, Duration::MAX)?;
+    journal::create(&site, prepare(&db, &site)?)
 }
 
 /// Makes a log of an empty database, and one of today's format of the one before.
-fn prepare(db: &DB, dir: &Path) -> Result<Uuid, Error> {
+fn prepare(db: &DB, site: &Site) -> Result<Uuid, Error> {
     let meta = lookup::family(db, keys::META)?;
     let found = db.get_cf(meta, keys::FORMAT_KEY)?;
     let id = match db.get_cf(meta, keys::ID_KEY)? {
@@ -72,11 +73,11 @@ fn prepare(db: &DB, dir: &Path) -> Result<Uuid, Error> {
     match found.as_deref().map(number) {
         Some(Some(FORMAT)) => return Ok(id),
         None | Some(Some(FORMAT_WITHOUT_JOURNAL)) => {}
-        Some(_) => return Err(other_format(dir, &found.unwrap_or_default())),
+        Some(_) => return Err(other_format(&site.dir, &found.unwrap_or_default())),
     }
     // In this order: a log of this format without a journal has lost it.
     journal::flush(db)?;
-    journal::create(dir, id)?;
+    journal::create(site, id)?;
     write_identity(db, id)?;
     journal::flush(db)?;
     Ok(id)
@@ -117,10 +118,11 @@ fn families(storage: &Storage, keep_requests: Duration) -> Result<Vec<ColumnFami
     keys::FAMILIES.into_iter().map(family).collect()
 }
 
-fn database_options(storage: &Storage, dir: &Path) -> Result<Options, Error> {
+fn database_options(storage: &Storage, dir: &Path, env: &Env) -> Result<Options, Error> {
     // What is flushed is a part of the log from its beginning on, with all its indexes. The log is closed by its
     // commit log.
     let mut options = storage.database_options(dir).get_options_from_string("avoid_flush_during_shutdown=true")?;
+    options.set_env(env);
     options.set_atomic_flush(true);
     // For a log that has RocksDB's write-ahead log yet: a torn tail is what a crash leaves, and nothing of it was
     // acknowledged. Damage in the middle is refused.
@@ -128,9 +130,10 @@ fn database_options(storage: &Storage, dir: &Path) -> Result<Options, Error> {
     Ok(options)
 }
 
-fn open_database(storage: &Storage, dir: &Path, keep_requests: Duration) -> Result<DB, Error> {
+fn open_database(storage: &Storage, site: &Site, keep_requests: Duration) -> Result<DB, Error> {
+    let dir = &*site.dir;
     let families = families(storage, keep_requests)?;
-    let options = database_options(storage, dir)?;
+    let options = database_options(storage, dir, &site.env)?;
     refuse_other_families(&options, dir)?;
     DB::open_cf_descriptors(&options, dir, families).map_err(|cause| match cause.kind() {
         ErrorKind::IOError if cause.to_string().contains("lock") => Error::Locked(dir.to_owned()),

@@ -5,14 +5,13 @@
 //! the journal is damaged. Damage is what has a witness: a later frame that says what was durable when it was
 //! written, or the file beside the journal.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use uuid::Uuid;
 
 use kinora_types::Progress;
 
+use crate::commit::drive::DriveFile;
 use crate::commit::journal::frame::{self, BLOCK, HEADER_BYTES, Header};
 
 /// What is read at once while frames are looked for.
@@ -45,7 +44,7 @@ pub enum Failure<E> {
 
 /// Hands the commits behind `from` to `apply`, in order. `epoch` is what the frames in question have.
 pub fn recover<E>(
-    file: &File,
+    file: &dyn DriveFile,
     seed: Uuid,
     epoch: u64,
     from: Progress,
@@ -78,15 +77,15 @@ pub fn recover<E>(
     Ok(Recovered { upto, durable })
 }
 
-fn headers(file: &File, seed: Uuid) -> io::Result<Vec<Found>> {
+fn headers(file: &dyn DriveFile, seed: Uuid) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut chunk = vec![0; CHUNK_BYTES];
-    let bytes = file.metadata()?.len();
+    let bytes = file.bytes()?;
     let mut from = BLOCK as u64;
     while from < bytes {
         let wanted = usize::try_from(bytes - from).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
         let Some(chunk) = chunk.get_mut(..wanted) else { break };
-        file.read_exact_at(chunk, from)?;
+        file.read_at(chunk, from)?;
         for (block, at) in chunk.chunks(BLOCK).zip((from..).step_by(BLOCK)) {
             found.extend(Header::decode(block, seed).map(|header| Found { at, header }));
         }
@@ -96,13 +95,13 @@ fn headers(file: &File, seed: Uuid) -> io::Result<Vec<Found>> {
 }
 
 /// `None` if it is not what was written.
-fn payload(file: &File, at: u64, header: &Header) -> io::Result<Option<Vec<u8>>> {
+fn payload(file: &dyn DriveFile, at: u64, header: &Header) -> io::Result<Option<Vec<u8>>> {
     let at = at + HEADER_BYTES as u64;
-    if header.bytes > file.metadata()?.len().saturating_sub(at) {
+    if header.bytes > file.bytes()?.saturating_sub(at) {
         return Ok(None);
     }
     let Ok(bytes) = usize::try_from(header.bytes) else { return Ok(None) };
     let mut payload = vec![0; bytes];
-    file.read_exact_at(&mut payload, at)?;
+    file.read_at(&mut payload, at)?;
     Ok((crc32fast::hash(&payload) == header.payload_sum).then_some(payload))
 }

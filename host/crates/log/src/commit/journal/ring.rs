@@ -13,8 +13,10 @@ const FIRST: u64 = BLOCK as u64;
 /// By how much a file grows at most, if more is not needed at once.
 const GROWTH_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Frames that lie side by side are freed together, so that thousands of small ones need not be kept apart.
+/// Frames that lie side by side are freed together, so that thousands of small ones need not be kept apart; but not
+/// more of them than this part of the file.
 const RUN_BYTES: u64 = 256 * 1024;
+const RUNS_AT_LEAST: u64 = 8;
 
 /// Frames side by side.
 struct Run {
@@ -103,7 +105,7 @@ impl Ring {
         let at = self.at;
         self.at += bytes;
         match self.needed.back_mut() {
-            Some(last) if last.at + last.bytes == at && last.bytes < RUN_BYTES => {
+            Some(last) if last.at + last.bytes == at && last.bytes < RUN_BYTES.min(self.limit / RUNS_AT_LEAST) => {
                 last.bytes += bytes;
                 last.upto = upto;
             }

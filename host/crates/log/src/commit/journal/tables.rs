@@ -1,19 +1,20 @@
 //! The tables of the log's database, as the journal sees them: where its commits end up.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use rocksdb::{DB, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions};
 
 use kinora_types::Progress;
 
+use crate::commit::drive::{Drive, Running};
 use crate::error::Error;
 use crate::read::lookup;
 use crate::record::keys;
 
 pub struct Tables {
     db: Arc<DB>,
-    flushing: Option<JoinHandle<()>>,
+    flushing: Option<Box<dyn Running>>,
 }
 
 /// What a write without RocksDB's write-ahead log is made with.
@@ -71,26 +72,27 @@ impl Tables {
 
     /// Whether they are being flushed beside what is written.
     pub fn are_flushed(&self) -> bool {
-        self.flushing.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.flushing.as_ref().is_some_and(|chore| !chore.is_finished())
     }
 
     /// Without a thread they are flushed when they must be.
-    pub fn flush_beside(&mut self) {
+    pub fn flush_beside(&mut self, drive: &dyn Drive) {
         let db = Arc::clone(&self.db);
-        let run = move || {
-            if let Err(error) = flush(&db) {
+        let chore = move || {
+            flush(&db).map_err(|error| {
                 tracing::warn!(%error, "the log's tables could not be flushed");
-            }
+                io::Error::other(error)
+            })
         };
-        self.flushing = std::thread::Builder::new().name("log-flush".into()).spawn(run).ok();
+        self.flushing = drive.beside("log-flush", Box::new(chore));
     }
 }
 
 impl Drop for Tables {
     /// The thread has the database, too, and it is not closed before.
     fn drop(&mut self) {
-        if let Some(thread) = self.flushing.take() {
-            let _ = thread.join();
+        if let Some(chore) = self.flushing.take() {
+            let _ = chore.wait();
         }
     }
 }

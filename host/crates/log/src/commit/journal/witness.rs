@@ -2,19 +2,20 @@
 //! itself: so it lags behind after a crash of the machine, but never says too much. A journal that has lost what the
 //! file knows of is damaged; the end of a journal alone cannot tell that from a write that a crash cut short.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::sync::Arc;
 
-use kinora_files::write_durably;
 use kinora_types::Progress;
+
+use crate::commit::drive::{Drive, DriveFile, Way};
 
 const NAME: &str = "DURABLE";
 
-pub struct Witness(File);
-
 /// The number, and its CRC-32, little-endian.
+const BYTES: usize = 12;
+
+pub struct Witness(Arc<dyn DriveFile>);
+
 fn encode(durable: Progress) -> Vec<u8> {
     let number = durable.0.to_le_bytes();
     [&number[..], &crc32fast::hash(&number).to_le_bytes()].concat()
@@ -25,30 +26,39 @@ fn decode(bytes: &[u8]) -> Option<Progress> {
     (bytes == encode(number)).then_some(number)
 }
 
+/// Nothing, if the file is gone or damaged.
+fn read(drive: &dyn Drive) -> io::Result<Option<Progress>> {
+    let file = match drive.open(NAME, Way::Read) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    if file.bytes()? != BYTES as u64 {
+        return Ok(None);
+    }
+    let mut bytes = [0; BYTES];
+    file.read_at(&mut bytes, 0)?;
+    Ok(decode(&bytes))
+}
+
 impl Witness {
-    pub fn create(dir: &Path) -> io::Result<()> {
-        write_durably(&dir.join(NAME), &encode(Progress(0)))
+    pub fn create(drive: &dyn Drive) -> io::Result<()> {
+        drive.replace(NAME, &encode(Progress(0)))
     }
 
     /// The file, and what it says; nothing, if it is gone or damaged: then it is made anew.
-    pub fn open(dir: &Path) -> io::Result<(Self, Option<Progress>)> {
-        let path = dir.join(NAME);
-        let said = match std::fs::read(&path) {
-            Ok(bytes) => decode(&bytes),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-            Err(cause) => return Err(cause),
-        };
+    pub fn open(drive: &dyn Drive) -> io::Result<(Self, Option<Progress>)> {
+        let said = read(drive)?;
         if said.is_none() {
-            Self::create(dir)?;
+            Self::create(drive)?;
         }
-        Ok((Self(OpenOptions::new().write(true).open(path)?), said))
+        Ok((Self(drive.open(NAME, Way::Cached)?), said))
     }
 
     pub fn say(&self, durable: Progress) -> io::Result<()> {
-        self.0.write_all_at(&encode(durable), 0)
+        self.0.write_at(&encode(durable), 0)
     }
 
     pub fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync()
     }
 }
