@@ -24,8 +24,13 @@ fn tables() -> Vec<TableSpec> {
     };
     let indexes =
         vec![index("by_n", &["n"]), index("by_group", &["group", "-deep.n"]), index("by_tag", &["tags[]", "n"])];
-    let table =
-        |name: &str, key: &str, indexes| TableSpec { name: name.into(), key: key.into(), indexes, history: None };
+    let table = |name: &str, key: &str, indexes| TableSpec {
+        name: name.into(),
+        key: key.into(),
+        schema: None,
+        indexes,
+        history: None,
+    };
     vec![table("rows", "key", indexes), table("parts", "day/route", Vec::new())]
 }
 
@@ -536,7 +541,7 @@ fn table(key: &str, indexes: &[(&str, &[&str], bool)]) -> Vec<TableSpec> {
         unique: *unique,
     };
     let indexes = indexes.iter().map(index).collect();
-    vec![TableSpec { name: "rows".into(), key: key.into(), indexes, history: None }]
+    vec![TableSpec { name: "rows".into(), key: key.into(), schema: None, indexes, history: None }]
 }
 
 fn explained(store: &Store, filters: &[(&str, &str)], order: &str) -> Explanation {

@@ -120,7 +120,7 @@ fn tables() -> Vec<TableSpec> {
         ("by_day", &["day.month", "-day.day", "delay.departure"]),
     ];
     let indexes = indexes.map(index).to_vec();
-    vec![TableSpec { name: "flights".into(), key: "time/flight/number".into(), indexes, history: None }]
+    vec![TableSpec { name: "flights".into(), key: "time/flight/number".into(), schema: None, indexes, history: None }]
 }
 
 /// Fields here, columns there, and values that some rows have.

@@ -68,10 +68,10 @@ impl Handwritten {
         let (texts, manifest) = (escaped(texts), escaped(&manifest(bad)));
         format!(
             r#"(module
-  (import "kinora:engine/rows@1.0.0" "write"
+  (import "kinora:engine/rows@2.0.0" "write"
     (func $write (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
-  (import "kinora:engine/rows@1.0.0" "get-many" (func $get_many (param i32 i32 i32 i32 i32 i32)))
-  (import "kinora:engine/diagnostics@1.0.0" "log" (func $log (param i32 i32 i32)))
+  (import "kinora:engine/rows@2.0.0" "get-many" (func $get_many (param i32 i32 i32 i32 i32 i32)))
+  (import "kinora:engine/diagnostics@2.0.0" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 2)
   (global $top (mut i32) (i32.const {HEAP}))
   (data (i32.const 64) "{{\"n\":1}}")
@@ -166,7 +166,7 @@ fn manifest(bad: &str) -> Vec<u8> {
     let (rows, ask) = (put(&mut bytes, b"rows"), put(&mut bytes, b"ask"));
     let handles = put(&mut bytes, &words(&[count, 5, 1, bad, bad_bytes, 1]));
     let ignores = put(&mut bytes, &words(&[all, 1]));
-    let tables = put(&mut bytes, &words(&[rows, 4, rows, 4, 0, 0, 0, 0, 0, 0]));
+    let tables = put(&mut bytes, &words(&[rows, 4, rows, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     let queries = put(&mut bytes, &words(&[ask, 3, ask, 3, 0, 0, 0, 0, 0, 0]));
     let record = words(&[name, 11, handles, 2, ignores, 1, tables, 1, queries, 1, 0, 0, 0, 0, 0]);
     bytes.splice(..60, record);

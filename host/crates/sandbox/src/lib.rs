@@ -19,7 +19,7 @@ pub use limits::Limits;
 pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use module::modules::{ModuleState, Modules, Status};
-pub use module::schemas::Schemas;
+pub use module::schemas::{RowSchemas, Schemas};
 pub use module::typed::{Module, ProjectorModule, UpcasterModule};
 pub use run::access::{NoRows, Range, RowAccess};
 pub use run::bindings::{Batch, Texts, TextsTooLong};

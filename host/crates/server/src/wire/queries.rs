@@ -12,6 +12,7 @@ pub fn table(table: TableSpec) -> api_modules::Table {
     api_modules::Table {
         name: table.name,
         key: table.key,
+        schema: table.schema.map(|schema| schema.shown()),
         indexes: table.indexes.into_iter().map(index).collect(),
         history: table.history,
     }
