@@ -3,4 +3,4 @@
 mod log;
 mod modules;
 mod projections;
-mod read_models;
+pub mod read_models;

@@ -153,6 +153,10 @@ impl Shape {
         self.types.are_within(Types::OBJECT.or(Types::NULL)) && self.others == Others::None
     }
 
+    pub fn text() -> Self {
+        Self { types: Types::TEXT, others: Others::None, ..Self::default() }
+    }
+
     /// An object with these members.
     pub fn record(members: Vec<(String, Shape)>) -> Self {
         Self { types: Types::OBJECT, members, others: Others::None, ..Self::default() }

@@ -1,8 +1,12 @@
 //! Plain data of lists: what is asked for, what comes back, and how much may be read for it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use kinora_types::TableSpec;
+
 use crate::error::Error;
+use crate::layout::shown::shown;
 use crate::query::filter::RowFilter;
 
 /// How much a query may read.
@@ -42,6 +46,8 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// Whether it may read up to [`Budget::scan_entries`].
     pub scan: bool,
+    /// Fields that nobody has declared: the page says which of them no row had.
+    pub undeclared: Vec<String>,
 }
 
 impl ListQuery {
@@ -80,7 +86,7 @@ impl Order {
     }
 }
 
-/// A row: its key, and the JSON text that the projector wrote.
+/// A row: its key, and the JSON text that the projector wrote, without what it hides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub key: String,
@@ -88,11 +94,25 @@ pub struct Row {
 }
 
 /// Some rows of a list.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
     pub rows: Vec<Row>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
+    /// Of the undeclared fields those that none of the rows had that were looked at.
+    pub absent: Vec<String>,
+}
+
+impl Page {
+    /// As readers get it.
+    pub(crate) fn shown(mut self, table: &TableSpec) -> Result<Self, Error> {
+        for row in &mut self.rows {
+            if let Cow::Owned(json) = shown(table, &row.json)? {
+                row.json = json.into();
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// How a query was, or would be, answered.

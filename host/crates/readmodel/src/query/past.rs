@@ -89,7 +89,8 @@ impl Snapshot {
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();
         let after = query.sorted_after()?;
         let mut past = Past::new(self.view(), ordinal, at);
-        helpless(sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default()))
+        let page = sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default());
+        helpless(page)?.shown(table)
     }
 
     /// How many rows passed the filter then.

@@ -57,5 +57,6 @@ pub fn statistics(query: &StatisticsQuery, statistics: Statistics) -> api::Stati
     api::Statistics {
         facets: (!query.facets.is_empty()).then(|| facets.collect()),
         groups: (!query.figures.is_empty()).then(|| groups.collect()),
+        unknown_fields: statistics.absent,
     }
 }
