@@ -104,6 +104,8 @@ mod tests {
     struct Stop {
         airport: String,
         delay: Option<f64>,
+        #[schemars(extend("writeOnly" = true))]
+        state: u64,
     }
 
     #[derive(JsonSchema, Serialize, Deserialize)]
@@ -126,7 +128,8 @@ mod tests {
     fn an_object_has_the_members_of_its_type_and_no_others() {
         let stop = of::<Stop>();
         assert_eq!(stop["additionalProperties"], false);
-        assert_eq!(stop["required"], json!(["airport", "delay"]), "in the order of the type");
+        assert_eq!(stop["required"], json!(["airport", "delay", "state"]), "in the order of the type");
+        assert_eq!(stop["properties"]["state"]["writeOnly"], true);
         let row = of::<Row>();
         assert_eq!(row["unevaluatedProperties"], false);
         assert!(
