@@ -35,7 +35,7 @@ impl Snapshot {
         });
         match found {
             Err(error) if error.is_beyond_memory() => Ok(None),
-            found => found?.map(|page| page.shown(table)).transpose(),
+            found => found,
         }
     }
 
@@ -81,7 +81,7 @@ impl Snapshot {
             Ok(page) => explanation.rows = page.rows.len(),
             Err(refused) => explanation.refused = Some(refused.to_string()),
         }
-        page?.shown(table)
+        page
     }
 
     /// How many rows pass the filter, whatever the limit.
@@ -150,13 +150,11 @@ fn in_order(
 ) -> Result<Page, Error> {
     let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
     let mut walk = Walk::new(wanted.ordinal, view, plan);
-    let (mut page, mut noted) = (Page::default(), Noted::new(&query.undeclared));
+    let (mut page, mut noted) = (Page::default(), Noted::new(wanted.table, &query.undeclared));
     loop {
         let missing = query.limit - page.rows.len();
         let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
-        let found = walk.rows(batch)?;
-        noted.look_at(&found)?;
-        let mut found = found.into_iter();
+        let mut found = noted.take(walk.rows(batch)?)?.into_iter();
         explanation.entries_visited = walk.visited();
         let count = found.len();
         for found in found.by_ref() {
@@ -199,7 +197,7 @@ pub(crate) fn sorted(
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
     let sources = sources.collect::<Result<Vec<_>, Error>>()?;
-    let mut noted = Noted::new(&query.undeclared);
+    let mut noted = Noted::new(wanted.table, &query.undeclared);
     let walk = &mut Noting { rows: walk, noted: &mut noted };
     // One more than fits, to know whether another page follows.
     let mut first: BTreeMap<Vec<u8>, Row> = BTreeMap::new();

@@ -1,12 +1,8 @@
 //! Plain data of lists: what is asked for, what comes back, and how much may be read for it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use kinora_types::TableSpec;
-
 use crate::error::Error;
-use crate::layout::shown::shown;
 use crate::query::filter::RowFilter;
 
 /// How much a query may read.
@@ -101,18 +97,6 @@ pub struct Page {
     pub next: Option<String>,
     /// Of the undeclared fields those that none of the rows had that were looked at.
     pub absent: Vec<String>,
-}
-
-impl Page {
-    /// As readers get it.
-    pub(crate) fn shown(mut self, table: &TableSpec) -> Result<Self, Error> {
-        for row in &mut self.rows {
-            if let Cow::Owned(json) = shown(table, &row.json)? {
-                row.json = json.into();
-            }
-        }
-        Ok(self)
-    }
 }
 
 /// How a query was, or would be, answered.

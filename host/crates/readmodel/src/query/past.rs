@@ -89,8 +89,7 @@ impl Snapshot {
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();
         let after = query.sorted_after()?;
         let mut past = Past::new(self.view(), ordinal, at);
-        let page = sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default());
-        helpless(page)?.shown(table)
+        helpless(sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default()))
     }
 
     /// How many rows passed the filter then.

@@ -204,7 +204,7 @@ pub(crate) fn summed(
 ) -> Result<Statistics, Error> {
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let mut count = Count::new(query, &mut reader)?;
-    let mut noted = Noted::new(&query.undeclared);
+    let mut noted = Noted::new(wanted.table, &query.undeclared);
     let walk = &mut Noting { rows: walk, noted: &mut noted };
     visit(wanted, &reader, query.scan, walk, |values| count.add(values))?;
     Ok(Statistics { absent: noted.absent(), ..count.finish() })

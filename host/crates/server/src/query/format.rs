@@ -49,7 +49,7 @@ pub fn page(
     format: Format,
     page: Page,
     select: Option<&SelectedFields>,
-    shape: &Shape,
+    shape: Option<&Shape>,
     next: Option<&str>,
     total: Option<u64>,
 ) -> Result<Response, Problem> {
@@ -62,7 +62,7 @@ pub fn page(
     let (kind, body) = match format {
         Format::Json => ("application/json", json(&rows, next, total, &page.absent)?),
         Format::Lines => (LINES, lines(&rows)?),
-        Format::Csv => (CSV, csv(&rows, shape)?),
+        Format::Csv => (CSV, csv(&rows, shape.unwrap_or(&Shape::default()))?),
     };
     Ok(typed(kind, body))
 }

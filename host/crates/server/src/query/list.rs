@@ -101,7 +101,7 @@ pub async fn list(
     });
     let next = page.next.as_deref().map(|cursor| next_url(uri.path(), &common, &rest, cursor));
     let absent = page.absent.clone();
-    let mut response = format::page(format, page, select.as_ref(), &shape, next.as_deref(), total)?;
+    let mut response = format::page(format, page, select.as_ref(), shape.as_ref(), next.as_deref(), total)?;
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept, prefer"));
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {

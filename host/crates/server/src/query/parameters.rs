@@ -41,8 +41,8 @@ pub struct Asked {
     pub select: Option<SelectedFields>,
     /// Figures instead of rows.
     pub statistics: Option<StatisticsQuery>,
-    /// What the rows of the answer are.
-    pub shape: Shape,
+    /// What the rows of the answer are, for a table of them.
+    pub shape: Option<Shape>,
 }
 
 impl Parameters {
@@ -169,13 +169,16 @@ impl Parameters {
             statistics.group.clone_from(&self.group);
             statistics.facets.clone_from(&self.facets);
             statistics.undeclared = translation.into_undeclared();
-            return Ok(Asked { query, select: None, statistics: Some(statistics), shape: Shape::default() });
+            return Ok(Asked { query, select: None, statistics: Some(statistics), shape: None });
         }
         if let Some(order) = &self.order {
             query.order = translation.order(order)?;
         }
         let select = self.select.as_ref().map(|select| translation.select(select)).transpose()?;
-        let shape = select.as_ref().map_or_else(|| table.shape().clone(), |select| select.of_shape(table.shape()));
+        let shape = (self.format == Format::Csv).then(|| match &select {
+            Some(select) => select.of_shape(table.shape()),
+            None => table.shape().clone(),
+        });
         query.undeclared = translation.into_undeclared();
         Ok(Asked { query, select, statistics: None, shape })
     }

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 64;
 
 /// The shape of what a schema describes.
 pub fn read(schema: &Value) -> Result<Shape, String> {
-    Reader { root: schema, followed: Vec::new(), left: MAX_SCHEMAS, depth: 0 }.schema(schema)
+    Reader { root: schema, followed: Vec::new(), left: MAX_SCHEMAS, depth: 0, is_closed: false }.schema(schema)
 }
 
 struct Reader<'a> {
@@ -24,6 +24,8 @@ struct Reader<'a> {
     followed: Vec<&'a str>,
     left: usize,
     depth: usize,
+    /// Whether a schema of the same value says that there are no members but those that some schema of it names.
+    is_closed: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -44,13 +46,15 @@ impl<'a> Reader<'a> {
     }
 
     fn keywords(&mut self, keywords: &'a Map<String, Value>) -> Result<Shape, String> {
+        let was_closed = std::mem::take(&mut self.is_closed);
         let mut shape = Shape {
             types: types(keywords)?,
             members: self.members(keywords)?,
-            others: self.others(keywords)?,
+            others: self.others(keywords, was_closed)?,
             elements: self.elements(keywords)?,
             is_hidden: keywords.get("writeOnly") == Some(&Value::Bool(true)),
         };
+        self.is_closed = was_closed || keywords.get("unevaluatedProperties") == Some(&Value::Bool(false));
         if let Some(reference) = keywords.get("$ref") {
             shape = shape.and(self.reference(reference)?);
         }
@@ -68,9 +72,11 @@ impl<'a> Reader<'a> {
                 shape = shape.and(self.schema(schema)?.or(Shape::default()));
             }
         }
+        self.is_closed = false;
         if let Some(schema) = keywords.get("unevaluatedProperties") {
             shape.others = self.each(schema)?;
         }
+        self.is_closed = was_closed;
         Ok(shape)
     }
 
@@ -116,8 +122,12 @@ impl<'a> Reader<'a> {
         Ok(members)
     }
 
-    fn others(&mut self, keywords: &'a Map<String, Value>) -> Result<Others, String> {
-        let others = keywords.get("additionalProperties").map_or(Ok(Others::Any), |schema| self.each(schema))?;
+    fn others(&mut self, keywords: &'a Map<String, Value>, is_closed: bool) -> Result<Others, String> {
+        let others = match keywords.get("additionalProperties") {
+            Some(schema) => self.each(schema)?,
+            None if is_closed => Others::None,
+            None => Others::Any,
+        };
         let Some(patterns) = keywords.get("patternProperties") else { return Ok(others) };
         let patterns = patterns.as_object().ok_or("patternProperties is not an object")?;
         let mut each = if let Others::Each(each) = &others { Some((**each).clone()) } else { None };
@@ -238,7 +248,9 @@ mod tests {
             ("maybe.airport", Some(Types::TEXT)),
             ("any.thing[].at.all", Some(Types::ALL)),
             ("level", Some(Types::TEXT.or(Types::NUMBER))),
-            ("kind", Some(Types::TEXT.or(Types::ALL))),
+            ("kind", Some(Types::TEXT)),
+            // In the other of both schemas it is never there.
+            ("at", Some(Types::TEXT)),
             // A type within itself is open from its second time on.
             ("z.next.anything", Some(Types::ALL)),
             ("secret", None),
