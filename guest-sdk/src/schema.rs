@@ -86,7 +86,7 @@ fn close_within(keywords: &mut Map<String, Value>, is_part: bool) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, dead_code)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, dead_code)]
 mod tests {
     use std::collections::BTreeMap;
 
