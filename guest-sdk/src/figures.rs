@@ -1,7 +1,8 @@
 //! Figures to keep in rows: sums with extremes, histograms, quantiles and distinct counts, for any number of events.
 //!
 //! Each is a field of a row like any other: `Default` when a row is new, JSON with what people ask for (`mean`, `p90`,
-//! `estimate`) beside the state that the next event needs, which readers are not shown. They depend on nothing but the values and their order, so a
+//! `estimate`) beside the state that the next event needs, which readers are not shown. They
+//! depend on nothing but the values and their order, so a
 //! replay in other batches gives the same rows, byte for byte.
 
 use std::borrow::Cow;

@@ -51,8 +51,9 @@ fn text<T: JsonSchema>(settings: SchemaSettings) -> Option<String> {
 /// Keywords with schemas of the very same value.
 const IN_PLACE: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
-/// Says that an object has the members of its type and no others: to leave that open, as schemas of Rust types do, is to
-/// take a misspelled name for one of a member that may be there. `is_part`: the schema is of some members of an object.
+/// Says that an object has the members of its type and no others: to leave that open, as schemas of Rust types do, is
+/// to take a misspelled name for one of a member that may be there. `is_part`: the schema is of some members of an
+/// object.
 fn close(schema: &mut Value, is_part: bool) {
     let Some(keywords) = schema.as_object_mut() else { return };
     let several = IN_PLACE.iter().any(|name| keywords.contains_key(*name));

@@ -20,8 +20,8 @@ async fn shapes(dir: &std::path::Path) -> (Host, Api) {
             "a",
             json!({
                 "n": 5, "code": "112", "size": 112, "open": true, "resources": ["112", "7"], "day": "2026-01-01",
-                "stops": [{"airport": "EWR", "delay": 3}, {"airport": "IAH", "delay": null}], "delays": [1.0, 2.0, 30.0],
-                "visitors": ["x", "y"],
+                "stops": [{"airport": "EWR", "delay": 3}, {"airport": "IAH", "delay": null}],
+                "delays": [1.0, 2.0, 30.0], "visitors": ["x", "y"],
             }),
         ),
         ("b", json!({"n": 112, "code": "1e3", "size": "112", "resources": ["12"], "colour": "red"})),

@@ -294,7 +294,7 @@ pub struct AskList {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub group: Option<String>,
-    /// Fields whose values are counted, each for itself; of tags[] each element, so that a row counts for all of its tags
+    /// Fields whose values are counted, each for itself; of tags[] each element, so a row counts for all of its tags
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub facets: Option<String>,

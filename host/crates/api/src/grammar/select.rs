@@ -38,8 +38,8 @@ impl SelectTerm {
         &self.path
     }
 
-    /// Whether both would stand at one place of the answer: nested fields stand in the object that they are from, beside
-    /// others of it, but not beside the whole object or something that is called so.
+    /// Whether both would stand at one place of the answer: nested fields stand in the object that they are from,
+    /// beside others of it, but not beside the whole object or something that is called so.
     fn clashes(&self, other: &Self) -> bool {
         let top = |term: &Self| term.name.as_deref().or(term.path.split('.').next()).map(str::to_owned);
         let is_nested = |term: &Self| term.name.is_none() && term.path.contains('.');

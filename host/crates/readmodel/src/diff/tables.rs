@@ -1,5 +1,6 @@
 //! Differences between two read models: a merge of their tables, row by row in the order of keys. It holds one row of
-//! each side at a time, whatever their size, and can begin behind any key. What readers are not shown makes no difference.
+//! each side at a time, whatever their size, and can begin behind any key. What is hidden from
+//! readers makes no difference.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Shown form of rows: what readers get. A row is stored with what only its projector needs (`writeOnly` members, such as
-//! the state of a sketch); what is left of it for others stays byte for byte as it was.
+//! Shown form of rows: what readers get. A row is stored with what only its projector needs (`writeOnly` members, such
+//! as the state of a sketch); what is left of it for others stays byte for byte as it was.
 
 use std::borrow::Cow;
 

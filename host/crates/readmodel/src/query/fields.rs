@@ -21,8 +21,8 @@ impl<'a> Fields<'a> {
         Self { table, undeclared: Vec::new() }
     }
 
-    /// What a field is that a filter, an order, a group or a figure names: a path, the key, or a part of it. `None` where
-    /// nobody has declared it.
+    /// What a field is that a filter, an order, a group or a figure names: a path, the key, or a part of it. `None`
+    /// where nobody has declared it.
     ///
     /// # Errors
     /// [`Error::UnknownField`] or [`Error::UnknownPart`].

@@ -105,8 +105,8 @@ impl SelectedFields {
     }
 }
 
-/// Whether two fields would stand at one place: nested ones stand beside others of their object, but not beside the whole
-/// of it or something that is called so.
+/// Whether two fields would stand at one place: nested ones stand beside others of their object, but not beside the
+/// whole of it or something that is called so.
 fn clash(one: (Option<&str>, &str), other: (Option<&str>, &str)) -> bool {
     let top = |(name, path): (Option<&str>, &str)| name.or(path.split('.').next()).map(str::to_owned);
     let is_nested = |(name, path): (Option<&str>, &str)| name.is_none() && path.contains('.');

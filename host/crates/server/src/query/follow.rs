@@ -27,12 +27,9 @@ use kinora_types::Progress;
 use crate::edge::problem::Problem;
 use crate::query::common::taking;
 use crate::query::format;
-use crate::query::parameters::{Asked, Parameters};
+use crate::query::parameters::{Asked, NO_LIMIT, Parameters};
 
 use crate::host::blocking;
-
-/// The limit of a query that has none.
-pub const NO_LIMIT: usize = usize::MAX;
 
 /// Rows that can be followed at once: each is remembered, with what the client has of it.
 const FOLLOWED_ROWS: usize = 10_000;

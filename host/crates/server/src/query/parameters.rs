@@ -8,13 +8,15 @@ use kinora_types::{Shape, TableSpec};
 use crate::edge::problem::Problem;
 use crate::host::wants_events;
 use crate::query::common::{Common, invalid, number};
-use crate::query::follow;
 use crate::query::format::Format;
 use crate::query::translation::{Translation, group_order, names};
 use crate::read::page;
 
 /// Rows of a page, unless the client says otherwise.
 const DEFAULT_LIMIT: usize = 50;
+
+/// The limit of a query that has none.
+pub const NO_LIMIT: usize = usize::MAX;
 
 /// What a list is asked for, before it is known which version answers.
 pub struct Parameters {
@@ -151,7 +153,7 @@ impl Parameters {
         let mut translation = Translation::new(table);
         let mut query = ListQuery { table: self.table.clone(), scan: self.scan, ..ListQuery::default() };
         // Whoever follows gets all rows, unless there is a limit.
-        query.limit = self.limit.unwrap_or(if self.follows { follow::NO_LIMIT } else { DEFAULT_LIMIT });
+        query.limit = self.limit.unwrap_or(if self.follows { NO_LIMIT } else { DEFAULT_LIMIT });
         query.cursor.clone_from(&self.cursor);
         for filter in &self.filters {
             query.filter.and(translation.filter(filter)?);

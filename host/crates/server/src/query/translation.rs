@@ -209,8 +209,8 @@ impl Typed<'_> {
         Ok(if self.test.negated { test.negate() } else { test })
     }
 
-    /// Of a value that may be a number or a text only the comparison of its own type is known, so that one counts, after
-    /// a `not`, too. Of elements none may pass, of whatever type.
+    /// Of a value that may be a number or a text only the comparison of its own type is known, so that one counts,
+    /// after a `not`, too. Of elements none may pass, of whatever type.
     fn ordered(&self, value: &Scalar, operator: impl Fn(Value) -> Operator) -> Result<RowFilter, Problem> {
         match self.values(value)? {
             Values::One(value) => self.whole(operator(value)),

@@ -292,11 +292,12 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_of_its_shape_is_named_by_its_place() {
+        let element = json!({"properties": {"b": {"type": "string"}}, "additionalProperties": false});
         let schema = json!({
             "type": "object", "additionalProperties": false,
             "properties": {
                 "n": {"type": "integer"},
-                "a": {"type": "array", "items": {"properties": {"b": {"type": "string"}}, "additionalProperties": false}},
+                "a": {"type": "array", "items": element},
             },
         });
         let shape = read(&schema).unwrap();

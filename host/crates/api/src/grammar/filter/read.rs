@@ -163,8 +163,8 @@ impl Reader {
     }
 }
 
-/// What stands between quotes at the beginning of a text, where a backslash makes the sign after it one of the text; and
-/// what comes behind.
+/// What stands between quotes at the beginning of a text, where a backslash makes the sign after it one of the text;
+/// and what comes behind.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut signs = text.strip_prefix('"')?.chars();

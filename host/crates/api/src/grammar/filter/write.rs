@@ -13,8 +13,8 @@ impl Filter {
     /// The name and the value of the parameter, not yet encoded for a URL.
     ///
     /// # Errors
-    /// What the grammar has no words for: a number as a key, more groups within one another than are read, and tests that
-    /// are refused, such as those for what contains a number.
+    /// What the grammar has no words for: a number as a key, more groups within one another than are read, and tests
+    /// that are refused, such as those for what contains a number.
     pub fn parameter(&self) -> Result<(String, String), Error> {
         let (name, value) = self.written();
         let read = Self::parse(&name, &value)?;
