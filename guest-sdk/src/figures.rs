@@ -1,12 +1,16 @@
 //! Figures to keep in rows: sums with extremes, histograms, quantiles and distinct counts, for any number of events.
 //!
 //! Each is a field of a row like any other: `Default` when a row is new, JSON with what people ask for (`mean`, `p90`,
-//! `estimate`) beside the state that the next event needs. They depend on nothing but the values and their order, so a
+//! `estimate`) beside the state that the next event needs, which readers are not shown. They
+//! depend on nothing but the values and their order, so a
 //! replay in other batches gives the same rows, byte for byte.
+
+use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use datasketches::hll::{HllSketch, HllType};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -76,6 +80,26 @@ impl Serialize for Summary {
     }
 }
 
+impl JsonSchema for Summary {
+    fn schema_name() -> Cow<'static, str> {
+        "Summary".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "count": {"type": "integer", "minimum": 0},
+                "sum": {"type": "number"},
+                "mean": {"type": ["number", "null"]},
+                "min": {"type": ["number", "null"]},
+                "max": {"type": ["number", "null"]},
+            },
+            "required": ["count", "sum", "mean", "min", "max"],
+        })
+    }
+}
+
 /// How many values lie below each of some edges, from the edge before on; the last count is of those above all.
 ///
 /// ```
@@ -83,7 +107,7 @@ impl Serialize for Summary {
 /// [-3.0, 0.0, 14.0, 200.0].into_iter().try_for_each(|delay| delays.add(delay, &[0.0, 15.0, 60.0])).unwrap();
 /// assert_eq!(serde_json::to_string(&delays).unwrap(), r#"{"edges":[0.0,15.0,60.0],"counts":[1,2,0,1]}"#);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Histogram {
     edges: Vec<f64>,
     counts: Vec<u64>,
@@ -120,7 +144,7 @@ impl Histogram {
 
 /// Quantiles of any number of values, each within 1 % of the value (DDSketch), in some kilobytes.
 ///
-/// In JSON: `count`, `min`, `p50`, `p90`, `p99`, `max`, and the state of the sketch.
+/// In JSON: `count`, `min`, `p50`, `p90`, `p99`, `max`, and the state of the sketch, which readers are not shown.
 #[derive(Clone, Default)]
 pub struct Quantiles {
     sketch: Option<DDSketch>,
@@ -167,12 +191,34 @@ impl<'de> Deserialize<'de> for Quantiles {
     }
 }
 
+impl JsonSchema for Quantiles {
+    fn schema_name() -> Cow<'static, str> {
+        "Quantiles".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "count": {"type": "integer", "minimum": 0},
+                "min": {"type": ["number", "null"]},
+                "p50": {"type": ["number", "null"]},
+                "p90": {"type": ["number", "null"]},
+                "p99": {"type": ["number", "null"]},
+                "max": {"type": ["number", "null"]},
+                "sketch": {"writeOnly": true},
+            },
+            "required": ["count", "min", "p50", "p90", "p99", "max", "sketch"],
+        })
+    }
+}
+
 /// Registers of a distinct count, as a power of two: 2,048, which is about 2 % of error.
 const REGISTERS_LOG2: u8 = 11;
 
 /// How many different values there were, within about 2 % (HyperLogLog), in 2 kilobytes at most.
 ///
-/// In JSON: `estimate`, and the state of the sketch.
+/// In JSON: `estimate`, and the state of the sketch, which readers are not shown.
 #[derive(Clone)]
 pub struct Distinct {
     sketch: HllSketch,
@@ -219,6 +265,23 @@ impl<'de> Deserialize<'de> for Distinct {
         let bytes = STANDARD_NO_PAD.decode(stored.sketch).map_err(D::Error::custom)?;
         let sketch = HllSketch::deserialize(&bytes).map_err(|cause| D::Error::custom(format!("{cause:?}")))?;
         Ok(Self { sketch })
+    }
+}
+
+impl JsonSchema for Distinct {
+    fn schema_name() -> Cow<'static, str> {
+        "Distinct".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "estimate": {"type": "integer", "minimum": 0},
+                "sketch": {"type": "string", "writeOnly": true},
+            },
+            "required": ["estimate", "sketch"],
+        })
     }
 }
 

@@ -28,8 +28,8 @@ pub mod upcaster_bindings {
         export_macro_name: "export_upcaster_world",
         default_bindings_module: "kinora_sdk::guest::upcaster_bindings",
         with: {
-            "kinora:engine/types@1.0.0": super::bindings::kinora::engine::types,
-            "kinora:engine/diagnostics@1.0.0": super::bindings::kinora::engine::diagnostics,
+            "kinora:engine/types@2.0.0": super::bindings::kinora::engine::types,
+            "kinora:engine/diagnostics@2.0.0": super::bindings::kinora::engine::diagnostics,
         },
     });
 }

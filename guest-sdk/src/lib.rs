@@ -4,10 +4,10 @@
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
 //! ```
-//! use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table, testing::Scenario};
+//! use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, Rows, Table, schemars, testing::Scenario};
 //! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Default, Serialize, Deserialize)]
+//! #[derive(Default, Serialize, Deserialize, JsonSchema)]
 //! struct Carrier {
 //!     flights: u64,
 //! }
@@ -97,6 +97,7 @@ mod manifest;
 pub mod native;
 mod projector;
 mod rows;
+mod schema;
 pub mod testing;
 mod upcaster;
 
@@ -105,6 +106,9 @@ pub use figures::{Distinct, Histogram, Quantiles, Summary};
 pub use manifest::{IndexEntry, Manifest, Partition, QueryEntry, TableEntry};
 pub use projector::{Projector, QueryError};
 pub use rows::{Rows, Scan, Table, Wanted, composite_key};
+pub use schema::SchemaEntry;
+/// What the derive of [`JsonSchema`] writes names it by this name: both come into scope together.
+pub use schemars::{self, JsonSchema};
 pub use upcaster::{Outputs, Steps, Upcaster};
 
 /// Makes a component of a projector: one component a crate. Natively it checks that the type is a projector, no more.

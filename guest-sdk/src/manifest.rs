@@ -1,6 +1,9 @@
 //! The manifest of a projector: the events that it handles, its tables, indexes and queries.
 
+use schemars::JsonSchema;
+
 use crate::rows::Table;
+use crate::schema::SchemaEntry;
 
 /// What a projector says about itself. It is built in `describe`; see the example of this crate.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub struct TableEntry {
     pub name: &'static str,
     /// What its keys stand for, such as `date/route`.
     pub key: &'static str,
+    /// What its rows are.
+    pub schema: SchemaEntry,
     pub indexes: Vec<IndexEntry>,
     /// How many of the last events can be asked for as they were, 0 for all; `None`: it has no history.
     pub history: Option<u64>,
@@ -52,10 +57,10 @@ pub struct IndexEntry {
 pub struct QueryEntry {
     pub name: &'static str,
     pub description: &'static str,
-    /// What its arguments have to be: a JSON Schema.
-    pub arguments: Option<&'static str>,
-    /// What its answers have to be: a JSON Schema.
-    pub answer: Option<&'static str>,
+    /// What its arguments have to be.
+    pub arguments: Option<SchemaEntry>,
+    /// What its answers have to be.
+    pub answer: Option<SchemaEntry>,
 }
 
 impl Manifest {
@@ -77,8 +82,12 @@ impl Manifest {
 
     /// Declares a table. `key` says what a key stands for; the parts of a composite one are separated by slashes
     /// (`date/route`), and [`composite_key`](crate::composite_key) puts such keys together.
-    pub fn table<T>(mut self, table: Table<T>, key: &'static str) -> Self {
-        self.tables.push(TableEntry { name: table.name(), key, indexes: Vec::new(), history: None });
+    ///
+    /// What its rows are follows from their type, which derives [`JsonSchema`](crate::JsonSchema): so the host knows
+    /// their fields, and refuses a query that misspells one. Rows of `serde_json::Value` are not declared.
+    pub fn table<T: JsonSchema>(mut self, table: Table<T>, key: &'static str) -> Self {
+        let schema = SchemaEntry::of_written::<T>();
+        self.tables.push(TableEntry { name: table.name(), key, schema, indexes: Vec::new(), history: None });
         self
     }
 
@@ -138,20 +147,51 @@ impl Manifest {
     }
 
     /// Declares a query that the projector answers itself.
-    pub fn query(mut self, name: &'static str, description: &'static str) -> Self {
-        self.queries.push(QueryEntry { name, description, arguments: None, answer: None });
-        self
+    pub fn query(self, name: &'static str, description: &'static str) -> Self {
+        self.queried(name, description, None, None)
     }
 
-    /// As [`Manifest::query`], with JSON Schemas that arguments and answers are checked against by the host.
+    /// As [`Manifest::query`], with the types of its arguments and of its answer, which the host checks them against.
+    ///
+    /// ```
+    /// use kinora_sdk::{JsonSchema, Manifest, schemars};
+    ///
+    /// #[derive(serde::Deserialize, JsonSchema)]
+    /// struct Days {
+    ///     from: String,
+    ///     to: String,
+    /// }
+    ///
+    /// #[derive(serde::Serialize, JsonSchema)]
+    /// struct Found {
+    ///     flights: u64,
+    /// }
+    ///
+    /// Manifest::new("flights").query_of::<Days, Found>("flights-between", "How many flights left between two days.");
+    /// ```
+    pub fn query_of<A: JsonSchema, R: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
+        self.queried(name, description, Some(SchemaEntry::of_read::<A>()), Some(SchemaEntry::of_written::<R>()))
+    }
+
+    /// The same with JSON Schemas, as text.
     pub fn query_with(
-        mut self,
+        self,
         name: &'static str,
         description: &'static str,
         arguments: &'static str,
         answer: &'static str,
     ) -> Self {
-        self.queries.push(QueryEntry { name, description, arguments: Some(arguments), answer: Some(answer) });
+        self.queried(name, description, Some(SchemaEntry::Text(arguments)), Some(SchemaEntry::Text(answer)))
+    }
+
+    fn queried(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        arguments: Option<SchemaEntry>,
+        answer: Option<SchemaEntry>,
+    ) -> Self {
+        self.queries.push(QueryEntry { name, description, arguments, answer });
         self
     }
 }

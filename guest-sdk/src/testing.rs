@@ -53,7 +53,7 @@ impl<P: Projector> Scenario<P> {
         Ok(self)
     }
 
-    /// The JSON text of a row as a query would see it after the next commit.
+    /// The JSON text of a row as it would be stored with the next commit: with what readers are not shown.
     pub fn row(&mut self, table: &str, key: &str) -> Option<String> {
         self.runner.flush().ok()?;
         self.runner.row(table, key)

@@ -68,7 +68,7 @@ fn bytes(dir: &Path) -> f64 {
 
 fn ours(dir: &Path, figures: &mut Figures) {
     let history = Some(RETENTION);
-    let tables = [TableSpec { name: "rows".into(), key: "number".into(), indexes: Vec::new(), history }];
+    let tables = [TableSpec { name: "rows".into(), key: "number".into(), schema: None, indexes: Vec::new(), history }];
     let store = Store::open(&Storage::default(), dir, &tables).unwrap();
     let (started, mut writes) = (Instant::now(), Writes::default());
     for update in 1..=UPDATES {

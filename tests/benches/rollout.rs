@@ -61,7 +61,8 @@ fn row(key: u64, shift: u64) -> String {
 
 /// A read model of so many rows, in which one of `every` rows has another value (0: none has).
 fn read_model(storage: &Storage, dir: &Path, rows: u64, every: u64) -> Store {
-    let tables = [TableSpec { name: "rows".into(), key: "number".into(), indexes: Vec::new(), history: None }];
+    let tables =
+        [TableSpec { name: "rows".into(), key: "number".into(), schema: None, indexes: Vec::new(), history: None }];
     let store = Store::open(storage, dir, &tables).unwrap();
     let mut writes = Writes::default();
     for key in 0..rows {

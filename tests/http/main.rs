@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod append;
+mod fields;
 mod log;
+mod pairs;
 mod problems;
 mod queries;
 mod read;

@@ -56,7 +56,7 @@ fn check(snapshot: &Snapshot, from: u64) -> u64 {
 #[test]
 fn a_snapshot_has_the_rows_of_its_checkpoint_however_many_commit_and_read_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
-    let table = TableSpec { name: "rows".into(), key: "key".into(), indexes: Vec::new(), history: None };
+    let table = TableSpec { name: "rows".into(), key: "key".into(), schema: None, indexes: Vec::new(), history: None };
     let storage = Storage::default();
     let store = Arc::new(Store::open(&storage, dir.path(), &[table]).unwrap());
     let (ended, seen) = (AtomicBool::new(false), AtomicU64::new(0));

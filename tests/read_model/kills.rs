@@ -27,7 +27,8 @@ const ROWS: u64 = 600;
 const ROW_BYTES: usize = 16_384;
 
 fn open(dir: &Path) -> Store {
-    let tables = [TableSpec { name: "rows".into(), key: "number".into(), indexes: Vec::new(), history: None }];
+    let tables =
+        [TableSpec { name: "rows".into(), key: "number".into(), schema: None, indexes: Vec::new(), history: None }];
     Store::open(&Storage::default(), dir, &tables).unwrap()
 }
 

@@ -9,7 +9,7 @@ use kinora_readmodel::{
     CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Order, RowFilter, StatisticsQuery, Store,
     Writes, diff,
 };
-use kinora_server::translation;
+use kinora_server::Translation;
 use kinora_storage::Storage;
 use kinora_tests::property;
 use kinora_types::{IndexSpec, Progress, TableSpec};
@@ -24,18 +24,29 @@ fn tables() -> Vec<TableSpec> {
     };
     let indexes =
         vec![index("by_n", &["n"]), index("by_group", &["group", "-deep.n"]), index("by_tag", &["tags[]", "n"])];
-    let table =
-        |name: &str, key: &str, indexes| TableSpec { name: name.into(), key: key.into(), indexes, history: None };
+    let table = |name: &str, key: &str, indexes| TableSpec {
+        name: name.into(),
+        key: key.into(),
+        schema: None,
+        indexes,
+        history: None,
+    };
     vec![table("rows", "key", indexes), table("parts", "day/route", Vec::new())]
+}
+
+/// A table that declares nothing, with all the parts that keys have in these tests.
+pub fn undeclared() -> TableSpec {
+    let key = "day/route/month/time/flight/number".to_owned();
+    TableSpec { name: "rows".into(), key, schema: None, indexes: Vec::new(), history: None }
 }
 
 /// As a client writes it.
 fn filter(name: &str, text: &str) -> RowFilter {
-    translation::filter(Filter::parse(name, text).unwrap()).unwrap()
+    Translation::new(&undeclared()).filter(&Filter::parse(name, text).unwrap()).unwrap()
 }
 
 fn ordered(text: &str) -> Vec<Order> {
-    translation::order(&text.parse().unwrap()).unwrap()
+    Translation::new(&undeclared()).order(&text.parse().unwrap()).unwrap()
 }
 
 fn open(dir: &Path) -> Store {
@@ -536,7 +547,7 @@ fn table(key: &str, indexes: &[(&str, &[&str], bool)]) -> Vec<TableSpec> {
         unique: *unique,
     };
     let indexes = indexes.iter().map(index).collect();
-    vec![TableSpec { name: "rows".into(), key: key.into(), indexes, history: None }]
+    vec![TableSpec { name: "rows".into(), key: key.into(), schema: None, indexes, history: None }]
 }
 
 fn explained(store: &Store, filters: &[(&str, &str)], order: &str) -> Explanation {

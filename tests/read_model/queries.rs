@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use kinora_api::grammar::Filter;
-use kinora_readmodel::{CommitMode, ListQuery, RowFilter, StatisticsQuery, Store, Writes};
-use kinora_server::translation;
+use kinora_readmodel::{CommitMode, GroupOrder, GroupValue, ListQuery, RowFilter, StatisticsQuery, Store, Writes};
+use kinora_server::Translation;
 use kinora_storage::Storage;
 use kinora_tests::property;
 use kinora_types::{IndexSpec, Progress, TableSpec};
@@ -13,6 +13,8 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::model::undeclared;
 
 /// One flight of this many is taken: random queries scan them again and again.
 const ONE_OF: usize = 24;
@@ -120,7 +122,7 @@ fn tables() -> Vec<TableSpec> {
         ("by_day", &["day.month", "-day.day", "delay.departure"]),
     ];
     let indexes = indexes.map(index).to_vec();
-    vec![TableSpec { name: "flights".into(), key: "time/flight/number".into(), indexes, history: None }]
+    vec![TableSpec { name: "flights".into(), key: "time/flight/number".into(), schema: None, indexes, history: None }]
 }
 
 /// Fields here, columns there, and values that some rows have.
@@ -249,7 +251,7 @@ fn filtered(asked: &[Asked]) -> (RowFilter, String) {
     let mut filter = RowFilter::default();
     for asked in asked {
         let read = Filter::parse(&asked.name, &asked.text).unwrap();
-        filter.and(translation::filter(read).unwrap());
+        filter.and(Translation::new(&undeclared()).filter(&read).unwrap());
     }
     let sqls: Vec<_> = asked.iter().map(|asked| format!("({})", asked.sql)).collect();
     (filter, if sqls.is_empty() { "1".into() } else { sqls.join(" AND ") })
@@ -295,8 +297,8 @@ fn compare_pages(asked: &[Asked], order: &[(&str, &str, bool)], limit: usize) ->
     let count: i64 =
         sqlite.query_row(&format!("SELECT count(*) FROM flights WHERE {where_sql}"), [], |row| row.get(0)).unwrap();
 
-    let order = translation::order(&words.parse().unwrap()).unwrap();
-    let mut query = ListQuery { table: "flights".into(), filter, order, limit, cursor: None, scan: true };
+    let order = Translation::new(&undeclared()).order(&words.parse().unwrap()).unwrap();
+    let mut query = ListQuery { table: "flights".into(), filter, order, limit, scan: true, ..ListQuery::default() };
     let snapshot = BOTH.store.latest().unwrap();
     prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
     let mut found = Vec::new();
@@ -328,10 +330,11 @@ fn compare_figures(
     let query = StatisticsQuery {
         table: "flights".into(),
         filter,
-        figures: translation::figures(&text.parse().unwrap()).unwrap(),
+        figures: Translation::new(&undeclared()).figures(&text.parse().unwrap()).unwrap(),
         group: group.iter().map(|(field, _)| (*field).to_owned()).collect(),
         facets: vec!["tailnum".to_owned(), "stops[]".to_owned()],
         scan: true,
+        ..StatisticsQuery::default()
     };
     let statistics = BOTH.store.snapshot().unwrap().statistics(&query).unwrap();
 
@@ -356,6 +359,13 @@ fn compare_figures(
         let wanted = nearest_rank(&sqlite, column, &format!("{where_sql} AND {one}"), percent, count);
         prop_assert!(same(&group.figures["p"], &wanted), "{} {:?} {}", &group.figures["p"], wanted, &sql);
     }
+    let order = vec![GroupOrder { by: GroupValue::Figure("count".into()), descending: true }];
+    let first = StatisticsQuery { order, limit: Some(3), ..query };
+    let first = BOTH.store.snapshot().unwrap().statistics(&first).unwrap();
+    let mut most: Vec<_> = statistics.groups.iter().collect();
+    // By hand: equal ones stay in the order of their values.
+    most.sort_by_key(|group| std::cmp::Reverse(group.figures["count"].as_u64()));
+    prop_assert_eq!(first.groups.iter().collect::<Vec<_>>(), &most[..most.len().min(3)]);
     let tailnums = format!("SELECT tailnum, count(*) FROM flights WHERE {where_sql} GROUP BY 1 ORDER BY 2 DESC, 1");
     prop_assert_eq!(&statistics.facets[0].1, &facet(&sqlite, &tailnums));
     let stops = format!(

@@ -1,6 +1,7 @@
 //! Guests on a host: what they can do, and what they make of events.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod contracts;
 mod limits;
 mod modules;
 mod ontime;

@@ -23,11 +23,22 @@ pub struct Handwritten {
     pub texts: &'static [u8],
     /// The event type of kind 1.
     pub bad: &'static str,
+    /// What its rows are, and the path of an index; empty: none.
+    pub schema: &'static str,
+    pub index: &'static str,
+    /// The version of the contract that it is built for.
+    pub contract: &'static str,
 }
+
+/// The contract of now.
+const CONTRACT: &str = "2.0.0";
 
 impl Default for Handwritten {
     fn default() -> Self {
-        Self { start: "", describe: "", apply: "", flush: "", query: "", more: String::new(), texts: b"", bad: "Bad" }
+        let (more, texts, bad) = (String::new(), b"", "Bad");
+        let (start, describe, apply, flush, query) = ("", "", "", "", "");
+        let (schema, index, contract) = ("", "", CONTRACT);
+        Self { start, describe, apply, flush, query, more, texts, bad, schema, index, contract }
     }
 }
 
@@ -40,7 +51,7 @@ const HEAP: u32 = 65_536;
 impl Handwritten {
     /// The core module, with the contract that it is written for.
     pub fn module(&self) -> Vec<u8> {
-        module(&self.wat(), "projector")
+        module(&self.wat(), "projector", self.contract)
     }
 
     /// An upcaster with one step, from one event type of schema 1 to another, that traps whatever it is called with.
@@ -59,19 +70,19 @@ impl Handwritten {
   (func (export "upcast") (param i32) (result i32) unreachable)
 )"#
         );
-        module(&wat, "upcaster")
+        module(&wat, "upcaster", CONTRACT)
     }
 
     fn wat(&self) -> String {
         let start = if self.start.is_empty() { "" } else { "(start $start)" };
-        let Self { start: starts, describe, apply, flush, query, more, texts, bad } = self;
-        let (texts, manifest) = (escaped(texts), escaped(&manifest(bad)));
+        let Self { start: starts, describe, apply, flush, query, more, texts, contract, .. } = self;
+        let (texts, manifest) = (escaped(texts), escaped(&self.manifest()));
         format!(
             r#"(module
-  (import "kinora:engine/rows@1.0.0" "write"
+  (import "kinora:engine/rows@{contract}" "write"
     (func $write (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
-  (import "kinora:engine/rows@1.0.0" "get-many" (func $get_many (param i32 i32 i32 i32 i32 i32)))
-  (import "kinora:engine/diagnostics@1.0.0" "log" (func $log (param i32 i32 i32)))
+  (import "kinora:engine/rows@{contract}" "get-many" (func $get_many (param i32 i32 i32 i32 i32 i32)))
+  (import "kinora:engine/diagnostics@{contract}" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 2)
   (global $top (mut i32) (i32.const {HEAP}))
   (data (i32.const 64) "{{\"n\":1}}")
@@ -115,10 +126,12 @@ impl Handwritten {
     }
 }
 
-fn module(wat: &str, world: &str) -> Vec<u8> {
+fn module(wat: &str, world: &str, contract: &str) -> Vec<u8> {
     let mut module = wat::parse_str(wat).expect("the WAT is right");
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("kinora.wit", include_str!("../../wit/kinora.wit")).expect("the contract parses");
+    let wit =
+        include_str!("../../wit/kinora.wit").replace(&format!("engine@{CONTRACT};"), &format!("engine@{contract};"));
+    let package = resolve.push_str("kinora.wit", &wit).expect("the contract parses");
     let world = resolve.select_world(&[package], Some(world)).expect("there is a world");
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("the contract goes with it");
@@ -157,18 +170,28 @@ fn upcaster_manifest(from: &str, to: &str) -> Vec<u8> {
     bytes
 }
 
-/// The same of a projector.
-fn manifest(bad: &str) -> Vec<u8> {
-    let mut bytes = vec![0; 60];
-    let name = put(&mut bytes, b"handwritten");
-    let (count, all) = (put(&mut bytes, b"Count"), put(&mut bytes, b"*"));
-    let (bad, bad_bytes) = (put(&mut bytes, bad.as_bytes()), bad.len() as u32);
-    let (rows, ask) = (put(&mut bytes, b"rows"), put(&mut bytes, b"ask"));
-    let handles = put(&mut bytes, &words(&[count, 5, 1, bad, bad_bytes, 1]));
-    let ignores = put(&mut bytes, &words(&[all, 1]));
-    let tables = put(&mut bytes, &words(&[rows, 4, rows, 4, 0, 0, 0, 0, 0, 0]));
-    let queries = put(&mut bytes, &words(&[ask, 3, ask, 3, 0, 0, 0, 0, 0, 0]));
-    let record = words(&[name, 11, handles, 2, ignores, 1, tables, 1, queries, 1, 0, 0, 0, 0, 0]);
-    bytes.splice(..60, record);
-    bytes
+impl Handwritten {
+    /// The same of a projector.
+    fn manifest(&self) -> Vec<u8> {
+        let Self { bad, schema, index, .. } = self;
+        let mut bytes = vec![0; 60];
+        let name = put(&mut bytes, b"handwritten");
+        let (count, all) = (put(&mut bytes, b"Count"), put(&mut bytes, b"*"));
+        let (bad, bad_bytes) = (put(&mut bytes, bad.as_bytes()), bad.len() as u32);
+        let (rows, ask) = (put(&mut bytes, b"rows"), put(&mut bytes, b"ask"));
+        let handles = put(&mut bytes, &words(&[count, 5, 1, bad, bad_bytes, 1]));
+        let ignores = put(&mut bytes, &words(&[all, 1]));
+        let (has_schema, schema_bytes) = (u32::from(!schema.is_empty()), schema.len() as u32);
+        let schema = put(&mut bytes, schema.as_bytes());
+        let (has_index, index_bytes) = (u32::from(!index.is_empty()), index.len() as u32);
+        let path = put(&mut bytes, index.as_bytes());
+        let paths = put(&mut bytes, &words(&[path, index_bytes]));
+        let indexes = put(&mut bytes, &words(&[rows, 4, paths, 1, 0]));
+        let table = [rows, 4, rows, 4, has_schema, schema, schema_bytes, indexes, has_index, 0, 0, 0, 0, 0];
+        let tables = put(&mut bytes, &words(&table));
+        let queries = put(&mut bytes, &words(&[ask, 3, ask, 3, 0, 0, 0, 0, 0, 0]));
+        let record = words(&[name, 11, handles, 2, ignores, 1, tables, 1, queries, 1, 0, 0, 0, 0, 0]);
+        bytes.splice(..60, record);
+        bytes
+    }
 }

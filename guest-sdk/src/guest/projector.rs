@@ -9,7 +9,7 @@ use crate::manifest::{Manifest, Partition};
 use crate::projector::{Projector, QueryError};
 use crate::rows::{Backend, Column, Rows, Stored};
 
-use super::bindings::kinora::engine::rows;
+use super::bindings::kinora::engine::{projection, rows, types};
 use super::bindings::{self, Batch, Texts};
 use super::{BROKEN_BATCH, CURRENT, NO_EVENT, events, report_panics, text};
 
@@ -77,13 +77,14 @@ impl<C: ProjectorComponent> bindings::Guest for C {
 }
 
 fn manifest(manifest: Manifest) -> bindings::Manifest {
-    let table = |table: crate::manifest::TableEntry| bindings::Table {
+    let table = |table: crate::manifest::TableEntry| projection::Table {
         name: table.name.into(),
         key: table.key.into(),
+        schema: table.schema.text(),
         indexes: table
             .indexes
             .into_iter()
-            .map(|index| bindings::Index {
+            .map(|index| projection::Index {
                 name: index.name.into(),
                 paths: index.paths.iter().map(|path| (*path).into()).collect(),
                 unique: index.unique,
@@ -91,23 +92,23 @@ fn manifest(manifest: Manifest) -> bindings::Manifest {
             .collect(),
         history: table.history,
     };
-    let query = |query: crate::manifest::QueryEntry| bindings::NamedQuery {
+    let query = |query: crate::manifest::QueryEntry| projection::NamedQuery {
         name: query.name.into(),
         description: query.description.into(),
-        arguments: query.arguments.map(Into::into),
-        answer: query.answer.map(Into::into),
+        arguments: query.arguments.and_then(|schema| schema.text()),
+        answer: query.answer.and_then(|schema| schema.text()),
     };
     let handles = manifest.handles.iter();
     bindings::Manifest {
         name: manifest.name.into(),
-        handles: handles.map(|(name, schema)| bindings::EventType { name: (*name).into(), schema: *schema }).collect(),
+        handles: handles.map(|(name, schema)| types::EventType { name: (*name).into(), schema: *schema }).collect(),
         ignores: manifest.ignores.into_iter().map(Into::into).collect(),
         tables: manifest.tables.into_iter().map(table).collect(),
         queries: manifest.queries.into_iter().map(query).collect(),
         needs: needs(manifest.needs_metadata, manifest.needs_tags),
         partition: manifest.partition.map(|partition| match partition {
-            Partition::Stream => bindings::PartitionBy::Stream,
-            Partition::Tag(prefix) => bindings::PartitionBy::Tag(prefix.into()),
+            Partition::Stream => projection::PartitionBy::Stream,
+            Partition::Tag(prefix) => projection::PartitionBy::Tag(prefix.into()),
         }),
     }
 }
@@ -168,7 +169,7 @@ impl<P: Projector> Calls for Instance<P> {
     }
 }
 
-fn needs(metadata: bool, tags: bool) -> bindings::Needs {
-    let flag = |wanted, flag| if wanted { flag } else { bindings::Needs::empty() };
-    flag(metadata, bindings::Needs::METADATA) | flag(tags, bindings::Needs::TAGS)
+fn needs(metadata: bool, tags: bool) -> types::Needs {
+    let flag = |wanted, flag| if wanted { flag } else { types::Needs::empty() };
+    flag(metadata, types::Needs::METADATA) | flag(tags, types::Needs::TAGS)
 }

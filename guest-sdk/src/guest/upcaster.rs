@@ -9,6 +9,7 @@ use crate::upcaster::{Made, Steps, Upcaster};
 
 use super::bindings::{Batch, kinora::engine::types};
 use super::upcaster_bindings as bindings;
+use super::upcaster_bindings::kinora::engine::upcasting;
 use super::{BROKEN_BATCH, CURRENT, NO_EVENT, events, report_panics};
 
 thread_local! {
@@ -29,7 +30,7 @@ impl<C: UpcasterComponent> bindings::Guest for C {
 
 fn manifest(steps: Steps) -> bindings::UpcasterManifest {
     let kind = |(name, schema): (&str, u32)| types::EventType { name: name.into(), schema };
-    let step = |step: &crate::upcaster::Step| bindings::Step {
+    let step = |step: &crate::upcaster::Step| upcasting::Step {
         from: kind(step.from),
         to: step.to.iter().map(|to| kind(*to)).collect(),
     };

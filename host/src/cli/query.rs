@@ -104,6 +104,9 @@ fn row(output: &mut Output, row: &Fields) -> anyhow::Result<()> {
 
 async fn print_pages(client: &Client, output: &mut Output, first: Answer<RowPage>, all: bool) -> anyhow::Result<()> {
     let mut page = first;
+    if !page.unknown_fields.is_empty() {
+        note(format_args!("no row had {}, and nobody has declared it", page.unknown_fields.join(", ")));
+    }
     loop {
         if output.is_json() {
             for row in &page.rows {

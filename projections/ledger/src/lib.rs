@@ -1,11 +1,11 @@
 //! Projector of a ledger: what is on every account. Many small events, and as many rows as there are accounts: `make
 //! bench-replay` measures with it.
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table, Wanted, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, Rows, Table, Wanted, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
 /// An account. Amounts are in cents.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Account {
     balance: i64,
     /// The lowest balance that there has been: it depends on the order of the events.

@@ -1,13 +1,13 @@
 //! Projector of punctuality, of carriers, airports and routes: the first version.
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, Rows, Table, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
 /// A flight is on time if it arrives at most so many minutes late.
 const ON_TIME_MINUTES: i64 = 15;
 
 /// Figures of some flights.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Tally {
     /// Flights that were scheduled.
     flights: u64,
@@ -51,7 +51,7 @@ fn ratio(sum: i64, count: u64) -> Option<f64> {
     (count > 0).then(|| (sum as f64 / count as f64 * 10_000.0).round() / 10_000.0)
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Airport {
     /// Flights that leave here.
     outbound: Tally,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeStruct;
+use kinora_sdk::{JsonSchema, schemars};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Counts by minutes of delay. Written with its percentiles, which are worked out only then.
@@ -29,14 +29,19 @@ impl Delays {
     }
 }
 
+/// What is written of delays.
+#[derive(Serialize, JsonSchema)]
+pub struct Written<'a> {
+    p50: Option<i64>,
+    p90: Option<i64>,
+    p99: Option<i64>,
+    minutes: &'a BTreeMap<i64, u64>,
+}
+
 impl Serialize for Delays {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Delays", 4)?;
-        fields.serialize_field("p50", &self.percentile(50))?;
-        fields.serialize_field("p90", &self.percentile(90))?;
-        fields.serialize_field("p99", &self.percentile(99))?;
-        fields.serialize_field("minutes", &self.minutes)?;
-        fields.end()
+        let [p50, p90, p99] = [50, 90, 99].map(|percent| self.percentile(percent));
+        Written { p50, p90, p99, minutes: &self.minutes }.serialize(serializer)
     }
 }
 

@@ -5,14 +5,14 @@ mod delays;
 mod route_days;
 mod worst_routes;
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, QueryError, Rows, Table, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
 use delays::Delays;
 use route_days::{LATE_MINUTES, ROUTE_DAYS, What, ratio};
 
 /// Figures of some flights.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Tally {
     /// Flights that were scheduled.
     flights: u64,
@@ -31,6 +31,7 @@ struct Tally {
     on_time: u64,
     share_on_time: Option<f64>,
     /// The delays of timed flights.
+    #[schemars(with = "delays::Written<'static>")]
     arrival_delays: Delays,
 }
 
@@ -54,7 +55,7 @@ impl Tally {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Airport {
     /// Flights that leave here.
     outbound: Tally,
@@ -63,7 +64,7 @@ struct Airport {
 }
 
 /// The flights of one aircraft, in figures.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Aircraft {
     flights: u64,
     arrived: u64,
@@ -77,7 +78,7 @@ struct Aircraft {
 }
 
 /// One flight of an aircraft.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct AircraftFlight {
     origin: String,
     dest: String,
@@ -88,7 +89,7 @@ struct AircraftFlight {
     arrival_delay: Option<i64>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     #[default]
@@ -144,7 +145,7 @@ impl Projector for OnTime {
             .index(AIRCRAFT, "by_flights", &["flights"])
             .table(AIRCRAFT_FLIGHTS, "tailnum/scheduled_at/flight")
             .table(ROUTE_DAYS, "date/route")
-            .query_with("worst-routes", worst_routes::DESCRIPTION, worst_routes::ARGUMENTS, worst_routes::ANSWER)
+            .query_of::<worst_routes::Arguments, worst_routes::Answer>("worst-routes", worst_routes::DESCRIPTION)
     }
 
     fn apply(&mut self, event: &Event<'_>, rows: &mut Rows) -> Result<(), Fault> {

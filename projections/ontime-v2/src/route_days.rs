@@ -1,6 +1,6 @@
 //! Days of routes, in figures, and what all figures share.
 
-use kinora_sdk::Table;
+use kinora_sdk::{JsonSchema, Table, schemars};
 use serde::{Deserialize, Serialize};
 
 /// A flight is late if it arrives so many minutes late, or more.
@@ -17,7 +17,7 @@ pub enum What {
 }
 
 /// The flights of one route on one day (UTC), in figures.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 pub struct RouteDay {
     pub flights: u64,
     pub cancelled: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kinora_sdk::{QueryError, Rows, Scan};
+use kinora_sdk::{JsonSchema, QueryError, Rows, Scan, schemars};
 use serde::{Deserialize, Serialize};
 
 use crate::route_days::{ROUTE_DAYS, RouteDay, ratio};
@@ -10,32 +10,13 @@ use crate::route_days::{ROUTE_DAYS, RouteDay, ratio};
 pub const DESCRIPTION: &str = "Routes by mean arrival delay between two dates (UTC), the worst first. \
     Arguments: from (included) and to (not included), such as 2013-01-01; limit (10); min_flights (1).";
 
-/// What it takes, as a JSON Schema: the host refuses anything else, and says why.
-pub const ARGUMENTS: &str = r#"{
-    "type": "object",
-    "required": ["from", "to"],
-    "properties": {
-        "from": {"type": "string", "minLength": 10, "maxLength": 10},
-        "to": {"type": "string", "minLength": 10, "maxLength": 10},
-        "limit": {"type": "integer", "minimum": 0},
-        "min_flights": {"type": "integer", "minimum": 0}
-    },
-    "additionalProperties": false
-}"#;
-
-/// What it answers.
-pub const ANSWER: &str = r#"{
-    "type": "object",
-    "required": ["from", "to", "routes"],
-    "properties": {
-        "routes": {"type": "array", "items": {"type": "object", "required": ["route", "flights", "cancelled"]}}
-    }
-}"#;
-
-#[derive(Deserialize)]
+/// What it takes: the host refuses anything else, and says why.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub struct Arguments {
+    #[schemars(length(equal = 10))]
     from: String,
+    #[schemars(length(equal = 10))]
     to: String,
     #[serde(default = "default_limit")]
     limit: usize,
@@ -51,14 +32,14 @@ fn default_min_flights() -> u64 {
     1
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, JsonSchema)]
+pub struct Answer {
     from: String,
     to: String,
     routes: Vec<Route>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Route {
     route: String,
     flights: u64,

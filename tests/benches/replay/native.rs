@@ -44,7 +44,7 @@ pub fn run(workload: &Workload, data: &Path) -> Used {
 }
 
 fn table(name: &str) -> TableSpec {
-    TableSpec { name: name.into(), key: "key".into(), indexes: Vec::new(), history: None }
+    TableSpec { name: name.into(), key: "key".into(), schema: None, indexes: Vec::new(), history: None }
 }
 
 #[derive(Default, Serialize, Deserialize)]

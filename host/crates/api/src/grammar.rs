@@ -13,7 +13,7 @@ mod select;
 
 pub use error::{Error, InvalidNames};
 pub use figures::{Figure, FigureKind, Figures};
-pub use filter::{Filter, KEY, Operator, PARAMETERS, Scalar, Test};
+pub use filter::{Filter, KEY, Numeral, Operator, PARAMETERS, Scalar, Test};
 pub use names::Names;
 pub use order::{Order, OrderTerm};
 pub use select::{Select, SelectTerm};

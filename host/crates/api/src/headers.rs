@@ -20,6 +20,9 @@ pub const POSITION: &str = "kinora-position";
 /// How much of the log the reader of an answer has seen.
 pub const SESSION: &str = "kinora-session";
 
+/// Fields that a query names, that are not declared, and that no row had which was looked at; percent-encoded.
+pub const UNKNOWN_FIELDS: &str = "kinora-unknown-fields";
+
 /// What is said of whoever changes something.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

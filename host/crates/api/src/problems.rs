@@ -63,6 +63,7 @@ kinds! {
     InvalidSelect "invalid-select" 400 "the selection of fields cannot be read"
     InvalidAggregate "invalid-aggregate" 400 "the figures cannot be read"
     InvalidCursor "invalid-cursor" 400 "the cursor is not one of this list"
+    UnknownField "unknown-field" 400 "rows of the table have no such field"
     UnknownKeyPart "unknown-key-part" 400 "the key of the table has no such part"
     InvalidArguments "invalid-arguments" 400 "the arguments are not those of the query"
     BeyondBudget "beyond-budget" 400 "the query would read more than it may"

@@ -23,7 +23,7 @@ pub struct ReadModel {
     pub queries: Vec<NamedQuery>,
 }
 
-/// A row under its key, byte for byte as the projector wrote it.
+/// A row under its key, byte for byte as the projector wrote it, without what it hides.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Row {
     pub key: String,
@@ -43,6 +43,9 @@ pub struct RowPage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub count: Option<u64>,
+    /// Fields that the query names, that are not declared, and that none of the rows had which were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_fields: Vec<String>,
 }
 
 /// What a row was, the newest first.
@@ -106,6 +109,9 @@ pub struct Statistics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>, nullable = false)]
     pub groups: Option<Vec<Map<String, Value>>>,
+    /// Fields that the query names, that are not declared, and that none of the rows had which were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_fields: Vec<String>,
 }
 
 /// How often a value is there.
@@ -171,9 +177,12 @@ impl ToSchema for ListAnswer {
 }
 
 /// What a client that follows a query is told as `reset`: what it has is void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reset {
     pub version: u32,
+    /// Fields that the query names, that are not declared, and that none of the rows had which were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_fields: Vec<String>,
 }
 
 /// What a client that follows a query is told as `removed`.
@@ -261,7 +270,7 @@ pub struct AskNamed {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AskList {
-    /// Fields, such as flights.desc,origin or -flights,origin
+    /// Fields, such as flights.desc,origin or -flights,origin; with group its fields and the figures
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub order: Option<String>,
@@ -273,7 +282,7 @@ pub struct AskList {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false, default = false)]
     pub scan: Option<bool>,
-    /// Rows of a page
+    /// Rows of a page; with group how many groups
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false, minimum = 1, maximum = 1000, default = 50)]
     pub limit: Option<usize>,
@@ -293,11 +302,11 @@ pub struct AskList {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub aggregate: Option<String>,
-    /// The fields whose values make a group, with aggregate
+    /// The fields whose values make a group, with aggregate: an array as a whole, so that a row is in one group
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub group: Option<String>,
-    /// Fields whose values are counted, each for itself
+    /// Fields whose values are counted, each for itself; of tags[] each element, so a row counts for all of its tags
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub facets: Option<String>,

@@ -26,6 +26,11 @@ pub enum Error {
     File(std::io::Error),
     #[error("there is no table {table:?}; the tables are {}", known.join(", "))]
     UnknownTable { table: String, known: Vec<String> },
+    #[error(
+        "rows of table {table:?} have no field {field:?}{}",
+        if nearest.is_empty() { String::new() } else { format!("; nearest are {}", nearest.join(", ")) }
+    )]
+    UnknownField { table: String, field: String, nearest: Vec<String> },
     #[error("the keys of table {table:?} have no part {part:?}; {}", parts(known))]
     UnknownPart { table: String, part: String, known: Vec<String> },
     #[error(

@@ -2,10 +2,12 @@
 
 pub(crate) mod advice;
 pub(crate) mod cursor;
+pub(crate) mod fields;
 pub(crate) mod figures;
 pub(crate) mod filter;
 pub(crate) mod list;
 pub(crate) mod list_query;
+pub(crate) mod noted;
 pub(crate) mod past;
 pub(crate) mod plan;
 pub(crate) mod reader;

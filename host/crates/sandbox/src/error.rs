@@ -15,6 +15,11 @@ pub enum Error {
     MissingExports(String),
     #[error("the module does not fit the contract: {0}")]
     Contract(String),
+    #[error(
+        "the module was built for kinora:engine@{built_for}, and this host runs modules of kinora:engine@{wanted}: \
+         build it anew with the current SDK"
+    )]
+    OtherContract { built_for: String, wanted: &'static str },
     #[error("the module could not be compiled: {0}")]
     Compile(String),
     #[error("describe() failed: {0}")]

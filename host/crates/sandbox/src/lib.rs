@@ -19,7 +19,7 @@ pub use limits::Limits;
 pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use module::modules::{ModuleState, Modules, Status};
-pub use module::schemas::Schemas;
+pub use module::schemas::{RowSchemas, Schemas};
 pub use module::typed::{Module, ProjectorModule, UpcasterModule};
 pub use run::access::{NoRows, Range, RowAccess};
 pub use run::bindings::{Batch, Texts, TextsTooLong};
@@ -32,9 +32,12 @@ pub mod fuzz {
         let _ = super::module::component::componentize(bytes, &super::Limits::default());
     }
 
-    /// A schema of a query, checked against itself.
+    /// A schema of a query or of rows, checked against itself.
     pub fn schema(bytes: &[u8]) {
         let Ok(schema) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+        if let Ok(rows) = kinora_types::RowSchema::try_from(schema.clone()) {
+            let _ = (rows.shown(), rows.shape().misfit(&schema), rows.shape().nearest("a.b"));
+        }
         let text = schema.to_string();
         let arguments = Some(schema);
         let query = super::NamedQuery { name: "q".into(), description: String::new(), arguments, answer: None };

@@ -17,5 +17,5 @@ mod upkeep;
 mod wire;
 mod write;
 
-pub use query::translation;
+pub use query::translation::Translation;
 pub use router::{document, service};

@@ -5,4 +5,4 @@ mod log;
 mod modules;
 pub mod operations;
 mod projections;
-mod read_models;
+pub mod read_models;

@@ -5,5 +5,6 @@ pub mod follow;
 pub mod format;
 pub mod list;
 pub mod model;
+pub mod parameters;
 pub mod row_versions;
 pub mod translation;

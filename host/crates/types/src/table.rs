@@ -1,11 +1,22 @@
 //! Tables and indexes of a read model, as a manifest declares them; how they are kept is `kinora-readmodel`'s.
 
+use std::sync::LazyLock;
+
+use crate::schema::RowSchema;
+use crate::shape::Shape;
+
+/// What is not declared.
+static ANYTHING: LazyLock<Shape> = LazyLock::new(Shape::default);
+
 /// A table of a read model, as the projector's manifest declares it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TableSpec {
     pub name: String,
     /// What the key stands for. The parts of a composite key are separated by slashes, here and in the keys.
     pub key: String,
+    /// What its rows are, if that is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<RowSchema>,
     pub indexes: Vec<IndexSpec>,
     /// How many of the last events can be asked for as they were; none if there is no history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +34,11 @@ pub struct IndexSpec {
 }
 
 impl TableSpec {
+    /// Rows that are not declared may be anything.
+    pub fn shape(&self) -> &Shape {
+        self.schema.as_ref().map_or(&ANYTHING, RowSchema::shape)
+    }
+
     /// The names of the parts of a composite key; none for a simple one.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.key.split('/').filter(|_| self.key.contains('/'))

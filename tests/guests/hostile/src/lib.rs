@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, QueryError, Rows, Table, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Counter {
     n: u64,
     filler: String,

@@ -1,9 +1,11 @@
 //! A projector of a club: composite keys, an index whose values are unique, one over an array, and a named query.
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, composite_key, export_projector};
+use kinora_sdk::{
+    Event, Fault, JsonSchema, Manifest, Projector, QueryError, Rows, Table, composite_key, export_projector, schemars,
+};
 use serde::{Deserialize, Serialize};
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Member {
     name: String,
     mail: Option<String>,
@@ -11,7 +13,7 @@ struct Member {
     visits: u64,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Visit {
     times: u64,
 }

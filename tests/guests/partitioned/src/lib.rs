@@ -1,10 +1,10 @@
 //! Declares that each row depends on the events of one tag `key:...` only. `Noted` events keep to that; a `Total` event
 //! does not, and writes a row that all partitions share.
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, Rows, Table, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Notes {
     count: u64,
     /// Depends on the order of the events.

@@ -1,10 +1,10 @@
 //! Counts as the hostile projector does, into a table of the same name, but not quite the same: it also counts the
 //! events, keeps a row for all streams together, and leaves out the streams that begin with `secret`.
 
-use kinora_sdk::{Event, Fault, Manifest, Projector, QueryError, Rows, Table, export_projector};
+use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, QueryError, Rows, Table, export_projector, schemars};
 use serde::{Deserialize, Serialize};
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 struct Tally {
     n: u64,
     events: u64,

@@ -8,6 +8,8 @@ pub enum Error {
     InvalidOrder { order: String, why: String },
     #[error("the selection {select:?} is not valid: {why}")]
     InvalidSelect { select: String, why: String },
+    #[error("two figures are called {name:?}")]
+    TwiceNamed { name: String },
     #[error("{figure:?} is not a figure")]
     InvalidFigure { figure: String },
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::grammar::error::Error;
 
-/// In the order in which they are wanted; there may be none.
+/// In the order in which they are wanted, each under a name of its own; there may be none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures(pub Vec<Figure>);
 
@@ -46,7 +46,10 @@ impl Figure {
         let figure = Self { name: name.into(), kind, field };
         let text = figure.to_string();
         // With another one behind it: a parenthesis in a name may reach beyond its figure.
-        let other = Self { name: "sum(a)".to_owned(), kind: FigureKind::Sum, field: Some("a".to_owned()) };
+        let other = match figure.name.as_str() {
+            "sum(a)" => Self { name: "sum(b)".to_owned(), kind: FigureKind::Sum, field: Some("b".to_owned()) },
+            _ => Self { name: "sum(a)".to_owned(), kind: FigureKind::Sum, field: Some("a".to_owned()) },
+        };
         let both = Figures(vec![figure.clone(), other]);
         match both.to_string().parse::<Figures>() {
             Ok(read) if read == both => Ok(figure),
@@ -112,7 +115,15 @@ impl FromStr for Figures {
                 _ => return Err(Error::InvalidFigure { figure: text.to_owned() }),
             };
         }
-        Ok(Self(figures))
+        let mut names: Vec<&str> = figures.iter().map(Figure::name).collect();
+        names.sort_unstable();
+        match names
+            .windows(2)
+            .find_map(|pair| if let [one, other] = pair { (one == other).then_some(*one) } else { None })
+        {
+            Some(name) => Err(Error::TwiceNamed { name: name.to_owned() }),
+            None => Ok(Self(figures)),
+        }
     }
 }
 
@@ -180,6 +191,9 @@ mod tests {
         {
             assert!(text.parse::<Figures>().is_err(), "{text}");
         }
+        for text in ["count,count", "n:sum(a),n:sum(b)", "sum(a),max(b),sum(a)"] {
+            assert!(matches!(text.parse::<Figures>(), Err(Error::TwiceNamed { .. })), "{text}");
+        }
     }
 
     #[test]
@@ -229,7 +243,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(figures in prop::collection::vec(figure(), 0..4)) {
-            let figures = Figures(figures.into_iter().flatten().collect());
+            let mut figures = Figures(figures.into_iter().flatten().collect());
+            let mut names = std::collections::BTreeSet::new();
+            figures.0.retain(|figure| names.insert(figure.name().to_owned()));
             prop_assert_eq!(figures.to_string().parse(), Ok(figures));
         }
 

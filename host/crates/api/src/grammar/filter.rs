@@ -69,14 +69,33 @@ pub enum Operator {
     Like { pattern: String, ignores_case: bool },
     /// `cs`: an array whose elements, or an object whose fields, the value has to have.
     Contains(Value),
+    /// `cs` as PostgreSQL writes an array, `{a,b}`: elements that an array has to have; none for null.
+    HasAll(Vec<Option<Scalar>>),
 }
 
 /// A value that can be compared with. A key, and a part of one, is always a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
-    Number(Number),
+    Number(Numeral),
     Bool(bool),
     Text(String),
+}
+
+/// A number, and how it is written: where a field has texts, that is the text which is meant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numeral {
+    number: Number,
+    written: String,
+}
+
+impl Numeral {
+    pub fn number(&self) -> &Number {
+        &self.number
+    }
+
+    pub fn written(&self) -> &str {
+        &self.written
+    }
 }
 
 impl Filter {
@@ -114,7 +133,7 @@ impl Test {
 impl From<Scalar> for Value {
     fn from(scalar: Scalar) -> Self {
         match scalar {
-            Scalar::Number(number) => Self::Number(number),
+            Scalar::Number(numeral) => Self::Number(numeral.number),
             Scalar::Bool(bool) => Self::Bool(bool),
             Scalar::Text(text) => Self::String(text),
         }
@@ -133,8 +152,14 @@ impl From<bool> for Scalar {
     }
 }
 
+impl From<Number> for Scalar {
+    fn from(number: Number) -> Self {
+        Self::Number(Numeral { written: number.to_string(), number })
+    }
+}
+
 impl From<i64> for Scalar {
     fn from(number: i64) -> Self {
-        Self::Number(number.into())
+        Number::from(number).into()
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::grammar::error::{InvalidNames, UNWRITABLE};
 
-/// At least one.
+/// At least one, and each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
@@ -30,6 +30,9 @@ impl FromStr for Names {
         if names.iter().any(String::is_empty) {
             return Err(InvalidNames { names: text.to_owned(), why: "has an empty name" });
         }
+        if names.iter().enumerate().any(|(at, name)| names.iter().skip(at + 1).any(|other| other == name)) {
+            return Err(InvalidNames { names: text.to_owned(), why: "has a name twice" });
+        }
         Ok(Self(names))
     }
 }
@@ -52,13 +55,14 @@ mod tests {
             let error = text.parse::<Names>().unwrap_err().to_string();
             assert_eq!(error, format!("{text:?} has an empty name"));
         }
+        assert_eq!("a,b,a".parse::<Names>().unwrap_err().to_string(), "\"a,b,a\" has a name twice");
         assert!(Names::new(vec!["a,b".into()]).is_err() && Names::new(Vec::new()).is_err());
     }
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(names in prop::collection::vec("[^,]{1,4}", 1..4)) {
-            let names = Names::new(names).unwrap();
+        fn what_is_written_reads_back(names in prop::collection::btree_set("[^,]{1,4}", 1..4)) {
+            let names = Names::new(names.into_iter().collect()).unwrap();
             prop_assert_eq!(names.to_string().parse(), Ok(names));
         }
     }

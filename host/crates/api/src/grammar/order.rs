@@ -1,4 +1,4 @@
-//! Orders: `flights.desc,origin`, or `-flights`.
+//! Orders: `flights.desc,origin`, or `-flights`; of groups by figures, too: `sum(flights).desc`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -69,9 +69,27 @@ impl FromStr for Order {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |why: &str| Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() };
-        let terms = text.split(',').map(|term| OrderTerm::read(term).map_err(invalid));
+        let terms = terms(text).into_iter().map(|term| OrderTerm::read(term).map_err(invalid));
         terms.collect::<Result<_, _>>().map(Self)
     }
+}
+
+/// Splits at commas, but not at those of a figure: `percentile(delay,90)`.
+fn terms(text: &str) -> Vec<&str> {
+    let (mut terms, mut start, mut within) = (Vec::new(), 0, false);
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '(' => within = text.get(at..).is_some_and(|rest| rest.contains(')')),
+            ')' => within = false,
+            ',' if !within => {
+                terms.push(text.get(start..at).unwrap_or_default());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    terms.push(text.get(start..).unwrap_or_default());
+    terms
 }
 
 impl fmt::Display for OrderTerm {
@@ -105,6 +123,7 @@ mod tests {
         let read = |text: &str| text.parse::<Order>().map(|order| order.to_string());
         assert_eq!(read("flights.desc,origin"), Ok("-flights,origin".into()));
         assert_eq!(read("-flights,a.asc"), Ok("-flights,a".into()));
+        assert_eq!(read("percentile(a.b,99.5).desc,-sum(c),a"), Ok("-percentile(a.b,99.5),-sum(c),a".into()));
         assert_eq!(read("by.desc.asc,-by.asc"), Ok("by.desc.asc,-by.asc".into()));
     }
 
@@ -137,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_read_is_written_so_that_it_reads_the_same(text in "([-a.,]|asc|desc|\\.desc){1,6}") {
+        fn what_was_read_is_written_so_that_it_reads_the_same(text in "([-a.,()]|asc|desc|\\.desc){1,6}") {
             if let Ok(order) = text.parse::<Order>() {
                 prop_assert_eq!(order.to_string().parse(), Ok(order));
             }

@@ -38,6 +38,14 @@ impl SelectTerm {
         &self.path
     }
 
+    /// Whether both would stand at one place of the answer: nested fields stand in the object that they are from,
+    /// beside others of it, but not beside the whole object or something that is called so.
+    fn clashes(&self, other: &Self) -> bool {
+        let top = |term: &Self| term.name.as_deref().or(term.path.split('.').next()).map(str::to_owned);
+        let is_nested = |term: &Self| term.name.is_none() && term.path.contains('.');
+        top(self) == top(other) && (self.path == other.path || !is_nested(self) || !is_nested(other))
+    }
+
     fn read(term: &str) -> Result<Self, &'static str> {
         let (name, path) = term.split_once(':').map_or((None, term), |(name, path)| (Some(name), path));
         if path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty) {
@@ -56,7 +64,11 @@ impl FromStr for Select {
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |why: &str| Error::InvalidSelect { select: text.to_owned(), why: why.to_owned() };
         let terms = text.split(',').map(|term| SelectTerm::read(term).map_err(invalid));
-        terms.collect::<Result<_, _>>().map(Self)
+        let terms = terms.collect::<Result<Vec<_>, _>>()?;
+        match terms.iter().enumerate().find(|(at, term)| terms.iter().take(*at).any(|known| known.clashes(term))) {
+            Some((_, term)) => Err(invalid(&format!("{term} is there twice, under one name"))),
+            None => Ok(Self(terms)),
+        }
     }
 }
 
@@ -94,11 +106,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_is_refused() {
-        for text in ["", "a,,b", "a..b", ":a", "tags[]"] {
+        for text in [
+            "", "a,,b", "a..b", ":a", "tags[]", "a,a", "a.b,a.b", "a.b,a", "a,a.b", "a:b,a", "a:b,a:c", "a.b,a:c",
+            "a:b,a:b",
+        ] {
             assert!(text.parse::<Select>().is_err(), "{text}");
         }
         assert!(SelectTerm::new(Some("a:b".into()), "c").is_err() && SelectTerm::new(None, "a,b").is_err());
         assert!(SelectTerm::new(None, "a:b").is_err());
+        assert!("a.b,a.c,d:a".parse::<Select>().is_ok());
     }
 
     fn term() -> impl Strategy<Value = SelectTerm> {
@@ -110,7 +126,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(terms in prop::collection::vec(term(), 1..4)) {
-            let select = Select(terms);
+            let mut select = Select(Vec::new());
+            for term in terms {
+                if !select.0.iter().any(|known| known.clashes(&term)) {
+                    select.0.push(term);
+                }
+            }
             prop_assert_eq!(select.to_string().parse(), Ok(select));
         }
 

@@ -131,6 +131,9 @@ pub struct Table {
     pub name: String,
     /// What the key stands for. The parts of a composite key are separated by slashes.
     pub key: String,
+    /// What its rows are, as readers see them: a JSON Schema; none if that is not declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
     pub indexes: Vec<Index>,
     /// How many of the last events can be asked for as they were; none if there is no history.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The trace of a row: the events that wrote it in a version, and what it was after each. For a row that differs
 //! between two versions, the first event after which they differ is where to look.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,10 +9,10 @@ use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
 use kinora_log::Log;
-use kinora_readmodel::{Error as ReadModelError, Store};
+use kinora_readmodel::{Error as ReadModelError, Store, shown};
 use kinora_sandbox::{Failure, Modules};
 use kinora_storage::Storage;
-use kinora_types::Progress;
+use kinora_types::{Progress, TableSpec};
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
@@ -80,8 +81,8 @@ impl RowTraces {
         let manifest = &modules.projector.manifest;
         let known = || manifest.tables.iter().map(|table| table.name.clone()).collect();
         let unknown = || ReadModelError::UnknownTable { table: question.table.clone(), known: known() };
-        let table = manifest.tables.iter().position(|table| table.name == question.table);
-        let table = table.and_then(|index| u16::try_from(index).ok()).ok_or_else(unknown)?;
+        let mut tables = (0_u16..).zip(&manifest.tables);
+        let (ordinal, table) = tables.find(|(_, table)| table.name == question.table).ok_or_else(unknown)?;
 
         let scratch = self.registry.folders().scratch()?;
         let store = Arc::new(Store::open(&self.storage, &scratch.path().join("rows"), &manifest.tables)?);
@@ -94,16 +95,17 @@ impl RowTraces {
         let limits = self.modules.limits();
         let made = parts(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
-        let traced = runner.trace(upto, (table, &question.key), question.limit, Instant::now() + PATIENCE);
+        let traced = runner.trace(upto, (ordinal, &question.key), question.limit, Instant::now() + PATIENCE);
         let Traced { touches, upto: reached, fault } = traced;
-        let events = touches.into_iter().map(|touch| self.step(touch)).collect::<Result<_, _>>()?;
+        let events = touches.into_iter().map(|touch| self.step(table, touch)).collect::<Result<_, _>>()?;
         Ok(RowTrace { version: number, position: last(reached), complete: reached >= upto, events, fault })
     }
 
-    fn step(&self, touch: Touch) -> Result<TraceStep, Error> {
+    fn step(&self, table: &TableSpec, touch: Touch) -> Result<TraceStep, Error> {
         let event = self.log.event(touch.position)?;
         let event = event.ok_or_else(|| Error::Sample(format!("there is no event {}", touch.position)))?;
-        let row = touch.row.map(RawValue::from_string).transpose();
+        let row = touch.row.map(|row| shown(table, &row).map(Cow::into_owned)).transpose()?;
+        let row = row.map(RawValue::from_string).transpose();
         let row = row.map_err(|cause| Error::Sample(format!("a row is not JSON: {cause}")))?;
         Ok(TraceStep { position: touch.position.0, stream: event.stream, kind: event.kind, schema: event.schema, row })
     }

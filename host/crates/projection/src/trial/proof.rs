@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use kinora_readmodel::{RowDifference, Snapshot, first_difference};
-use kinora_sandbox::{Category, Failure};
+use kinora_readmodel::{KeyRange, RowDifference, Snapshot, first_difference};
+use kinora_sandbox::{Category, Failure, RowSchemas};
 use kinora_types::{Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
@@ -30,6 +30,9 @@ const PARTITIONED: FixedPace = FixedPace { batch: 64, commit: 1_000, fresh: fals
 /// Events of the sample that cannot be handled (out of their context, or at all): they are left out, and are faults
 /// when the replay gets there. A sample ends at the first one beyond this.
 const MAX_LEFT_OUT: usize = 8;
+
+/// Rows that are read and checked at once.
+const CHECKED_ROWS: usize = 500;
 
 /// The first event after which the rows depend on how events were handed over.
 #[derive(Clone, Debug)]
@@ -81,6 +84,7 @@ pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
     let positions = sample(&cast.log, &cast.routes, cast.from).map_err(Failure::storage)?;
     let (reference, events, left_out) = reference(cast, positions, watch)?;
     let wanted = reference.snapshot()?;
+    check_rows(&wanted)?;
     let partitioned = cast.partition().map(|_| PARTITIONED);
     let others: Vec<FixedPace> = OTHERS.into_iter().chain(partitioned).collect();
     for pace in others.iter().copied() {
@@ -102,6 +106,27 @@ pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
         ways: others.len() as u64 + 1,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Refuses rows that are not what their tables declare: queries believe the schema.
+fn check_rows(snapshot: &Snapshot) -> Result<(), Failure> {
+    let unusable = |why| Failure::new(Category::Rule, why);
+    let schemas = RowSchemas::new(snapshot.tables()).map_err(unusable)?;
+    for (number, table) in (0..).zip(snapshot.tables()).filter(|(_, table)| table.schema.is_some()) {
+        let mut range = KeyRange::default();
+        loop {
+            let rows = snapshot.scan(number, &range, CHECKED_ROWS, usize::MAX).map_err(Failure::storage)?;
+            let Some((last, _)) = rows.last() else { break };
+            range.start = Some(format!("{last}\0"));
+            for (key, row) in rows {
+                schemas.check(number, &row).map_err(|why| {
+                    let message = format!("row {key:?} of table {:?} is not what its schema says: {why}", table.name);
+                    Failure::new(Category::Rule, message)
+                })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn digest(snapshot: &Snapshot) -> Result<[u8; 32], Failure> {

@@ -1,12 +1,17 @@
 //! Differences between two read models: a merge of their tables, row by row in the order of keys. It holds one row of
-//! each side at a time, whatever their size, and can begin behind any key.
+//! each side at a time, whatever their size, and can begin behind any key. What is hidden from
+//! readers makes no difference.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+
+use kinora_types::TableSpec;
 
 use crate::diff::fields::differing;
 use crate::error::Error;
 use crate::layout::keys;
+use crate::layout::shown::shown_bytes;
 use crate::rows::range::KeyRange;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{Entries, row_key};
@@ -137,9 +142,9 @@ fn walk(
     range: &KeyRange,
     mut visit: impl FnMut(Pair<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
-    let side = |snapshot: &'_ Snapshot| snapshot.table(name).ok().map(|(ordinal, _)| ordinal);
-    let mut old = side(from).map(|ordinal| from.rows_of(ordinal, range));
-    let mut new = side(to).map(|ordinal| to.rows_of(ordinal, range));
+    let (from_table, to_table) = (from.table(name).ok(), to.table(name).ok());
+    let mut old = from_table.map(|(ordinal, _)| from.rows_of(ordinal, range));
+    let mut new = to_table.map(|(ordinal, _)| to.rows_of(ordinal, range));
     loop {
         let (left, right) = (current(&old)?, current(&new)?);
         let order = match (left, right) {
@@ -150,8 +155,8 @@ fn walk(
         };
         let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
         let entry = left.or(right).map(|(entry, _)| entry).unwrap_or_default();
-        let pair = Pair { entry, from: left.map(|(_, row)| row), to: right.map(|(_, row)| row) };
-        if visit(pair)?.is_break() {
+        let (left, right) = (seen(from_table, left)?, seen(to_table, right)?);
+        if visit(Pair { entry, from: left.as_deref(), to: right.as_deref() })?.is_break() {
             return Ok(());
         }
         if order.is_le() {
@@ -161,6 +166,11 @@ fn walk(
             new.iter_mut().for_each(Entries::advance);
         }
     }
+}
+
+/// A row of a side, as readers get it.
+fn seen<'a>(table: Option<(u16, &TableSpec)>, row: Option<Entry<'a>>) -> Result<Option<Cow<'a, [u8]>>, Error> {
+    table.zip(row).map(|((_, table), (_, row))| shown_bytes(table, row)).transpose()
 }
 
 /// A row as the database has it: its key there, and its text.

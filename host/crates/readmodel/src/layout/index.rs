@@ -122,7 +122,7 @@ mod tests {
     fn entries(paths: &[&str], unique: bool, row: &str) -> IndexEntries {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         let indexes = vec![IndexSpec { name: "it".into(), paths, unique }];
-        let spec = TableSpec { name: "rows".into(), key: "key".into(), indexes, history: None };
+        let spec = TableSpec { name: "rows".into(), key: "key".into(), schema: None, indexes, history: None };
         Indexes::new(0, &spec).entries("k", Some(row.as_bytes())).unwrap()
     }
 

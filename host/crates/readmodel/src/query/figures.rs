@@ -44,6 +44,10 @@ impl Figure {
             _ => Ok(Self { name, kind, field }),
         }
     }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What has been seen of one group for one figure.

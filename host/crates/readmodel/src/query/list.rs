@@ -10,6 +10,7 @@ use crate::query::advice::{beyond_budget, helpful};
 use crate::query::cursor::{Cursor, index_checksum};
 use crate::query::filter::{KEY, RowFilter};
 use crate::query::list_query::{Budget, Explanation, ListQuery, Page, Row};
+use crate::query::noted::{Noted, Noting};
 use crate::query::plan::{Plan, Wanted};
 use crate::query::reader::{Reader, Values};
 use crate::query::walk::{BATCH_ROWS, Rows, Walk};
@@ -149,11 +150,11 @@ fn in_order(
 ) -> Result<Page, Error> {
     let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
     let mut walk = Walk::new(wanted.ordinal, view, plan);
-    let mut page = Page { rows: Vec::new(), next: None };
+    let (mut page, mut noted) = (Page::default(), Noted::new(wanted.table, &query.undeclared));
     loop {
         let missing = query.limit - page.rows.len();
         let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
-        let mut found = walk.rows(batch)?.into_iter();
+        let mut found = noted.take(walk.rows(batch)?)?.into_iter();
         explanation.entries_visited = walk.visited();
         let count = found.len();
         for found in found.by_ref() {
@@ -168,6 +169,7 @@ fn in_order(
         let last = (count - found.len()).checked_sub(1).map(|last| plan.within(walk.entry(last)).to_vec());
         let full = page.rows.len() == query.limit;
         if found.len() == 0 && walk.is_at_end()? {
+            page.absent = noted.absent();
             return Ok(page);
         }
         let exhausted = walk.visited() >= query.budget();
@@ -177,6 +179,7 @@ fn in_order(
         if full || exhausted {
             let index = index_checksum(wanted.table, plan.index);
             page.next = last.map(|within| query.write_cursor(&Cursor::Entry { index, within }));
+            page.absent = noted.absent();
             return Ok(page);
         }
     }
@@ -194,6 +197,8 @@ pub(crate) fn sorted(
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
     let sources = sources.collect::<Result<Vec<_>, Error>>()?;
+    let mut noted = Noted::new(wanted.table, &query.undeclared);
+    let walk = &mut Noting { rows: walk, noted: &mut noted };
     // One more than fits, to know whether another page follows.
     let mut first: BTreeMap<Vec<u8>, Row> = BTreeMap::new();
     loop {
@@ -226,7 +231,7 @@ pub(crate) fn sorted(
         first.pop_last();
         next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
     }
-    Ok(Page { rows: first.into_values().collect(), next })
+    Ok(Page { rows: first.into_values().collect(), next, absent: noted.absent() })
 }
 
 impl Explanation {

@@ -42,6 +42,8 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// Whether it may read up to [`Budget::scan_entries`].
     pub scan: bool,
+    /// Fields that nobody has declared: the page says which of them no row had.
+    pub undeclared: Vec<String>,
 }
 
 impl ListQuery {
@@ -80,7 +82,7 @@ impl Order {
     }
 }
 
-/// A row: its key, and the JSON text that the projector wrote.
+/// A row: its key, and the JSON text that the projector wrote, without what it hides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub key: String,
@@ -88,11 +90,13 @@ pub struct Row {
 }
 
 /// Some rows of a list.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
     pub rows: Vec<Row>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
+    /// Of the undeclared fields those that none of the rows had that were looked at.
+    pub absent: Vec<String>,
 }
 
 /// How a query was, or would be, answered.

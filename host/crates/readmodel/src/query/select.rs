@@ -1,9 +1,10 @@
 //! Some fields of a row: what is taken stays byte for byte as it was.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use kinora_types::{Place, Shape};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
+use crate::layout::fields::fields;
 use crate::query::filter::KEY;
 
 /// Which fields, in which order.
@@ -24,10 +25,16 @@ impl SelectedFields {
     /// Fields by name and path: nested fields stay nested, and one with a name stands at the top.
     ///
     /// # Errors
-    /// A path or a name that is empty, in part or as a whole, and one through the elements of an array.
+    /// A path or a name that is empty, in part or as a whole, one through the elements of an array, and two of the same
+    /// name.
     pub fn of<'a>(fields: impl IntoIterator<Item = (Option<&'a str>, &'a str)>) -> Result<Self, Error> {
         let mut selected = Self::default();
+        let mut taken: Vec<(Option<&str>, &str)> = Vec::new();
         for (name, path) in fields {
+            if taken.iter().any(|known| clash(*known, (name, path))) {
+                return Err(Error::InvalidQuery(format!("{:?} is taken twice, under one name", name.unwrap_or(path))));
+            }
+            taken.push((name, path));
             let is_empty = path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty);
             if is_empty || path.contains("[]") {
                 return Err(Error::InvalidQuery(format!("{path:?} is not a field that can be taken")));
@@ -42,6 +49,22 @@ impl SelectedFields {
         Ok(selected)
     }
 
+    /// What is taken of rows of this shape.
+    pub fn of_shape(&self, shape: &Shape) -> Shape {
+        let at = |path: &str| match shape.at(path) {
+            Place::Declared(shape) => shape.clone(),
+            Place::Open | Place::Unknown => Shape::default(),
+        };
+        let field = |(name, take): &(String, Take)| {
+            let taken = match take {
+                Take::At(path) => at(path),
+                Take::Within(within) => within.of_shape(&at(name)),
+            };
+            (name.clone(), taken)
+        };
+        Shape::record(self.fields.iter().map(field).collect())
+    }
+
     fn add(&mut self, path: &str) {
         let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
         let at = self.fields.iter().position(|(known, _)| known == field).unwrap_or_else(|| {
@@ -49,11 +72,8 @@ impl SelectedFields {
             self.fields.push((field.to_owned(), take));
             self.fields.len() - 1
         });
-        match (self.fields.get_mut(at), rest) {
-            (Some((_, Take::Within(within))), Some(rest)) => within.add(rest),
-            // The whole object was asked for, too.
-            (Some((_, take)), None) => *take = Take::At(field.to_owned()),
-            _ => {}
+        if let (Some((_, Take::Within(within))), Some(rest)) = (self.fields.get_mut(at), rest) {
+            within.add(rest);
         }
     }
 
@@ -85,6 +105,14 @@ impl SelectedFields {
     }
 }
 
+/// Whether two fields would stand at one place: nested ones stand beside others of their object, but not beside the
+/// whole of it or something that is called so.
+fn clash(one: (Option<&str>, &str), other: (Option<&str>, &str)) -> bool {
+    let top = |(name, path): (Option<&str>, &str)| name.or(path.split('.').next()).map(str::to_owned);
+    let is_nested = |(name, path): (Option<&str>, &str)| name.is_none() && path.contains('.');
+    top(one) == top(other) && (one.1 == other.1 || !is_nested(one) || !is_nested(other))
+}
+
 fn find<'a>(fields: &[(String, &'a RawValue)], name: &str) -> Option<&'a RawValue> {
     fields.iter().rfind(|(field, _)| field == name).map(|(_, value)| *value)
 }
@@ -95,38 +123,6 @@ fn at(fields: &[(String, &RawValue)], path: &str) -> Result<Option<String>, serd
         (Some(value), None) => Ok(Some(value.get().to_owned())),
         (Some(value), Some(rest)) => self::fields(value.get())?.map_or(Ok(None), |fields| at(&fields, rest)),
         (None, _) => Ok(None),
-    }
-}
-
-/// The fields of an object in their order, each value as it is written; `None` if it is no object.
-pub fn fields(json: &str) -> Result<Option<Vec<(String, &RawValue)>>, serde_json::Error> {
-    if !json.trim_start().starts_with('{') {
-        return Ok(None);
-    }
-    Ok(Some(serde_json::from_str::<Fields<'_>>(json)?.0))
-}
-
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Ordered;
-        impl<'de> Visitor<'de> for Ordered {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Ordered)
     }
 }
 
@@ -148,8 +144,6 @@ mod tests {
         assert_eq!(select(&[(Some("worst"), "delay.max"), (None, "key")], row), r#"{"worst":9007199254740993}"#);
         let absent = [(None, "nothing"), (None, "n.x"), (None, "delay.x")];
         assert_eq!(select(&absent, row), r#"{"nothing":null,"n":null,"delay":{"x":null}}"#);
-        let whole = [(None, "delay.max"), (None, "delay")];
-        assert_eq!(select(&whole, r#"{"delay": {"max": 1}}"#), r#"{"delay":{"max": 1}}"#);
     }
 
     #[test]
@@ -157,5 +151,17 @@ mod tests {
         for field in [(None, ""), (None, "a..b"), (Some(""), "a"), (None, "tags[]")] {
             assert!(SelectedFields::of([field]).is_err(), "{field:?}");
         }
+        for twice in [
+            [(None, "a"), (None, "a")],
+            [(None, "a.b"), (None, "a.b")],
+            [(None, "a.b"), (None, "a")],
+            [(None, "a"), (None, "a.b")],
+            [(Some("a"), "b"), (None, "a")],
+            [(Some("a"), "b"), (Some("a"), "c")],
+            [(None, "a.b"), (Some("a"), "c")],
+        ] {
+            assert!(SelectedFields::of(twice).is_err(), "{twice:?}");
+        }
+        assert!(SelectedFields::of([(None, "a.b"), (None, "a.c"), (Some("d"), "a")]).is_ok());
     }
 }

@@ -10,6 +10,7 @@ use crate::layout::order;
 use crate::query::figures::{Figure, FigureKind, Seen};
 use crate::query::filter::RowFilter;
 use crate::query::list::visit;
+use crate::query::noted::{Noted, Noting};
 use crate::query::plan::Wanted;
 use crate::query::reader::{Reader, ValueSource, Values};
 use crate::query::walk::{Rows, Walk};
@@ -24,12 +25,34 @@ pub struct StatisticsQuery {
     pub table: String,
     pub filter: RowFilter,
     pub figures: Vec<Figure>,
-    /// The fields whose values make a group.
+    /// The fields whose values make a group, an array as a whole: a row is in one group.
     pub group: Vec<String>,
-    /// Fields whose values are counted, each for itself.
+    /// In which order groups come; in that of their values where it says nothing.
+    pub order: Vec<GroupOrder>,
+    /// Groups at most.
+    pub limit: Option<usize>,
+    /// Fields whose values are counted, each for itself: of a path through an array (`tags[]`) its elements, so that a
+    /// row counts as often as it has some.
     pub facets: Vec<String>,
     /// Whether it may read up to [`Budget::scan_entries`](crate::Budget::scan_entries).
     pub scan: bool,
+    /// Fields that nobody has declared: the answer says which of them no row had.
+    pub undeclared: Vec<String>,
+}
+
+/// What groups are ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOrder {
+    pub by: GroupValue,
+    pub descending: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupValue {
+    /// The value of the field of this number.
+    Field(usize),
+    /// The figure of this name.
+    Figure(String),
 }
 
 /// The answer: a group for each combination of values, in their order; one without values if nothing is grouped.
@@ -38,6 +61,8 @@ pub struct Statistics {
     pub groups: Vec<Group>,
     /// For each facet its values with their counts, the most frequent ones first.
     pub facets: Vec<(String, Vec<(Value, u64)>)>,
+    /// Of the undeclared fields those that none of the rows had that were looked at.
+    pub absent: Vec<String>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -55,6 +80,19 @@ fn told_apart(values: &[Value]) -> Vec<u8> {
         .filter(|value| !value.is_number())
         .for_each(|value| bytes.extend_from_slice(value.to_string().as_bytes()));
     bytes
+}
+
+/// Where a group stands in an order.
+fn place(group: &Group, order: &[GroupOrder]) -> Vec<u8> {
+    let mut place = Vec::new();
+    for GroupOrder { by, descending } in order {
+        let value = match by {
+            GroupValue::Field(number) => group.values.get(*number),
+            GroupValue::Figure(name) => group.figures.get(name),
+        };
+        order::encode_directed(value.unwrap_or(&Value::Null), *descending, &mut place);
+    }
+    place
 }
 
 /// What is being counted.
@@ -137,10 +175,14 @@ impl<'a> Count<'a> {
             values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             (field.clone(), values)
         };
-        Statistics {
-            groups: self.groups.into_values().map(group).collect(),
-            facets: self.query.facets.iter().zip(self.facets).map(facet).collect(),
+        let mut groups: Vec<Group> = self.groups.into_values().map(group).collect();
+        if !self.query.order.is_empty() {
+            // Groups come in the order of their values, and this sort keeps that where it finds no difference.
+            groups.sort_by_cached_key(|group| place(group, &self.query.order));
         }
+        groups.truncate(self.query.limit.unwrap_or(usize::MAX));
+        let facets = self.query.facets.iter().zip(self.facets).map(facet).collect();
+        Statistics { groups, facets, absent: Vec::new() }
     }
 }
 
@@ -162,6 +204,8 @@ pub(crate) fn summed(
 ) -> Result<Statistics, Error> {
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let mut count = Count::new(query, &mut reader)?;
+    let mut noted = Noted::new(wanted.table, &query.undeclared);
+    let walk = &mut Noting { rows: walk, noted: &mut noted };
     visit(wanted, &reader, query.scan, walk, |values| count.add(values))?;
-    Ok(count.finish())
+    Ok(Statistics { absent: noted.absent(), ..count.finish() })
 }

@@ -5,11 +5,14 @@
 //! of the ones before it, so that each commit forgets just what it makes too old: the newest version of each row that
 //! is not younger than the horizon stays, since it is what the row was at the horizon.
 
+use std::borrow::Cow;
+
 use kinora_types::{Progress, TableSpec};
 use rocksdb::WriteBatch;
 
 use crate::error::Error;
 use crate::layout::keys;
+use crate::layout::shown::{shown, shown_row};
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{self, View};
 use crate::rows::writes::Write;
@@ -101,23 +104,24 @@ impl Snapshot {
 
     /// A row as it was.
     pub fn get_at(&self, table: &str, key: &str, at: Progress) -> Result<Option<Vec<u8>>, Error> {
-        let (ordinal, _) = self.past(table, at)?;
+        let (ordinal, table) = self.past(table, at)?;
         let (newest, end) = (keys::version(ordinal, key, at.0), keys::after(&keys::versions(ordinal, key)));
         let entries = self.view().iterate(&newest, &end, false);
         let found = entries.current().map(|(_, row)| row.to_vec()).filter(|row| !row.is_empty());
         entries.end()?;
-        Ok(found)
+        found.map(|row| shown_row(table, row)).transpose()
     }
 
     /// What a row was, the newest first, at most `limit` of them.
     pub fn versions(&self, table: &str, key: &str, limit: usize) -> Result<Vec<RowVersion>, Error> {
-        let (ordinal, _) = self.past(table, self.checkpoint())?;
+        let (ordinal, table) = self.past(table, self.checkpoint())?;
         let prefix = keys::versions(ordinal, key);
         let mut entries = self.view().iterate(&prefix, &keys::after(&prefix), false);
         let mut found = Vec::new();
         while let Some((entry, row)) = entries.current().filter(|_| found.len() < limit) {
             let (_, progress) = keys::version_parts(entry).ok_or_else(|| damaged(entry))?;
-            let json = (!row.is_empty()).then(|| view::text(key, row)).transpose()?.map(|json| json.to_string());
+            let json = (!row.is_empty()).then(|| view::text(key, row)).transpose()?;
+            let json = json.map(|json| shown(table, &json).map(Cow::into_owned)).transpose()?;
             found.push(RowVersion { progress: Progress(progress), json });
             entries.advance();
         }

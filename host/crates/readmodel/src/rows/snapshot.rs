@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::layout::keys;
+use crate::layout::shown::shown_row;
 use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::Idle;
 use crate::rows::range::KeyRange;
@@ -64,15 +65,19 @@ impl Snapshot {
         })
     }
 
+    /// A row as readers get it.
     pub fn get(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let (table, _) = self.table(table)?;
-        Ok(self.get_many(table, &[key])?.pop().flatten())
+        let (number, table) = self.table(table)?;
+        let found = self.get_many(number, &[key])?.pop().flatten();
+        found.map(|row| shown_row(table, row)).transpose()
     }
 
+    /// Rows as they are stored.
     pub fn get_many(&self, table: u16, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         self.view().get_many(table, keys)
     }
 
+    /// Rows as they are stored.
     pub fn scan(
         &self,
         table: u16,

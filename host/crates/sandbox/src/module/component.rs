@@ -14,6 +14,9 @@ use crate::module::manifest::Kind;
 /// Everything that a guest may import begins so.
 const CONTRACT: &str = "kinora:engine/";
 
+/// The version of the contract in `wit/`. A module is built for one; those with another first number are refused.
+const CONTRACT_VERSION: &str = "2.0.0";
+
 /// What WebAssembly begins with.
 const MAGIC: &[u8] = b"\0asm";
 
@@ -63,7 +66,10 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
         .module(module)
         .and_then(|encoder| encoder.encode())
         .map_err(|cause| Error::Contract(format!("{cause:#}")))?;
-    match Surface::read(&component, Encoding::Component)?.kind() {
+    let surface = Surface::read(&component, Encoding::Component)?;
+    // A core module without imports says only in its WIT what it was built for.
+    surface.check_version()?;
+    match surface.kind() {
         Ok(_) => Ok(component),
         Err(_) => Err(Error::Contract("the core module does not carry its WIT: build it with the SDK".into())),
     }
@@ -121,7 +127,18 @@ impl Surface {
             !name.starts_with(CONTRACT) && !plain_type
         };
         let foreign: Vec<_> = self.imports.iter().filter(foreign).cloned().collect();
-        if foreign.is_empty() { Ok(()) } else { Err(Error::ForeignImports(foreign)) }
+        if foreign.is_empty() { self.check_version() } else { Err(Error::ForeignImports(foreign)) }
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        let first = |version: &str| version.split('.').next().map(str::to_owned);
+        let of_contract = self.imports.iter().filter_map(|name| name.strip_prefix(CONTRACT));
+        let mut versions =
+            of_contract.filter_map(|name| name.split('#').next()?.split_once('@')).map(|(_, version)| version);
+        match versions.find(|version| first(version) != first(CONTRACT_VERSION)) {
+            None => Ok(()),
+            Some(other) => Err(Error::OtherContract { built_for: other.to_owned(), wanted: CONTRACT_VERSION }),
+        }
     }
 
     fn kind(&self) -> Result<Kind, Error> {
@@ -182,7 +199,7 @@ mod tests {
     #[test]
     fn imports_outside_the_contract_are_refused_by_name() {
         let error = refused(
-            r#"(module (import "env" "now" (func)) (import "kinora:engine/diagnostics@1.0.0" "log" (func))
+            r#"(module (import "env" "now" (func)) (import "kinora:engine/diagnostics@2.0.0" "log" (func))
                  (import "wasi_snapshot_preview1" "fd_write" (func)))"#,
         );
         let Error::ForeignImports(names) = &error else { unreachable!("{error}") };
@@ -208,6 +225,21 @@ mod tests {
     fn a_core_module_that_does_not_carry_the_contract_is_refused() {
         let error = refused(r#"(module (func (export "describe")) (func (export "upcast")))"#);
         assert!(matches!(error, Error::Contract(_)), "{error}");
+    }
+
+    #[test]
+    fn a_module_of_another_contract_is_told_which_one_it_was_built_for() {
+        let contract = include_str!("../../../../../wit/kinora.wit");
+        assert!(contract.contains(&format!("package kinora:engine@{CONTRACT_VERSION};")));
+        for wat in [
+            r#"(module (import "kinora:engine/diagnostics@1.0.0" "log" (func)))"#,
+            r#"(component (import "kinora:engine/types@1.0.0" (instance)))"#,
+        ] {
+            let error = refused(wat);
+            assert!(matches!(&error, Error::OtherContract { built_for, .. } if built_for == "1.0.0"), "{error}");
+        }
+        let newer = refused(r#"(module (import "kinora:engine/diagnostics@2.1.0" "log" (func)))"#);
+        assert!(matches!(newer, Error::MissingExports(_)), "{newer}");
     }
 
     #[test]

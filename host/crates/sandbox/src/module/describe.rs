@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use kinora_types::{Column, EventType, IndexSpec, TableSpec};
+use kinora_types::{Column, EventType, IndexSpec, Place, RowSchema, TableSpec, Types};
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::manifest::{NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
-use crate::module::schemas::Schemas;
-use crate::run::bindings::projector::kinora::engine::types as wit;
-use crate::run::bindings::{projector, upcaster};
+use crate::module::schemas::{RowSchemas, Schemas};
+use crate::run::bindings::projector::kinora::engine::{projection, types as wit};
+use crate::run::bindings::upcaster::kinora::engine::upcasting;
 
 /// The path segment of named queries: no table may have this name.
 pub const QUERIES_SEGMENT: &str = "queries";
@@ -20,7 +20,10 @@ const NAME_BYTES: usize = 64;
 /// Bytes of a description or of a module's own name.
 const TEXT_BYTES: usize = 4096;
 
-pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<ProjectorManifest, Error> {
+/// Bytes of a schema: one of a row with a hundred described fields has 20 kilobytes.
+const SCHEMA_BYTES: usize = 128 << 10;
+
+pub fn projector(manifest: projection::Manifest, limits: &Limits) -> Result<ProjectorManifest, Error> {
     let checker = Checker { limits };
     checker.count("handles", manifest.handles.len())?;
     checker.count("ignores", manifest.ignores.len())?;
@@ -37,6 +40,7 @@ pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<Proje
     let queries = manifest.queries.into_iter().map(|query| checker.query(query)).collect::<Result<Vec<_>, _>>()?;
     distinct("query", queries.iter().map(|query| query.name.clone()))?;
     Schemas::new(&queries).map_err(Error::Manifest)?;
+    RowSchemas::new(&tables).map_err(Error::Manifest)?;
     Ok(ProjectorManifest {
         name: manifest.name,
         handles,
@@ -48,14 +52,14 @@ pub fn projector(manifest: projector::Manifest, limits: &Limits) -> Result<Proje
     })
 }
 
-pub fn upcaster(manifest: upcaster::UpcasterManifest, limits: &Limits) -> Result<UpcasterManifest, Error> {
+pub fn upcaster(manifest: upcasting::UpcasterManifest, limits: &Limits) -> Result<UpcasterManifest, Error> {
     let checker = Checker { limits };
     checker.text("name", &manifest.name)?;
     checker.count("steps", manifest.steps.len())?;
     if manifest.steps.is_empty() {
         return Err(Error::Manifest("it has no step".into()));
     }
-    let step = |step: upcaster::Step| {
+    let step = |step: upcasting::Step| {
         checker.count("outputs of a step", step.to.len())?;
         let to = step.to.into_iter().map(event_type).collect::<Result<Vec<_>, _>>()?;
         Ok(Step { from: event_type(step.from)?, to })
@@ -114,22 +118,29 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn table(&self, table: projector::Table) -> Result<TableSpec, Error> {
+    fn table(&self, table: projection::Table) -> Result<TableSpec, Error> {
         self.name("table", &table.name)?;
         if table.name == QUERIES_SEGMENT {
             return Err(Error::Manifest(format!("a table cannot be called {QUERIES_SEGMENT:?}: its URL is taken")));
         }
         self.text("key description", &table.key)?;
         self.count("indexes", table.indexes.len())?;
+        let schema = self.schema(&format!("schema of table {:?}", table.name), table.schema)?;
+        let invalid = |why| Error::Manifest(format!("the schema of table {:?} cannot be used: {why}", table.name));
+        let schema = schema.map(RowSchema::try_from).transpose().map_err(invalid)?;
+        if schema.as_ref().is_some_and(|schema| !schema.shape().types().allow(Types::OBJECT)) {
+            return Err(invalid("a row is an object".to_owned()));
+        }
         let indexes = table.indexes.into_iter().map(|index| self.index(&table.name, index));
         let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
         distinct(&format!("index of table {:?}", table.name), indexes.iter().map(|index| index.name.clone()))?;
-        let spec = TableSpec { name: table.name, key: table.key, indexes, history: table.history };
+        let spec = TableSpec { name: table.name, key: table.key, schema, indexes, history: table.history };
+        self.declared(&spec)?;
         distinct(&format!("key part of table {:?}", spec.name), spec.parts().map(str::to_owned))?;
         Ok(spec)
     }
 
-    fn index(&self, table: &str, index: projector::Index) -> Result<IndexSpec, Error> {
+    fn index(&self, table: &str, index: projection::Index) -> Result<IndexSpec, Error> {
         self.name("index", &index.name)?;
         let invalid =
             |why: &str| Err(Error::Manifest(format!("index {:?} of table {table:?} is not valid: {why}", index.name)));
@@ -150,30 +161,56 @@ impl Checker<'_> {
         Ok(IndexSpec { name: index.name, paths: index.paths, unique: index.unique })
     }
 
-    fn partition(&self, by: projector::PartitionBy) -> Result<Partition, Error> {
+    /// Whether the rows have the fields that indexes are on.
+    fn declared(&self, table: &TableSpec) -> Result<(), Error> {
+        let shape = table.shape();
+        for index in &table.indexes {
+            for path in index.columns().into_iter().map(|column| column.path) {
+                if shape.at(&path) == Place::Unknown {
+                    let nearest = shape.nearest(&path);
+                    let instead = if nearest.is_empty() {
+                        String::new()
+                    } else {
+                        format!("; nearest are {}", nearest.join(", "))
+                    };
+                    return Err(Error::Manifest(format!(
+                        "index {:?} of table {:?} is not valid: rows have no field {path:?} for readers{instead}",
+                        index.name, table.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn schema(&self, what: &str, text: Option<String>) -> Result<Option<serde_json::Value>, Error> {
+        let Some(text) = text else { return Ok(None) };
+        if text.len() > SCHEMA_BYTES {
+            return Err(Error::Manifest(format!("its {what} has {} bytes, the limit is {SCHEMA_BYTES}", text.len())));
+        }
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|cause| Error::Manifest(format!("its {what} is not JSON: {cause}")))
+    }
+
+    fn partition(&self, by: projection::PartitionBy) -> Result<Partition, Error> {
         match by {
-            projector::PartitionBy::Stream => Ok(Partition::Stream),
-            projector::PartitionBy::Tag(prefix) if prefix.is_empty() => {
+            projection::PartitionBy::Stream => Ok(Partition::Stream),
+            projection::PartitionBy::Tag(prefix) if prefix.is_empty() => {
                 Err(Error::Manifest("it is partitioned by a tag that may begin with anything".into()))
             }
-            projector::PartitionBy::Tag(prefix) => {
+            projection::PartitionBy::Tag(prefix) => {
                 self.text("partition", &prefix)?;
                 Ok(Partition::Tag(prefix))
             }
         }
     }
 
-    fn query(&self, query: projector::NamedQuery) -> Result<NamedQuery, Error> {
+    fn query(&self, query: projection::NamedQuery) -> Result<NamedQuery, Error> {
         self.name("query", &query.name)?;
         self.text("description", &query.description)?;
-        let schema = |what: &str, text: Option<String>| {
-            let Some(text) = text else { return Ok(None) };
-            self.text(what, &text)?;
-            let invalid = |cause| Error::Manifest(format!("{what} of query {:?} is not JSON: {cause}", query.name));
-            serde_json::from_str(&text).map(Some).map_err(invalid)
-        };
-        let arguments = schema("argument schema", query.arguments)?;
-        let answer = schema("answer schema", query.answer)?;
+        let arguments = self.schema(&format!("argument schema of query {:?}", query.name), query.arguments)?;
+        let answer = self.schema(&format!("answer schema of query {:?}", query.name), query.answer)?;
         Ok(NamedQuery { name: query.name, description: query.description, arguments, answer })
     }
 }

@@ -1,5 +1,5 @@
-//! Schemas of named queries: what they declare of their arguments and answers, as JSON Schemas (draft 2020-12), ready
-//! to check values.
+//! Schemas that are ready to check values: what named queries declare of their arguments and answers, and tables of
+//! their rows, as JSON Schemas (draft 2020-12).
 //!
 //! Schemas come from strangers, as modules do. So what could take more time than the product of schema and value is
 //! refused when a module is uploaded: references, which can call each other, and keywords that look at the same value
@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use jsonschema::{Draft, PatternOptions, Validator};
+use kinora_types::{RowSchema, TableSpec};
 use serde_json::Value;
 
 use crate::module::manifest::NamedQuery;
@@ -57,6 +58,41 @@ impl Schemas {
     }
 }
 
+/// The schemas of the rows of one projector.
+pub struct RowSchemas(Vec<Option<Rows>>);
+
+struct Rows {
+    schema: RowSchema,
+    /// None for a schema with what could take too long; its shape says most of it.
+    validator: Option<Validator>,
+}
+
+impl RowSchemas {
+    /// Says which schema cannot be used, and why.
+    pub fn new(tables: &[TableSpec]) -> Result<Self, String> {
+        let rows = |table: &TableSpec| {
+            let Some(schema) = table.schema.clone() else { return Ok(None) };
+            let document = schema.document();
+            let validator = if refused(document).is_some() { None } else { Some(validator(document)) };
+            let validator = validator.transpose();
+            let validator =
+                validator.map_err(|why| format!("the schema of table {:?} cannot be used: {why}", table.name))?;
+            Ok(Some(Rows { schema, validator }))
+        };
+        Ok(Self(tables.iter().map(rows).collect::<Result<_, String>>()?))
+    }
+
+    /// Whether a row of a table (by its number) is what is declared.
+    pub fn check(&self, table: u16, row: &[u8]) -> Result<(), String> {
+        let Some(Some(rows)) = self.0.get(usize::from(table)) else { return Ok(()) };
+        let value: Value = serde_json::from_slice(row).map_err(|cause| cause.to_string())?;
+        if let Some(misfit) = rows.schema.shape().misfit(&value) {
+            return Err(misfit.trim_start().to_owned());
+        }
+        fits(rows.validator.as_ref(), &value)
+    }
+}
+
 fn validator(schema: &Value) -> Result<Validator, String> {
     if let Some(keyword) = refused(schema) {
         return Err(format!("it has {keyword}, which schemas of queries may not have"));
@@ -83,9 +119,13 @@ fn refused(schema: &Value) -> Option<&'static str> {
 
 fn check(schema: Option<&Validator>, json: &str) -> Result<(), String> {
     let Some(schema) = schema else { return Ok(()) };
-    let value: Value = serde_json::from_str(json).map_err(|cause| cause.to_string())?;
+    fits(Some(schema), &serde_json::from_str(json).map_err(|cause| cause.to_string())?)
+}
+
+fn fits(schema: Option<&Validator>, value: &Value) -> Result<(), String> {
+    let Some(schema) = schema else { return Ok(()) };
     // Places, and not the values there: those may be large.
-    let reasons = schema.iter_errors(&value).map(|error| match error.instance_path().as_str() {
+    let reasons = schema.iter_errors(value).map(|error| match error.instance_path().as_str() {
         "" => error.masked().to_string(),
         place => format!("{place}: {}", error.masked()),
     });
@@ -127,6 +167,27 @@ mod tests {
             assert!(why.contains(words), "{unfit}: {why}");
         }
         assert_eq!(schemas.check_answer("q", "anything"), Ok(()), "nothing is declared");
+    }
+
+    #[test]
+    fn a_row_is_checked_against_all_that_is_declared_of_it() {
+        let table = |schema: Value| TableSpec {
+            name: "rows".into(),
+            key: "key".into(),
+            schema: Some(schema.try_into().unwrap()),
+            indexes: Vec::new(),
+            history: None,
+        };
+        let plain = json!({"required": ["n"], "properties": {"n": {"minimum": 1}}, "additionalProperties": false});
+        let nested = json!({"properties": {"next": {"$ref": "#"}}, "additionalProperties": false});
+        let schemas = RowSchemas::new(&[table(plain), table(nested)]).unwrap();
+        let check = |table, row: Value| schemas.check(table, row.to_string().as_bytes());
+        assert_eq!((check(0, json!({"n": 1})), check(1, json!({"next": {"next": {}}}))), (Ok(()), Ok(())));
+        assert!(check(0, json!({"n": 0})).unwrap_err().starts_with("/n: value is less than the minimum"));
+        assert!(check(0, json!({})).unwrap_err().contains("required"));
+        assert_eq!(check(0, json!({"n": 1, "m": 1})), Err("m is not declared".into()));
+        assert_eq!(check(1, json!({"m": 1})), Err("m is not declared".into()), "without a validator, too");
+        assert!(RowSchemas::new(&[table(json!({"minLength": "long"}))]).is_err());
     }
 
     #[test]

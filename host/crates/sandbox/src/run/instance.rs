@@ -12,13 +12,14 @@ use kinora_types::Position;
 use crate::error::{Category, Error, Failure};
 use crate::limits::{Fuel, Limits};
 use crate::run::access::{NoRows, RowAccess};
-use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
+use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
+use crate::run::bindings::upcaster::kinora::engine::upcasting;
 use crate::run::bindings::{Batch, projector, upcaster};
 use crate::run::explain::explain;
 use crate::run::reach::{Reach, shorten};
 use crate::run::usage::Usage;
 
-pub use upcaster::Upcasted;
+pub use upcasting::Upcasted;
 
 /// A projector, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
@@ -61,6 +62,8 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<Reach>, Er
     rows::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
+    projection::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
+    upcasting::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     linker.instantiate_pre(component).map_err(contract)
 }
 

@@ -11,7 +11,8 @@ use crate::error::{Category, Failure};
 use crate::limits::Limits;
 use crate::run::access::{Range, RowAccess};
 use crate::run::bindings::Texts;
-use crate::run::bindings::projector::kinora::engine::{diagnostics, rows, types};
+use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
+use crate::run::bindings::upcaster::kinora::engine::upcasting;
 
 /// Keys that are looked up at once: their rows are in memory together before anybody can count them.
 const LOOKUP_KEYS: usize = 128;
@@ -101,6 +102,10 @@ impl ResourceLimiter for Meter {
 }
 
 impl types::Host for Reach {}
+
+impl projection::Host for Reach {}
+
+impl upcasting::Host for Reach {}
 
 impl Reach {
     pub fn new(rows: Box<dyn RowAccess>, limits: &Arc<Limits>) -> Self {

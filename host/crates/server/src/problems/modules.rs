@@ -24,6 +24,9 @@ impl From<sandbox::Error> for Problem {
             Error::Contract(_) => {
                 (Kind::Contract, "build against the contract in wit/, or with the SDK of this host's version")
             }
+            Error::OtherContract { .. } => {
+                (Kind::Contract, "build it anew with the SDK of this host's version, and deploy it as a new version")
+            }
             Error::Compile(_) => (Kind::CompileFailed, "see whether the limits for compiling at /v1/limits are enough"),
             Error::Describe(_) => (Kind::DescribeFailed, "describe() must answer at once, without touching rows"),
             Error::Manifest(_) => (Kind::InvalidManifest, "mend describe()"),

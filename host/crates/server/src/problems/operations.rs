@@ -98,8 +98,8 @@ operations! {
 
     ReadModel: [PATH QUERIED];
     Rows: [PATH QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
-        TooManyGroups TooManyRows UnknownKeyPart;
-    Row: [PATH QUERIED PAST] UnknownRow;
+        TooManyGroups TooManyRows UnknownField UnknownKeyPart;
+    Row: [PATH QUERIED PAST] InvalidSelect UnknownField UnknownRow;
     NamedQuery: [PATH QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
 
     CreateBackup: [BODY] InvalidJson NoBackups;

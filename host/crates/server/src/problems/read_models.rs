@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::edge::problem::Problem;
 
-const EXAMPLES_OF_FILTERS: &str = "such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)";
+pub const EXAMPLES_OF_FILTERS: &str =
+    "such as flights=gte.100, origin=not.eq.EWR, key=like.EWR-*, or=(a.eq.1,b.is.null)";
 
 impl From<readmodel::Error> for Problem {
     fn from(error: readmodel::Error) -> Self {
@@ -22,6 +23,9 @@ impl From<readmodel::Error> for Problem {
                      the time",
                 )
                 .with("helpful_index", json!(helpful)),
+            Error::UnknownField { nearest, .. } => Self::new(Kind::UnknownField, detail)
+                .hint("GET /v1/read-models/{name} has the schema of each table")
+                .with("nearest", json!(nearest)),
             Error::UnknownPart { .. } => Self::new(Kind::UnknownKeyPart, detail)
                 .hint("GET /v1/read-models/{name} says what the keys of each table stand for"),
             Error::TooManyGroups { .. } => {
@@ -54,7 +58,7 @@ impl From<grammar::Error> for Problem {
         use grammar::Error;
         let detail = error.to_string();
         match error {
-            Error::InvalidFigure { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
+            Error::InvalidFigure { .. } | Error::TwiceNamed { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
                 "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with \
                  a name before it if you like: late:percentile(delay,90)",
             ),

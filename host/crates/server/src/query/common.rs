@@ -32,6 +32,9 @@ pub const ENTITY_TAG_BYTES: usize = 40;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The parameters that every query can have.
+const COMMON: [&str; 6] = ["version", "min_position", "at_position", "at_time", "timeout", "stale"];
+
 /// What every query can say, apart from its own parameters.
 #[derive(Default)]
 pub struct Common {
@@ -56,8 +59,14 @@ impl Common {
         let Asked { pairs, seen } = pairs;
         let seen = seen?;
         let mut common = Self::default();
-        let mut rest = Vec::new();
+        let (mut rest, mut given) = (Vec::new(), Vec::new());
         for (name, value) in pairs {
+            if let Some(known) = COMMON.into_iter().find(|known| *known == name) {
+                if given.contains(&known) {
+                    return Err(invalid(format!("{name} is there twice, and only one of them could count")));
+                }
+                given.push(known);
+            }
             match name.as_str() {
                 "version" => common.version = Some(number(&name, &value)?),
                 "min_position" => common.min_position = Some(number(&name, &value)?),
@@ -78,6 +87,9 @@ impl Common {
                 "stale" => common.stale = number(&name, &value)?,
                 _ => rest.push((name, value)),
             }
+        }
+        if given.contains(&"at_position") && given.contains(&"at_time") {
+            return Err(invalid("at_position and at_time are two moments: ask for one".into()));
         }
         // A session never sees less than it has seen.
         common.min_position = common.min_position.max(seen);

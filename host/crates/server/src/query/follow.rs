@@ -21,17 +21,15 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use kinora_projection::{Answer, Projections};
-use kinora_readmodel::{Error, ListQuery, Row, RowFilter, SelectedFields, Snapshot};
+use kinora_readmodel::{Error, ListQuery, Row, RowFilter, Snapshot};
 use kinora_types::Progress;
 
 use crate::edge::problem::Problem;
 use crate::query::common::taking;
 use crate::query::format;
+use crate::query::parameters::{Asked, NO_LIMIT, Parameters};
 
 use crate::host::blocking;
-
-/// The limit of a query that has none.
-pub const NO_LIMIT: usize = usize::MAX;
 
 /// Rows that can be followed at once: each is remembered, with what the client has of it.
 const FOLLOWED_ROWS: usize = 10_000;
@@ -54,8 +52,8 @@ pub struct Followed {
     pub name: String,
     /// A version that stays, whoever is live.
     pub pinned: Option<u32>,
-    pub query: ListQuery,
-    pub select: Option<SelectedFields>,
+    /// They are looked up in the table of each version that answers.
+    pub parameters: Parameters,
 }
 
 /// What the client has.
@@ -149,26 +147,31 @@ async fn round(
     client: &mut Client,
 ) -> Result<Vec<Event>, Problem> {
     let (version, progress) = (answer.version.number, answer.snapshot.checkpoint());
-    let (table, _) = answer.snapshot.table(&followed.query.table)?;
+    let (table, spec) = answer.snapshot.table(followed.parameters.table())?;
+    let asked = followed.parameters.of(spec)?;
     let since = client.at.filter(|(known, at)| *known == version && *at <= progress);
     let changed = since.and_then(|(_, at)| answer.version.changed_since(table, at));
     client.at = Some((version, progress));
     let reached = Reached { position: progress.last().map(|position| position.0), version };
     let position = event("position", &reached)?.id(format!("{version}:{}", progress.0));
-    let (snapshot, followed) = (Arc::clone(&answer.snapshot), Arc::clone(followed));
-    let windowed = followed.query.limit != NO_LIMIT;
+    let snapshot = Arc::clone(&answer.snapshot);
+    let windowed = asked.query.limit != NO_LIMIT;
     let mut events = match changed {
         Some(changed) if changed.is_empty() && client.known => return Ok(vec![position]),
         // Where there is a limit, a row comes and goes with its neighbours: the page is read again.
         Some(changed) if client.known && !windowed => {
-            let asked = changed.clone();
-            let rows = blocking(move || rows_among(&snapshot, &followed, &asked)).await?;
+            let keys = changed.clone();
+            let rows = blocking(move || rows_among(&snapshot, &asked, &keys)).await?;
             client.change(rows, &changed)?
         }
         Some(changed) if client.known || !windowed => {
-            client.compare(whole(projections, snapshot, followed).await?, &changed)?
+            let (rows, _) = whole(projections, snapshot, asked).await?;
+            client.compare(rows, &changed)?
         }
-        _ => client.reset(version, whole(projections, snapshot, followed).await?)?,
+        _ => {
+            let (rows, unknown_fields) = whole(projections, snapshot, asked).await?;
+            client.reset(Reset { version, unknown_fields }, rows)?
+        }
     };
     if client.rows.len() > FOLLOWED_ROWS {
         return Err(too_many().into());
@@ -181,25 +184,26 @@ fn too_many() -> Error {
     Error::TooManyRows { limit: FOLLOWED_ROWS }
 }
 
-/// All rows of the query, in turn with others if they may be many.
+/// All rows of the query, and the fields that none of them had; in turn with others if they may be many.
 async fn whole(
     projections: &Projections,
     snapshot: Arc<Snapshot>,
-    followed: Arc<Followed>,
-) -> Result<Vec<Row>, Problem> {
-    let goes_far = followed.query.limit == NO_LIMIT || followed.query.scan;
-    let look = move || rows(&snapshot, &followed);
+    asked: Asked,
+) -> Result<(Vec<Row>, Vec<String>), Problem> {
+    let goes_far = asked.query.limit == NO_LIMIT || asked.query.scan;
+    let look = move || rows(&snapshot, &asked);
     if goes_far { blocking(taking(projections.queries().scan_turn().await?, look)).await } else { blocking(look).await }
 }
 
-/// All rows of the query.
-fn rows(snapshot: &Snapshot, followed: &Followed) -> Result<Vec<Row>, Error> {
-    let limit = followed.query.limit;
-    let mut query = ListQuery { limit: limit.min(PAGE_ROWS), ..followed.query.clone() };
+/// All rows of the query, and the fields that none of them had.
+fn rows(snapshot: &Snapshot, asked: &Asked) -> Result<(Vec<Row>, Vec<String>), Error> {
+    let limit = asked.query.limit;
+    let mut query = ListQuery { limit: limit.min(PAGE_ROWS), ..asked.query.clone() };
     let mut rows: Vec<Row> = Vec::new();
     loop {
         let page = snapshot.list(&query)?;
         rows.extend(page.rows);
+        query.undeclared = page.absent;
         query.cursor = page.next;
         if query.cursor.is_none() || rows.len() >= limit {
             break;
@@ -208,23 +212,23 @@ fn rows(snapshot: &Snapshot, followed: &Followed) -> Result<Vec<Row>, Error> {
             return Err(too_many());
         }
     }
-    selected(rows, followed)
+    Ok((selected(rows, asked)?, query.undeclared))
 }
 
 /// Those rows of the query that are among these.
-fn rows_among(snapshot: &Snapshot, followed: &Followed, keys: &BTreeSet<String>) -> Result<Vec<Row>, Error> {
+fn rows_among(snapshot: &Snapshot, asked: &Asked, keys: &BTreeSet<String>) -> Result<Vec<Row>, Error> {
     let keys: Vec<&String> = keys.iter().collect();
     let mut rows = Vec::new();
     for keys in keys.chunks(CHANGED_ROWS) {
-        let mut query = ListQuery { limit: CHANGED_ROWS, order: Vec::new(), ..followed.query.clone() };
+        let mut query = ListQuery { limit: CHANGED_ROWS, order: Vec::new(), ..asked.query.clone() };
         query.filter.and(RowFilter::keys(keys.iter().map(|key| key.as_str())));
         rows.extend(snapshot.list(&query)?.rows);
     }
-    selected(rows, followed)
+    selected(rows, asked)
 }
 
-fn selected(mut rows: Vec<Row>, followed: &Followed) -> Result<Vec<Row>, Error> {
-    if let Some(select) = &followed.select {
+fn selected(mut rows: Vec<Row>, asked: &Asked) -> Result<Vec<Row>, Error> {
+    if let Some(select) = &asked.select {
         for row in &mut rows {
             row.json = select.apply(&row.json).map_err(|cause| Error::Corrupt(cause.to_string()))?.into();
         }
@@ -248,8 +252,8 @@ impl Client {
         Ok(())
     }
 
-    fn reset(&mut self, version: u32, rows: Vec<Row>) -> Result<Vec<Event>, Problem> {
-        let mut events = vec![event("reset", &Reset { version })?];
+    fn reset(&mut self, reset: Reset, rows: Vec<Row>) -> Result<Vec<Event>, Problem> {
+        let mut events = vec![event("reset", &reset)?];
         self.rows.clear();
         self.known = true;
         rows.iter().try_for_each(|row| self.tell(row, &mut events))?;

@@ -3,7 +3,9 @@
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use kinora_api::Kind;
-use kinora_readmodel::{Page, Row, SelectedFields, fields};
+use kinora_readmodel::{Figure, Page, Row, SelectedFields, Statistics, StatisticsQuery, fields};
+use kinora_types::{Place, Shape};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::edge::problem::Problem;
@@ -47,6 +49,7 @@ pub fn page(
     format: Format,
     page: Page,
     select: Option<&SelectedFields>,
+    shape: Option<&Shape>,
     next: Option<&str>,
     total: Option<u64>,
 ) -> Result<Response, Problem> {
@@ -57,9 +60,9 @@ pub fn page(
         }
     }
     let (kind, body) = match format {
-        Format::Json => ("application/json", json(&rows, next, total)?),
+        Format::Json => ("application/json", json(&rows, next, total, &page.absent)?),
         Format::Lines => (LINES, lines(&rows)?),
-        Format::Csv => (CSV, csv(&rows)?),
+        Format::Csv => (CSV, csv(&rows, shape.unwrap_or(&Shape::default()))?),
     };
     Ok(typed(kind, body))
 }
@@ -89,8 +92,8 @@ fn capacity(rows: &[Row]) -> usize {
     rows.iter().map(|row| row.json.len() + row.key.len() + 32).sum::<usize>() + 64
 }
 
-/// `{"rows": [{"key", "row"}], "next", "count"}`.
-fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<Vec<u8>, Problem> {
+/// `{"rows": [{"key", "row"}], "next", "count", "unknown_fields"}`.
+fn json(rows: &[Row], next: Option<&str>, total: Option<u64>, absent: &[String]) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::with_capacity(capacity(rows) + next.map_or(0, str::len));
     body.extend_from_slice(br#"{"rows":["#);
     for (index, row) in rows.iter().enumerate() {
@@ -105,6 +108,10 @@ fn json(rows: &[Row], next: Option<&str>, total: Option<u64>) -> Result<Vec<u8>,
         body.extend_from_slice(br#","count":"#);
         serde_json::to_writer(&mut body, &total).map_err(damaged)?;
     }
+    if !absent.is_empty() {
+        body.extend_from_slice(br#","unknown_fields":"#);
+        serde_json::to_writer(&mut body, absent).map_err(damaged)?;
+    }
     body.push(b'}');
     Ok(body)
 }
@@ -118,13 +125,15 @@ fn lines(rows: &[Row]) -> Result<Vec<u8>, Problem> {
     Ok(body)
 }
 
-/// The key, and a column for each field that a row of the page has, nested ones with dots. Arrays stay JSON.
-fn csv(rows: &[Row]) -> Result<Vec<u8>, Problem> {
+/// The key, then a column for each field that is declared, whether a row of the page has it or not; then one for each
+/// other field that one has. Nested ones stand there with dots, arrays and maps stay JSON.
+fn csv(rows: &[Row], shape: &Shape) -> Result<Vec<u8>, Problem> {
     let mut columns: Vec<String> = Vec::new();
+    declared("", shape, &mut columns);
     let mut table = Vec::new();
     for row in rows {
         let mut cells = Vec::new();
-        flatten("", &row.json, &mut cells)?;
+        flatten("", &row.json, Some(shape), &mut cells)?;
         for (name, _) in &cells {
             if !columns.contains(name) {
                 columns.push(name.clone());
@@ -141,16 +150,57 @@ fn csv(rows: &[Row]) -> Result<Vec<u8>, Problem> {
     writer.into_inner().map_err(damaged)
 }
 
-fn flatten(path: &str, json: &str, cells: &mut Vec<(String, String)>) -> Result<(), Problem> {
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn declared(path: &str, shape: &Shape, columns: &mut Vec<String>) {
+    for (name, shape) in shape.members().filter(|(_, shape)| !shape.is_hidden()) {
+        let path = join(path, name);
+        match shape.is_record() {
+            true => declared(&path, shape, columns),
+            false => columns.push(path),
+        }
+    }
+}
+
+/// The cells of an object. `shape` is what is declared of it, if something is.
+fn flatten(path: &str, json: &str, shape: Option<&Shape>, cells: &mut Vec<(String, String)>) -> Result<(), Problem> {
     for (name, value) in fields(json).map_err(damaged)?.unwrap_or_default() {
-        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
-        if value.get().starts_with('{') {
-            flatten(&path, value.get(), cells)?;
-        } else {
+        let path = join(path, &name);
+        let known = shape.and_then(|shape| match shape.member(&name) {
+            Place::Declared(shape) => Some(shape),
+            Place::Open | Place::Unknown => None,
+        });
+        // What has a column of its own stays in it: a map has other names in each row.
+        let is_cell = known.is_some_and(|known| !known.is_record());
+        if value.get().starts_with('{') && !is_cell {
+            flatten(&path, value.get(), known, cells)?;
+        } else if value.get() != "null" || !known.is_some_and(Shape::is_record) {
             cells.push((path, cell(value)?));
         }
     }
     Ok(())
+}
+
+/// Groups as CSV: their fields, then their figures.
+pub fn groups(query: &StatisticsQuery, statistics: &Statistics) -> Result<Response, Problem> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let figures: Vec<&str> = query.figures.iter().map(Figure::name).collect();
+    writer.write_record(query.group.iter().map(String::as_str).chain(figures.iter().copied())).map_err(damaged)?;
+    for group in &statistics.groups {
+        let figures = figures.iter().filter_map(|name| group.figures.get(*name));
+        writer.write_record(group.values.iter().chain(figures).map(value_cell)).map_err(damaged)?;
+    }
+    Ok(typed(CSV, writer.into_inner().map_err(damaged)?))
+}
+
+fn value_cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A text without its quotes, nothing for null, and JSON otherwise.
@@ -177,16 +227,31 @@ mod tests {
             row("a", r#"{"n": 1, "delay": {"mean": 1.5, "by": [1, 2]}, "s": "x, \"y\""}"#),
             row("b,c", r#"{"new": true, "n": null}"#),
         ];
-        let text = String::from_utf8(csv(&rows).unwrap()).unwrap();
+        let text = |rows: &[Row], shape: &Shape| String::from_utf8(csv(rows, shape).unwrap()).unwrap();
         let expected = "key,n,delay.mean,delay.by,s,new\na,1,1.5,\"[1, 2]\",\"x, \"\"y\"\"\",\n\"b,c\",,,,,true\n";
-        assert_eq!(text, expected);
+        assert_eq!(text(&rows, &Shape::default()), expected);
+
+        let record =
+            |names: &[&str]| Shape::record(names.iter().map(|name| ((*name).to_owned(), Shape::default())).collect());
+        let declared = Shape::record(vec![
+            ("n".into(), Shape::text()),
+            ("gone".into(), Shape::text()),
+            ("delay".into(), record(&["max", "mean"])),
+            ("by_day".into(), Shape::default()),
+        ]);
+        let rows =
+            [row("a", r#"{"n": 1, "delay": {"mean": 1.5}, "by_day": {"x": 1}}"#), row("b", r#"{"delay": null}"#)];
+        let head = "key,n,gone,delay.max,delay.mean,by_day\n";
+        assert_eq!(text(&rows, &declared), format!("{head}a,1,,,1.5,\"{{\"\"x\"\": 1}}\"\nb,,,,,\n"));
+        assert_eq!(text(&[], &declared), head, "the same columns, whatever is on the page");
     }
 
     #[test]
     fn a_page_is_written_as_it_is_defined() {
         let rows = [row("a\"b", r#"{"n": 1.50}"#), row("c", "null")];
-        for (next, count) in [(None, None), (Some("/x?a=\""), Some(2))] {
-            let text = String::from_utf8(json(&rows, next, count).unwrap()).unwrap();
+        let absent = ["x".to_owned()];
+        for (next, count, absent) in [(None, None, &[][..]), (Some("/x?a=\""), Some(2), &absent)] {
+            let text = String::from_utf8(json(&rows, next, count, absent).unwrap()).unwrap();
             let defined: kinora_api::queries::RowPage = serde_json::from_str(&text).unwrap();
             assert_eq!(serde_json::to_string(&defined).unwrap(), text);
         }

@@ -3,111 +3,31 @@
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
-use kinora_api::grammar::{Filter, Names};
 use kinora_api::headers;
-use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, RowsMessage, Statistics};
+use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, RowsMessage};
 use kinora_log::Log;
 use kinora_projection::{Answer, Projections};
-use kinora_readmodel::{Error, Explanation, ListQuery, Page, SelectedFields, StatisticsQuery};
+use kinora_readmodel::{Error, Explanation, ListQuery, Page, Statistics, StatisticsQuery};
 
 use kinora_types::Progress;
 
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
-use crate::edge::session::Asked;
-use crate::host::{blocking, wants_events};
+use crate::edge::session;
+use crate::host::blocking;
 use crate::problems::operations;
-use crate::query::common::{Common, Past, as_of, from, invalid, number, taking, unchanged};
-use crate::query::follow;
+use crate::query::common::{Common, Past, as_of, from, taking, unchanged};
 use crate::query::follow::Followed;
 use crate::query::format::Format;
-use crate::query::{format, translation};
-use crate::read::page;
+use crate::query::parameters::{Asked, Parameters};
+use crate::query::{follow, format};
 use crate::wire::queries as wire;
-
-/// Rows of a page, unless the client says otherwise.
-const DEFAULT_LIMIT: usize = 50;
 
 /// Mostly enough for the parameters of a list, apart from its cursor.
 const URL_BYTES: usize = 256;
-
-/// What a list is asked for.
-struct Parameters {
-    query: ListQuery,
-    select: Option<SelectedFields>,
-    format: Format,
-    explain: bool,
-    count: bool,
-    statistics: StatisticsQuery,
-}
-
-impl Parameters {
-    fn read(table: String, headers: &HeaderMap, rest: &[(String, String)]) -> Result<Self, Problem> {
-        // Whoever follows gets all rows, unless there is a limit.
-        let limit = if wants_events(headers) { follow::NO_LIMIT } else { DEFAULT_LIMIT };
-        let query = ListQuery { table, limit, ..ListQuery::default() };
-        let (format, count) = (Format::accepted(headers), prefers_exact_count(headers));
-        let mut parameters =
-            Self { query, select: None, format, explain: false, count, statistics: StatisticsQuery::default() };
-        for (name, value) in rest {
-            match name.as_str() {
-                "limit" => parameters.query.limit = number(name, value)?,
-                "cursor" => parameters.query.cursor = Some(value.clone()),
-                "order" => parameters.query.order = translation::order(&value.parse()?)?,
-                "scan" => parameters.query.scan = flag(name, value)?,
-                "select" => parameters.select = Some(translation::select(&value.parse()?)?),
-                "explain" => parameters.explain = flag(name, value)?,
-                "aggregate" => parameters.statistics.figures = translation::figures(&value.parse()?)?,
-                "group" => parameters.statistics.group = names(value)?,
-                "facets" => parameters.statistics.facets = names(value)?,
-                "format" => parameters.format = Format::named(value)?,
-                field => parameters.query.filter.and(translation::filter(Filter::parse(field, value)?)?),
-            }
-        }
-        if parameters.query.limit != follow::NO_LIMIT {
-            page::limit(parameters.query.limit).map_err(invalid)?;
-        }
-        if parameters.statistics.figures.is_empty() && !parameters.statistics.group.is_empty() {
-            return Err(invalid(
-                "group goes with aggregate, such as aggregate=count,sum(flights)&group=carrier".into(),
-            ));
-        }
-        Ok(parameters)
-    }
-
-    /// Whether figures are wanted rather than rows.
-    fn has_statistics(&self) -> bool {
-        !self.statistics.figures.is_empty() || !self.statistics.facets.is_empty()
-    }
-
-    fn statistics(&mut self) -> Option<StatisticsQuery> {
-        if !self.has_statistics() {
-            return None;
-        }
-        let mut statistics = std::mem::take(&mut self.statistics);
-        statistics.table = self.query.table.clone();
-        statistics.filter = self.query.filter.clone();
-        statistics.scan = self.query.scan;
-        Some(statistics)
-    }
-}
-
-fn names(list: &str) -> Result<Vec<String>, Problem> {
-    list.parse().map(Names::into_inner).map_err(|error| invalid(error.to_string()))
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, Problem> {
-    value.parse().map_err(|_| invalid(format!("{name}={value} is neither true nor false")))
-}
-
-/// `Prefer: count=exact`, as PostgREST has it.
-fn prefers_exact_count(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|value| value.split([',', ';'])).any(|preference| preference.trim() == "count=exact")
-}
 
 /// Rows by filter and order. Every other parameter is a filter: field=operator.value, or=(...), and=(...)
 #[utoipa::path(
@@ -142,32 +62,34 @@ pub async fn list(
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
-    pairs: Asked,
+    pairs: session::Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
-    let mut parameters = Parameters::read(table, &headers, &rest)?;
-    let looks_back = common.past.is_some();
-    if looks_back && (wants_events(&headers) || parameters.explain) {
-        return Err(invalid(
-            "what was can be neither followed nor explained: at_position and at_time read no index".into(),
-        ));
-    }
-    if wants_events(&headers) {
-        let followed = Followed { name, pinned: common.version, query: parameters.query, select: parameters.select };
-        let answer = common.answer(&projections, &followed.name).await?;
+    let parameters = Parameters::read(table, &headers, &rest)?;
+    parameters.only_rows_that_were(&common)?;
+    let answer = common.answer(&projections, &name).await?;
+    let (_, table) = answer.snapshot.table(parameters.table())?;
+    let asked = parameters.of(table)?;
+    if parameters.follows {
+        let followed = Followed { name, pinned: common.version, parameters };
         return follow::follow(projections, answer, followed, &headers).await;
     }
-    let answer = common.answer(&projections, &name).await?;
     if let Some(unchanged) = unchanged(&answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
     }
     let past = common.past(&log, &answer).await?;
-    if let Some(query) = parameters.statistics() {
-        let figures = figures(&projections, &answer, query, past).await?;
-        return Ok(as_of(past, from(&answer, Json(figures).into_response())));
+    let continued = parameters.is_continued();
+    let Parameters { format, explain, count, .. } = parameters;
+    let Asked { query, select, statistics, shape } = asked;
+    if let Some(query) = statistics {
+        let (query, figures) = figures(&projections, &answer, query, past).await?;
+        let absent = figures.absent.clone();
+        let response = match format {
+            Format::Csv => format::groups(&query, &figures)?,
+            _ => Json(wire::statistics(&query, figures)).into_response(),
+        };
+        return Ok(as_of(past, from(&answer, without(&absent, response))));
     }
-    let continued = parameters.query.cursor.is_some();
-    let Parameters { query, select, format, explain, count, .. } = parameters;
     let (page, total) = match look(&projections, &answer, query, past, [explain, count]).await? {
         Found::Explained(explanation) => {
             return Ok(from(&answer, Json(wire::explanation(explanation)).into_response()));
@@ -180,7 +102,8 @@ pub async fn list(
         _ => format!("*/{total}"),
     });
     let next = page.next.as_deref().map(|cursor| next_url(uri.path(), &common, &rest, cursor));
-    let mut response = format::page(format, page, select.as_ref(), next.as_deref(), total)?;
+    let absent = page.absent.clone();
+    let mut response = format::page(format, page, select.as_ref(), shape.as_ref(), next.as_deref(), total)?;
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept, prefer"));
     if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
@@ -190,7 +113,19 @@ pub async fn list(
     if let Some(link) = next.and_then(|next| HeaderValue::try_from(["<", &next, ">; rel=\"next\""].concat()).ok()) {
         headers.insert(header::LINK, link);
     }
-    Ok(as_of(past, from(&answer, response)))
+    Ok(as_of(past, from(&answer, without(&absent, response))))
+}
+
+/// Says that fields were asked for which no row had that was looked at.
+fn without(absent: &[String], mut response: Response) -> Response {
+    if !absent.is_empty() {
+        let names: Vec<String> =
+            absent.iter().map(|name| form_urlencoded::byte_serialize(name.as_bytes()).collect()).collect();
+        if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+            response.headers_mut().insert(HeaderName::from_static(headers::UNKNOWN_FIELDS), names);
+        }
+    }
+    response
 }
 
 /// Figures over rows, in turn with others.
@@ -199,14 +134,14 @@ async fn figures(
     answer: &Answer,
     query: StatisticsQuery,
     past: Option<Progress>,
-) -> Result<Statistics, Problem> {
+) -> Result<(StatisticsQuery, Statistics), Problem> {
     let snapshot = Arc::clone(&answer.snapshot);
     let figures = move || {
         let statistics = match past {
             Some(past) => snapshot.statistics_at(&query, past)?,
             None => snapshot.statistics(&query)?,
         };
-        Ok::<_, Error>(wire::statistics(&query, statistics))
+        Ok::<_, Error>((query, statistics))
     };
     blocking(taking(projections.queries().scan_turn().await?, figures)).await
 }
@@ -274,23 +209,4 @@ fn next_url(path: &str, common: &Common, rest: &[(String, String)], cursor: &str
     }
     parameters.append_pair("cursor", cursor);
     parameters.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use kinora_api::grammar::PARAMETERS;
-    use kinora_readmodel::RowFilter;
-
-    use super::*;
-
-    #[test]
-    fn what_the_grammar_keeps_for_parameters_is_never_a_field() {
-        for name in PARAMETERS.into_iter().filter(|name| !name.ends_with("and") && !name.ends_with("or")) {
-            let pairs = vec![(name.to_owned(), "eq.1".to_owned())];
-            let Ok((_, rest)) = Common::take(Asked { pairs, seen: Ok(None) }) else { continue };
-            if let Ok(read) = Parameters::read("rows".to_owned(), &HeaderMap::new(), &rest) {
-                assert!(read.query.filter == RowFilter::default(), "{name}");
-            }
-        }
-    }
 }

@@ -81,6 +81,9 @@ pub async fn row(
         [(name, value)] if name == "versions" => Some(number(name, value)?),
         rest => only_common(rest).map(|()| None)?,
     };
+    if versions.is_some() && common.past.is_some() {
+        return Err(invalid("versions are all that a row was: they do not go with at_position and at_time".into()));
+    }
     let answer = common.answer(&projections, &name).await?;
     if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
         return Ok(unchanged);
@@ -127,16 +130,18 @@ pub async fn named(
     pairs: Asked,
 ) -> Result<Response, Problem> {
     let (common, rest) = Common::take(pairs)?;
-    let mut arguments = "{}".to_owned();
+    let mut given = None;
     for (name, value) in rest {
         match name.as_str() {
-            "arguments" => arguments = value,
+            "arguments" if given.is_none() => given = Some(value),
+            "arguments" => return Err(invalid("arguments are there twice, and only one of them could count".into())),
             _ => {
                 return Err(invalid(format!("{name} is not a parameter of a named query"))
                     .hint(r#"its arguments stand in one parameter, as a JSON object: ?arguments={"limit":10}"#));
             }
         }
     }
+    let arguments = given.unwrap_or_else(|| "{}".to_owned());
     common.only_now()?;
     let limit = projections.modules().limits().query_argument_bytes;
     if arguments.len() > limit {

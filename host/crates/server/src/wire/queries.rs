@@ -12,6 +12,7 @@ pub fn table(table: TableSpec) -> api_modules::Table {
     api_modules::Table {
         name: table.name,
         key: table.key,
+        schema: table.schema.map(|schema| schema.shown()),
         indexes: table.indexes.into_iter().map(index).collect(),
         history: table.history,
     }
@@ -56,5 +57,6 @@ pub fn statistics(query: &StatisticsQuery, statistics: Statistics) -> api::Stati
     api::Statistics {
         facets: (!query.facets.is_empty()).then(|| facets.collect()),
         groups: (!query.figures.is_empty()).then(|| groups.collect()),
+        unknown_fields: statistics.absent,
     }
 }

@@ -1,12 +1,14 @@
 //! Reader of filters: `operator.value` of one field, and `and`, `or`, `not` of several.
 //!
 //! A value is a number, `true` or `false` where it reads as one, and a text otherwise; quotes make it a text
-//! (`eq."10"`). The key is always a text.
+//! (`eq."10"`), in which a backslash stands before a quote and before another backslash. The key is always a text.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use crate::grammar::error::Error;
-use crate::grammar::filter::{Filter, Operator, Scalar, Test};
+use crate::grammar::filter::{Filter, Numeral, Operator, Scalar, Test};
 
 const OPERATORS: &str =
     "eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.te*t, ilike.te*t, cs.{a,b}, each also after not.";
@@ -31,10 +33,10 @@ impl Filter {
 }
 
 /// Splits `delay.mean.gt.5`: the field ends where the first operator begins. Quotes keep a field together.
-pub(super) fn field_and_rest(text: &str) -> Option<(&str, &str)> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let (field, rest) = quoted.split_once('"')?;
-        return Some((field, rest.strip_prefix('.')?));
+pub(super) fn field_and_rest(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    if text.starts_with('"') {
+        let (field, rest) = quoted(text)?;
+        return Some((Cow::Owned(field), rest.strip_prefix('.')?));
     }
     let is_operator = |word: &str| {
         matches!(word, "not" | "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "in" | "is" | "like" | "ilike" | "cs")
@@ -44,7 +46,7 @@ pub(super) fn field_and_rest(text: &str) -> Option<(&str, &str)> {
         at += text.get(at..)?.find('.')? + 1;
         let rest = text.get(at..)?;
         if rest.split_once('.').is_some_and(|(word, _)| is_operator(word)) {
-            return Some((text.get(..at - 1)?, rest));
+            return Some((Cow::Borrowed(text.get(..at - 1)?), rest));
         }
     }
 }
@@ -66,7 +68,8 @@ impl Reader {
         if depth == MAX_DEPTH {
             return self.invalid(format!("conditions stand within one another more than {MAX_DEPTH} times"));
         }
-        let filters = split(list).into_iter().map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
+        let terms = self.split(list)?.into_iter();
+        let filters = terms.map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
         Ok(if joined_by == "or" { Filter::Any(filters) } else { Filter::All(filters) })
     }
 
@@ -82,7 +85,7 @@ impl Reader {
             }
         }
         match field_and_rest(text) {
-            Some((field, rest)) if !field.is_empty() => self.test(field, rest),
+            Some((field, rest)) if !field.is_empty() => self.test(&field, rest),
             _ => self.invalid(format!("{text:?} is not a field, an operator and a value, such as a.eq.1")),
         }
     }
@@ -95,7 +98,7 @@ impl Reader {
             ));
         };
         let is_key = Test::is_of_key(field);
-        let one = || match scalar(is_key, text) {
+        let one = || match self.scalar(is_key, text)? {
             Some(value) => Ok(value),
             None => self.invalid("nothing compares with null; is.null asks for it"),
         };
@@ -112,8 +115,8 @@ impl Reader {
                 "false" => Operator::Is(Some(false)),
                 _ => return self.invalid("is takes null, not_null, true or false"),
             },
-            "like" | "ilike" => Operator::Like { pattern: unquoted(text).to_owned(), ignores_case: name == "ilike" },
-            "cs" => Operator::Contains(self.contained(text)?),
+            "like" | "ilike" => Operator::Like { pattern: self.text(text)?, ignores_case: name == "ilike" },
+            "cs" => self.contained(text)?,
             _ => return self.invalid(format!("there is no operator {name:?}; operators: {OPERATORS}")),
         };
         let negated = negated != (name == "neq" || (name == "is" && text == "not_null"));
@@ -124,68 +127,124 @@ impl Reader {
         let Some(list) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
             return self.invalid("in takes a list in parentheses: in.(a,b)");
         };
-        let values: Option<Vec<_>> = split(list).into_iter().map(|text| scalar(is_key, text)).collect();
-        match values {
+        let values = self.split(list)?.into_iter().map(|text| self.scalar(is_key, text));
+        match values.collect::<Result<Option<Vec<_>>, _>>()? {
             Some(values) => Ok(values),
             None => self.invalid("nothing compares with null; or=(field.in.(a,b),field.is.null) takes it in"),
         }
     }
 
     /// `{a,b}` as PostgreSQL writes an array, or JSON.
-    fn contained(&self, text: &str) -> Result<Value, Error> {
+    fn contained(&self, text: &str) -> Result<Operator, Error> {
         if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text)
             && text != "{}"
         {
-            return Ok(value);
+            return Ok(Operator::Contains(value));
         }
         match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
-            Some(list) => Ok(Value::Array(split(list).into_iter().map(element).collect())),
+            Some(list) => {
+                let elements = self.split(list)?.into_iter().map(|text| self.scalar(false, text));
+                Ok(Operator::HasAll(elements.collect::<Result<_, _>>()?))
+            }
             None => self.invalid("cs takes {a,b}, a JSON array or a JSON object"),
         }
     }
+
+    fn split<'t>(&self, list: &'t str) -> Result<Vec<&'t str>, Error> {
+        split(list).or_else(|why| self.invalid(why))
+    }
+
+    fn scalar(&self, is_key: bool, text: &str) -> Result<Option<Scalar>, Error> {
+        scalar(is_key, text).or_else(|why| self.invalid(why))
+    }
+
+    fn text(&self, text: &str) -> Result<String, Error> {
+        Ok(unquoted(text).or_else(|why| self.invalid(why))?.into_owned())
+    }
 }
 
-pub(super) fn unquoted(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+/// What stands between quotes at the beginning of a text, where a backslash makes the sign after it one of the text;
+/// and what comes behind.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut signs = text.strip_prefix('"')?.chars();
+    loop {
+        match signs.next()? {
+            '"' => return Some((value, signs.as_str())),
+            '\\' => value.push(signs.next()?),
+            sign => value.push(sign),
+        }
+    }
 }
+
+/// A value without its quotes, if it begins with one.
+pub(super) fn unquoted(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    if !text.starts_with('"') {
+        return Ok(Cow::Borrowed(text));
+    }
+    match quoted(text) {
+        Some((value, "")) => Ok(Cow::Owned(value)),
+        Some(_) => Err(BEHIND_QUOTE),
+        None => Err(UNCLOSED),
+    }
+}
+
+const UNCLOSED: &str = r#"a quote or a bracket is not closed; a value with such signs stands in quotes: "x\"y""#;
+const UNOPENED: &str = r#"a bracket closes that was not opened; a value with such signs stands in quotes: "a)""#;
+const BEHIND_QUOTE: &str = r#"something stands behind a closing quote; within quotes a quote is \""#;
 
 /// None for null.
-pub(super) fn scalar(is_key: bool, text: &str) -> Option<Scalar> {
-    if text.len() >= 2 && unquoted(text).len() < text.len() {
-        return Some(Scalar::Text(unquoted(text).to_owned()));
+pub(super) fn scalar(is_key: bool, text: &str) -> Result<Option<Scalar>, &'static str> {
+    if text.starts_with('"') {
+        return Ok(Some(Scalar::Text(unquoted(text)?.into_owned())));
     }
-    match serde_json::from_str(text) {
-        Ok(Value::Number(number)) if !is_key => Some(Scalar::Number(number)),
+    Ok(match serde_json::from_str(text) {
+        Ok(Value::Number(number)) if !is_key => Some(Scalar::Number(Numeral { number, written: text.to_owned() })),
         Ok(Value::Bool(bool)) if !is_key => Some(Scalar::Bool(bool)),
         Ok(Value::Null) if !is_key => None,
         _ => Some(Scalar::Text(text.to_owned())),
-    }
+    })
 }
 
-/// One of `{a,b}`.
-fn element(text: &str) -> Value {
-    scalar(false, text).map_or(Value::Null, Value::from)
-}
-
-/// Splits at commas that stand in no brackets and no quotes.
-fn split(list: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0_usize, false);
-    for (at, character) in list.char_indices() {
-        match character {
-            '"' => quoted = !quoted,
-            '(' | '[' | '{' if !quoted => depth += 1,
-            ')' | ']' | '}' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
+/// Splits at commas that stand in no brackets and no quotes. A quote opens where something begins, so one within a text
+/// (`5" pipe`) is a sign like others.
+pub(super) fn split(list: &str) -> Result<Vec<&str>, &'static str> {
+    let (mut parts, mut start, mut open) = (Vec::new(), 0, Vec::new());
+    let mut signs = list.char_indices();
+    let mut before = ',';
+    while let Some((at, sign)) = signs.next() {
+        match sign {
+            '"' if matches!(before, ',' | '.' | ':' | '(' | '[' | '{' | ' ') => {
+                let (_, rest) = quoted(list.get(at..).unwrap_or_default()).ok_or(UNCLOSED)?;
+                if !(rest.is_empty() || rest.starts_with([',', '.', ':', ')', ']', '}', ' '])) {
+                    return Err(BEHIND_QUOTE);
+                }
+                while signs.clone().next().is_some_and(|(at, _)| at < list.len() - rest.len()) {
+                    signs.next();
+                }
+            }
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            ')' | ']' | '}' => match open.pop() {
+                Some(closing) if closing == sign => {}
+                _ => return Err(UNOPENED),
+            },
+            ',' if open.is_empty() => {
                 parts.push(list.get(start..at).unwrap_or_default());
                 start = at + 1;
             }
             _ => {}
         }
+        before = sign;
+    }
+    if !open.is_empty() {
+        return Err(UNCLOSED);
     }
     if !list.is_empty() {
         parts.push(list.get(start..).unwrap_or_default());
     }
-    parts
+    Ok(parts)
 }
 
 #[cfg(test)]
@@ -226,10 +285,59 @@ mod tests {
         let like = |pattern: &str, ignores_case| Operator::Like { pattern: pattern.into(), ignores_case };
         assert_eq!(read("ilike.\"a b*\""), test("f", false, like("a b*", true)));
         assert_eq!(read("not.like.EW*"), test("f", true, like("EW*", false)));
-        assert_eq!(read("cs.{a,1,null}"), test("f", false, Operator::Contains(json!(["a", 1, null]))));
+        let several = vec![Some("a".into()), Some(1.into()), None];
+        assert_eq!(read("cs.{a,1,null}"), test("f", false, Operator::HasAll(several)));
         assert_eq!(read("cs.[\"a,b\"]"), test("f", false, Operator::Contains(json!(["a,b"]))));
-        assert_eq!(read("cs.{}"), test("f", false, Operator::Contains(json!([]))));
+        assert_eq!(read("cs.{}"), test("f", false, Operator::HasAll(Vec::new())));
         assert_eq!(read(r#"cs.{"x":{"y":1}}"#), test("f", false, Operator::Contains(json!({"x": {"y": 1}}))));
+    }
+
+    #[test]
+    fn quotes_take_any_signs_and_what_is_not_closed_is_refused() {
+        let read = |name: &str, text: &str| Filter::parse(name, text);
+        let texts = |texts: &[&str]| Operator::In(texts.iter().map(|text| (*text).into()).collect());
+        assert_eq!(
+            read("f", r#"in.("x\"y",b,"c\\","d,e)")"#),
+            Ok(test("f", false, texts(&["x\"y", "b", "c\\", "d,e)"])))
+        );
+        assert_eq!(read("f", r#"in.(5" pipe,b)"#), Ok(test("f", false, texts(&["5\" pipe", "b"]))));
+        assert_eq!(read("f", r#"eq.x"y"#), Ok(test("f", false, Operator::Equal("x\"y".into()))));
+        let group = |one: &str| {
+            Ok(Filter::Any(vec![test("t", false, Operator::Equal(one.into())), test("f", false, texts(&["a"]))]))
+        };
+        assert_eq!(read("or", r#"(t.eq.x"y,f.in.(a))"#), group("x\"y"));
+        assert_eq!(read("or", r#"(t.eq."x\"y,",f.in.(a))"#), group("x\"y,"));
+        assert_eq!(
+            read("and", r#"("a\"b.eq.".is.null)"#),
+            Ok(Filter::All(vec![test("a\"b.eq.", false, Operator::Is(None))]))
+        );
+        for (name, text) in [
+            ("f", r#"eq."x"#),
+            ("f", r#"eq.""#),
+            ("f", r#"eq."x"y"#),
+            ("f", r#"eq."x\""#),
+            ("f", r#"like."x"#),
+            ("f", r#"in.("x,b)"#),
+            ("f", r#"in.("x"y,b)"#),
+            ("f", r#"cs.{"x}"#),
+            ("or", r#"(t.eq."x,f.eq.1)"#),
+            ("or", r#"(t.eq.a(b,f.eq.1)"#),
+            ("or", r#"(t.eq.a)b,f.eq.1)"#),
+            ("or", r#"(t.eq.[a},f.eq.1)"#),
+        ] {
+            let error = read(name, text).unwrap_err().to_string();
+            assert!(error.contains("quote"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_how_it_is_written() {
+        let Filter::Test(Test { operator: Operator::Equal(Scalar::Number(read)), .. }) =
+            Filter::parse("f", "eq.1e3").unwrap()
+        else {
+            unreachable!("it reads as a number")
+        };
+        assert_eq!((read.number().as_f64(), read.written()), (Some(1000.0), "1e3"));
     }
 
     #[test]
