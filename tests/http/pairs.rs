@@ -182,15 +182,8 @@ async fn groups_come_in_the_order_that_is_asked_for_and_as_csv() {
         answer.text().await.unwrap()
     };
     let query = "aggregate=count,max(n),max(size)&group=code,open&order=count.desc,code&limit=3";
-    let expected = "code,open,count,max(n),max(size)\np1,false,1,5,\np1,true,1,7,\n\"p,2\",false,1,8,1.0\n";
-    let ordered = query.replace("count.desc,code", "count.desc,-open.asc,code").replace("-open.asc,", "");
-    let by_code = csv(&format!("{ordered}&format=csv"), None).await;
-    assert_eq!(by_code.lines().next(), expected.lines().next());
-    let mut lines: Vec<_> = by_code.lines().skip(1).collect();
-    lines.sort_unstable();
-    let mut wanted: Vec<_> = expected.lines().skip(1).collect();
-    wanted.sort_unstable();
-    assert_eq!(lines, wanted);
+    let expected = "code,open,count,max(n),max(size)\n\"p,2\",false,1,8,1.0\np1,false,1,5,\np1,true,1,7,\n";
+    assert_eq!(csv(&format!("{query}&format=csv"), None).await, expected);
     assert_eq!(csv("aggregate=count,sum(n)", Some("text/csv")).await, "count,sum(n)\n6,3132\n");
 }
 
@@ -200,11 +193,12 @@ async fn an_array_makes_one_group_and_its_elements_count_in_facets() {
     let (_host, api) = things(dir.path()).await;
     let counted = api.get(&format!("{LIST}?aggregate=count&group=resources[]&facets=resources,resources[]")).await.body;
     // A row is in one group, that of its whole array.
-    assert_eq!(counted["groups"], json!([{"resources[]": ["x"], "count": 3}, {"resources[]": ["x", "y"], "count": 1}]));
-    assert_eq!(
-        counted["facets"]["resources"],
-        json!([{"value": ["x"], "count": 3}, {"value": ["x", "y"], "count": 1}])
-    );
+    let groups = counted["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 2, "{counted}");
+    assert!(groups.contains(&json!({"resources[]": ["x"], "count": 3})), "{counted}");
+    assert!(groups.contains(&json!({"resources[]": ["x", "y"], "count": 1})), "{counted}");
+    let whole = json!([{"value": ["x"], "count": 3}, {"value": ["x", "y"], "count": 1}]);
+    assert_eq!(counted["facets"]["resources"], whole);
     // A row counts for each of its elements.
     assert_eq!(counted["facets"]["resources[]"], json!([{"value": "x", "count": 4}, {"value": "y", "count": 1}]));
 }

@@ -173,6 +173,7 @@ async fn of_queries(problems: &mut Problems) {
     problems.get("invalid-select", &format!("{counts}?select=,")).await;
     problems.get("invalid-aggregate", &format!("{counts}?aggregate=most(n)")).await;
     problems.get("invalid-cursor", &format!("{counts}?cursor=x")).await;
+    problems.get("unknown-field", &format!("{counts}?fill=eq.a")).await;
     problems.get("unknown-key-part", &format!("{counts}?key.other=eq.a")).await;
     problems.get("no-history", &format!("{counts}/a?at_position=1")).await;
     problems.get("not-there-yet", &format!("{counts}/a?min_position=1000000&timeout=0.01")).await;
