@@ -84,6 +84,7 @@ kinds! {
     NotClaimed "not-claimed" 404 "nobody holds this claim"
     WrongMethod "wrong-method" 405 "the route does not take this method"
     IdReused "id-reused" 409 "the id has other content"
+    PartlyKnown "partly-known" 409 "some of the events are there already"
     ClaimFailed "claim-failed" 409 "the claim is held by another, or not by its owner"
     WrongState "wrong-state" 409 "the version is in another state than this needs"
     OtherLive "other-live" 409 "another version is live than was expected"

@@ -155,6 +155,7 @@ pub struct Item {
     "first_position": 41, "last_position": 42, "revision": 1, "duplicate": false, "durability": "sync",
 }))]
 pub struct Appended {
+    /// Of what was appended, or of all events of a duplicate.
     pub first_position: u64,
     pub last_position: u64,
     /// Only where one stream was appended to.
@@ -164,9 +165,19 @@ pub struct Appended {
     /// Only of a transaction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamRevision>,
-    /// Whether the log had these events already.
+    /// Whether the log had these events already, all of them.
     pub duplicate: bool,
+    /// How many of the request's events the log had already: the first ones, or all of a duplicate. They are not
+    /// appended again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub known: u64,
     pub durability: Durability,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
