@@ -85,7 +85,7 @@ impl Model {
             && request.claims.is_empty();
         if !at.is_empty() && !goes_on {
             let (id, position) = (self.events[at[0]].1.id, Position(at[0] as u64));
-            why.partly_known = Some(PartlyKnown { id, position, events: at.len(), of: events.len() });
+            why.partly_known = Some(Box::new(PartlyKnown { id, position, events: at.len(), of: events.len() }));
         }
         let known = if goes_on { at } else { Vec::new() };
 

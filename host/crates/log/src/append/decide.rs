@@ -72,9 +72,10 @@ pub fn decide<S: LogState>(state: &S, request: &AppendRequest) -> Result<Decisio
         return Ok(Decision::Duplicate(duplicate(known)));
     }
     if !is_beginning(&known, request) {
-        let first = known.first().map(|known| (known.id, known.position));
-        rejection.partly_known =
-            first.map(|(id, position)| PartlyKnown { id, position, events: known.len(), of: request.events() });
+        rejection.partly_known = known.first().map(|first| {
+            let (id, position, events, of) = (first.id, first.position, known.len(), request.events());
+            Box::new(PartlyKnown { id, position, events, of })
+        });
         known.clear();
     }
 

@@ -14,7 +14,7 @@ pub struct Rejection {
     pub wrong_revisions: Vec<WrongRevision>,
     pub reused_ids: Vec<IdReused>,
     /// Events of the request are there already, and it does not go on where they end.
-    pub partly_known: Option<PartlyKnown>,
+    pub partly_known: Option<Box<PartlyKnown>>,
     /// The first event that the condition says must not be there.
     pub matched: Option<Position>,
     pub claims: Vec<ClaimFailed>,
@@ -82,7 +82,7 @@ impl fmt::Display for Rejection {
             Some(position) => format!("id {id} belongs to another event, at position {position}"),
             None => format!("id {id} stands twice in the request"),
         });
-        if let Some(PartlyKnown { id, position, events, of }) = &self.partly_known {
+        if let Some(PartlyKnown { id, position, events, of }) = self.partly_known.as_deref() {
             checks.push(format!(
                 "{events} of the {of} events are in the log already (the first is {id}, at position {position}), and \
                  the request does not go on where they end"
