@@ -51,6 +51,7 @@ kinds! {
     InvalidEvent "invalid-event" 400 "the event is not as it has to be"
     InvalidJson "invalid-json" 400 "the body is no JSON, or not what is asked for"
     InvalidBody "invalid-body" 400 "the body cannot be read"
+    UnknownEncoding "unknown-encoding" 415 "the body is packed in a way that is not known"
     InvalidCloudevent "invalid-cloudevent" 400 "the CloudEvent is not as it has to be"
     InvalidCondition "invalid-condition" 400 "the condition says nothing"
     InvalidName "invalid-name" 400 "the name of a stream, a type or a projection cannot be one"

@@ -1,7 +1,8 @@
 //! Bodies: those that say from the start that they are too large, and how much of them is in memory at once.
 //!
-//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection
-//! before, the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
+//! A body that does not fit is answered before it is read. Many clients look for an answer only once they have sent
+//! everything, and if the host closed the connection before, they would see a broken pipe and not the reason. So what
+//! they go on sending is heard out for a while, and thrown away.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use kinora_api::Kind;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::edge::head;
 use crate::edge::problem::Problem;
 
 /// How long a body that is thrown away may take.
@@ -58,6 +60,8 @@ impl Bodies {
         }
         let length =
             request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // What is packed says only how long it is on its way.
+        let length = length.filter(|length| !head::is_packed(request) || *length > self.limit);
         if let Some(actual) = length.filter(|length: &usize| *length > self.limit) {
             return Room::TooLarge(actual);
         }
@@ -89,13 +93,19 @@ impl Bodies {
                 }
             }
         };
-        hear_out(request).await;
+        hear_out(request);
         Err(problem)
     }
 }
 
-async fn hear_out(request: Request) {
+/// Reads on beside the answer. A client that waits to be asked for its body (`Expect: 100-continue`) is not asked.
+pub fn hear_out(request: Request) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
     let mut body = request.into_body().into_data_stream();
-    let heard_out = async { while let Some(Ok(_)) = body.next().await {} };
-    let _ = tokio::time::timeout(PATIENCE, heard_out).await;
+    tokio::spawn(async move {
+        let heard_out = async { while let Some(Ok(_)) = body.next().await {} };
+        let _ = tokio::time::timeout(PATIENCE, heard_out).await;
+    });
 }
