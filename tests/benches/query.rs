@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use kinora_tests::bench::{Figures, Server, rounds};
 use kinora_tests::{Program, module};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn main() {
 /// The aircraft of a year of flights, live.
 async fn aircraft(host: &Program) -> Vec<(String, Value)> {
     let api = host.api();
-    Feed::new(&host.url).run(Arc::new(History::load().unwrap()), |_| {}).await.unwrap();
+    Feed::new(&host.url).run(Arc::new(Timeline::load().unwrap()), |_| {}).await.unwrap();
     let upcaster = api.upload(module("departures")).await;
     let projector = api.upload(module("ontime-v2")).await;
     api.deploy("ontime", &projector, &[&upcaster]).await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use kinora_sdk::native::{Input, Runner};
 use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Program, module};
@@ -24,18 +24,18 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let history = Arc::new(History::load().unwrap());
-    let inputs = prepare(&history);
-    rounds(async || measure(&history, &inputs).await).await;
+    let timeline = Arc::new(Timeline::load().unwrap());
+    let inputs = prepare(&timeline);
+    rounds(async || measure(&timeline, &inputs).await).await;
 }
 
-async fn measure(history: &Arc<History>, inputs: &[Prepared]) -> Figures {
+async fn measure(timeline: &Arc<Timeline>, inputs: &[Prepared]) -> Figures {
     let mut figures = Figures::default();
     let dir = tempfile::tempdir().unwrap();
     let host = Program::start(dir.path());
     let api = host.api();
 
-    let fed = Feed::new(&host.url).run(Arc::clone(history), |_| {}).await.unwrap();
+    let fed = Feed::new(&host.url).run(Arc::clone(timeline), |_| {}).await.unwrap();
     figures.add(
         "bulk append over HTTP (5,000 events a request)",
         "events/s",
@@ -110,7 +110,7 @@ struct Prepared {
     data: String,
 }
 
-fn prepare(history: &History) -> Vec<Prepared> {
+fn prepare(timeline: &Timeline) -> Vec<Prepared> {
     let prepared = |event: flights::Event| {
         let data = serde_json::to_string(&event.data).unwrap();
         let (kind, schema, stream) = (event.kind, event.schema, event.stream);
@@ -121,7 +121,7 @@ fn prepare(history: &History) -> Vec<Prepared> {
             kinora_sdk::testing::upcast::<departures::Departures>(kind, schema, &data).unwrap().pop().unwrap();
         Prepared { kind, schema, stream, data }
     };
-    history.events().map(prepared).collect()
+    timeline.events().map(prepared).collect()
 }
 
 fn natively<P: kinora_sdk::Projector>(inputs: &[Prepared]) -> f64 {

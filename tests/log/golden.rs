@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, Selection, Span};
+use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Filter, IdempotencyKey, Item, SearchRange, Selection};
 use kinora_tests::{copied, event, everything, open, to};
 use kinora_types::ExpectedRevision::Any;
 use kinora_types::{EventType, Micros, NewEvent, Position};
@@ -77,13 +77,13 @@ async fn a_log_of_a_known_format_is_read_as_it_was_written() {
         assert_eq!(log.claim(&claim("12B").key).unwrap().unwrap().since, Position(2));
         assert_eq!(log.claim(&claim("12A").key).unwrap(), None);
         let filter = Filter::from(Selection { items: vec![Item::new(["Fourth"], ["n:2"]).unwrap()] });
-        let span = Span {
+        let range = SearchRange {
             from: Position(u64::MAX),
             upto: log.progress(),
             direction: kinora_types::Direction::Backwards,
             limit: 10,
         };
-        let found: Vec<_> = log.select(&filter, span).unwrap().events.iter().map(|event| event.position.0).collect();
+        let found: Vec<_> = log.select(&filter, range).unwrap().events.iter().map(|event| event.position.0).collect();
         assert_eq!(found, [32, 12]);
         assert_eq!(
             log.append(requests().next().unwrap().0).await.unwrap().first,

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
 use kinora_log::{
-    AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, Selection, Span,
-    Streams,
+    AppendError, AppendRequest, Claim, ClaimKey, Claims, Condition, Filter, Item, Log, Rejection, SearchRange,
+    Selection, Streams,
 };
 use kinora_tests::{event, open, property, to};
 use kinora_types::ExpectedRevision::{Any, NoStream};
@@ -165,7 +165,7 @@ proptest! {
             let direction = if forwards { Direction::Forwards } else { Direction::Backwards };
             let (mut found, mut next) = (Vec::new(), Some(Position(from)));
             while let Some(at) = next {
-                let page = log.select(&filter, Span { from: at, upto: Progress(u64::MAX), direction, limit }).unwrap();
+                let page = log.select(&filter, SearchRange { from: at, upto: Progress(u64::MAX), direction, limit }).unwrap();
                 prop_assert!(page.events.len() <= limit);
                 found.extend(page.events.iter().map(|event| event.position.0));
                 next = page.next;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use kinora_tests::{Api, Host, module};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -137,8 +137,8 @@ async fn the_read_models_of_the_whole_year_are_what_the_csv_says() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
-    let history = Arc::new(History::load().unwrap());
-    let fed = Feed::new(&host.url).run(history, |_| {}).await.unwrap();
+    let timeline = Arc::new(Timeline::load().unwrap());
+    let fed = Feed::new(&host.url).run(timeline, |_| {}).await.unwrap();
     assert_eq!(fed.events, 1_001_615);
 
     let upcaster = api.upload(module("departures")).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use comfy_table::{CellAlignment, Table, presets};
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ pub async fn tell(host: &Host) -> anyhow::Result<()> {
     step(1, "A host");
     say(format!("listens on {} and keeps its data in {}", host.url, host.data.display()));
 
-    step(2, "History: every flight that left New York in 2013, as it happened");
+    step(2, "Timeline: every flight that left New York in 2013, as it happened");
     feed(host).await?;
 
     step(3, "Version 1 of the projection `ontime`");
@@ -81,9 +81,9 @@ pub async fn tell(host: &Host) -> anyhow::Result<()> {
 }
 
 async fn feed(host: &Host) -> anyhow::Result<()> {
-    let history = Arc::new(History::load()?);
-    let bar = bar(history.len() as u64);
-    let fed = Feed::new(&host.url).run(history, |done| bar.set_position(done)).await?;
+    let timeline = Arc::new(Timeline::load()?);
+    let bar = bar(timeline.len() as u64);
+    let fed = Feed::new(&host.url).run(timeline, |done| bar.set_position(done)).await?;
     bar.finish_and_clear();
     say(format!(
         "{} events appended over HTTP in {:.1} s: {} a second, on disk before they are acknowledged",

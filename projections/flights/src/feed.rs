@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::event::Event;
-use crate::history::History;
+use crate::timeline::Timeline;
 
 /// Tries of a request that did not get through. Ids make it harmless to repeat one.
 const TRIES: u32 = 10;
@@ -75,14 +75,18 @@ impl Feed {
         Self { url: url.into(), batch: 5_000, limit: usize::MAX }
     }
 
-    /// Appends the events of `history`; `progress` is told how many are done.
-    pub async fn run(&self, history: std::sync::Arc<History>, mut progress: impl FnMut(u64)) -> Result<Fed, FeedError> {
+    /// Appends the events of `timeline`; `progress` is told how many are done.
+    pub async fn run(
+        &self,
+        timeline: std::sync::Arc<Timeline>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Fed, FeedError> {
         let started = Instant::now();
         // The next request is put together while the one before is under way.
         let (sender, mut bodies) = mpsc::channel::<Result<(u64, Vec<u8>), FeedError>>(2);
         let (batch, limit) = (self.batch.max(1), self.limit);
         let writer = tokio::task::spawn_blocking(move || {
-            let mut events = history.events().take(limit);
+            let mut events = timeline.events().take(limit);
             loop {
                 let events: Vec<Event> = events.by_ref().take(batch).collect();
                 let transaction = Transaction { appends: events.iter().map(Append::of).collect() };

@@ -8,10 +8,10 @@ mod airports;
 mod event;
 mod feed;
 mod flight;
-mod history;
 mod names;
 mod row;
+mod timeline;
 
 pub use event::Event;
 pub use feed::{Fed, Feed, FeedError};
-pub use history::{Error, History};
+pub use timeline::{Error, Timeline};

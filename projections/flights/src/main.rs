@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -57,18 +57,18 @@ fn main() -> ExitCode {
 }
 
 fn feed(feed: Feed) -> anyhow::Result<()> {
-    let history = Arc::new(History::load()?);
-    let total = history.len().min(feed.limit) as u64;
+    let timeline = Arc::new(Timeline::load()?);
+    let total = timeline.len().min(feed.limit) as u64;
     let runtime = tokio::runtime::Runtime::new()?;
     let fed = if std::io::stderr().is_terminal() {
         let bar = ProgressBar::new(total);
         bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events, {per_sec}, {eta} left")?);
-        let fed = runtime.block_on(feed.run(history, |done| bar.set_position(done)))?;
+        let fed = runtime.block_on(feed.run(timeline, |done| bar.set_position(done)))?;
         bar.finish_and_clear();
         fed
     } else {
         let mut lines = 0;
-        runtime.block_on(feed.run(history, |done| {
+        runtime.block_on(feed.run(timeline, |done| {
             if done / EVENTS_PER_LINE > lines {
                 lines = done / EVENTS_PER_LINE;
                 eprintln!("{done} of {total} events");
@@ -93,9 +93,9 @@ struct Line {
 }
 
 fn print(limit: usize) -> anyhow::Result<()> {
-    let history = History::load()?;
+    let timeline = Timeline::load()?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for event in history.events().take(limit) {
+    for event in timeline.events().take(limit) {
         let line = serde_json::to_string(&Line { stream: event.stream.clone(), event })?;
         match writeln!(out, "{line}") {
             Err(cause) if cause.kind() == ErrorKind::BrokenPipe => return Ok(()),

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use flights::{Feed, FeedError, History};
+use flights::{Feed, FeedError, Timeline};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +22,9 @@ enum Answer {
 
 use Answer::{HangUp, Say};
 
-fn history() -> Arc<History> {
-    static HISTORY: OnceLock<Arc<History>> = OnceLock::new();
-    Arc::clone(HISTORY.get_or_init(|| Arc::new(History::load().unwrap())))
+fn timeline() -> Arc<Timeline> {
+    static TIMELINE: OnceLock<Arc<Timeline>> = OnceLock::new();
+    Arc::clone(TIMELINE.get_or_init(|| Arc::new(Timeline::load().unwrap())))
 }
 
 /// A host that answers these requests, one connection each, and returns their bodies.
@@ -74,11 +74,11 @@ async fn events_are_sent_in_order_and_those_the_host_had_are_counted() {
     let (url, host) = host(vec![Say("201 Created", KNOWN), Say("201 Created", TAKEN), Say("201 Created", TAKEN)]).await;
     let mut seen = Vec::new();
     let feed = Feed { url: format!("{url}/"), batch: 4, limit: 10 };
-    let fed = feed.run(history(), |done| seen.push(done)).await.unwrap();
+    let fed = feed.run(timeline(), |done| seen.push(done)).await.unwrap();
     assert_eq!((fed.events, fed.duplicates, seen), (10, 4, vec![4, 8, 10]));
 
     let bodies = host.await.unwrap();
-    let expected: Vec<String> = history().events().take(10).map(|event| event.id.to_string()).collect();
+    let expected: Vec<String> = timeline().events().take(10).map(|event| event.id.to_string()).collect();
     assert_eq!(ids(&bodies), expected);
     let first = &bodies[0]["appends"][0];
     assert_eq!(first["stream"], "flight-2013-01-01-UA-1545-EWR");
@@ -89,7 +89,7 @@ async fn events_are_sent_in_order_and_those_the_host_had_are_counted() {
 async fn a_batch_that_does_not_get_through_is_sent_again_with_the_same_ids() {
     let answers = vec![Say("503 Service Unavailable", ""), HangUp, Say("201 Created", TAKEN)];
     let (url, host) = host(answers).await;
-    let fed = Feed { url, batch: 3, limit: 3 }.run(history(), |_| {}).await.unwrap();
+    let fed = Feed { url, batch: 3, limit: 3 }.run(timeline(), |_| {}).await.unwrap();
     let bodies = host.await.unwrap();
     assert_eq!((fed.events, bodies.len()), (3, 3));
     assert!(bodies[0] == bodies[1] && bodies[1] == bodies[2]);
@@ -98,7 +98,7 @@ async fn a_batch_that_does_not_get_through_is_sent_again_with_the_same_ids() {
 #[tokio::test]
 async fn a_refusal_is_passed_on_and_not_tried_again() {
     let (url, host) = host(vec![Say("409 Conflict", r#"{"title":"id reused"}"#)]).await;
-    let error = Feed { url, batch: 3, limit: 9 }.run(history(), |_| {}).await.unwrap_err();
+    let error = Feed { url, batch: 3, limit: 9 }.run(timeline(), |_| {}).await.unwrap_err();
     assert_eq!(error.to_string(), r#"the host refused the events (409 Conflict): {"title":"id reused"}"#);
     assert_eq!(host.await.unwrap().len(), 1);
 }
@@ -106,11 +106,11 @@ async fn a_refusal_is_passed_on_and_not_tried_again() {
 #[tokio::test]
 async fn a_server_that_is_no_host_is_told_from_one_that_is_away() {
     let (url, _host) = host(vec![Say("200 OK", "<html>")]).await;
-    let error = Feed { url, batch: 3, limit: 3 }.run(history(), |_| {}).await.unwrap_err();
+    let error = Feed { url, batch: 3, limit: 3 }.run(timeline(), |_| {}).await.unwrap_err();
     assert!(matches!(error, FeedError::Answer { .. }), "{error}");
 
     // Its port is free again as soon as the listener is dropped.
     let away = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = Feed { url: format!("http://{away}"), batch: 3, limit: 3 }.run(history(), |_| {}).await.unwrap_err();
+    let error = Feed { url: format!("http://{away}"), batch: 3, limit: 3 }.run(timeline(), |_| {}).await.unwrap_err();
     assert!(matches!(error, FeedError::Unreachable { .. }), "{error}");
 }

@@ -76,8 +76,8 @@ async fn append_all(log: &Log, events: impl Iterator<Item = StreamAppend>) {
 }
 
 fn flights() -> impl Iterator<Item = StreamAppend> {
-    let history = flights::History::load().expect("the flights");
-    let events: Vec<_> = history.events().collect();
+    let timeline = flights::Timeline::load().expect("the flights");
+    let events: Vec<_> = timeline.events().collect();
     events.into_iter().map(|event| {
         let data = serde_json::to_string(&event.data).expect("JSON");
         append(event.id, event.kind, event.schema, &event.stream, data, &event.tags)

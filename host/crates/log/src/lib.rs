@@ -64,11 +64,11 @@ mod read;
 mod record;
 
 pub use append::limits::Limits;
-pub use append::queue::Client;
+pub use append::queue::ClientId;
 pub use commit::durability::Durability;
 pub use error::{AppendError, Error};
 pub use log::reading::Stats;
-pub use log::searching::{Selected, Span};
+pub use log::searching::{FoundEvents, SearchRange};
 pub use log::{Log, Options};
 pub use maintain::backup::{Backup, Backups};
 pub use maintain::verify::{Flaw, Report};

@@ -15,7 +15,7 @@ use kinora_storage::Storage;
 use kinora_types::{Micros, Progress};
 
 use crate::append::limits::Limits;
-use crate::append::queue::Client;
+use crate::append::queue::ClientId;
 use crate::append::writer::{self, Appender};
 use crate::commit::durability::Durability;
 use crate::commit::opening::{self, Opened};
@@ -85,11 +85,11 @@ impl Log {
 
     /// Appends the events of a request, all or none, and answers once they are as durable as the log's options say.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
-        self.append_for(Client::HOST, request).await
+        self.append_for(ClientId::HOST, request).await
     }
 
     /// Appends for a client, who takes turns with the others.
-    pub async fn append_for(&self, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+    pub async fn append_for(&self, client: ClientId, request: AppendRequest) -> Result<Appended, AppendError> {
         self.inner.options.limits.check(&request)?;
         self.inner.appender.append(client, request).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flights::{Feed, History};
+use flights::{Feed, Timeline};
 use kinora_tests::{Api, Program, Seed, module, until};
 use serde_json::{Value, json};
 
@@ -30,9 +30,9 @@ async fn rows(api: &Api) -> Vec<(String, Vec<(String, Value)>)> {
     tables
 }
 
-async fn feed(url: &str, history: &Arc<History>, limit: usize) {
+async fn feed(url: &str, timeline: &Arc<Timeline>, limit: usize) {
     let feed = Feed { url: url.to_owned(), batch: 5_000, limit };
-    feed.run(Arc::clone(history), |_| {}).await.unwrap();
+    feed.run(Arc::clone(timeline), |_| {}).await.unwrap();
 }
 
 /// Deploys one more version, and gives its number.
@@ -42,10 +42,10 @@ async fn deploy(api: &Api) -> u64 {
     api.deploy("ontime", &projector, &[&upcaster]).await
 }
 
-async fn undisturbed(dir: &Path, history: &Arc<History>) -> Vec<(String, Vec<(String, Value)>)> {
+async fn undisturbed(dir: &Path, timeline: &Arc<Timeline>) -> Vec<(String, Vec<(String, Value)>)> {
     let host = Program::start(dir);
     let api = host.api();
-    feed(&host.url, history, ALL).await;
+    feed(&host.url, timeline, ALL).await;
     assert_eq!(deploy(&api).await, 1);
     api.until_state("ontime", 1, "ready").await;
     api.post("projections/ontime/versions/1/promote", json!({})).await;
@@ -54,12 +54,12 @@ async fn undisturbed(dir: &Path, history: &Arc<History>) -> Vec<(String, Vec<(St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_at_any_moment_ends_with_the_same_rows() {
-    let history = Arc::new(History::load().unwrap());
+    let timeline = Arc::new(Timeline::load().unwrap());
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let expected = undisturbed(other.path(), &history).await;
+    let expected = undisturbed(other.path(), &timeline).await;
 
     let mut host = Program::start(dir.path());
-    feed(&host.url, &history, HISTORY).await;
+    feed(&host.url, &timeline, HISTORY).await;
     let address = host.address().to_owned();
     let mut seed = Seed::from_environment();
     let (mut version, mut interrupted, mut longest) = (deploy(&host.api()).await, 0, 450);
@@ -82,8 +82,8 @@ async fn a_host_that_is_killed_at_any_moment_ends_with_the_same_rows() {
     let fed = Arc::new(AtomicU64::new(0));
     let all = Feed { url: host.url.clone(), batch: 5_000, limit: ALL };
     let feeding = tokio::spawn({
-        let (history, fed) = (Arc::clone(&history), Arc::clone(&fed));
-        async move { all.run(history, |done| fed.store(done, Ordering::Relaxed)).await.unwrap() }
+        let (timeline, fed) = (Arc::clone(&timeline), Arc::clone(&fed));
+        async move { all.run(timeline, |done| fed.store(done, Ordering::Relaxed)).await.unwrap() }
     });
     for kill in 0..KILLS {
         let life = ALL as u64 / KILLS;

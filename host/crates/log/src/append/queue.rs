@@ -12,9 +12,9 @@ use crate::record::request::{AppendRequest, Appended};
 
 /// Who asks. Requests of one client are appended in the order in which they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Client(pub u64);
+pub struct ClientId(pub u64);
 
-impl Client {
+impl ClientId {
     /// The host itself.
     pub const HOST: Self = Self(0);
 }
@@ -33,9 +33,9 @@ struct Line {
 
 #[derive(Default)]
 struct Waiting {
-    clients: HashMap<Client, Line>,
+    clients: HashMap<ClientId, Line>,
     /// The clients that have something waiting, each once.
-    turns: VecDeque<Client>,
+    turns: VecDeque<ClientId>,
     requests: usize,
     bytes: usize,
 }
@@ -58,7 +58,7 @@ impl Queue {
     }
 
     /// Puts a job at the end of its client's line, or refuses it at once.
-    pub fn push(&self, client: Client, job: Job) -> Result<(), AppendError> {
+    pub fn push(&self, client: ClientId, job: Job) -> Result<(), AppendError> {
         let mut waiting = self.lock();
         if waiting.requests >= self.requests || waiting.bytes >= self.bytes {
             return Err(AppendError::Busy { queued: waiting.requests });
@@ -150,10 +150,10 @@ mod tests {
     fn clients_take_turns_and_each_keeps_its_order() {
         let queue = Queue::new(&Limits::default());
         for (client, stream) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (3, "c2")] {
-            queue.push(Client(client), job(stream)).unwrap();
+            queue.push(ClientId(client), job(stream)).unwrap();
         }
         assert_eq!(names(&queue.take(4)), ["a1", "b1", "c1", "a2"]);
-        queue.push(Client(2), job("b2")).unwrap();
+        queue.push(ClientId(2), job("b2")).unwrap();
         assert_eq!(names(&queue.take(100)), ["c2", "a3", "b2"]);
         assert_eq!(queue.len(), 0);
     }
@@ -162,23 +162,23 @@ mod tests {
     fn who_sends_too_much_is_refused_before_all_are() {
         let limits = Limits { queued_requests: 3, client_requests: 2, ..Limits::default() };
         let queue = Queue::new(&limits);
-        queue.push(Client(1), job("a")).unwrap();
-        queue.push(Client(1), job("a")).unwrap();
-        assert!(matches!(queue.push(Client(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
-        queue.push(Client(2), job("b")).unwrap();
-        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 3 })));
+        queue.push(ClientId(1), job("a")).unwrap();
+        queue.push(ClientId(1), job("a")).unwrap();
+        assert!(matches!(queue.push(ClientId(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
+        queue.push(ClientId(2), job("b")).unwrap();
+        assert!(matches!(queue.push(ClientId(3), job("c")), Err(AppendError::Busy { queued: 3 })));
         queue.take(1);
-        queue.push(Client(3), job("c")).unwrap();
+        queue.push(ClientId(3), job("c")).unwrap();
     }
 
     #[test]
     fn what_waits_is_bounded_in_bytes() {
         // Each has 3 bytes.
         let queue = Queue::new(&Limits { queued_bytes: 8, ..Limits::default() });
-        queue.push(Client(1), job("a")).unwrap();
-        queue.push(Client(1), job("a")).unwrap();
-        assert!(matches!(queue.push(Client(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
-        queue.push(Client(2), job("b")).unwrap();
-        assert!(matches!(queue.push(Client(3), job("c")), Err(AppendError::Busy { queued: 3 })));
+        queue.push(ClientId(1), job("a")).unwrap();
+        queue.push(ClientId(1), job("a")).unwrap();
+        assert!(matches!(queue.push(ClientId(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
+        queue.push(ClientId(2), job("b")).unwrap();
+        assert!(matches!(queue.push(ClientId(3), job("c")), Err(AppendError::Busy { queued: 3 })));
     }
 }

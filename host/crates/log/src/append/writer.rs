@@ -29,7 +29,7 @@ use crate::append::kept::Kept;
 use crate::append::leader::{Leader, Work};
 use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
-use crate::append::queue::{Client, Job, Queue};
+use crate::append::queue::{ClientId, Job, Queue};
 use crate::append::recent::Recent;
 use crate::commit::commit_log::CommitLog;
 use crate::commit::commits::Commits;
@@ -155,7 +155,7 @@ impl Appender {
         Progress(self.written.load(Ordering::Acquire))
     }
 
-    pub async fn append(self: &Arc<Self>, client: Client, request: AppendRequest) -> Result<Appended, AppendError> {
+    pub async fn append(self: &Arc<Self>, client: ClientId, request: AppendRequest) -> Result<Appended, AppendError> {
         let (answer, answered) = oneshot::channel();
         self.queue.push(client, Job { request, answer })?;
         // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.

@@ -15,14 +15,14 @@ use crate::record::keys;
 use crate::record::selection::{Filter, Item, Selection};
 
 /// Events up to which a search looks at each of them.
-const SHORT_SPAN_EVENTS: u64 = 512;
+const SHORT_RANGE_EVENTS: u64 = 512;
 
 /// Events that a search looks at in vain before it answers with what it has.
 const LOOKED_AT_EVENTS: usize = 10_000;
 
 /// Where a search begins and ends.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct SearchRange {
     pub from: Position,
     /// Nothing from there on, whatever the direction.
     pub upto: Progress,
@@ -33,7 +33,7 @@ pub struct Span {
 
 /// What a search has found.
 #[derive(Debug)]
-pub struct Selected {
+pub struct FoundEvents {
     pub events: Vec<Recorded>,
     /// Where to go on; `None` at the end of what was to be searched.
     pub next: Option<Position>,
@@ -42,18 +42,18 @@ pub struct Selected {
 impl Log {
     /// At most `limit` events from `from` on, towards the end or the beginning.
     pub fn read(&self, from: Position, direction: Direction, limit: usize) -> Result<Vec<Recorded>, Error> {
-        let span = Span { from, upto: Progress(u64::MAX), direction, limit };
-        self.select(&Filter::default(), span).map(|selected| selected.events)
+        let range = SearchRange { from, upto: Progress(u64::MAX), direction, limit };
+        self.select(&Filter::default(), range).map(|found| found.events)
     }
 
     /// The events that a filter lets through.
-    pub fn select(&self, filter: &Filter, span: Span) -> Result<Selected, Error> {
+    pub fn select(&self, filter: &Filter, range: SearchRange) -> Result<FoundEvents, Error> {
         let mut events = Vec::new();
-        let next = self.visit(filter, span, |position, record| events.push(record.to_owned(position)))?;
-        Ok(Selected { events, next })
+        let next = self.visit(filter, range, |position, record| events.push(record.to_owned(position)))?;
+        Ok(FoundEvents { events, next })
     }
 
-    /// Visits the events that a filter lets through, and says where to go on, or `None` at the end of the span.
+    /// Visits the events that a filter lets through, and says where to go on, or `None` at the end of the range.
     ///
     /// Types, tags and streams are found by their lists. Only among very many streams of a prefix, those of their
     /// category are looked at one by one; a search that looks in vain for long ends early, with a place to go on
@@ -61,22 +61,22 @@ impl Log {
     pub fn visit(
         &self,
         filter: &Filter,
-        span: Span,
+        range: SearchRange,
         mut visit: impl FnMut(Position, RecordRef<'_>),
     ) -> Result<Option<Position>, Error> {
-        let end = span.upto.min(self.progress());
+        let end = range.upto.min(self.progress());
         let Some(last) = end.last() else { return Ok(None) };
-        let forwards = span.direction == Direction::Forwards;
-        let mut at = if forwards { Some(span.from.0) } else { Some(span.from.min(last).0) };
+        let forwards = range.direction == Direction::Forwards;
+        let mut at = if forwards { Some(range.from.0) } else { Some(range.from.min(last).0) };
         let db = &self.inner.db;
         // A look at each of a few events is cheaper than the lists.
-        let short = forwards && end.0.saturating_sub(span.from.0) <= SHORT_SPAN_EVENTS;
+        let short = forwards && end.0.saturating_sub(range.from.0) <= SHORT_RANGE_EVENTS;
         let every = Filter::default();
-        let mut matches = Matches::new(db, if short { &every } else { filter }, span.direction)?;
+        let mut matches = Matches::new(db, if short { &every } else { filter }, range.direction)?;
         let mut rows = db.raw_iterator_cf(lookup::family(db, keys::EVENTS)?);
         let (mut found, mut in_vain, mut before) = (0, 0, None);
         while let Some(asked) = at {
-            if found == span.limit || in_vain == LOOKED_AT_EVENTS {
+            if found == range.limit || in_vain == LOOKED_AT_EVENTS {
                 return Ok(end.includes(Position(asked)).then_some(Position(asked)));
             }
             let Some(position) = matches.find(asked)?.map(Position).filter(|position| end.includes(*position)) else {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
@@ -40,7 +39,7 @@ pub struct RowQuestion {
 }
 
 /// The events that wrote a row, in order.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct RowTrace {
     pub version: u32,
     /// The last position that was looked at.
@@ -51,11 +50,10 @@ pub struct RowTrace {
     pub fault: Option<Fault>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct TraceStep {
     pub position: u64,
     pub stream: String,
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     /// `null`: the event deleted it.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +35,7 @@ fn verifying(events: u64) -> FixedPace {
 const AS_RUN: FixedPace = FixedPace { batch: 2_048, commit: 200_000, fresh: false, shares: 1 };
 
 /// A digest of all rows of a version, as they were after an event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RowsDigest {
     pub projection: String,
     pub version: u32,
@@ -49,9 +48,8 @@ pub struct RowsDigest {
 }
 
 /// What a replay of all events of a version has shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Verified {
-    #[serde(flatten)]
     pub rows: RowsDigest,
     /// Whether the replay gave the same rows.
     pub agrees: bool,

@@ -1,11 +1,8 @@
 //! A gap between a log and the modules of a version.
 
-use serde::Serialize;
-
 /// Events of a type and schema that nobody would handle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     /// In the whole log.

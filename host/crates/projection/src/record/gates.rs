@@ -49,7 +49,7 @@ pub struct Check {
 }
 
 /// A gate, whether it is open, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
     pub gate: &'static str,
     pub passed: bool,
@@ -57,7 +57,7 @@ pub struct Gate {
 }
 
 /// All gates of a version, as they are now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Checklist {
     pub projection: String,
     pub version: u32,

@@ -1,10 +1,7 @@
 //! The states of a version.
 
-use serde::Serialize;
-
 /// Where a version stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Its modules are being compiled, and checked against the log.
     Validating,

@@ -1,7 +1,6 @@
 //! The status of projections and versions, for people and programs that watch them.
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use kinora_sandbox::Usage;
 use kinora_types::{Digest, Progress};
@@ -13,19 +12,18 @@ use crate::record::settings::Settings;
 use crate::record::state::State;
 use crate::record::version::{Promote, Review, Skipped};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct ProjectionStatus {
     pub name: String,
     /// The version that answers queries.
     pub live: Option<u32>,
     /// The version that a rollback goes to.
     pub previous: Option<u32>,
-    #[serde(flatten)]
     pub settings: Settings,
     pub versions: Vec<VersionStatus>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct VersionStatus {
     pub projection: String,
     pub version: u32,

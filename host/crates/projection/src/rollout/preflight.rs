@@ -1,9 +1,7 @@
 //! The preflight of a deployment: what becomes of the events that the log has, by its own counts, before anything runs.
 
-use serde::Serialize;
-
 use kinora_log as log;
-use kinora_log::{Filter, Item, Log, Selection, Span, TypeCount};
+use kinora_log::{Filter, Item, Log, SearchRange, Selection, TypeCount};
 use kinora_types::{Direction, Progress, RESERVED};
 
 use crate::error::Error;
@@ -15,9 +13,8 @@ use crate::trial::forecast::{Forecast, Sample};
 const LOOK_EVENTS: usize = 1_000;
 
 /// What would become of the events of a type and schema.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Fate {
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     pub count: u64,
@@ -25,7 +22,7 @@ pub struct Fate {
 }
 
 /// What a deployment would come to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Preflight {
     pub projection: String,
     /// Each type and schema of the log.
@@ -60,7 +57,8 @@ fn first_from(log: &Log, found: &TypeCount, start: Progress) -> Result<Option<u6
     let filter = Filter { selection: Some(selection), ..Filter::default() };
     let (end, mut from) = (log.progress(), start.next());
     loop {
-        let page = log.select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: LOOK_EVENTS })?;
+        let page =
+            log.select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: LOOK_EVENTS })?;
         if let Some(event) = page.events.iter().find(|event| event.schema == found.schema) {
             return Ok(Some(event.position.0));
         }

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
-use kinora_log::{Filter, Item, Log, Recorded, Selection, Span};
+use kinora_log::{Filter, Item, Log, Recorded, SearchRange, Selection};
 use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
 use kinora_types::{Digest, Direction, EventType, Position};
 
@@ -29,7 +28,7 @@ const STEP_EVENTS: usize = 2_048;
 const LISTED_FAILURES: usize = 20;
 
 /// What upcasters make of the events in the log, by what comes in.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct DryRun {
     /// The last position that was looked at.
     pub position: Option<u64>,
@@ -37,9 +36,8 @@ pub struct DryRun {
 }
 
 /// What becomes of the events of one type and schema.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Outcome {
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     pub events: u64,
@@ -52,7 +50,7 @@ pub struct Outcome {
     pub samples: Vec<Upcast>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct FailedEvent {
     pub position: u64,
     pub category: &'static str,
@@ -60,7 +58,7 @@ pub struct FailedEvent {
 }
 
 /// An event before and after.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Upcast {
     pub position: u64,
     pub stream: String,
@@ -68,16 +66,15 @@ pub struct Upcast {
     pub after: Vec<After>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct After {
-    #[serde(rename = "type")]
     pub kind: String,
     pub schema: u32,
     pub data: Option<Box<RawValue>>,
 }
 
 /// A version that a module is part of.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Use {
     pub projection: String,
     pub version: u32,
@@ -115,7 +112,7 @@ impl Upcasters {
         loop {
             let page = self
                 .log
-                .select(&filter, Span { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
+                .select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
             running.take(page.events);
             match page.next {
                 Some(next) => from = next,

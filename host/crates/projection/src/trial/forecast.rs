@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
 use kinora_log::Log;
@@ -38,7 +37,7 @@ pub struct Sample<'a> {
     pub turns: &'a Turns,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Forecast {
     /// Events that the version would go through.
     pub events: u64,

@@ -5,8 +5,6 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use serde::Serialize;
-
 use kinora_readmodel::{RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure};
 use kinora_types::{Position, Progress};
@@ -34,7 +32,7 @@ const PARTITIONED: FixedPace = FixedPace { batch: 64, commit: 1_000, fresh: fals
 const MAX_LEFT_OUT: usize = 8;
 
 /// The first event after which the rows depend on how events were handed over.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Divergence {
     pub position: Option<u64>,
     pub event_type: Option<String>,

@@ -1,14 +1,12 @@
 //! The first row in which two read models with the same tables differ, byte by byte. Where [`super::tables`] tells
 //! people what has changed, this tells whether anything has.
 
-use serde::Serialize;
-
 use crate::error::Error;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{Entries, row_key};
 
 /// A row that is not the same in two read models.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowDifference {
     pub table: String,
     pub key: String,

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::query::filter::RowFilter;
 
 /// How much a query may read.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Entries that a page looks at, unless the client asks for a scan: some hundredths of a second.
     pub list_entries: usize,
@@ -96,7 +96,7 @@ pub struct Page {
 }
 
 /// How a query was, or would be, answered.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Explanation {
     /// The index that is read; none for the rows themselves, by key.
     pub index: Option<String>,

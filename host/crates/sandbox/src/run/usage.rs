@@ -1,9 +1,7 @@
 //! Usage: how much of its limits a guest has used, at most.
 
-use serde::Serialize;
-
 /// The most that was used, each of the limit of the same name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub memory_bytes: u64,
     pub table_elements: u64,

@@ -9,7 +9,7 @@ use kinora_api::events::{Event, EventPage, ReadLog, ReadStream};
 use kinora_api::grammar::List;
 use kinora_api::{Kind, headers};
 use kinora_log as log;
-use kinora_log::{Filter, Item, Log, Selection, Span, Streams};
+use kinora_log::{Filter, Item, Log, SearchRange, Selection, Streams};
 use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 
 use crate::edge::problem::{Problem, Problems};
@@ -130,10 +130,10 @@ pub async fn all(
         return Ok(ndjson::answer(log, filter, start, direction, parameters.0.limit));
     }
     let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
-    let span = Span { from: start, upto: durable, direction, limit };
+    let range = SearchRange { from: start, upto: durable, direction, limit };
     let found = blocking(move || {
         let mut page = Page::default();
-        let next = log.visit(&filter, span, |position, record| page.add(position, &record))?;
+        let next = log.visit(&filter, range, |position, record| page.add(position, &record))?;
         Ok::<_, log::Error>((page, next))
     });
     let (page, next) = found.await?;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use kinora_log::{Filter, Log, RecordRef, Span};
+use kinora_log::{Filter, Log, RecordRef, SearchRange};
 use kinora_types::{Direction, Position, Progress};
 
 use crate::edge::problem::Problem;
@@ -32,10 +32,10 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
 /// All events of a filter from a position on, up to what is durable now.
 pub fn answer(log: Log, filter: Filter, from: Position, direction: Direction, limit: Option<usize>) -> Response {
     let (pieces, receiver) = mpsc::channel(WAITING_PIECES);
-    let span = Span { from, upto: log.progress(), direction, limit: limit.unwrap_or(usize::MAX) };
+    let range = SearchRange { from, upto: log.progress(), direction, limit: limit.unwrap_or(usize::MAX) };
     tokio::task::spawn_blocking(move || {
-        let mut lines = Lines { piece: Vec::with_capacity(PIECE_BYTES * 2), pieces, left: span.limit };
-        if let Err(problem) = lines.write(&log, &filter, span) {
+        let mut lines = Lines { piece: Vec::with_capacity(PIECE_BYTES * 2), pieces, left: range.limit };
+        if let Err(problem) = lines.write(&log, &filter, range) {
             // The answer ends in the middle, so that it is not taken for all.
             let _ = lines.pieces.blocking_send(Err(io::Error::other(problem.into_text())));
         }
@@ -51,11 +51,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn write(&mut self, log: &Log, filter: &Filter, span: Span) -> Result<(), Problem> {
+    fn write(&mut self, log: &Log, filter: &Filter, range: SearchRange) -> Result<(), Problem> {
         let mut written = Ok(ControlFlow::Continue(()));
-        if filter.is_open() && span.direction == Direction::Forwards {
-            let upto = Progress(span.upto.0.min(span.from.0.saturating_add(span.limit as u64)));
-            log.scan(span.from, upto, |position, record| {
+        if filter.is_open() && range.direction == Direction::Forwards {
+            let upto = Progress(range.upto.0.min(range.from.0.saturating_add(range.limit as u64)));
+            log.scan(range.from, upto, |position, record| {
                 written = self.line(position, &record);
                 if matches!(written, Ok(ControlFlow::Continue(()))) {
                     ControlFlow::Continue(())
@@ -64,9 +64,9 @@ impl Lines {
                 }
             })?;
         } else {
-            let mut next = Some(span.from);
+            let mut next = Some(range.from);
             while let Some(from) = next.filter(|_| self.left > 0 && matches!(written, Ok(ControlFlow::Continue(())))) {
-                let step = Span { from, limit: self.left.min(STEP_EVENTS), ..span };
+                let step = SearchRange { from, limit: self.left.min(STEP_EVENTS), ..range };
                 next = log.visit(filter, step, |position, record| {
                     if matches!(written, Ok(ControlFlow::Continue(()))) {
                         written = self.line(position, &record);

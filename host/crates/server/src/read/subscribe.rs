@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use kinora_api::Kind;
 use kinora_api::events::SubscriptionState;
-use kinora_log::{Filter, Log, Span, Streams};
+use kinora_log::{Filter, Log, SearchRange, Streams};
 use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::problem::Problem;
@@ -155,8 +155,8 @@ fn step(
     durable: Progress,
 ) -> Result<(Vec<(u64, String)>, Position), Problem> {
     let mut found = Ok(Vec::new());
-    let span = Span { from, upto: durable, direction: Direction::Forwards, limit: STEP_EVENTS };
-    let next = log.visit(&selected.filter, span, |position, record| {
+    let range = SearchRange { from, upto: durable, direction: Direction::Forwards, limit: STEP_EVENTS };
+    let next = log.visit(&selected.filter, range, |position, record| {
         if record.revision < selected.first {
             return;
         }

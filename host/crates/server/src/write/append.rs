@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use kinora_api::appends::CloudEvent;
 use kinora_api::{Kind, appends as api, headers};
-use kinora_log::{AppendRequest, Client, IdempotencyKey, Log, StreamAppend};
+use kinora_log::{AppendRequest, ClientId, IdempotencyKey, Log, StreamAppend};
 use kinora_types::{ExpectedRevision, Revision, StreamName};
 
 use crate::edge::caller;
@@ -50,7 +50,7 @@ pub async fn small_to_stream(log: &Log, stream: StreamName, request: Request) ->
 async fn append_to(
     log: &Log,
     stream: StreamName,
-    client: Client,
+    client: ClientId,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Problem> {
@@ -93,7 +93,7 @@ fn created(appended: &api::Appended) -> Result<Response, Problem> {
 }
 
 /// Who asks, and for what. An extractor for the headers would copy them all.
-async fn taken_apart(mut request: Request) -> Result<(Client, HeaderMap, Bytes), Problem> {
+async fn taken_apart(mut request: Request) -> Result<(ClientId, HeaderMap, Bytes), Problem> {
     let client = caller::client(&request);
     let headers = std::mem::take(request.headers_mut());
     Ok((client, headers, Bytes::from_request(request, &()).await?))

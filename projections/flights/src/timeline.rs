@@ -34,14 +34,14 @@ pub enum Error {
 }
 
 /// All flights, in memory (about 50 MB).
-pub struct History {
+pub struct Timeline {
     flights: Vec<Flight>,
     names: Names,
     /// When, which flight, what; sorted.
     order: Vec<(Timestamp, u32, Kind)>,
 }
 
-impl History {
+impl Timeline {
     /// Unpacks the flights, which are part of the program, and puts what happened in order. Takes about half a second.
     pub fn load() -> Result<Self, Error> {
         let mut csv = zstd::Decoder::new(CSV)?;
@@ -53,21 +53,21 @@ impl History {
         let mut csv = csv::Reader::from_reader(csv);
         let (columns, mut cells) = (csv.headers()?.clone(), csv::StringRecord::new());
         let mut zones = Zones::default();
-        let mut history = Self { flights: Vec::new(), names: Names::default(), order: Vec::new() };
+        let mut timeline = Self { flights: Vec::new(), names: Names::default(), order: Vec::new() };
         while csv.read_record(&mut cells)? {
-            let number = history.flights.len();
+            let number = timeline.flights.len();
             let row: Row<'_> = cells.deserialize(Some(&columns))?;
-            let words = history.words(&row).ok_or(Error::Names { row: number })?;
+            let words = timeline.words(&row).ok_or(Error::Names { row: number })?;
             let ends = Ends { origin: zones.of(number, row.origin)?, dest: zones.of(number, row.dest)? };
             let flight = Flight::new(&row, words, &ends).map_err(|cause| Error::Time { row: number, cause })?;
             let id = u32::try_from(number).unwrap_or(u32::MAX);
-            history.order.extend(flight.story().map(|(at, kind)| (at, id, kind)));
-            history.flights.push(flight);
+            timeline.order.extend(flight.story().map(|(at, kind)| (at, id, kind)));
+            timeline.flights.push(flight);
         }
-        history.flights.shrink_to_fit();
-        history.order.shrink_to_fit();
-        history.order.sort_unstable();
-        Ok(history)
+        timeline.flights.shrink_to_fit();
+        timeline.order.shrink_to_fit();
+        timeline.order.sort_unstable();
+        Ok(timeline)
     }
 
     fn words(&mut self, row: &Row<'_>) -> Option<Words> {
@@ -124,8 +124,8 @@ mod tests {
         flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 
     fn events(row: &str) -> Vec<(String, serde_json::Value)> {
-        let history = History::parse(format!("{HEADER}\n{row}\n").as_bytes()).unwrap();
-        history.events().map(|event| (event.at.to_string(), serde_json::to_value(event).unwrap())).collect()
+        let timeline = Timeline::parse(format!("{HEADER}\n{row}\n").as_bytes()).unwrap();
+        timeline.events().map(|event| (event.at.to_string(), serde_json::to_value(event).unwrap())).collect()
     }
 
     #[test]
@@ -177,11 +177,11 @@ mod tests {
 
     #[test]
     fn the_whole_year_is_there_in_order_and_each_stream_makes_sense() {
-        let history = History::load().unwrap();
+        let timeline = Timeline::load().unwrap();
         let mut counts: BTreeMap<(&str, u32), u32> = BTreeMap::new();
         let mut streams: HashMap<String, Vec<(&str, Timestamp)>> = HashMap::new();
         let mut last = Timestamp::MIN;
-        for event in history.events() {
+        for event in timeline.events() {
             assert!(last <= event.at, "time goes back at {event:?}");
             last = event.at;
             *counts.entry((event.kind, event.schema)).or_default() += 1;
@@ -195,7 +195,7 @@ mod tests {
             (("FlightScheduled", 1), 336_776),
         ];
         assert_eq!(counts, BTreeMap::from(expected));
-        assert_eq!((streams.len(), history.len()), (336_776, 1_001_615));
+        assert_eq!((streams.len(), timeline.len()), (336_776, 1_001_615));
         for (stream, events) in streams {
             let kinds: Vec<_> = events.iter().map(|(kind, _)| *kind).collect();
             let good: [&[&str]; 3] = [
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn a_cell_that_is_no_number_is_refused_and_not_taken_as_missing() {
         let row = "2013,1,1,5:17,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
-        let error = History::parse(format!("{HEADER}\n{row}\n").as_bytes()).err().unwrap();
+        let error = Timeline::parse(format!("{HEADER}\n{row}\n").as_bytes()).err().unwrap();
         assert!(error.to_string().contains(r#""5:17" is neither a number nor NA"#), "{error}");
     }
 
     #[test]
     fn an_airport_without_a_zone_is_named() {
         let row = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,XYZ,227,1400,5,15,2013-01-01T10:00:00Z";
-        let error = History::parse(format!("{HEADER}\n{row}\n").as_bytes()).err().unwrap();
+        let error = Timeline::parse(format!("{HEADER}\n{row}\n").as_bytes()).err().unwrap();
         assert_eq!(error.to_string(), r#"flight 0 goes to or from "XYZ", whose time zone is not known"#);
     }
 
