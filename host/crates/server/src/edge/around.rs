@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::edge::bodies::{self, Room};
+use crate::edge::bodies::{Rest, Room};
 use crate::edge::head;
 use crate::host::Host;
 
@@ -54,7 +54,7 @@ where
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
         if let Err(problem) = head::check(&request) {
-            bodies::hear_out(request);
+            Rest::of(request).1.hear_out();
             return Box::pin(async move {
                 let response = problem.into_response();
                 counted.end(&host.requests, &response);
@@ -75,7 +75,12 @@ where
         let mut inner = std::mem::replace(&mut self.inner, copy);
         Box::pin(async move {
             let response = match host.bodies.hold(room, request).await {
-                Ok((request, _held)) => inner.call(request).await?,
+                Ok((request, _held)) => {
+                    let (request, rest) = Rest::of(request);
+                    let response = inner.call(request).await?;
+                    rest.hear_out();
+                    response
+                }
                 Err(problem) => problem.into_response(),
             };
             counted.end(&host.requests, &response);
