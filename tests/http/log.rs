@@ -1,6 +1,5 @@
 //! The log over HTTP.
 
-use futures::StreamExt;
 use kinora_tests::{Api, Host};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -107,21 +106,17 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
     for n in 0..5 {
         append(n).await;
     }
-    let request = client.get(format!("{}/v1/events", host.url)).header("accept", "text/event-stream");
-    let response = request.header("last-event-id", "1").send().await.unwrap();
-    let mut body = response.bytes_stream();
-    let mut text = String::new();
-    let mut appended = 5;
-    while text.matches("event: event").count() < 8 {
-        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
-        if text.contains("caught-up") && appended < 10 {
-            append(appended).await;
-            appended += 1;
-        }
+    let api = host.api();
+    let mut followed = api.follow(api.client.get(api.at("events")).header("last-event-id", "1")).await;
+    let mut found = followed.until(|message| message.kind == "caught-up").await;
+    for n in 5..10 {
+        append(n).await;
+        found.push(followed.next().await);
     }
-    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let told = |kind: &str| found.iter().filter(|message| message.kind == kind).collect::<Vec<_>>();
+    let ids: Vec<_> = told("event").iter().map(|message| message.id.as_str()).collect();
     assert_eq!(ids, ["2", "3", "4", "5", "6", "7", "8", "9"]);
-    assert_eq!(text.matches("caught-up").count(), 1);
+    assert_eq!(told("caught-up").len(), 1);
 }
 
 #[tokio::test]
@@ -134,17 +129,12 @@ async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events
         append("s", n).await;
         append("other", n).await;
     }
-    let request = client.get(format!("{}?from=2", host.events_of("s"))).header("accept", "text/event-stream");
-    let mut body = request.send().await.unwrap().bytes_stream();
-    let mut text = String::new();
-    while text.matches("event: event").count() < 3 {
-        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
-        if text.contains("caught-up") && text.matches("event: event").count() == 2 {
-            append("other", 4).await;
-            append("s", 4).await;
-        }
-    }
-    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let mut followed = host.api().follow(client.get(format!("{}?from=2", host.events_of("s")))).await;
+    let mut found = followed.until(|message| message.kind == "caught-up").await;
+    append("other", 4).await;
+    append("s", 4).await;
+    found.push(followed.next().await);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
     assert_eq!(ids, ["4", "6", "9"]);
 }
 
@@ -213,19 +203,11 @@ async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
     let refused = answer(client.get(format!("{}?types=A", host.events_of("a-1")))).await;
     assert_eq!((refused.0, &refused.1["title"]), (400, &json!("invalid parameter")));
 
-    let request = client.get(format!("{}/v1/events?types=A&tags=x", host.url)).header("accept", "text/event-stream");
-    let mut bytes = request.send().await.unwrap().bytes_stream();
-    let mut text = String::new();
-    let mut until = async |what: &str| {
-        while !text.contains(what) {
-            text.push_str(&String::from_utf8_lossy(&bytes.next().await.unwrap().unwrap()));
-        }
-        text.clone()
-    };
-    until("caught-up").await;
+    let mut followed = host.api().follow(client.get(format!("{}/v1/events?types=A&tags=x", host.url))).await;
+    let mut found = followed.until(|message| message.kind == "caught-up").await;
     append("c-1", "B", "x").await;
     append("c-1", "A", "x").await;
-    let text = until("id: 6").await;
-    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    found.push(followed.next().await);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
     assert_eq!(ids, ["0", "3", "4", "6"]);
 }

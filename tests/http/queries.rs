@@ -1,8 +1,6 @@
 //! Queries over HTTP: what lists, figures and formats look like, how a query is followed, and what is refused.
 
-use eventsource_stream::Eventsource;
-use futures::{Stream, StreamExt};
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Api, Followed, Host, module};
 use serde_json::{Value, json};
 
 async fn append(api: &Api, stream: &str, kind: &str, data: Value) -> u64 {
@@ -62,15 +60,12 @@ async fn lists_take_filters_orders_selections_counts_and_formats() {
     assert_eq!(figures["facets"]["tags[]"][0], json!({"value": "chess", "count": 2}));
 
     let request = api.client.get(api.at("read-models/club/members?limit=2&order=name&select=name,visits"));
-    let response = request.header("prefer", "count=exact").header("accept", "text/csv").send().await.unwrap();
-    assert_eq!(response.headers()["preference-applied"], "count=exact");
-    assert_eq!(response.headers()["content-range"], "0-1/3");
-    let link = response.headers()["link"].to_str().unwrap().to_owned();
-    assert_eq!(response.text().await.unwrap(), "key,name,visits\nm1,Ada,3\nm2,Bob,1\n");
-    let next = link.trim_start_matches('<').split('>').next().unwrap();
+    let page = api.text(request.header("prefer", "count=exact").header("accept", "text/csv")).await;
+    assert_eq!((page.header("preference-applied"), page.header("content-range")), ("count=exact", "0-1/3"));
+    assert_eq!(page.text, "key,name,visits\nm1,Ada,3\nm2,Bob,1\n");
+    let next = page.header("link").trim_start_matches('<').split('>').next().unwrap();
     let rest = api.client.get(format!("{}{next}", api.url)).header("accept", "application/x-ndjson");
-    let rest = rest.send().await.unwrap().text().await.unwrap();
-    assert_eq!(rest, "{\"key\":\"m3\",\"row\":{\"name\":\"Cleo\",\"visits\":0}}\n");
+    assert_eq!(api.text(rest).await.text, "{\"key\":\"m3\",\"row\":{\"name\":\"Cleo\",\"visits\":0}}\n");
 }
 
 #[tokio::test]
@@ -78,16 +73,15 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
     let dir = tempfile::tempdir().unwrap();
     let (_host, api, _) = club(dir.path()).await;
     for path in ["read-models/club/members/m1", "read-models/club/members?order=name"] {
-        let first = api.client.get(api.at(path)).send().await.unwrap();
-        let tag = first.headers()["etag"].clone();
-        let ask = async |tag: &reqwest::header::HeaderValue, more: &str| {
-            let request = api.client.get(format!("{}{more}", api.at(path))).header("if-none-match", tag);
-            request.send().await.unwrap().status().as_u16()
+        let first = api.text(api.client.get(api.at(path))).await;
+        let tag = first.header("etag");
+        let ask = async |tag: &str, more: &str| {
+            api.text(api.client.get(format!("{}{more}", api.at(path))).header("if-none-match", tag)).await.status
         };
-        assert_eq!(ask(&tag, "").await, 304, "{path}");
+        assert_eq!(ask(tag, "").await, 304, "{path}");
         let position = append(&api, "m3", "Visited", json!({"day": "2026-01-03"})).await;
         let more = format!("{}min_position={position}", if path.contains('?') { '&' } else { '?' });
-        assert_eq!(ask(&tag, &more).await, 200, "{path}");
+        assert_eq!(ask(tag, &more).await, 200, "{path}");
     }
 }
 
@@ -167,8 +161,8 @@ async fn rows_are_answered_as_they_were() {
     assert_eq!((figures.position, figures.body["groups"].clone()), (Some(4), json!([{"count": 3, "sum(visits)": 2}])));
     assert_eq!(figures.body["facets"]["tags[]"][0], json!({"value": "chess", "count": 2}));
     let counted = api.client.get(api.at("read-models/club/members?at_position=4&visits=gt.0&limit=1"));
-    let counted = counted.header("prefer", "count=exact").send().await.unwrap();
-    assert_eq!(counted.headers()["content-range"], "0-0/1");
+    let counted = api.text(counted.header("prefer", "count=exact")).await;
+    assert_eq!(counted.header("content-range"), "0-0/1");
     let versions = api.get("read-models/club/members/m1?versions=10").await.body["versions"].clone();
     let visits: Vec<_> =
         versions.as_array().unwrap().iter().map(|v| (v["position"].clone(), v["row"]["visits"].clone())).collect();
@@ -215,39 +209,17 @@ async fn a_named_query_takes_and_answers_what_it_declares() {
     assert!(unfit.body["detail"].as_str().unwrap().contains("/visitors"), "{unfit:?}");
 }
 
-/// Events of a stream until one of this kind, as (kind, data); the id of the last one.
-async fn until(
-    events: &mut (impl Stream<Item = Result<eventsource_stream::Event, impl std::fmt::Debug>> + Unpin),
-    is_last: impl Fn(&str, &Value) -> bool,
-) -> (Vec<(String, Value)>, String) {
-    let mut found = Vec::new();
-    loop {
-        let event = tokio::time::timeout(std::time::Duration::from_secs(60), events.next()).await.expect("an event");
-        let event = event.unwrap().unwrap();
-        let data: Value = serde_json::from_str(&event.data).unwrap();
-        let last = is_last(&event.event, &data);
-        if event.event != "position" {
-            found.push((event.event.clone(), data));
-        }
-        if last {
-            return (found, event.id);
-        }
-    }
+/// Messages up to one of this kind, as (kind, data); the id of the last one.
+async fn until(followed: &mut Followed, is_last: impl Fn(&str, &Value) -> bool) -> (Vec<(String, Value)>, String) {
+    let found = followed.until(|message| is_last(&message.kind, &message.data)).await;
+    let id = found.last().unwrap().id.clone();
+    let of_rows = found.into_iter().filter(|message| message.kind != "position");
+    (of_rows.map(|message| (message.kind, message.data)).collect(), id)
 }
 
-async fn follow(
-    api: &Api,
-    parameters: &str,
-    last_id: Option<&str>,
-) -> impl Stream<Item = Result<eventsource_stream::Event, impl std::fmt::Debug>> + Unpin {
-    let mut request =
-        api.client.get(api.at(&format!("read-models/club/members?{parameters}"))).header("accept", "text/event-stream");
-    if let Some(id) = last_id {
-        request = request.header("last-event-id", id);
-    }
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    Box::pin(response.bytes_stream().eventsource())
+async fn follow(api: &Api, parameters: &str, last_id: Option<&str>) -> Followed {
+    let request = api.client.get(api.at(&format!("read-models/club/members?{parameters}")));
+    api.follow(last_id.iter().fold(request, |request, id| request.header("last-event-id", *id))).await
 }
 
 /// Until the rows stand for this position.
@@ -317,7 +289,7 @@ async fn the_first_rows_of_an_order_are_followed_as_they_come_and_go() {
     }
     assert_eq!(rows, std::collections::BTreeMap::from([("m1".to_owned(), 3), ("m3".to_owned(), 3)]));
     let refused = api.client.get(api.at("read-models/club/members?order=a[]")).header("accept", "text/event-stream");
-    assert_eq!(refused.send().await.unwrap().status(), 400);
+    assert_eq!(api.send(refused).await.status, 400);
 }
 
 #[tokio::test]
@@ -343,6 +315,7 @@ async fn scans_wait_for_their_turn_and_one_too_many_is_told_so() {
             200 => assert!(answer.body.to_string().contains(&sum), "{answer:?}"),
             503 => {
                 refused += 1;
+                assert_eq!(answer.body["title"], "busy");
                 assert!(answer.body["detail"].as_str().unwrap().contains("queries.scans_waiting"), "{answer:?}");
             }
             _ => panic!("{answer:?}"),
@@ -356,10 +329,10 @@ async fn scans_wait_for_their_turn_and_one_too_many_is_told_so() {
     // Whoever follows all rows begins with a scan.
     let follow = || {
         let request = api.client.get(api.at("read-models/counts/counts?version=1"));
-        request.header("accept", "text/event-stream").send()
+        api.try_follow(request)
     };
     let followed = futures::future::join_all((0..32).map(|_| follow())).await;
-    let statuses: Vec<u16> = followed.iter().map(|answer| answer.as_ref().unwrap().status().as_u16()).collect();
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
-    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+    let refused: Vec<u16> = followed.iter().filter_map(|followed| Some(followed.as_ref().err()?.status)).collect();
+    assert!(refused.iter().all(|status| *status == 503), "{refused:?}");
+    assert!((1..followed.len()).contains(&refused.len()), "{refused:?}");
 }

@@ -4,7 +4,6 @@
 use std::time::{Duration, SystemTime};
 
 use kinora_tests::{Api, Host};
-use reqwest::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
 async fn append(api: &Api, stream: &str, numbers: std::ops::Range<u64>) {
@@ -17,10 +16,9 @@ async fn append(api: &Api, stream: &str, numbers: std::ops::Range<u64>) {
 /// Status, tag and how long it may be kept, of a page that was seen before or not.
 async fn page(api: &Api, path: &str, known: Option<&str>) -> (u16, String, String) {
     let request = api.client.get(api.at(path));
-    let request = known.iter().fold(request, |request, tag| request.header(IF_NONE_MATCH, *tag));
-    let response = request.send().await.unwrap();
-    let header = |name| response.headers()[name].to_str().unwrap().to_owned();
-    (response.status().as_u16(), header(ETAG), header(CACHE_CONTROL))
+    let request = known.iter().fold(request, |request, tag| request.header("if-none-match", *tag));
+    let page = api.text(request).await;
+    (page.status, page.header("etag").to_owned(), page.header("cache-control").to_owned())
 }
 
 #[tokio::test]
@@ -74,10 +72,9 @@ async fn events_come_as_lines_and_from_a_time_on() {
     append(&api, "a", 3_000..3_002).await;
     let lines = async |path: &str| {
         let request = api.client.get(api.at(path)).header("accept", "application/x-ndjson");
-        let response = request.send().await.unwrap();
-        assert_eq!(response.headers()["content-type"], "application/x-ndjson");
-        let text = response.text().await.unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+        let answer = api.text(request).await;
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        answer.lines()
     };
     let positions =
         |events: &[Value]| events.iter().map(|event| event["position"].as_u64().unwrap()).collect::<Vec<_>>();

@@ -165,7 +165,8 @@ proptest! {
             let direction = if forwards { Direction::Forwards } else { Direction::Backwards };
             let (mut found, mut next) = (Vec::new(), Some(Position(from)));
             while let Some(at) = next {
-                let page = log.select(&filter, SearchRange { from: at, upto: Progress(u64::MAX), direction, limit }).unwrap();
+                let range = SearchRange { from: at, upto: Progress(u64::MAX), direction, limit };
+                let page = log.select(&filter, range).unwrap();
                 prop_assert!(page.events.len() <= limit);
                 found.extend(page.events.iter().map(|event| event.position.0));
                 next = page.next;

@@ -1,7 +1,7 @@
 //! Differences between two versions: all of them, in pages or in one stream, at one position; and which events made it
 //! so.
 
-use kinora_tests::{Api, Host, module};
+use kinora_tests::{Answer, Api, Host, module};
 use serde_json::{Value, json};
 
 async fn count(api: &Api, stream: &str, ns: &[u64]) -> u64 {
@@ -28,9 +28,8 @@ async fn two_versions(api: &Api, streams: u64) {
 async fn pages(api: &Api, path: &str) -> (Vec<Value>, Vec<u64>) {
     let (mut rows, mut positions, mut path) = (Vec::new(), Vec::new(), format!("/v1/{path}"));
     loop {
-        let response = api.client.get(format!("{}{path}", api.url)).send().await.unwrap();
-        assert_eq!(response.status(), 200, "{path}");
-        let page: Value = response.json().await.unwrap();
+        let Answer { status, body: page, .. } = api.send(api.client.get(format!("{}{path}", api.url))).await;
+        assert_eq!(status, 200, "{path}");
         rows.extend(page["rows"].as_array().unwrap().iter().cloned());
         positions.push(page["position"].as_u64().unwrap());
         match page["next"].as_str() {
@@ -98,11 +97,9 @@ async fn all_of_a_difference_comes_as_lines_of_json_or_text_and_goes_on_behind_t
     two_versions(&host.api(), 300).await;
     let api = host.api();
     let get = async |api: &Api, query: &str| {
-        let request = api.client.get(api.at(&format!("projections/counts/diff/rows?from=1&to=2{query}")));
-        request.send().await.unwrap().text().await.unwrap()
+        api.text(api.client.get(api.at(&format!("projections/counts/diff/rows?from=1&to=2{query}")))).await
     };
-    let text = get(&api, "&format=ndjson").await;
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = get(&api, "&format=ndjson").await.lines();
     assert_eq!(lines.len(), 1 + 302 + 1);
     assert_eq!((&lines[0]["from"], &lines[303]), (&json!(1), &json!({"rows": 302, "complete": true})));
     // A host that dies in the middle has lost nothing that cannot be asked for again.
@@ -112,10 +109,9 @@ async fn all_of_a_difference_comes_as_lines_of_json_or_text_and_goes_on_behind_t
     for version in [1, 2] {
         api.until_caught_up("counts", version).await;
     }
-    let rest = get(&api, "&format=ndjson&after=counts/s199").await;
-    let rest: Vec<Value> = rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rest = get(&api, "&format=ndjson&after=counts/s199").await.lines();
     assert_eq!(rest[1..rest.len() - 1], lines[201..303]);
-    let text = get(&api, "&format=text&start=s299").await;
+    let text = get(&api, "&format=text&start=s299").await.text;
     assert!(text.starts_with("version 1 -> version 2, both at position"), "{text}");
     assert!(text.contains("~ counts s299\n    fields events, filler\n    - {\"n\":300,\"filler\":\"\"}\n"), "{text}");
     assert!(text.contains("- counts secret\n") && text.ends_with("3 rows differ\n"), "{text}");

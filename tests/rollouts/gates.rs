@@ -179,7 +179,7 @@ async fn the_history_says_who_did_what_and_why_and_survives_a_crash() {
     api.until_state("counts", 1, "ready").await;
     let request = api.client.post(api.at("projections/counts/versions/1/promote"));
     let request = request.header("kinora-actor", "ada").header("kinora-reason", "the first one");
-    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(api.send(request).await.status, 200);
     deploy(&api, json!({"module": tally})).await;
     api.until_state("counts", 2, "ready").await;
     promote(&api, 2, json!({})).await;
@@ -252,8 +252,8 @@ async fn standby_versions_are_kept_as_the_projection_says_and_others_are_aborted
     count(&api, "a", &[1, 2, 3]).await;
     let tally = api.upload(module("tally")).await;
     deploy(&api, json!({"module": tally})).await;
-    let set = api.client.patch(api.at("projections/counts")).json(&json!({"retain": 1})).send().await.unwrap();
-    assert_eq!(set.json::<Value>().await.unwrap()["retain"], json!(1));
+    let set = api.send(api.client.patch(api.at("projections/counts")).json(&json!({"retain": 1}))).await;
+    assert_eq!(set.body["retain"], json!(1));
     for version in 1..=4 {
         if version > 1 {
             deploy(&api, json!({"module": tally})).await;
@@ -329,13 +329,13 @@ async fn a_fault_is_remembered_over_a_restart_and_old_rows_come_with_a_warning()
     let listed = api.get("read-models/counts/counts").await;
     assert_eq!(listed.status, 503, "{listed:?}");
 
-    let set = api.client.patch(api.at("projections/counts")).json(&json!({"on_fault": "stale"})).send().await.unwrap();
-    assert_eq!(set.status(), 200);
-    let stale = api.client.get(api.at("read-models/counts/counts/a")).send().await.unwrap();
-    assert_eq!(stale.status(), 200);
-    let warning = stale.headers()["warning"].to_str().unwrap().to_owned();
-    assert!(warning.starts_with("110 kinora \"stale") && stale.headers()["kinora-state"] == "faulted", "{warning}");
-    assert_eq!(stale.json::<Value>().await.unwrap()["n"], json!(3));
+    let set = api.send(api.client.patch(api.at("projections/counts")).json(&json!({"on_fault": "stale"}))).await;
+    assert_eq!(set.status, 200);
+    let stale = api.text(api.client.get(api.at("read-models/counts/counts/a"))).await;
+    assert_eq!(stale.status, 200);
+    let warning = stale.header("warning");
+    assert!(warning.starts_with("110 kinora \"stale") && stale.header("kinora-state") == "faulted", "{warning}");
+    assert_eq!(stale.json()["n"], json!(3));
     let waited = api.get(&format!("read-models/counts/counts/a?min_position={}&timeout=0.05", last + 50)).await;
     assert_eq!(waited.status, 503, "old rows are no answer for who has read newer ones");
 }

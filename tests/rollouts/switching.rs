@@ -41,14 +41,12 @@ async fn read(api: Api, stop: Arc<AtomicBool>, last: Arc<AtomicU64>) -> Vec<u64>
         if let Some(session) = &session {
             request = request.header("kinora-session", session);
         }
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
-        let (version, seen): (u64, u64) =
-            (header("kinora-version").parse().unwrap(), header("kinora-position").parse().unwrap());
-        session = Some(header("kinora-session"));
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(status, 200, "{body}");
+        let answer = api.text(request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let number = |name| answer.header(name).parse().unwrap();
+        let (version, seen): (u64, u64) = (number("kinora-version"), number("kinora-position"));
+        session = Some(answer.header("kinora-session").to_owned());
+        let body = answer.json();
         assert!(seen >= position, "it went back from {position} to {seen}");
         position = seen;
         let rows: Vec<Value> = match body["rows"].as_array() {
@@ -125,7 +123,7 @@ async fn a_session_waits_for_what_it_has_seen_and_a_foreign_token_is_refused() {
     two_versions(&api).await;
     let ask = async |token: &str, more: &str| {
         let request = api.client.get(api.at(&format!("read-models/counts/counts/a?{more}")));
-        request.header("kinora-session", token).send().await.unwrap().status().as_u16()
+        api.send(request.header("kinora-session", token)).await.status
     };
     assert_eq!(ask("p2", "").await, 200);
     assert_eq!(ask("p900", "timeout=0.05").await, 503);

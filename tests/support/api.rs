@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::description;
+use crate::description::Answered;
+use crate::followed::Followed;
 use crate::wait::{PATIENCE, pause};
 
 /// A host's HTTP interface. Paths begin after `/v1/`.
@@ -23,6 +25,47 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// An answer with all of its headers, as it is written.
+#[derive(Debug)]
+pub struct Text {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Text {
+    /// A header that is there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("{name} is not among {:?}", self.headers)).to_str().unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Lines of JSON.
+    pub fn lines(&self) -> Vec<Value> {
+        self.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The answer to a request, and what was asked.
+async fn sent(request: reqwest::RequestBuilder) -> reqwest::Result<(String, String, reqwest::Response)> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    Ok((method, path, client.execute(request).await?))
+}
+
+/// All of an answer, which has to be as the description of the API says.
+async fn checked(method: &str, path: &str, response: reqwest::Response) -> reqwest::Result<Text> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await?;
+    let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap());
+    Answered { method, path, status, kind }.check(&text);
+    Ok(Text { status, headers, text })
+}
+
 impl Api {
     pub(crate) fn of(url: &str) -> Self {
         Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), url: url.to_owned() }
@@ -30,19 +73,47 @@ impl Api {
 
     /// The answer, which has to be as the description of the API says.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let (client, request) = request.build_split();
-        let request = request.unwrap();
-        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
-        let response = client.execute(request).await.unwrap();
-        let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
-        let number = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().parse().unwrap());
-        let (status, version, position) =
-            (response.status().as_u16(), number("kinora-version"), number("kinora-position"));
-        let text = response.text().await.unwrap();
-        description::check(&method, &path, status, kind.as_deref(), &text);
+        let Text { status, headers, text } = self.text(request).await;
+        let number = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().parse().unwrap());
+        let (version, position) = (number("kinora-version"), number("kinora-position"));
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         Answer { status, version, position, body }
+    }
+
+    /// The same with its headers and as it is written.
+    pub async fn text(&self, request: reqwest::RequestBuilder) -> Text {
+        self.try_text(request).await.unwrap()
+    }
+
+    /// The same of a host that may be gone before it has answered.
+    pub async fn try_text(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Text> {
+        let (method, path, response) = sent(request).await?;
+        checked(&method, &path, response).await
+    }
+
+    /// All figures, as Prometheus gets them.
+    pub async fn metrics(&self) -> String {
+        self.text(self.client.get(format!("{}/metrics", self.url))).await.text
+    }
+
+    /// Whether every live version runs.
+    pub async fn readiness(&self) -> Answer {
+        self.send(self.client.get(format!("{}/readyz", self.url))).await
+    }
+
+    /// Follows what is asked for; each message has to be as the description says.
+    pub async fn follow(&self, request: reqwest::RequestBuilder) -> Followed {
+        self.try_follow(request).await.unwrap_or_else(|refused| panic!("{refused:?}"))
+    }
+
+    /// The same, or why it is refused.
+    pub async fn try_follow(&self, request: reqwest::RequestBuilder) -> Result<Followed, Text> {
+        let (method, path, response) = sent(request.header("accept", "text/event-stream")).await.unwrap();
+        if response.status() == 200 {
+            return Ok(Followed::new(method, path, response));
+        }
+        Err(checked(&method, &path, response).await.unwrap())
     }
 
     pub fn at(&self, path: &str) -> String {

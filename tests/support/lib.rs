@@ -5,6 +5,7 @@ mod api;
 pub mod bench;
 pub mod description;
 mod events;
+mod followed;
 mod handwritten;
 mod host;
 mod modules;
@@ -13,8 +14,9 @@ mod raw;
 mod seed;
 mod wait;
 
-pub use api::{Answer, Api};
+pub use api::{Answer, Api, Text};
 pub use events::{copied, event, everything, open, request, to};
+pub use followed::{Followed, Message};
 pub use handwritten::Handwritten;
 pub use host::Host;
 pub use modules::{module, module_path};

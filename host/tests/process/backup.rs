@@ -38,7 +38,7 @@ async fn count(api: &Api, numbers: std::ops::Range<u64>) {
 /// The whole log as the host writes it.
 async fn lines(api: &Api) -> String {
     let request = api.client.get(api.at("events")).header("accept", "application/x-ndjson");
-    request.send().await.unwrap().text().await.unwrap()
+    api.text(request).await.text
 }
 
 fn with_backups(data: &Path, backups: &Path) -> Program {

@@ -140,7 +140,7 @@ async fn an_event_is_skipped_for_a_reason_only_and_that_shows_for_ever_after() {
     assert_ne!(status["identity"], identity, "it is no longer what it was made of alone");
     let (_, stdout, _) = kinora(&host.url, &["status", "counts"]);
     assert!(stdout.contains(&format!("counts version 1 skipped event {bad} (Fault): a test booking")), "{stdout}");
-    let metrics = api.client.get(format!("{}/metrics", api.url)).send().await.unwrap().text().await.unwrap();
+    let metrics = api.metrics().await;
     let line = r#"kinora_version_skipped_events{projection="counts",version="1"} 1"#;
     assert!(metrics.contains(line), "{metrics}");
     let verified = api.get("projections/counts/versions/1/verification").await;

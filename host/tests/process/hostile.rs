@@ -88,8 +88,7 @@ async fn a_module_that_misbehaves_before_it_gets_an_event_is_refused_with_the_li
         ),
     ];
     for (index, (guest, words)) in cases.into_iter().enumerate() {
-        let answer = api.client.post(api.at("modules")).body(guest.module()).send().await.unwrap();
-        let mut answer: Value = answer.json().await.unwrap();
+        let mut answer = api.send(api.client.post(api.at("modules")).body(guest.module())).await.body;
         if let Some(digest) = answer["digest"].as_str() {
             let path = format!("modules/{digest}");
             answer = api.until(&path, |module| module["state"] != "compiling").await["error"].clone();
@@ -320,8 +319,7 @@ async fn a_module_that_is_dear_to_compile_is_refused_while_others_go_on() {
     }
     body.push(')');
     let dear = Handwritten { more: body, ..Handwritten::default() }.module();
-    let answer = api.client.post(api.at("modules")).body(dear).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
+    let answer = api.send(api.client.post(api.at("modules")).body(dear)).await.body;
     let path = format!("modules/{}", answer["digest"].as_str().unwrap());
     let refused = api.until(&path, |module| module["state"] != "compiling").await;
     assert_eq!(refused["error"]["title"], "compile failed", "{refused}");
@@ -330,10 +328,6 @@ async fn a_module_that_is_dear_to_compile_is_refused_while_others_go_on() {
     let good = api.upload(module("hostile")).await;
     api.deploy("good", &good, &[]).await;
     api.until_state("good", 1, "ready").await;
-}
-
-async fn metrics(api: &Api) -> String {
-    api.client.get(format!("{}/metrics", api.url)).send().await.unwrap().text().await.unwrap()
 }
 
 #[tokio::test]
@@ -352,16 +346,14 @@ async fn a_version_that_does_not_get_on_is_seen_while_the_others_go_on() {
     let line = |name: &str, value: &str| {
         format!("kinora_version_stalled_seconds{{projection=\"{name}\",version=\"1\"}} {value}")
     };
-    assert!(metrics(&api).await.contains(&line("bad", "0\n")));
+    assert!(api.metrics().await.contains(&line("bad", "0\n")));
     append(&api, &["Loop"]).await;
     let status = api.until("projections/bad/versions/1", |status| status["stalled_seconds"].as_u64() >= Some(1)).await;
     assert_eq!((&status["state"], &status["lag"]), (&json!("live"), &json!(1)), "{status}");
-    let metrics = metrics(&api).await;
+    let metrics = api.metrics().await;
     assert!(!metrics.contains(&line("bad", "0\n")) && metrics.contains(&line("good", "0\n")), "{metrics}");
-    let ready = api.client.get(format!("{}/readyz", api.url)).send().await.unwrap();
-    assert_eq!(ready.status(), 503);
-    let ready: Value = ready.json().await.unwrap();
-    assert_eq!(ready["waiting"][0]["projection"], "bad", "{ready}");
+    let ready = api.readiness().await;
+    assert_eq!((ready.status, &ready.body["waiting"][0]["projection"]), (503, &json!("bad")), "{ready:?}");
     append(&api, &["Count"]).await;
     let status = api.until_caught_up("good", 1).await;
     assert_eq!(status["stalled_seconds"], Value::Null, "{status}");

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use futures::StreamExt;
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
 use kinora_tests::{Api, Program, delete_raw, event, open, to};
 use kinora_types::ExpectedRevision::Any;
@@ -113,23 +112,17 @@ async fn a_slow_subscriber_is_told_that_it_fell_behind_and_misses_nothing() {
     let host = Program::start(dir.path());
     let api = host.api();
     append(&api, "a", 0..1).await;
-    let request = api.client.get(api.at("events")).header("accept", "text/event-stream");
-    let mut body = request.send().await.unwrap().bytes_stream();
-    let mut text = String::new();
-    while !text.contains("event: caught-up") {
-        text.push_str(std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap());
-    }
+    let mut followed = api.follow(api.client.get(api.at("events"))).await;
+    let mut found = followed.until(|message| message.kind == "caught-up").await;
     // Nothing is taken while these are appended, so they wait in the log and not in the host.
     for n in 0..LATER / 5_000 {
         append(&api, "a", 1 + n * 5_000..1 + (n + 1) * 5_000).await;
     }
     let before = host.peak_memory();
-    let end = format!(r#"{{"head":{LATER},"position":{LATER}}}"#);
-    while !text[text.len().saturating_sub(200)..].contains(&end) {
-        text.push_str(&String::from_utf8_lossy(&body.next().await.unwrap().unwrap()));
-    }
-    assert!(text.contains("event: fell-behind"), "it was told");
-    let ids: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect();
+    let end = json!({"head": LATER, "position": LATER});
+    found.extend(followed.until(|message| message.data == end).await);
+    assert!(found.iter().any(|message| message.kind == "fell-behind"), "it was told");
+    let ids: Vec<u64> = found.iter().filter_map(|message| message.id.parse().ok()).collect();
     let wrong = ids.iter().zip(0..).find(|(id, wanted)| *id != wanted);
     assert_eq!((wrong, ids.len() as u64), (None, LATER + 1));
     if let (Some(before), Some(after)) = (before, host.peak_memory()) {

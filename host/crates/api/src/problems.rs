@@ -138,6 +138,11 @@ impl Kind {
         format!("{BASE}{}", self.slug())
     }
 
+    /// Whether an answer with this status says when to try again.
+    pub fn asks_for_patience(status: u16) -> bool {
+        matches!(status, 429 | 503)
+    }
+
     /// The kind of this name.
     pub fn named(slug: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.slug() == slug)
@@ -271,5 +276,10 @@ mod tests {
             let status = format!("| {} |", kind.status());
             assert!(rows.into_iter().any(|row| row.starts_with(&status)), "{kind:?}");
         }
+        let table = guide.split("\n## Problems\n").nth(1).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5"));
+        let names = rows.flat_map(|row| row.split('|').nth(2).unwrap().split('`').skip(1).step_by(2));
+        let unknown: Vec<&str> = names.filter(|name| Kind::named(name).is_none()).collect();
+        assert!(unknown.is_empty(), "the guide lists {unknown:?}");
     }
 }

@@ -10,6 +10,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::modules::{NamedQuery, Table};
+use crate::problems::Problem;
 
 /// What can be asked of a read model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -187,6 +188,17 @@ pub struct Reached {
     #[schema(required)]
     pub position: Option<u64>,
     pub version: u32,
+}
+
+/// What is said to whoever follows a query. A round of rows ends with `position`, and the stream with `problem`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+pub enum RowsMessage {
+    Reset(Reset),
+    Row(Row),
+    Removed(Removed),
+    Position(Reached),
+    Problem(Problem),
 }
 
 /// What every query can say.

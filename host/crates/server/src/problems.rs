@@ -1,6 +1,8 @@
-//! Problems from a host's errors: the one place that maps them to problems.
+//! Problems from a host's errors: the one place that maps them to problems. Which operation can answer which ones is
+//! in [`operations`].
 
 mod log;
 mod modules;
+pub mod operations;
 mod projections;
 mod read_models;

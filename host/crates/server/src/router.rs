@@ -15,21 +15,25 @@ use kinora_projection::Projections;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_service::Service;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Content, OpenApi, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
 use crate::host::{Host, Parts};
+use crate::problems::operations;
 use crate::projections::{changes, deploy, diff, diff_rows, faults, history, modules, status, upcasters, verify};
 use crate::query::{list, model};
 use crate::read::{events, log};
 use crate::upkeep::{backups, health, limits, metrics};
 use crate::write::{append, claims, direct};
+
+/// The statuses of an answer that a version has given.
+const ANSWERED: [&str; 2] = ["200", "304"];
 
 /// JSON takes more room than the data within it: names, ids, tags.
 const BODY_BYTES_PER_DATA_BYTE: usize = 2;
@@ -51,12 +55,7 @@ const BODY_BYTES_PER_DATA_BYTE: usize = 2;
     ),
     components(schemas(
         kinora_api::Problem,
-        kinora_api::events::SubscriptionState,
-        kinora_api::queries::Reached,
-        kinora_api::queries::Removed,
-        kinora_api::queries::Reset,
         kinora_api::rollouts::Gap,
-        kinora_api::verifications::ReplayProgress,
     ))
 )]
 struct About;
@@ -114,14 +113,31 @@ pub fn document() -> OpenApi {
     // A key may have slashes: that is for the router to know.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    document.components.get_or_insert_default().examples = operations::examples();
     for operation in document.paths.paths.values_mut().filter_map(|item| item.get.as_mut()) {
         if operation.tags.iter().flatten().any(|tag| tag == "read models") {
-            for response in operation.responses.responses.iter_mut().filter(|(status, _)| *status != "default") {
-                say_where_from(response.1);
-            }
+            let answered =
+                operation.responses.responses.iter_mut().filter(|(status, _)| ANSWERED.contains(&&***status));
+            answered.for_each(|(_, response)| say_where_from(response));
+        }
+    }
+    let changing = document.paths.paths.values_mut().flat_map(|item| [&mut item.post, &mut item.patch]);
+    for body in changing.flatten().filter_map(|operation| operation.request_body.as_mut()) {
+        if let RefOr::T(body) = body {
+            body.content.values_mut().for_each(left_out_or_whole);
         }
     }
     document
+}
+
+/// A body that may be left out is not null where it is there.
+fn left_out_or_whole(content: &mut RefOr<Content>) {
+    if let RefOr::T(content) = content
+        && let Some(RefOr::T(Schema::OneOf(either))) = &content.schema
+        && let Some(whole) = either.items.iter().find(|item| matches!(item, RefOr::Ref(_)))
+    {
+        content.schema = Some(whole.clone());
+    }
 }
 
 /// Answers of read models have headers in common.
@@ -162,7 +178,10 @@ pub fn service(
 /// This description
 #[utoipa::path(
     get, path = "/openapi.json", tag = "host", operation_id = "describe",
-    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Map<String, serde_json::Value>), Problems)
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = serde_json::Map<String, serde_json::Value>),
+        operations::Describe,
+    )
 )]
 async fn describe() -> Response {
     static DOCUMENT: LazyLock<Result<String, String>> =

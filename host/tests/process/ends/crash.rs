@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kinora_tests::{Program, Seed, until};
-use reqwest::Client;
+use kinora_tests::{Api, Program, Seed, until};
 use serde_json::{Value, json};
 
 /// How often the host is killed, unless CRASHES says otherwise.
@@ -17,30 +16,29 @@ const EVENTS_OF_A_REQUEST: u64 = 3;
 const LONGEST_LIFE: u64 = 400;
 
 /// Appends until the host is gone; returns what was acknowledged: first position -> number of the request.
-async fn load(client: Client, url: String, first: u64, answered: Arc<AtomicU64>) -> BTreeMap<u64, u64> {
+async fn load(api: Api, path: String, first: u64, answered: Arc<AtomicU64>) -> BTreeMap<u64, u64> {
     let mut acknowledged = BTreeMap::new();
     for n in 0.. {
         let number = first + n;
         let event = |part: u64| json!({"type": "Part", "data": {"request": number, "part": part}});
         let events: Vec<_> = (0..EVENTS_OF_A_REQUEST).map(event).collect();
-        match client.post(&url).json(&events).send().await {
-            Ok(response) if response.status() == 201 => {
-                let Ok(body) = response.json::<Value>().await else { break };
-                acknowledged.insert(body["first_position"].as_u64().unwrap(), number);
+        match api.try_text(api.client.post(api.at(&path)).json(&events)).await {
+            Ok(answer) if answer.status == 201 => {
+                acknowledged.insert(answer.json()["first_position"].as_u64().unwrap(), number);
                 answered.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(response) => panic!("{}", response.status()),
+            Ok(answer) => panic!("{answer:?}"),
             Err(_) => break,
         }
     }
     acknowledged
 }
 
-async fn everything(client: &Client, host: &Program) -> Vec<Value> {
+async fn everything(api: &Api) -> Vec<Value> {
     let mut all = Vec::new();
     let mut next = Some("/v1/events?limit=1000".to_owned());
     while let Some(path) = next {
-        let mut page: Value = client.get(format!("{}{path}", host.url)).send().await.unwrap().json().await.unwrap();
+        let mut page = api.send(api.client.get(format!("{}{path}", api.url))).await.body;
         all.append(page["events"].as_array_mut().unwrap());
         next = page["next"].as_str().map(str::to_owned);
     }
@@ -50,7 +48,6 @@ async fn everything(client: &Client, host: &Program) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_keeps_what_it_acknowledged_and_nothing_by_halves() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::new();
     let mut acknowledged = BTreeMap::new();
     let rounds = std::env::var("CRASHES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
     let mut seed = Seed::from_environment();
@@ -58,9 +55,9 @@ async fn a_killed_host_keeps_what_it_acknowledged_and_nothing_by_halves() {
         let answered = Arc::new(AtomicU64::new(0));
         let host = Program::start(dir.path());
         let loads = (0..CLIENTS).map(|writer| {
-            let url = host.events_of(&format!("s{writer}"));
+            let path = format!("streams/s{writer}/events");
             let first = (round * CLIENTS + writer) * 1_000_000;
-            tokio::spawn(load(client.clone(), url, first, Arc::clone(&answered)))
+            tokio::spawn(load(host.api(), path, first, Arc::clone(&answered)))
         });
         let loads: Vec<_> = loads.collect();
         let life = 1 + seed.below(LONGEST_LIFE);
@@ -73,7 +70,7 @@ async fn a_killed_host_keeps_what_it_acknowledged_and_nothing_by_halves() {
     assert!(acknowledged.len() as u64 >= rounds);
 
     let host = Program::start(dir.path());
-    let all = everything(&client, &host).await;
+    let all = everything(&host.api()).await;
     for (position, event) in all.iter().enumerate() {
         assert_eq!(event["position"], json!(position));
     }

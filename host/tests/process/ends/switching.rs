@@ -34,9 +34,7 @@ async fn killed_during(host: Program, path: &'static str, after: Duration) {
     let api = host.api();
     let asked = tokio::spawn(async move {
         let request = if path.contains("/diff") { api.client.get(api.at(path)) } else { api.client.post(api.at(path)) };
-        if let Ok(response) = request.send().await {
-            let _ = response.bytes().await;
-        }
+        let _ = api.try_text(request).await;
     });
     tokio::time::sleep(after).await;
     host.kill();
@@ -125,8 +123,8 @@ async fn turned(api: &Api, life: u64, answered: &AtomicU64) -> Vec<String> {
     for (n, what) in ["pause", "resume"].into_iter().cycle().enumerate() {
         let why = format!("life {life}, change {n}");
         let request = api.client.post(api.at(&format!("projections/counts/versions/1/{what}")));
-        match request.header("kinora-reason", &why).json(&json!({})).send().await {
-            Ok(answer) if answer.status() == 200 => {
+        match api.try_text(request.header("kinora-reason", &why).json(&json!({}))).await {
+            Ok(answer) if answer.status == 200 => {
                 acknowledged.push(why);
                 answered.fetch_add(1, Ordering::Relaxed);
             }
@@ -163,7 +161,7 @@ async fn what_was_done_is_in_the_history_once_whenever_the_host_is_killed() {
     }
     let api = host.api();
     // Whatever waits in the catalog comes before this one.
-    api.client.post(api.at("projections/counts/versions/2/pause")).json(&json!({})).send().await.unwrap();
+    api.post("projections/counts/versions/2/pause", json!({})).await;
     let mut recorded = Vec::new();
     let mut page = "streams/$kinora%2Fprojections%2Fcounts/events?limit=1000".to_owned();
     loop {

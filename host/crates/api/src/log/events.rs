@@ -61,6 +61,15 @@ pub struct SubscriptionState {
     pub position: Option<u64>,
 }
 
+/// What is said to whoever follows the log or a stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+pub enum LogMessage {
+    Event(Event),
+    CaughtUp(SubscriptionState),
+    FellBehind(SubscriptionState),
+}
+
 /// Which events of the log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -23,6 +23,13 @@ pub struct Projection {
     pub versions: Vec<Version>,
 }
 
+/// What is said to whoever follows a projection.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+pub enum ProjectionMessage {
+    Status(Projection),
+}
+
 impl Projection {
     pub fn newest(&self) -> Option<&Version> {
         self.versions.iter().max_by_key(|version| version.version)

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::limits::Sandbox;
+use crate::problems::Problem;
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +62,15 @@ pub struct Verified {
     #[schema(required)]
     pub difference: Option<Divergence>,
     pub took_ms: u64,
+}
+
+/// What is said to whoever follows a verification. The last is `verified` or `problem`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+pub enum VerificationMessage {
+    Progress(ReplayProgress),
+    Verified(Verified),
+    Problem(Problem),
 }
 
 /// The first event after which the rows depend on how events were handed over.

@@ -1,10 +1,24 @@
 //! Parameters and bodies as many operations take them.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use kinora_api::Kind;
 use kinora_types::Digest;
 use serde::de::DeserializeOwned;
 
 use crate::edge::problem::Problem;
+
+/// The names in a path. One that cannot be read is a problem like any other, which axum's own is not.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let names = axum::extract::Path::from_request_parts(parts, state).await;
+        names.map(|axum::extract::Path(names)| Self(names)).map_err(|cause| invalid(cause.body_text()))
+    }
+}
 
 pub fn invalid(detail: String) -> Problem {
     Problem::new(Kind::InvalidParameter, detail).hint("the routes and their parameters are listed in host/docs/http.md")

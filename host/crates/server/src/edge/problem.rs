@@ -1,16 +1,11 @@
 //! Problems: errors as the client sees them. What becomes of a host's own errors is in [`crate::problems`].
 
-use std::collections::BTreeMap;
-
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
 use kinora_types::InvalidName;
 use serde_json::{Map, Value, json};
-use utoipa::IntoResponses;
-use utoipa::openapi;
-use utoipa::openapi::{Content, RefOr, ResponseBuilder};
 
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -57,26 +52,13 @@ impl From<Problem> for kinora_api::Problem {
     }
 }
 
-/// What every operation can answer besides.
-pub struct Problems;
-
-impl IntoResponses for Problems {
-    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        let content = Content::new(Some(openapi::Ref::from_schema_name("Problem")));
-        let response = ResponseBuilder::new()
-            .description("A problem that says what is wrong and what to do")
-            .content("application/problem+json", content);
-        BTreeMap::from([("default".to_owned(), response.build().into())])
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, self.into_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(status.as_u16(), 429 | 503) {
+        if Kind::asks_for_patience(status.as_u16()) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Json;
 use kinora_api::headers;
@@ -17,8 +17,10 @@ use kinora_projection::{By, OnFault, ProjectionStatus, Projections, SettingsChan
 
 use crate::edge::actor::by;
 use crate::edge::parameters;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::versions;
 
 /// Make a version live, in one step
@@ -30,7 +32,7 @@ use crate::wire::versions;
         headers::By,
     ),
     request_body = Option<Promotion>,
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Promote)
 )]
 pub async fn promote(
     State(projections): State<Arc<Projections>>,
@@ -58,7 +60,7 @@ pub async fn promote(
         headers::By,
     ),
     request_body = Option<Review>,
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Review)
 )]
 pub async fn review(
     State(projections): State<Arc<Projections>>,
@@ -77,7 +79,7 @@ pub async fn review(
 #[utoipa::path(
     post, path = "/v1/projections/{name}/rollback", tag = "projections", operation_id = "rollback",
     params(("name" = String, Path, description = "The projection"), headers::By),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Rollback)
 )]
 pub async fn rollback(
     State(projections): State<Arc<Projections>>,
@@ -95,7 +97,7 @@ pub async fn rollback(
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
         headers::By,
     ),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Pause)
 )]
 pub async fn pause(
     State(projections): State<Arc<Projections>>,
@@ -114,7 +116,7 @@ pub async fn pause(
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
         headers::By,
     ),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Resume)
 )]
 pub async fn resume(
     State(projections): State<Arc<Projections>>,
@@ -133,7 +135,7 @@ pub async fn resume(
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
         headers::By,
     ),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Retry)
 )]
 pub async fn retry(
     State(projections): State<Arc<Projections>>,
@@ -152,7 +154,7 @@ pub async fn retry(
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
         headers::By,
     ),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Abort)
 )]
 pub async fn abort(
     State(projections): State<Arc<Projections>>,
@@ -171,7 +173,7 @@ pub async fn abort(
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
         headers::By,
     ),
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Retire)
 )]
 pub async fn retire(
     State(projections): State<Arc<Projections>>,
@@ -187,7 +189,7 @@ pub async fn retire(
     patch, path = "/v1/projections/{name}", tag = "projections", operation_id = "set",
     params(("name" = String, Path, description = "The projection"), headers::By),
     request_body = Option<api::SettingsChange>,
-    responses((status = 200, description = "The projection as it is now", body = Projection), Problems)
+    responses((status = 200, description = "The projection as it is now", body = Projection), operations::Set)
 )]
 pub async fn set(
     State(projections): State<Arc<Projections>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
@@ -17,9 +17,10 @@ use kinora_types::{Micros, Position};
 
 use crate::edge::actor::by;
 use crate::edge::parameters;
-use crate::edge::parameters::invalid;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::{Path, invalid};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::{rollouts, versions};
 
 const BODY_HINT: &str = "send {\"module\": digest, \"upcasters\": [digest], \"promote\": \"manual\" | \"when_ready\", \
@@ -45,7 +46,7 @@ fn start(start: api::Start) -> Result<Start, Problem> {
     responses(
         (status = 200, description = "With dry_run: what it would come to", body = api::Preflight),
         (status = 202, description = "It is on its way", body = Version),
-        Problems,
+        operations::Deploy,
     )
 )]
 pub async fn deploy(

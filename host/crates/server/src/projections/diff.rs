@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Json;
 use kinora_api::differences::{Diff, DiffEvents, ReadDiff, ReadDiffEvents};
 use kinora_projection::{FAR_PATIENCE, Projections, RowQuestion};
 use kinora_types::{Position, Progress};
 
-use crate::edge::parameters::invalid;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::{Path, invalid};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::differences;
 
 /// Examples of each kind of change in each table, unless the client says otherwise, and at most.
@@ -32,7 +33,7 @@ const MAX_EVENTS: usize = 1_000;
 #[utoipa::path(
     get, path = "/v1/projections/{name}/diff", tag = "projections", operation_id = "diff",
     params(("name" = String, Path, description = "The projection"), ReadDiff),
-    responses((status = 200, description = "The differences", body = Diff), Problems)
+    responses((status = 200, description = "The differences", body = Diff), operations::Diff)
 )]
 pub async fn diff(
     State(projections): State<Arc<Projections>>,
@@ -60,7 +61,7 @@ pub fn patience(seconds: Option<f64>) -> Result<Duration, Problem> {
 #[utoipa::path(
     get, path = "/v1/projections/{name}/diff/events", tag = "projections", operation_id = "diff_events",
     params(("name" = String, Path, description = "The projection"), ReadDiffEvents),
-    responses((status = 200, description = "The events in either version", body = DiffEvents), Problems)
+    responses((status = 200, description = "The events in either version", body = DiffEvents), operations::DiffEvents)
 )]
 pub async fn events(
     State(projections): State<Arc<Projections>>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{OriginalUri, Path, Query, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::Kind;
@@ -21,9 +21,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use kinora_projection::{Compared, Projections};
 use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
 
-use crate::edge::parameters::invalid;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::{Path, invalid};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::projections::diff::patience;
 use crate::read::page;
 use crate::wire::differences;
@@ -57,7 +58,7 @@ fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
                 (DiffRows = "application/json"), (DiffLine = "application/x-ndjson"), (String = "text/plain"),
             ),
         ),
-        Problems,
+        operations::DiffRows,
     )
 )]
 pub async fn rows(

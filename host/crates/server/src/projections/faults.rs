@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
@@ -15,8 +15,10 @@ use kinora_projection::Projections;
 
 use crate::edge::actor::by;
 use crate::edge::parameters;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::versions;
 
 /// Everything that the fault of a version depends on, for `kinora repro`
@@ -29,7 +31,7 @@ use crate::wire::versions;
     ),
     responses(
         (status = 200, description = "Modules, limits, the event, and the rows that the guest read", body = Bundle),
-        Problems,
+        operations::Reproduction,
     )
 )]
 pub async fn reproduction(
@@ -58,7 +60,7 @@ pub async fn reproduction(
             description = "The projection as it is now; the event and the reason stay with the version for ever",
             body = Projection,
         ),
-        Problems,
+        operations::Skip,
     )
 )]
 pub async fn skip(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use kinora_api::events::EventPage;
@@ -13,9 +13,10 @@ use kinora_log::Log;
 use kinora_projection::{Projections, history_stream};
 use kinora_types::{Direction, Revision};
 
-use crate::edge::parameters::invalid;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::{Path, invalid};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::read::page;
 use crate::read::page::Page;
 
@@ -26,7 +27,7 @@ use crate::read::page::Page;
     responses(
         (status = 200, description = "A page of the history", body = EventPage),
         (status = 304, description = "The page has not changed"),
-        Problems,
+        operations::History,
     )
 )]
 pub async fn show(

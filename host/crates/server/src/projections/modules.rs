@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use kinora_api::modules as api;
@@ -12,8 +12,10 @@ use kinora_projection::Projections;
 use kinora_sandbox::Error;
 
 use crate::edge::parameters;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::modules::{module, used};
 
 /// Upload a core module or a component; it compiles in the background
@@ -25,7 +27,7 @@ use crate::wire::modules::{module, used};
     responses(
         (status = 200, description = "A known module", body = api::Module),
         (status = 201, description = "A new module", body = api::Module),
-        Problems,
+        operations::UploadModule,
     )
 )]
 pub async fn upload(
@@ -40,7 +42,7 @@ pub async fn upload(
 /// All modules
 #[utoipa::path(
     get, path = "/v1/modules", tag = "modules", operation_id = "list_modules",
-    responses((status = 200, description = "Modules", body = api::Modules), Problems)
+    responses((status = 200, description = "Modules", body = api::Modules), operations::ListModules)
 )]
 pub async fn list(State(projections): State<Arc<Projections>>) -> Json<api::Modules> {
     Json(api::Modules { modules: projections.modules().list().into_iter().map(module).collect() })
@@ -50,7 +52,7 @@ pub async fn list(State(projections): State<Arc<Projections>>) -> Json<api::Modu
 #[utoipa::path(
     get, path = "/v1/modules/{digest}", tag = "modules", operation_id = "module",
     params(("digest" = String, Path, description = "Its SHA-256")),
-    responses((status = 200, description = "The module", body = api::Module), Problems)
+    responses((status = 200, description = "The module", body = api::Module), operations::Module)
 )]
 pub async fn show(
     State(projections): State<Arc<Projections>>,
@@ -65,7 +67,7 @@ pub async fn show(
 #[utoipa::path(
     delete, path = "/v1/modules/{digest}", tag = "modules", operation_id = "delete_module",
     params(("digest" = String, Path, description = "Its SHA-256")),
-    responses((status = 204, description = "It is gone"), Problems)
+    responses((status = 204, description = "It is gone"), operations::DeleteModule)
 )]
 pub async fn remove(
     State(projections): State<Arc<Projections>>,
@@ -80,7 +82,7 @@ pub async fn remove(
 #[utoipa::path(
     get, path = "/v1/modules/{digest}/uses", tag = "modules", operation_id = "module_uses",
     params(("digest" = String, Path, description = "Its SHA-256")),
-    responses((status = 200, description = "The versions", body = api::Uses), Problems)
+    responses((status = 200, description = "The versions", body = api::Uses), operations::ModuleUses)
 )]
 pub async fn uses(
     State(projections): State<Arc<Projections>>,

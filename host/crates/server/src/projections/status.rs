@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
@@ -14,8 +14,10 @@ use kinora_api::versions::Version;
 use kinora_projection::Projections;
 
 use crate::edge::parameters;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::wants_events;
+use crate::problems::operations;
 use crate::wire::{rollouts, versions};
 
 /// How often a follower of a projection gets its figures.
@@ -24,7 +26,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 /// All projections
 #[utoipa::path(
     get, path = "/v1/projections", tag = "projections", operation_id = "list_projections",
-    responses((status = 200, description = "Projections", body = api::Projections), Problems)
+    responses((status = 200, description = "Projections", body = api::Projections), operations::ListProjections)
 )]
 pub async fn list(State(projections): State<Arc<Projections>>) -> Result<Json<api::Projections>, Problem> {
     let found = projections.list()?.into_iter().map(versions::projection).collect();
@@ -39,9 +41,9 @@ pub async fn list(State(projections): State<Arc<Projections>>) -> Result<Json<ap
         (
             status = 200,
             description = "The projection; followed, it comes as `status`",
-            content((api::Projection = "application/json"), (String = "text/event-stream")),
+            content((api::Projection = "application/json"), (api::ProjectionMessage = "text/event-stream")),
         ),
-        Problems,
+        operations::Projection,
     )
 )]
 pub async fn show(
@@ -73,7 +75,7 @@ pub async fn show(
         ("name" = String, Path, description = "The projection"),
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
     ),
-    responses((status = 200, description = "The version", body = Version), Problems)
+    responses((status = 200, description = "The version", body = Version), operations::Version)
 )]
 pub async fn show_version(
     State(projections): State<Arc<Projections>>,
@@ -89,7 +91,7 @@ pub async fn show_version(
         ("name" = String, Path, description = "The projection"),
         ("version" = u32, Path, description = "The number of the version", minimum = 1),
     ),
-    responses((status = 200, description = "The checklist", body = Checklist), Problems)
+    responses((status = 200, description = "The checklist", body = Checklist), operations::Gates)
 )]
 pub async fn gates(
     State(projections): State<Arc<Projections>>,

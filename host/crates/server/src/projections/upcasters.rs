@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Json;
+use kinora_api::headers;
 use kinora_api::upcasters as api;
-use kinora_api::{Kind, headers};
 use kinora_projection::Projections;
 
 use crate::edge::actor::by;
+use crate::edge::parameters;
 use crate::edge::parameters::invalid;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::{rollouts, upcasters, versions};
 
 /// Events of each type that are shown before and after, unless the client says otherwise, and at most.
@@ -24,15 +27,14 @@ const MAX_SAMPLES: usize = 100;
 #[utoipa::path(
     post, path = "/v1/upcasters/dry-run", tag = "modules", operation_id = "dry_run_upcasters",
     request_body = api::AskDryRun,
-    responses((status = 200, description = "What would come of it", body = api::DryRun), Problems)
+    responses((status = 200, description = "What would come of it", body = api::DryRun), operations::DryRunUpcasters)
 )]
 pub async fn dry_run(
     State(projections): State<Arc<Projections>>,
-    body: Result<Json<api::AskDryRun>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<api::DryRun>, Problem> {
-    let Json(api::AskDryRun { upcasters, samples }) = body.map_err(|cause| {
-        Problem::new(Kind::InvalidJson, cause.body_text()).hint(r#"send {"upcasters": [digest], "samples": n}"#)
-    })?;
+    let api::AskDryRun { upcasters, samples } =
+        parameters::json(&body?, r#"send {"upcasters": [digest], "samples": n}"#)?;
     let samples = samples.unwrap_or(DEFAULT_SAMPLES);
     if samples > MAX_SAMPLES {
         return Err(invalid(format!("samples {samples} is more than {MAX_SAMPLES}")));
@@ -49,17 +51,20 @@ pub async fn dry_run(
     post, path = "/v1/upcasters/follow", tag = "modules", operation_id = "follow_upcaster",
     params(headers::By),
     request_body = api::Follow,
-    responses((status = 200, description = "What became of each", body = api::FollowOutcomes), Problems)
+    responses(
+        (status = 200, description = "What became of each", body = api::FollowOutcomes),
+        operations::FollowUpcaster,
+    )
 )]
 pub async fn follow(
     State(projections): State<Arc<Projections>>,
     headers: HeaderMap,
-    body: Result<Json<api::Follow>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<api::FollowOutcomes>, Problem> {
-    let Json(api::Follow { upcaster, replaces, promote }) = body.map_err(|cause| {
-        Problem::new(Kind::InvalidJson, cause.body_text())
-            .hint(r#"send {"upcaster": digest, "replaces": digest, "promote": "manual" | "when_ready"}"#)
-    })?;
+    let api::Follow { upcaster, replaces, promote } = parameters::json(
+        &body?,
+        r#"send {"upcaster": digest, "replaces": digest, "promote": "manual" | "when_ready"}"#,
+    )?;
     let by = by(&headers)?;
     projections.modules().settled(upcaster).await?;
     let (following, promote) = (Arc::clone(&projections), rollouts::promote_in(promote));

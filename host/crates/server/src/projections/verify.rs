@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
-use kinora_api::verifications::{ReadDigest, ReplayProgress, RowsDigest, Verified};
+use kinora_api::verifications::{ReadDigest, ReplayProgress, RowsDigest, VerificationMessage, Verified};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,10 @@ use kinora_projection::{Projections, Replayed};
 use kinora_types::Position;
 
 use crate::edge::parameters;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::wants_events;
+use crate::problems::operations;
 use crate::wire::verifications;
 
 /// How often a follower of a verification is told how far it is.
@@ -39,7 +41,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
             description = "Versions with the same identity have the same digest at the same position, on any host",
             body = RowsDigest,
         ),
-        Problems,
+        operations::RowsDigest,
     )
 )]
 pub async fn digest(
@@ -66,9 +68,9 @@ pub async fn digest(
         (
             status = 200,
             description = "Whether they are the same, and where not; followed: `progress`, `verified`, `problem`",
-            content((Verified = "application/json"), (String = "text/event-stream")),
+            content((Verified = "application/json"), (VerificationMessage = "text/event-stream")),
         ),
-        Problems,
+        operations::Verify,
     )
 )]
 pub async fn verification(

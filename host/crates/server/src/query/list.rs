@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
 
 use kinora_api::grammar::{Filter, Names};
 use kinora_api::headers;
-use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, Statistics};
+use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, RowsMessage, Statistics};
 use kinora_log::Log;
 use kinora_projection::{Answer, Projections};
 use kinora_readmodel::{Error, Explanation, ListQuery, Page, SelectedFields, StatisticsQuery};
 
 use kinora_types::Progress;
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::edge::session::Asked;
 use crate::host::{blocking, wants_events};
+use crate::problems::operations;
 use crate::query::common::{Common, Past, as_of, from, invalid, number, taking, unchanged};
 use crate::query::follow;
 use crate::query::follow::Followed;
@@ -127,11 +129,11 @@ fn prefers_exact_count(headers: &HeaderMap) -> bool {
             description = "Rows, figures, or a plan; followed: `reset`, `row`, `removed`, `position`, `problem`",
             content(
                 (ListAnswer = "application/json"), (Row = "application/x-ndjson"), (String = "text/csv"),
-                (String = "text/event-stream"),
+                (RowsMessage = "text/event-stream"),
             ),
         ),
         (status = 304, description = "The client has this answer"),
-        Problems,
+        operations::Rows,
     )
 )]
 pub async fn list(

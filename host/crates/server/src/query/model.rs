@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::queries::{ReadModel, RowAnswer};
 use kinora_api::{Kind, headers, queries};
 use kinora_log::Log;
 use kinora_projection::Projections;
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::edge::session::Asked;
+use crate::problems::operations;
 use crate::query::common::{Common, Known, as_of, from, invalid, json, number, only_common, unchanged};
 use crate::query::row_versions;
 use crate::wire::queries as wire;
@@ -25,7 +27,7 @@ use crate::wire::queries as wire;
     ),
     responses(
         (status = 200, description = "Tables, indexes and queries", body = ReadModel),
-        Problems,
+        operations::ReadModel,
     )
 )]
 pub async fn model(
@@ -64,7 +66,7 @@ pub async fn model(
     responses(
         (status = 200, description = "The row; with `versions`, what it was", body = RowAnswer),
         (status = 304, description = "The client has this answer"),
-        Problems,
+        operations::Row,
     )
 )]
 pub async fn row(
@@ -115,7 +117,7 @@ pub async fn row(
     responses(
         (status = 200, description = "Its answer", body = serde_json::Value),
         (status = 304, description = "The client has this answer"),
-        Problems,
+        operations::NamedQuery,
     )
 )]
 pub async fn named(

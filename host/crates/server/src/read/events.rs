@@ -1,19 +1,21 @@
 //! `GET /v1/streams/{stream}/events` and `GET /v1/events`: pages of events, or a subscription.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{OriginalUri, Path, Query, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use kinora_api::events as api;
-use kinora_api::events::{Event, EventPage, ReadLog, ReadStream};
+use kinora_api::events::{Event, EventPage, LogMessage, ReadLog, ReadStream};
 use kinora_api::grammar::List;
 use kinora_api::{Kind, headers};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, SearchRange, Selection, Streams};
 use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::{blocking, wants_events};
+use crate::problems::operations;
 use crate::read::page::Page;
 use crate::read::{ndjson, page, subscribe};
 
@@ -101,11 +103,11 @@ fn parameters(query: Result<Query<ReadLog>, QueryRejection>) -> Result<Parameter
             description = "Events; with Accept: text/event-stream, history, then `caught-up`, then live; \
                 `fell-behind` tells a slow client, and `caught-up` again. As application/x-ndjson, all of them",
             content(
-                (EventPage = "application/json"), (String = "text/event-stream"), (Event = "application/x-ndjson"),
+                (EventPage = "application/json"), (LogMessage = "text/event-stream"), (Event = "application/x-ndjson"),
             ),
         ),
         (status = 304, description = "The page has not changed; one with others after it never does"),
-        Problems,
+        operations::ReadLog,
     )
 )]
 pub async fn all(
@@ -151,10 +153,10 @@ pub async fn all(
             status = 200,
             description = "Events; with Accept: text/event-stream, history, then `caught-up`, then live; \
                 `fell-behind` tells a slow client, and `caught-up` again",
-            content((EventPage = "application/json"), (String = "text/event-stream")),
+            content((EventPage = "application/json"), (LogMessage = "text/event-stream")),
         ),
         (status = 304, description = "The page has not changed; one with others after it never does"),
-        Problems,
+        operations::ReadStream,
     )
 )]
 pub async fn stream(

@@ -5,14 +5,15 @@ use axum::response::Json;
 use kinora_api::log as api;
 use kinora_log::Log;
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 use crate::wire::appends::durability;
 
 /// What the log is and holds
 #[utoipa::path(
     get, path = "/v1/log", tag = "log", operation_id = "log",
-    responses((status = 200, description = "Id, durability, events, types and sizes", body = api::Log), Problems)
+    responses((status = 200, description = "Id, durability, events, types and sizes", body = api::Log), operations::Log)
 )]
 pub async fn show(State(log): State<Log>) -> Result<Json<api::Log>, Problem> {
     let reader = log.clone();

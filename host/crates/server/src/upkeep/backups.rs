@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::Json;
 use jiff::Timestamp;
@@ -12,22 +13,23 @@ use kinora_api::backups as api;
 use kinora_engine::backup::Backups;
 use kinora_log::Backup;
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters;
+use crate::edge::problem::Problem;
 use crate::host::{Host, blocking};
-use crate::wire::appends::invalid_json;
+use crate::problems::operations;
 
 /// Make a backup while everything goes on
 #[utoipa::path(
     post, path = "/v1/backups", tag = "host", operation_id = "create_backup",
     request_body = Option<api::CreateBackup>,
-    responses((status = 201, description = "Made", body = api::Backup), Problems)
+    responses((status = 201, description = "Made", body = api::Backup), operations::CreateBackup)
 )]
-pub async fn create(State(host): State<Host>, body: Bytes) -> Result<(StatusCode, Json<api::Backup>), Problem> {
-    let api::CreateBackup { keep } = if body.is_empty() {
-        api::CreateBackup::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|cause| invalid_json(&cause))?
-    };
+pub async fn create(
+    State(host): State<Host>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<api::Backup>), Problem> {
+    let api::CreateBackup { keep } =
+        parameters::optional(&body?, r#"send nothing, or {"keep": how many of the newest stay}"#)?;
     let backups = backups(&host)?;
     let backup = blocking(move || backups.create(keep)).await?;
     Ok((StatusCode::CREATED, Json(shown(&backup))))
@@ -36,7 +38,7 @@ pub async fn create(State(host): State<Host>, body: Bytes) -> Result<(StatusCode
 /// List the backups
 #[utoipa::path(
     get, path = "/v1/backups", tag = "host", operation_id = "list_backups",
-    responses((status = 200, description = "Oldest first", body = api::Backups), Problems)
+    responses((status = 200, description = "Oldest first", body = api::Backups), operations::ListBackups)
 )]
 pub async fn list(State(host): State<Host>) -> Result<Json<api::Backups>, Problem> {
     let backups = backups(&host)?;

@@ -8,13 +8,14 @@ use axum::response::Json;
 use kinora_api::health::{Health, Readiness, Waiting};
 use kinora_projection::{Projections, State as VersionState, VersionStatus};
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::problem::Problem;
+use crate::problems::operations;
 use crate::wire::versions;
 
 /// Whether the host is there
 #[utoipa::path(
     get, path = "/healthz", tag = "host", operation_id = "health",
-    responses((status = 200, description = "It is", body = Health), Problems)
+    responses((status = 200, description = "It is", body = Health), operations::Health)
 )]
 pub async fn health() -> Json<Health> {
     Json(Health { status: "ok".into() })
@@ -28,7 +29,7 @@ pub async fn health() -> Json<Health> {
     responses(
         (status = 200, description = "They do", body = Readiness),
         (status = 503, description = "Those that do not", body = Readiness),
-        Problems,
+        operations::Readiness,
     )
 )]
 pub async fn ready(State(projections): State<Arc<Projections>>) -> Result<(StatusCode, Json<Readiness>), Problem> {

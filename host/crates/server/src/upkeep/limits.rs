@@ -5,14 +5,14 @@ use axum::response::Json;
 use kinora_api::limits::Limits;
 
 use crate::edge::bodies::BODIES_BYTES;
-use crate::edge::problem::Problems;
 use crate::host::Host;
+use crate::problems::operations;
 use crate::wire::limits::limits;
 
 /// The limits in force
 #[utoipa::path(
     get, path = "/v1/limits", tag = "host", operation_id = "limits",
-    responses((status = 200, description = "Limits by name", body = Limits), Problems)
+    responses((status = 200, description = "Limits by name", body = Limits), operations::Limits)
 )]
 pub async fn show(State(host): State<Host>) -> Json<Limits> {
     Json(limits(&host.limits, BODIES_BYTES))

@@ -12,8 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::problem::Problem;
 use crate::host::Host;
+use crate::problems::operations;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct VersionLabels {
@@ -33,7 +34,7 @@ struct StateLabels {
     get, path = "/metrics", tag = "host", operation_id = "metrics",
     responses(
         (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
-        Problems,
+        operations::Metrics,
     )
 )]
 pub async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {

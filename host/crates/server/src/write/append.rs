@@ -1,7 +1,7 @@
 //! `POST /v1/streams/{stream}/events` and `POST /v1/transactions`.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
@@ -12,7 +12,9 @@ use kinora_log::{AppendRequest, ClientId, IdempotencyKey, Log, StreamAppend};
 use kinora_types::{ExpectedRevision, Revision, StreamName};
 
 use crate::edge::caller;
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
+use crate::problems::operations;
 use crate::wire::appends as wire;
 use crate::write::cloudevents;
 use crate::write::reserved;
@@ -26,7 +28,7 @@ use crate::write::reserved;
         (CloudEvent = "application/cloudevents+json"),
         (Vec<CloudEvent> = "application/cloudevents-batch+json"),
     )),
-    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
+    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), operations::Append)
 )]
 pub async fn to_stream(
     State(log): State<Log>,
@@ -71,7 +73,10 @@ async fn append_to(
     post, path = "/v1/transactions", tag = "log", operation_id = "transact",
     params(headers::Append),
     request_body = api::Transaction,
-    responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), Problems)
+    responses(
+        (status = 201, description = "Appended, as durable as it says", body = api::Appended),
+        operations::Transact,
+    )
 )]
 pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
     let (client, headers, body) = taken_apart(request).await?;

@@ -1,13 +1,15 @@
 //! `GET /v1/claims/{scope}/{value}`: who holds a value that only one stream may hold.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Json;
 use kinora_api::Kind;
 use kinora_api::claims::HeldClaim;
 use kinora_log::{ClaimKey, Log};
 
-use crate::edge::problem::{Problem, Problems};
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
 use crate::host::blocking;
+use crate::problems::operations;
 
 /// Who holds a claim
 #[utoipa::path(
@@ -16,7 +18,7 @@ use crate::host::blocking;
         ("scope" = String, Path, description = "Within what the value stands once"),
         ("value" = String, Path, description = "The value"),
     ),
-    responses((status = 200, description = "The stream that holds it, since when", body = HeldClaim), Problems)
+    responses((status = 200, description = "The stream that holds it, since when", body = HeldClaim), operations::Claim)
 )]
 pub async fn show(
     State(log): State<Log>,

@@ -1,0 +1,175 @@
+//! The problems that each operation can answer, in one table: the description is made of it, and the tests check every
+//! answer against the description.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::header;
+use kinora_api::Kind;
+use utoipa::IntoResponses;
+use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
+
+/// Declares kinds that several operations have in common.
+macro_rules! groups {
+    ($($group:ident: $($kind:ident)*;)*) => {
+        $(const $group: &[Kind] = &[$(Kind::$kind,)*];)*
+    };
+}
+
+/// Declares operations, each with its groups and its own kinds.
+macro_rules! operations {
+    ($($operation:ident: [$($group:ident)*] $($kind:ident)*;)*) => {
+        $(
+            pub struct $operation;
+
+            impl IntoResponses for $operation {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    responses(&[$($group,)* &[$(Kind::$kind,)*]])
+                }
+            }
+        )*
+
+        #[cfg(test)]
+        const ALL: &[&[&[Kind]]] = &[$(&[$($group,)* &[$(Kind::$kind,)*]],)*];
+    };
+}
+
+groups! {
+    // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8, a body is packed.
+    EDGE: InvalidHeader InvalidParameter UnknownEncoding;
+    // Whatever is sent takes memory, also where nobody reads it.
+    SENT: Busy TooLarge;
+    BODY: Busy InvalidBody TooLarge;
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
+        ReservedName TooManyRequests WrongExpectedRevision;
+    // A module that was accepted may be refused once it is compiled, or by the next host.
+    MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
+        UnknownModule;
+    VERSION: InvalidVersion UnknownProjection UnknownVersion;
+    COMPARED: NotComparable UnknownProjection UnknownVersion;
+    CHANGED: WrongState;
+    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted WrongState;
+    PAST: BeyondHistory NoHistory UnknownTable;
+    // The host's own trouble, whatever is asked of it.
+    TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
+}
+
+operations! {
+    Append: [BODY APPENDED] InvalidCloudevent;
+    Transact: [BODY APPENDED] ClaimFailed ConditionFailed InvalidCondition;
+    ReadStream: [] InvalidName UnknownStream;
+    ReadLog: [] InvalidName;
+    Claim: [] InvalidName NotClaimed;
+    Log: [];
+
+    ListModules: [];
+    UploadModule: [BODY] Contract ForeignImports MissingExports NotWasm;
+    Module: [] InvalidDigest UnknownModule;
+    DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
+    ModuleUses: [] InvalidDigest UnknownModule;
+    DryRunUpcasters: [BODY MODULE] Chain InvalidJson WrongKind;
+    FollowUpcaster: [BODY MODULE] InvalidJson;
+
+    ListProjections: [];
+    Projection: [] UnknownProjection;
+    Set: [BODY] InvalidJson UnknownProjection;
+    History: [] UnknownProjection;
+    Deploy: [BODY MODULE] Chain Gaps InvalidJson InvalidName ModuleCompiling StartBeyondEnd
+        UnknownProjection UnknownQuery UnknownVersion WrongKind;
+    Version: [VERSION];
+    Gates: [VERSION];
+    Promote: [BODY VERSION CHANGED] GatesClosed InvalidJson OtherLive;
+    Review: [BODY VERSION CHANGED] InvalidJson NothingLive OtherLive;
+    Retry: [SENT VERSION CHANGED];
+    Abort: [SENT VERSION CHANGED];
+    Pause: [SENT VERSION CHANGED];
+    Resume: [SENT VERSION CHANGED];
+    Retire: [SENT VERSION CHANGED];
+    Rollback: [SENT CHANGED] NothingToRollBackTo UnknownProjection;
+    Skip: [BODY VERSION CHANGED] InvalidJson NoReason NotStoppedThere;
+    Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
+    RowsDigest: [VERSION] BeyondPosition NotComparable NotThereYet;
+    Verify: [VERSION MODULE] Busy ModuleCompiling NotComparable;
+    Diff: [COMPARED];
+    DiffRows: [COMPARED] UnknownTable;
+    DiffEvents: [MODULE] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
+
+    ReadModel: [QUERIED];
+    Rows: [QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
+        TooManyGroups TooManyRows UnknownKeyPart;
+    Row: [QUERIED PAST] UnknownRow;
+    NamedQuery: [QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
+
+    CreateBackup: [BODY] InvalidJson NoBackups;
+    ListBackups: [] NoBackups;
+    Limits: [];
+    Health: [];
+    Readiness: [];
+    Metrics: [];
+    Describe: [];
+}
+
+/// The answers of an operation with these problems: one for each status, and one for the host's own trouble.
+fn responses(groups: &[&[Kind]]) -> BTreeMap<String, RefOr<Response>> {
+    let mut kinds: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+    for kind in groups.iter().copied().chain([EDGE]).flatten() {
+        kinds.entry(kind.status()).or_default().insert(kind.slug());
+    }
+    let trouble: BTreeSet<_> = TROUBLE.iter().map(|kind| kind.slug()).collect();
+    // A status that is listed does not come by default any more.
+    if let Some(listed) = kinds.get_mut(&Kind::Internal.status()) {
+        listed.extend(&trouble);
+    }
+    let listed = kinds.into_iter().map(|(status, slugs)| {
+        let mut described = response(&slugs);
+        if Kind::asks_for_patience(status) {
+            let seconds = ObjectBuilder::new().schema_type(Type::Integer);
+            let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait at least"));
+            described.headers.insert(header::RETRY_AFTER.to_string(), header.build().into());
+        }
+        (status.to_string(), described.into())
+    });
+    listed.chain([("default".to_owned(), response(&trouble).into())]).collect()
+}
+
+fn response(slugs: &BTreeSet<&str>) -> Response {
+    let mut content = Content::new(Some(Ref::from_schema_name("Problem")));
+    for slug in slugs {
+        let example = Ref::new(format!("#/components/examples/{slug}"));
+        content.examples.insert((*slug).to_owned(), RefOr::Ref(example));
+    }
+    let names = slugs.iter().map(|slug| format!("`{slug}`")).collect::<Vec<_>>().join(", ");
+    let described = ResponseBuilder::new().description(format!("A problem: {names}"));
+    described.content("application/problem+json", content).build()
+}
+
+/// An example of each problem, by its name.
+pub fn examples() -> BTreeMap<String, RefOr<Example>> {
+    let example = |kind: &Kind| {
+        let problem = kinora_api::Problem::new(*kind, kind.when());
+        let value = serde_json::to_value(problem).unwrap_or_default();
+        (kind.slug().to_owned(), ExampleBuilder::new().summary(kind.when()).value(Some(value)).build().into())
+    };
+    Kind::ALL.iter().map(example).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_one_of_some_operation() {
+        let of_operations: Vec<Kind> = ALL.iter().copied().flatten().copied().flatten().copied().collect();
+        for kind in Kind::ALL {
+            // What there is no operation for.
+            let of_routes = matches!(kind, Kind::UnknownRoute | Kind::WrongMethod);
+            assert_eq!(
+                of_operations.contains(kind) || EDGE.contains(kind) || TROUBLE.contains(kind),
+                !of_routes,
+                "{kind:?}"
+            );
+        }
+    }
+}
