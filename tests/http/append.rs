@@ -95,8 +95,7 @@ async fn an_append_is_answered_the_same_on_every_way() {
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
     }
-    let metrics =
-        api.client.get(format!("http://{}/metrics", host.address())).send().await.unwrap().text().await.unwrap();
+    let metrics = api.metrics().await;
     for (status, count) in [(201, 3), (412, 3), (403, 3), (400, 12)] {
         let labels = format!(r#"route="/v1/streams/{{stream}}/events",method="POST",status="{status}""#);
         let line = format!("kinora_http_requests_total{{{labels}}} {count}");
@@ -209,10 +208,9 @@ async fn a_client_that_floods_is_turned_away_and_others_are_served() {
         let (api, body) = (api.clone(), body.clone());
         tokio::spawn(async move {
             let request = api.client.post(api.at("streams/flood/events")).header("kinora-client", "flood").body(body);
-            match request.send().await {
-                Ok(response) => (response.status().as_u16(), response.headers().get("retry-after").is_some()),
-                Err(error) => panic!("{error}"),
-            }
+            let answer = api.text(request).await;
+            let title = answer.json()["title"].as_str().map(str::to_owned);
+            (answer.status, answer.headers.contains_key("retry-after"), title)
         })
     });
     let flood: Vec<_> = flood.collect();
@@ -226,6 +224,7 @@ async fn a_client_that_floods_is_turned_away_and_others_are_served() {
     let answers: Vec<_> = join_all(flood).await.into_iter().map(Result::unwrap).collect();
     let served = answers.iter().filter(|answer| answer.0 == 201).count();
     assert!(answers.iter().all(|answer| answer.0 == 201 || (matches!(answer.0, 429 | 503) && answer.1)), "{answers:?}");
+    assert!(answers.iter().any(|answer| answer.2.as_deref() == Some("too many requests")), "{answers:?}");
     let stats = api.get("log").await.body;
     assert_eq!(stats["events"], json!(served * 200 + 10), "what was turned away is not there");
 }

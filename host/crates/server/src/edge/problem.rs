@@ -73,8 +73,9 @@ impl From<InvalidName> for Problem {
 
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
-        let too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-        let kind = if too_large { Kind::TooLarge } else { Kind::InvalidBody };
-        Self::new(kind, rejection.body_text()).hint("all limits are at /v1/limits")
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(Kind::TooLarge, rejection.body_text()).hint("all limits are at /v1/limits");
+        }
+        Self::new(Kind::InvalidBody, "the body broke off, or is not what its headers say").hint("send it again")
     }
 }

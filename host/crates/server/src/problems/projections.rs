@@ -90,7 +90,10 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         Error::QueryStopped(_) => (Kind::QueryStopped, QUERY_STOPPED),
         Error::Sample(_) | Error::Scratch { .. } => {
             tracing::error!(%detail, "no sample");
-            (Kind::NoSample, "the host's output names the cause; a deployment does not need the forecast")
+            (
+                Kind::NoSample,
+                "the host's output names the cause; a deployment needs no forecast, and a comparison no events",
+            )
         }
         Error::StartBeyondEnd { .. } => (Kind::StartBeyondEnd, "start at an event that is there, or at the beginning"),
         Error::Stopped { .. } => (Kind::VersionFaulted, STALE),
