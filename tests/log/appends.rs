@@ -91,13 +91,58 @@ async fn an_id_with_other_content_is_refused_with_its_position() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_there_in_part_is_refused() {
+async fn a_request_that_begins_with_known_events_is_taken_for_its_rest() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
-    log.append(request("a", Any, vec![event(1, 1)])).await.unwrap();
-    let error = log.append(request("a", Any, vec![event(1, 1), event(2, 2)])).await.unwrap_err();
-    assert_eq!(rejection(error).reused_ids.len(), 1);
-    assert_eq!(everything(&log).len(), 1);
+    log.append(request("a", NoStream, vec![event(1, 1)])).await.unwrap();
+    log.append(request("b", Any, vec![event(9, 9)])).await.unwrap();
+    // As it would have been, had it come as one request.
+    let longer = || request("a", NoStream, vec![event(1, 1), event(2, 2)]);
+    let appended = log.append(longer()).await.unwrap();
+    let expected = |first, known, duplicate| {
+        let streams = vec![("a".parse().unwrap(), Revision(1))];
+        kinora_log::Appended { first: Position(first), last: Position(2), streams, known, duplicate }
+    };
+    assert_eq!(appended, expected(2, 1, false));
+    assert_eq!(log.append(longer()).await.unwrap(), expected(0, 2, true), "events of others stand between");
+    assert_eq!(everything(&log).len(), 3);
+}
+
+#[tokio::test]
+async fn what_does_not_go_on_where_known_events_end_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    log.append(request("a", Any, vec![event(1, 1), event(2, 2)])).await.unwrap();
+    let condition = Condition { selection: Selection { items: vec![Item::new(["X"], []).unwrap()] }, after: None };
+    let in_part = request("a", Any, vec![event(1, 1), event(3, 3)]);
+    for request in [
+        request("a", Any, vec![event(3, 3), event(1, 1)]),
+        request("a", Any, vec![event(2, 2), event(1, 1)]),
+        request("a", Any, vec![event(2, 2), event(1, 1), event(3, 3)]),
+        AppendRequest { condition: Some(condition), ..in_part.clone() },
+    ] {
+        let rejection = rejection(log.append(request).await.unwrap_err());
+        let known = rejection.partly_known.as_ref().unwrap();
+        assert!(known.events > 0 && rejection.reused_ids.is_empty());
+        assert!(rejection.to_string().contains("events are in the log already"), "{rejection}");
+    }
+    // Somebody else has appended since, and that is not what was expected.
+    let error = log.append(request("a", NoStream, vec![event(1, 1), event(3, 3)])).await.unwrap_err();
+    assert_eq!(rejection(error).wrong_revisions[0].current, Some(Revision(1)));
+    assert_eq!(everything(&log).len(), 2);
+    log.append(in_part).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rejection_of_thousands_of_events_is_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let events = |content| (1..1_000).map(|id| event(id, content)).collect::<Vec<_>>();
+    log.append(request("a", Any, events(1))).await.unwrap();
+    let rejection = rejection(log.append(request("a", Any, events(2))).await.unwrap_err());
+    let text = rejection.to_string();
+    assert!(rejection.reused_ids.len() == 999 && text.ends_with("and 989 more of this kind"), "{text}");
+    assert!(text.len() < 2_000, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use futures::future::join_all;
 use kinora_log::{
     AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, Condition, IdReused, IdempotencyKey,
-    Item, Rejection, Selection, WrongRevision,
+    Item, PartlyKnown, Rejection, Selection, WrongRevision,
 };
 use kinora_tests::{event, everything, open, property, to};
 use kinora_types::{EventType, ExpectedRevision, NewEvent, Position, Revision, StreamName};
@@ -48,7 +48,8 @@ impl Model {
             && let Some((fingerprint, appended)) = self.keys.get(&key.key)
         {
             if *fingerprint == key.fingerprint {
-                return Ok(Appended { duplicate: true, ..appended.clone() });
+                let known = request.events();
+                return Ok(Appended { known, duplicate: true, ..appended.clone() });
             }
             why.key_reused = Some(appended.first);
         }
@@ -57,44 +58,69 @@ impl Model {
             .iter()
             .flat_map(|append| append.events.iter().map(|event| (&append.stream, event)))
             .collect();
-        let (mut seen, mut known, mut fresh) = (HashSet::new(), Vec::new(), 0);
-        for (stream, event) in &events {
+        let (mut seen, mut known) = (HashSet::new(), Vec::new());
+        for (ordinal, (stream, event)) in events.iter().enumerate() {
             let reused =
                 |position: Option<usize>| IdReused { id: event.id, position: position.map(|at| Position(at as u64)) };
             match self.position_of(event) {
                 _ if !seen.insert(event.id) => why.reused_ids.push(reused(None)),
-                None => fresh += 1,
+                None => {}
                 Some(at) => {
                     match format!("{:?}", self.events[at]) == format!("{:?}", ((*stream).clone(), (*event).clone())) {
-                        true => known.push((at, reused(Some(at)))),
+                        true => known.push((ordinal, at)),
                         false => why.reused_ids.push(reused(Some(at))),
                     }
                 }
             }
         }
-        let together = known.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0);
-        if fresh == 0 && why.reused_ids.is_empty() && why.key_reused.is_none() && together && !known.is_empty() {
-            return Ok(self.answer(request, known[0].0, true));
+        let at: Vec<usize> = known.iter().map(|known| known.1).collect();
+        let all_known = !at.is_empty() && at.len() == events.len();
+        let sound = why == Rejection::default();
+        if sound && all_known && at.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
+            return Ok(self.answer(request, &at, at.len(), true));
         }
-        why.reused_ids.extend(known.into_iter().map(|known| known.1));
+        let goes_on = known.iter().zip(0..).all(|(known, ordinal)| known.0 == ordinal)
+            && at.windows(2).all(|pair| pair[0] < pair[1])
+            && request.condition.is_none()
+            && request.claims.is_empty();
+        if !at.is_empty() && !goes_on {
+            let (id, position) = (self.events[at[0]].1.id, Position(at[0] as u64));
+            why.partly_known = Some(Box::new(PartlyKnown { id, position, events: at.len(), of: events.len() }));
+        }
+        let known = if goes_on { at } else { Vec::new() };
 
         let mut after = self.clone();
+        let mut left = &known[..];
         for append in &request.appends {
             let current = after.head(&append.stream);
+            let there;
+            (there, left) = left.split_at(left.len().min(append.events.len()));
+            // What was expected held when the first of them came.
+            let before = there.first().map_or(current, |first| self.before(*first).head(&append.stream));
             let holds = match append.expected {
                 ExpectedRevision::Any => true,
-                ExpectedRevision::NoStream => current.is_none(),
-                ExpectedRevision::Exists => current.is_some(),
-                ExpectedRevision::Exactly(revision) => current == Some(revision),
+                ExpectedRevision::NoStream => before.is_none(),
+                ExpectedRevision::Exists => before.is_some(),
+                ExpectedRevision::Exactly(revision) => before == Some(revision),
             };
-            if !holds {
+            // The stream has nothing else since then, at least up to the last of them.
+            let upto =
+                if there.len() == append.events.len() { there.last().map_or(0, |last| last + 1) } else { usize::MAX };
+            let since = |first: &usize| {
+                let events = after.events.iter().enumerate().skip(*first).take_while(|event| event.0 < upto);
+                events.filter(|event| event.1.0 == append.stream).map(|event| event.0).collect::<Vec<_>>()
+            };
+            let alone =
+                append.expected == ExpectedRevision::Any || there.first().is_none_or(|first| since(first) == there);
+            if !holds || !alone {
                 why.wrong_revisions.push(WrongRevision {
                     stream: append.stream.clone(),
                     expected: append.expected,
                     current,
                 });
             }
-            after.events.extend(append.events.iter().map(|event| (append.stream.clone(), event.clone())));
+            let fresh = append.events.iter().skip(there.len());
+            after.events.extend(fresh.map(|event| (append.stream.clone(), event.clone())));
         }
         if let Some(condition) = &request.condition {
             let from = condition.after.map_or(0, |after| after.0 as usize + 1);
@@ -114,24 +140,33 @@ impl Model {
         if why != Rejection::default() {
             return Err(why);
         }
-        let first = self.events.len();
+        if all_known {
+            return Ok(self.answer(request, &known, known.len(), true));
+        }
+        let places: Vec<usize> = known.iter().copied().chain(self.events.len()..after.events.len()).collect();
         *self = after;
-        let appended = self.answer(request, first, false);
+        let appended = self.answer(request, &places, known.len(), false);
         self.keys.extend(request.key.iter().map(|key| (key.key.clone(), (key.fingerprint, appended.clone()))));
         Ok(appended)
     }
 
-    /// The answer to a request whose events stand from `first` on.
-    fn answer(&self, request: &AppendRequest, first: usize, duplicate: bool) -> Appended {
-        let count: usize = request.appends.iter().map(|append| append.events.len()).sum();
-        let upto = Model { events: self.events[..first + count].to_vec(), ..Model::default() };
+    /// What was there before a position.
+    fn before(&self, position: usize) -> Self {
+        Self { events: self.events[..position].to_vec(), ..Self::default() }
+    }
+
+    /// The answer to a request whose events stand at these positions.
+    fn answer(&self, request: &AppendRequest, at: &[usize], known: usize, duplicate: bool) -> Appended {
         let mut streams = Vec::new();
         for append in request.appends.iter().filter(|append| !append.events.is_empty()) {
             if streams.iter().all(|(stream, _)| *stream != append.stream) {
-                streams.push((append.stream.clone(), upto.head(&append.stream).unwrap()));
+                let last = at.iter().rfind(|at| self.events[**at].0 == append.stream).unwrap();
+                streams.push((append.stream.clone(), self.before(last + 1).head(&append.stream).unwrap()));
             }
         }
-        Appended { first: Position(first as u64), last: Position((first + count) as u64 - 1), streams, duplicate }
+        let first = if duplicate { at[0] } else { at[known] };
+        let (first, last) = (Position(first as u64), Position(*at.last().unwrap() as u64));
+        Appended { first, last, streams, known, duplicate }
     }
 }
 

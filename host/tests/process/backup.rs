@@ -178,6 +178,9 @@ async fn an_export_imported_is_the_same_log() {
             "position 30010 should follow",
         ),
         (line.replace("\"position\":7,", "\"position\":30010,"), "cannot be taken over"),
+        (line.replace("\"type\":\"", "\"type\":\"Other"), "its type, data, metadata or tags differs"),
+        (line.replace("\"stream\":\"", "\"stream\":\"other"), "its stream differs"),
+        (line.replace("\"time\":\"20", "\"time\":\"21"), "its time differs"),
         ("{}".to_owned(), "kinora log export"),
     ] {
         std::fs::write(&other, text).unwrap();

@@ -7,6 +7,7 @@
 mod error;
 mod figures;
 mod filter;
+mod list;
 mod names;
 mod order;
 mod select;
@@ -14,6 +15,7 @@ mod select;
 pub use error::{Error, InvalidNames};
 pub use figures::{Figure, FigureKind, Figures};
 pub use filter::{Filter, KEY, Numeral, Operator, PARAMETERS, Scalar, Test};
+pub use list::List;
 pub use names::Names;
 pub use order::{Order, OrderTerm};
 pub use select::{Select, SelectTerm};

@@ -7,6 +7,7 @@ pub mod grammar;
 pub mod headers;
 mod host;
 pub mod log;
+mod object;
 pub mod problems;
 pub mod queries;
 mod rollout;

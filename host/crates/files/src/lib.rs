@@ -35,10 +35,39 @@ pub fn secret(path: &Path) -> io::Result<[u8; SECRET_BYTES]> {
     }
 }
 
+/// The bytes of all files of a folder and the folders in it. One that goes away meanwhile counts as nothing.
+pub fn folder_bytes(dir: &Path) -> io::Result<u64> {
+    let gone = |cause: io::Error| if cause.kind() == io::ErrorKind::NotFound { Ok(0) } else { Err(cause) };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(cause) => return gone(cause),
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry?;
+        bytes += match entry.metadata() {
+            Ok(file) if file.is_dir() => folder_bytes(&entry.path())?,
+            Ok(file) => file.len(),
+            Err(cause) => gone(cause)?,
+        };
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bytes_of_a_folder_are_those_of_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("inner")).unwrap();
+        std::fs::write(dir.path().join("a"), [0; 10]).unwrap();
+        std::fs::write(dir.path().join("inner/b"), [0; 5]).unwrap();
+        assert_eq!(folder_bytes(dir.path()).unwrap(), 15);
+        assert_eq!(folder_bytes(&dir.path().join("gone")).unwrap(), 0);
+    }
 
     #[test]
     fn a_replaced_file_has_its_new_content_and_leaves_nothing_beside_it() {

@@ -43,6 +43,8 @@ pub enum Error {
     Thread(String),
     #[error("event {position} cannot be taken over: {why}")]
     Import { position: Position, why: String },
+    #[error("the folder {} cannot be read: {cause}", dir.display())]
+    Folder { dir: PathBuf, cause: String },
     #[error("the backup: {0}")]
     Backup(String),
 }

@@ -77,6 +77,6 @@ pub use maintain::verify::{Flaw, Report};
 pub use read::lookup::TypeCount;
 pub use record::claims::{Claim, ClaimKey, Claims, HeldClaim};
 pub use record::event::{RecordRef, Recorded};
-pub use record::rejection::{ClaimFailed, IdReused, Rejection, WrongRevision};
+pub use record::rejection::{ClaimFailed, IdReused, PartlyKnown, Rejection, TOLD, WrongRevision};
 pub use record::request::{AppendRequest, Appended, Condition, IdempotencyKey, StreamAppend};
 pub use record::selection::{Filter, Item, Selection, Streams};

@@ -4,6 +4,7 @@ pub mod actor;
 pub mod around;
 pub mod bodies;
 pub mod caller;
+pub mod head;
 pub mod parameters;
 pub mod problem;
 pub mod requests;

@@ -12,6 +12,7 @@ use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log::Log;
 use kinora_projection::Projections;
+use tower_http::decompression::RequestDecompressionLayer;
 use tower_service::Service;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -168,6 +169,7 @@ pub fn service(
     let routes: Router = routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(RequestDecompressionLayer::new())
         .layer(around::Around { host: host.clone(), body_bytes })
         .with_state(host.clone());
     direct::Direct { host, routes }

@@ -82,11 +82,13 @@ impl Import {
         let line: Line = serde_json::from_str(text).context("it is not an event as `kinora log export` writes it")?;
         let position = Position(line.position);
         if self.there.includes(position) {
-            let known = self.log.event(position)?;
-            ensure!(
-                known.is_some_and(|known| known.id == line.id),
-                "the log has another event at position {position}: these are not the same log"
-            );
+            let (request, time) = line.into_request()?;
+            if let Some(what) = self.log.differs_from_import(position, &request, time)? {
+                bail!(
+                    "the log has another event at position {position}, {what} differs: these are not the same log; \
+                     nothing was changed there"
+                );
+            }
             self.passed += 1;
             return Ok(());
         }

@@ -16,7 +16,7 @@ pub struct Line {
     stream: String,
     revision: u64,
     time: Timestamp,
-    pub id: Uuid,
+    id: Uuid,
     #[serde(rename = "type")]
     kind: String,
     schema: u32,

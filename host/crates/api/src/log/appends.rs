@@ -11,10 +11,11 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::claims::Claims;
+use crate::object::from_objects;
 
 /// An event to append.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(example = json!({
     "type": "FlightDeparted", "data": {"carrier": "UA", "delay": 12}, "tags": ["aircraft:N14228"],
 }))]
@@ -37,6 +38,8 @@ pub struct NewEvent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
 }
+
+from_objects!(NewEvent, Transaction, StreamAppend, Condition, Item);
 
 fn first_schema() -> u32 {
     1
@@ -70,7 +73,7 @@ pub struct CloudEvent {
 
 /// Appends to several streams, all or none.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 #[schema(example = json!({
     "appends": [
         {"stream": "order-7", "expected_revision": "no_stream", "events": [{"type": "OrderPlaced", "data": {}}]},
@@ -91,7 +94,7 @@ pub struct Transaction {
 
 /// What goes to one stream.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct StreamAppend {
     pub stream: String,
     #[serde(default)]
@@ -132,7 +135,7 @@ impl ToSchema for ExpectedRevision {}
 
 /// Refuses if any event that matches one of these items stands after a position.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Condition {
     #[schema(min_items = 1)]
     pub none_of: Vec<Item>,
@@ -143,7 +146,7 @@ pub struct Condition {
 
 /// Any of the types, and all of the tags.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct Item {
     pub types: Vec<String>,
     pub tags: Vec<String>,
@@ -155,6 +158,7 @@ pub struct Item {
     "first_position": 41, "last_position": 42, "revision": 1, "duplicate": false, "durability": "sync",
 }))]
 pub struct Appended {
+    /// Of what was appended, or of all events of a duplicate.
     pub first_position: u64,
     pub last_position: u64,
     /// Only where one stream was appended to.
@@ -164,9 +168,19 @@ pub struct Appended {
     /// Only of a transaction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamRevision>,
-    /// Whether the log had these events already.
+    /// Whether the log had these events already, all of them.
     pub duplicate: bool,
+    /// How many of the request's events the log had already: the first ones, or all of a duplicate. They are not
+    /// appended again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub known: u64,
     pub durability: Durability,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::object::from_objects;
+
 /// A claim to take or to release. Its owner is a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Claim {
     // In the order in which they stand in an event.
     pub owner: String,
@@ -15,11 +17,13 @@ pub struct Claim {
 
 /// What an append takes and releases. Releases go first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct Claims {
     pub release: Vec<Claim>,
     pub take: Vec<Claim>,
 }
+
+from_objects!(Claim, Claims);
 
 impl Claims {
     pub fn is_empty(&self) -> bool {

@@ -95,11 +95,11 @@ pub struct ReadLog {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime, nullable = false)]
     pub from_time: Option<Timestamp>,
-    /// Events of any of these types, separated by commas
+    /// Events of any of these types, separated by commas; one with a comma stands in double quotes
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub types: Option<String>,
-    /// Events that have all of these tags, separated by commas
+    /// Events that have all of these tags, separated by commas; one with a comma stands in double quotes
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub tags: Option<String>,

@@ -8,7 +8,7 @@ use crate::appends::Durability;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Log {
-    /// Bytes of the table files, without what is still in the journal only.
+    /// Bytes of the log's folder: tables, journal and all.
     pub bytes_on_disk: u64,
     pub durability: Durability,
     pub events: u64,

@@ -69,7 +69,7 @@ pub struct Verified {
 #[serde(tag = "event", content = "data", rename_all = "kebab-case")]
 pub enum VerificationMessage {
     Progress(ReplayProgress),
-    Verified(Verified),
+    Verified(Box<Verified>),
     Problem(Problem),
 }
 

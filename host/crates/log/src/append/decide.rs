@@ -9,7 +9,7 @@ use kinora_types::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
 
 use crate::record::answered::Answered;
 use crate::record::claims::{ClaimKey, Claims};
-use crate::record::rejection::{ClaimFailed, IdReused, Rejection, WrongRevision};
+use crate::record::rejection::{ClaimFailed, IdReused, PartlyKnown, Rejection, WrongRevision};
 use crate::record::request::{AppendRequest, Appended, Condition, StreamAppend, last_of_each};
 use crate::record::stream::{Head, StreamPlace};
 
@@ -35,11 +35,25 @@ pub trait LogState {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// To be appended: for each event, in order, its place.
-    Accept(Vec<StreamPlace>),
+    /// To be appended: all events but the first ones, which are there already, and for each its place.
+    Accept {
+        known: Vec<Known>,
+        places: Vec<StreamPlace>,
+    },
     /// Done before: answered as it was then.
     Duplicate(Appended),
     Reject(Rejection),
+}
+
+/// An event of a request that is in the log already, with the same content.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Known {
+    pub stream: StreamName,
+    pub revision: Revision,
+    position: Position,
+    id: Uuid,
+    /// Which event of the request it is, from 0.
+    ordinal: usize,
 }
 
 pub fn decide<S: LogState>(state: &S, request: &AppendRequest) -> Result<Decision, S::Error> {
@@ -48,54 +62,81 @@ pub fn decide<S: LogState>(state: &S, request: &AppendRequest) -> Result<Decisio
         && let Some(answered) = state.answered(&key.key)?
     {
         if answered.fingerprint == key.fingerprint {
-            return Ok(Decision::Duplicate(answered.appended));
+            return Ok(Decision::Duplicate(Appended { known: request.events(), ..answered.appended }));
         }
         rejection.key_reused = Some(answered.appended.first);
     }
-    let mut known = Vec::new();
-    let mut seen = HashSet::new();
-    let mut fresh = 0;
-    for (append, event) in events(request) {
-        if request.has_new_ids {
-            fresh += 1;
-        } else if !seen.insert(event.id) {
-            rejection.reused_ids.push(IdReused { id: event.id, position: None });
-        } else if let Some(position) = state.position_of(event.id)? {
-            match state.same(position, &append.stream, event)? {
-                Some(revision) => known.push((append.stream.clone(), revision, position, event.id)),
-                None => rejection.reused_ids.push(IdReused { id: event.id, position: Some(position) }),
-            }
-        } else {
-            fresh += 1;
-        }
+    let mut known = known(state, request, &mut rejection)?;
+    let all_known = !known.is_empty() && known.len() == request.events();
+    if all_known && rejection == Rejection::default() && stand_together(&known) {
+        return Ok(Decision::Duplicate(duplicate(known)));
     }
-    if fresh == 0
-        && rejection == Rejection::default()
-        && let Some(appended) = as_the_first_time(&known)
-    {
-        return Ok(Decision::Duplicate(appended));
+    if !is_beginning(&known, request) {
+        rejection.partly_known = known.first().map(|first| {
+            let (id, position, events, of) = (first.id, first.position, known.len(), request.events());
+            Box::new(PartlyKnown { id, position, events, of })
+        });
+        known.clear();
     }
-    // A part of the request that is there already can be no retry of this request.
-    rejection.reused_ids.extend(known.into_iter().map(|(_, _, at, id)| IdReused { id, position: Some(at) }));
 
-    let places = number(state, request, &mut rejection)?;
+    let places = number(state, request, &known, &mut rejection)?;
     if let Some(condition) = &request.condition {
         rejection.matched = state.first_match(condition)?;
     }
     rejection.claims = check_claims(state, &request.claims)?;
-    if rejection == Rejection::default() { Ok(Decision::Accept(places)) } else { Ok(Decision::Reject(rejection)) }
+    if rejection != Rejection::default() {
+        Ok(Decision::Reject(rejection))
+    } else if all_known {
+        Ok(Decision::Duplicate(duplicate(known)))
+    } else {
+        Ok(Decision::Accept { known, places })
+    }
+}
+
+/// The events that are there already. An id that stands for anything else is a reason to reject.
+fn known<S: LogState>(state: &S, request: &AppendRequest, rejection: &mut Rejection) -> Result<Vec<Known>, S::Error> {
+    let mut known = Vec::new();
+    if request.has_new_ids {
+        return Ok(known);
+    }
+    let mut seen = HashSet::new();
+    for (ordinal, (append, event)) in events(request).enumerate() {
+        let (stream, id) = (&append.stream, event.id);
+        if !seen.insert(id) {
+            rejection.reused_ids.push(IdReused { id, position: None });
+        } else if let Some(position) = state.position_of(id)? {
+            match state.same(position, stream, event)? {
+                Some(revision) => known.push(Known { stream: stream.clone(), revision, position, id, ordinal }),
+                None => rejection.reused_ids.push(IdReused { id, position: Some(position) }),
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// Whether the request goes on with what is there: it begins with these events, in the order of the log, and says
+/// nothing besides that they may have been appended without.
+fn is_beginning(known: &[Known], request: &AppendRequest) -> bool {
+    let is_first = known.iter().enumerate().all(|(number, known)| known.ordinal == number);
+    let is_ordered = known.is_sorted_by(|one, next| one.position < next.position);
+    known.is_empty() || is_first && is_ordered && request.condition.is_none() && request.claims.is_empty()
 }
 
 fn events(request: &AppendRequest) -> impl Iterator<Item = (&StreamAppend, &NewEvent)> {
     request.appends.iter().flat_map(|append| append.events.iter().map(move |event| (append, event)))
 }
 
-/// The answer to a request all of whose events are there already, if they stand there as one request.
-fn as_the_first_time(known: &[(StreamName, Revision, Position, Uuid)]) -> Option<Appended> {
-    let (first, last) = (known.first()?.2, known.last()?.2);
-    let together = known.iter().zip(first.0..).all(|(event, position)| event.2.0 == position);
-    let streams = last_of_each(known.iter().map(|event| (event.0.clone(), event.1)).collect());
-    together.then_some(Appended { first, last, streams, duplicate: true })
+/// Whether they stand there as one request.
+fn stand_together(known: &[Known]) -> bool {
+    known.is_sorted_by(|one, next| one.position.0 + 1 == next.position.0)
+}
+
+/// The answer to a request all of whose events are there already.
+fn duplicate(known: Vec<Known>) -> Appended {
+    let position = |known: Option<&Known>| known.map_or(Position(0), |known| known.position);
+    let (first, last, events) = (position(known.first()), position(known.last()), known.len());
+    let streams = last_of_each(known.into_iter().map(|known| (known.stream, known.revision)).collect());
+    Appended { first, last, streams, known: events, duplicate: true }
 }
 
 /// Releases first, then takes, each on top of those before it.
@@ -123,14 +164,15 @@ fn check_claims<S: LogState>(state: &S, claims: &Claims) -> Result<Vec<ClaimFail
     Ok(failed)
 }
 
-/// Checks the expected revisions and numbers the events.
+/// Checks the expected revisions and numbers the events that are not known.
 fn number<S: LogState>(
     state: &S,
     request: &AppendRequest,
+    mut known: &[Known],
     rejection: &mut Rejection,
 ) -> Result<Vec<StreamPlace>, S::Error> {
     let mut lasts: HashMap<&StreamName, Option<StreamPlace>> = HashMap::new();
-    let mut places = Vec::with_capacity(request.events());
+    let mut places = Vec::with_capacity(request.events() - known.len());
     for append in &request.appends {
         let mut last = match lasts.get(&append.stream) {
             Some(last) => *last,
@@ -139,17 +181,13 @@ fn number<S: LogState>(
             }
         };
         let current = last.map(|place| place.revision);
-        let holds = match append.expected {
-            ExpectedRevision::Any => true,
-            ExpectedRevision::NoStream => current.is_none(),
-            ExpectedRevision::Exists => current.is_some(),
-            ExpectedRevision::Exactly(revision) => current == Some(revision),
-        };
-        if !holds {
-            let (stream, expected) = (append.stream.clone(), append.expected);
-            rejection.wrong_revisions.push(WrongRevision { stream, expected, current });
+        let there;
+        (there, known) = known.split_at(known.len().min(append.events.len()));
+        let expected = append.expected;
+        if !held_before(expected, there, current) || !goes_on(append, there, current) {
+            rejection.wrong_revisions.push(WrongRevision { stream: append.stream.clone(), expected, current });
         }
-        for _ in &append.events {
+        for _ in append.events.iter().skip(there.len()) {
             let revision = Revision(last.map_or(0, |place| place.revision.0 + 1));
             let place = StreamPlace { first: last.and_then(|place| place.first), revision };
             places.push(place);
@@ -161,4 +199,25 @@ fn number<S: LogState>(
         }
     }
     Ok(places)
+}
+
+/// Whether the stream was as expected when the first of these events came to it, or is so now if there are none.
+fn held_before(expected: ExpectedRevision, there: &[Known], current: Option<Revision>) -> bool {
+    let before = match there.first() {
+        Some(first) => first.revision.0.checked_sub(1).map(Revision),
+        None => current,
+    };
+    match expected {
+        ExpectedRevision::Any => true,
+        ExpectedRevision::NoStream => before.is_none(),
+        ExpectedRevision::Exists => before.is_some(),
+        ExpectedRevision::Exactly(revision) => before == Some(revision),
+    }
+}
+
+/// Whether nobody else has appended to the stream among these events or behind them, where that matters.
+fn goes_on(append: &StreamAppend, there: &[Known], current: Option<Revision>) -> bool {
+    let alone = there.is_sorted_by(|one, next| one.revision.0 + 1 == next.revision.0);
+    let at_the_end = there.len() == append.events.len() || there.last().map(|known| known.revision) == current;
+    append.expected == ExpectedRevision::Any || there.is_empty() || alone && at_the_end
 }

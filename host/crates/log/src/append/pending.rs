@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use kinora_types::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
-use crate::append::decide::LogState;
+use crate::append::decide::{Known, LogState};
 use crate::append::kept::Kept;
 use crate::append::recent::Recent;
 use crate::error::Error;
@@ -89,8 +89,15 @@ impl Pending {
         Position(self.first.0 + self.events.len() as u64)
     }
 
-    /// Takes up a request that was accepted at `time`, with the places that its events were given.
-    pub fn accept(&mut self, request: AppendRequest, places: Vec<StreamPlace>, time: Micros) -> Appended {
+    /// Takes up a request that was accepted at `time`, with the places that its events were given: all but the first
+    /// ones, which are known.
+    pub fn accept(
+        &mut self,
+        request: AppendRequest,
+        known: Vec<Known>,
+        places: Vec<StreamPlace>,
+        time: Micros,
+    ) -> Appended {
         let start = self.next();
         if !request.claims.is_empty() {
             for claim in &request.claims.release {
@@ -104,9 +111,14 @@ impl Pending {
         }
         let mut places = places.into_iter();
         let mut streams: Vec<(StreamName, Revision)> = Vec::with_capacity(request.appends.len());
+        let (known_events, mut left) = (known.len(), known.len());
+        streams.extend(known.into_iter().map(|known| (known.stream, known.revision)));
         for append in request.appends {
             let mut head: Option<Head> = None;
-            for (event, StreamPlace { first, revision }) in append.events.into_iter().zip(places.by_ref()) {
+            let there = left.min(append.events.len());
+            left -= there;
+            let events = append.events.into_iter().skip(there);
+            for (event, StreamPlace { first, revision }) in events.zip(places.by_ref()) {
                 let position = self.next();
                 let here = || self.heads.get(&append.stream).map_or(position, |head| head.first);
                 let first = head.map(|head| head.first).or(first).unwrap_or_else(here);
@@ -123,7 +135,8 @@ impl Pending {
             streams.push((append.stream, head.revision));
         }
         let last = Position(self.next().0.saturating_sub(1));
-        let appended = Appended { first: start, last, streams: last_of_each(streams), duplicate: false };
+        let streams = last_of_each(streams);
+        let appended = Appended { first: start, last, streams, known: known_events, duplicate: false };
         if let Some(key) = request.key {
             let again = Appended { duplicate: true, ..appended.clone() };
             self.answered.insert(key.key, Answered { fingerprint: key.fingerprint, time, appended: again });

@@ -186,7 +186,7 @@ impl Appender {
                 kept: self.kept,
             };
             let answer = match decide(&view, &job.request) {
-                Ok(Decision::Accept(places)) => Ok(pending.accept(job.request, places, now)),
+                Ok(Decision::Accept { known, places }) => Ok(pending.accept(job.request, known, places, now)),
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
                 Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
                 // The request could not be checked. Nothing of it is written, and the others go on.
@@ -261,7 +261,7 @@ impl Appender {
                 return Err(refuse("it is older than the event before it".to_owned()));
             }
             match decide(&view, &request)? {
-                Decision::Accept(places) => drop(pending.accept(request, places, time)),
+                Decision::Accept { known, places } => drop(pending.accept(request, known, places, time)),
                 Decision::Duplicate(appended) => {
                     return Err(refuse(format!("it is there already, at position {}", appended.first)));
                 }

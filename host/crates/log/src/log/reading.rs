@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use rocksdb::{Direction as Toward, IteratorMode, ReadOptions};
 
-use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName};
+use kinora_files::folder_bytes;
+use kinora_types::{Direction, ExpectedRevision, Micros, Position, Progress, Revision, StreamName};
 
 use crate::error::Error;
 use crate::log::Log;
@@ -14,6 +15,7 @@ use crate::read::streams::StreamList;
 use crate::record::claims::{ClaimKey, HeldClaim};
 use crate::record::event::{RecordRef, Recorded};
 use crate::record::keys;
+use crate::record::request::AppendRequest;
 use crate::record::stream::Head;
 
 /// Bytes that a long scan reads ahead of itself.
@@ -27,7 +29,7 @@ pub struct Stats {
     pub events: u64,
     /// As RocksDB estimates it.
     pub streams: u64,
-    /// Bytes of the table files, without what is still in the journal only.
+    /// Bytes of the log's folder: tables, journal and all. None of a log in memory.
     pub bytes: u64,
     pub types: Vec<TypeCount>,
 }
@@ -67,6 +69,35 @@ impl Log {
             return Ok(None);
         }
         lookup::record(&self.inner.db, position, |record| record.to_owned(position))
+    }
+
+    /// In what the event at a position is another than the one that an import has for it; `None`: in nothing.
+    pub fn differs_from_import(
+        &self,
+        position: Position,
+        request: &AppendRequest,
+        time: Micros,
+    ) -> Result<Option<&'static str>, Error> {
+        let wanted = request.appends.iter().find_map(|append| Some((append, append.events.first()?)));
+        let Some((append, event)) = wanted else { return Ok(Some("there is no event")) };
+        let revision = match append.expected {
+            ExpectedRevision::Exactly(before) => Some(Revision(before.0.saturating_add(1))),
+            ExpectedRevision::NoStream => Some(Revision(0)),
+            ExpectedRevision::Any | ExpectedRevision::Exists => None,
+        };
+        let differs = lookup::record(&self.inner.db, position, |record| {
+            [
+                ("its id", record.id != event.id),
+                ("its stream", record.stream != append.stream.as_str()),
+                ("its revision", revision.is_some_and(|revision| revision != record.revision)),
+                ("its time", record.time != time),
+                ("its type, data, metadata or tags", !record.says_the_same(&append.stream, event)),
+                ("its claims", record.claims != request.claims.to_text()),
+            ]
+            .into_iter()
+            .find_map(|(what, differs)| differs.then_some(what))
+        })?;
+        Ok(differs.unwrap_or(Some("it is not there")))
     }
 
     /// At most `limit` events of a stream from revision `from` on, towards its end or its beginning.
@@ -168,11 +199,11 @@ impl Log {
     pub fn stats(&self) -> Result<Stats, Error> {
         let db = &self.inner.db;
         let property = |name, of| Ok::<_, Error>(db.property_int_value_cf(lookup::family(db, of)?, name)?.unwrap_or(0));
-        let size = |of: &'static str| property("rocksdb.total-sst-files-size", of);
+        let failed = |cause: std::io::Error| Error::Folder { dir: db.path().to_owned(), cause: cause.to_string() };
         Ok(Stats {
             events: self.progress().0,
             streams: property("rocksdb.estimate-num-keys", keys::STREAMS)?,
-            bytes: keys::FAMILIES.into_iter().map(size).sum::<Result<_, _>>()?,
+            bytes: folder_bytes(db.path()).map_err(failed)?,
             types: self.types()?,
         })
     }

@@ -59,6 +59,7 @@ impl Answered {
                 first: Position(body.first),
                 last: Position(body.last),
                 streams: body.streams.into_iter().map(stream).collect::<Option<_>>()?,
+                known: 0,
                 duplicate: true,
             },
         })
@@ -89,7 +90,7 @@ mod tests {
 
     fn answered() -> Answered {
         let streams = vec![("s".parse().unwrap(), Revision(5))];
-        let appended = Appended { first: Position(3), last: Position(300), streams, duplicate: true };
+        let appended = Appended { first: Position(3), last: Position(300), streams, known: 0, duplicate: true };
         Answered { fingerprint: [7; 32], time: Micros(1_000), appended }
     }
 

@@ -13,6 +13,8 @@ use crate::record::claims::{Claim, ClaimKey};
 pub struct Rejection {
     pub wrong_revisions: Vec<WrongRevision>,
     pub reused_ids: Vec<IdReused>,
+    /// Events of the request are there already, and it does not go on where they end.
+    pub partly_known: Option<Box<PartlyKnown>>,
     /// The first event that the condition says must not be there.
     pub matched: Option<Position>,
     pub claims: Vec<ClaimFailed>,
@@ -45,18 +47,46 @@ pub struct IdReused {
     pub position: Option<Position>,
 }
 
+/// A request of which some events are in the log and others are not, and that cannot be taken for its rest: it does not
+/// begin with those that are there, or has them in another order, or depends on a condition or on claims, of which
+/// nobody knows whether they held when those events came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartlyKnown {
+    /// The first event of the request that is there.
+    pub id: Uuid,
+    pub position: Position,
+    /// How many are there, and how many the request has.
+    pub events: usize,
+    pub of: usize,
+}
+
+/// Failed checks of one kind that are told. A request may have thousands.
+pub const TOLD: usize = 10;
+
+/// Sentences about the first ones, and how many more there are.
+fn told<T>(checks: &mut Vec<String>, failed: &[T], sentence: impl Fn(&T) -> String) {
+    checks.extend(failed.iter().take(TOLD).map(sentence));
+    if failed.len() > TOLD {
+        checks.push(format!("and {} more of this kind", failed.len() - TOLD));
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut checks = Vec::new();
-        for WrongRevision { stream, expected, current } in &self.wrong_revisions {
+        told(&mut checks, &self.wrong_revisions, |WrongRevision { stream, expected, current }| {
             let current = current.map_or("it does not exist".to_owned(), |at| format!("it is at revision {at}"));
-            checks.push(format!("stream {stream} was expected at {expected}, but {current}"));
-        }
-        for IdReused { id, position } in &self.reused_ids {
-            checks.push(match position {
-                Some(position) => format!("id {id} belongs to another event, at position {position}"),
-                None => format!("id {id} stands twice in the request"),
-            });
+            format!("stream {stream} was expected at {expected}, but {current}")
+        });
+        told(&mut checks, &self.reused_ids, |IdReused { id, position }| match position {
+            Some(position) => format!("id {id} belongs to another event, at position {position}"),
+            None => format!("id {id} stands twice in the request"),
+        });
+        if let Some(PartlyKnown { id, position, events, of }) = self.partly_known.as_deref() {
+            checks.push(format!(
+                "{events} of the {of} events are in the log already (the first is {id}, at position {position}), and \
+                 the request does not go on where they end"
+            ));
         }
         if let Some(position) = self.key_reused {
             checks.push(format!(
@@ -66,12 +96,12 @@ impl fmt::Display for Rejection {
         if let Some(position) = self.matched {
             checks.push(format!("the condition does not hold: the event at position {position} matches it"));
         }
-        for ClaimFailed { claim: Claim { key, owner }, take, holder } in &self.claims {
+        told(&mut checks, &self.claims, |ClaimFailed { claim: Claim { key, owner }, take, holder }| {
             let ClaimKey { scope, value } = key;
             let holder = holder.as_ref().map_or("nobody holds it".to_owned(), |holder| format!("{holder} holds it"));
             let what = if *take { "taken" } else { "released" };
-            checks.push(format!("the claim {value:?} of {scope} cannot be {what} by {owner}: {holder}"));
-        }
+            format!("the claim {value:?} of {scope} cannot be {what} by {owner}: {holder}")
+        });
         f.write_str(&checks.join("; "))
     }
 }

@@ -63,11 +63,15 @@ pub struct StreamAppend {
 /// What an append did, or what the same request did when it was made for the first time (`duplicate`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
+    /// Of the events that were appended, or of all of a duplicate. Events of others may stand between those of a
+    /// duplicate that came in several requests.
     pub first: Position,
     pub last: Position,
     /// The revision of the last event of this request in each stream that has events of it, in the order of the
     /// request.
     pub streams: Vec<(StreamName, Revision)>,
+    /// How many of the request's events were there already: its first ones, or all of a duplicate.
+    pub known: usize,
     pub duplicate: bool,
 }
 

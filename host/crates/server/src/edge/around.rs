@@ -1,5 +1,5 @@
-//! The layer around all routes: a request is counted, and its body fits. One layer for both, and a small body goes
-//! straight through: what this costs, every append pays.
+//! The layer around all routes: a request is counted, its head is sound, and its body fits. One layer for all, and a
+//! small body goes straight through: what this costs, every append pays.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::edge::bodies::Room;
+use crate::edge::bodies::{Rest, Room};
+use crate::edge::head;
 use crate::host::Host;
 
 #[derive(Clone)]
@@ -52,6 +53,14 @@ where
         let counted = host.requests.begin(&request);
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
+        if let Err(problem) = head::check(&request) {
+            Rest::of(request).1.hear_out();
+            return Box::pin(async move {
+                let response = problem.into_response();
+                counted.end(&host.requests, &response);
+                Ok(response)
+            });
+        }
         let room = host.bodies.room(&request);
         if matches!(room, Room::Small) {
             let answer = self.inner.call(request);
@@ -66,7 +75,12 @@ where
         let mut inner = std::mem::replace(&mut self.inner, copy);
         Box::pin(async move {
             let response = match host.bodies.hold(room, request).await {
-                Ok((request, _held)) => inner.call(request).await?,
+                Ok((request, _held)) => {
+                    let (request, rest) = Rest::of(request);
+                    let response = inner.call(request).await?;
+                    rest.hear_out();
+                    response
+                }
                 Err(problem) => problem.into_response(),
             };
             counted.end(&host.requests, &response);

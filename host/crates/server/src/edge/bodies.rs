@@ -1,17 +1,24 @@
 //! Bodies: those that say from the start that they are too large, and how much of them is in memory at once.
 //!
-//! A client mostly looks for an answer once it has sent everything. If the host answered and closed the connection
-//! before, the client would see a broken pipe and not the reason. So the body is heard out, and thrown away.
+//! A body that does not fit is answered before it is read. Many clients look for an answer only once they have sent
+//! everything, and if the host closed the connection before, they would see a broken pipe and not the reason. So what
+//! they go on sending is heard out for a while, and thrown away.
 
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{Method, header};
 use futures::StreamExt;
+use http_body::{Frame, SizeHint};
 use kinora_api::Kind;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::edge::head;
 use crate::edge::problem::Problem;
 
 /// How long a body that is thrown away may take.
@@ -58,6 +65,8 @@ impl Bodies {
         }
         let length =
             request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // What is packed says only how long it is on its way.
+        let length = length.filter(|length| !head::is_packed(request) || *length > self.limit);
         if let Some(actual) = length.filter(|length: &usize| *length > self.limit) {
             return Room::TooLarge(actual);
         }
@@ -89,13 +98,58 @@ impl Bodies {
                 }
             }
         };
-        hear_out(request).await;
+        Rest::of(request).1.hear_out();
         Err(problem)
     }
 }
 
-async fn hear_out(request: Request) {
-    let mut body = request.into_body().into_data_stream();
-    let heard_out = async { while let Some(Ok(_)) = body.next().await {} };
-    let _ = tokio::time::timeout(PATIENCE, heard_out).await;
+/// The rest of a body, whoever has begun to read it.
+#[derive(Clone)]
+pub struct Rest {
+    body: Arc<Mutex<Body>>,
+    /// The client waits to be asked for its body (`Expect: 100-continue`): then it is not asked.
+    waits: bool,
+}
+
+impl Rest {
+    /// The same request, of which the rest can be heard out once its reader has given up.
+    pub fn of(request: Request) -> (Request, Self) {
+        let waits = request.headers().contains_key(header::EXPECT);
+        let (head, body) = request.into_parts();
+        let rest = Self { body: Arc::new(Mutex::new(body)), waits };
+        (Request::from_parts(head, Body::new(rest.clone())), rest)
+    }
+
+    /// Reads on beside the answer, for a while.
+    pub fn hear_out(self) {
+        if self.waits || self.is_end_stream() {
+            return;
+        }
+        let mut body = Body::new(self).into_data_stream();
+        tokio::spawn(async move {
+            let heard_out = async { while let Some(Ok(_)) = body.next().await {} };
+            let _ = tokio::time::timeout(PATIENCE, heard_out).await;
+        });
+    }
+
+    fn body(&self) -> MutexGuard<'_, Body> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpBody for Rest {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *self.body()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body().size_hint()
+    }
 }

@@ -3,7 +3,7 @@
 use kinora_api::Kind;
 use kinora_engine::backup;
 use kinora_log as log;
-use kinora_log::{AppendError, Rejection};
+use kinora_log::{AppendError, Rejection, TOLD};
 use kinora_types::StreamName;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ impl From<AppendError> for Problem {
 }
 
 fn rejected(rejection: &Rejection, detail: String) -> Problem {
-    let wrong = rejection.wrong_revisions.iter().map(|wrong| {
+    let wrong = rejection.wrong_revisions.iter().take(TOLD).map(|wrong| {
         json!({
             "stream": wrong.stream.as_str(),
             "expected": wrong.expected.to_string(),
@@ -45,8 +45,9 @@ fn rejected(rejection: &Rejection, detail: String) -> Problem {
     let reused = rejection
         .reused_ids
         .iter()
+        .take(TOLD)
         .map(|reused| json!({ "id": reused.id, "position": reused.position.map(|position| position.0) }));
-    let claims = rejection.claims.iter().map(|failed| {
+    let claims = rejection.claims.iter().take(TOLD).map(|failed| {
         json!({
             "scope": failed.claim.key.scope,
             "value": failed.claim.key.value,
@@ -60,6 +61,7 @@ fn rejected(rejection: &Rejection, detail: String) -> Problem {
         .hint(hint)
         .with("failures", json!(wrong.collect::<Vec<_>>()))
         .with("reused_ids", json!(reused.collect::<Vec<_>>()))
+        .with("known_events", json!(rejection.partly_known.as_ref().map(|known| known.events)))
         .with("matched_position", json!(rejection.matched.map(|position| position.0)))
         .with("claims", json!(claims.collect::<Vec<_>>()))
         .with("key_reused_position", json!(rejection.key_reused.map(|position| position.0)))
@@ -74,6 +76,12 @@ fn first(rejection: &Rejection) -> (Kind, &'static str) {
         )
     } else if !rejection.reused_ids.is_empty() {
         (Kind::IdReused, "give each new event an id of its own; retry a request with the same ids and content only")
+    } else if rejection.partly_known.is_some() {
+        (
+            Kind::PartlyKnown,
+            "send the events that are missing by themselves, in their order; a request that begins with known events and \
+             has neither condition nor claims is taken for its rest",
+        )
     } else if !rejection.wrong_revisions.is_empty() {
         (Kind::WrongExpectedRevision, "read the stream again, decide anew, and append with its current revision")
     } else if rejection.matched.is_some() {

@@ -37,70 +37,70 @@ macro_rules! operations {
 }
 
 groups! {
+    // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8, a body is packed.
+    EDGE: InvalidHeader InvalidParameter UnknownEncoding;
     // Whatever is sent takes memory, also where nobody reads it.
     SENT: Busy TooLarge;
     BODY: Busy InvalidBody TooLarge;
-    // The path is not UTF-8.
-    PATH: InvalidParameter;
-    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidHeader InvalidJson InvalidName LogPoisoned NoSpace
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
         ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
     MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
-    COMPARED: InvalidParameter NotComparable UnknownProjection UnknownVersion;
-    CHANGED: InvalidHeader WrongState;
-    QUERIED: InvalidHeader NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted WrongState;
+    COMPARED: NotComparable UnknownProjection UnknownVersion;
+    CHANGED: WrongState;
+    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
 }
 
 operations! {
-    Append: [BODY PATH APPENDED] InvalidCloudevent;
+    Append: [BODY APPENDED] InvalidCloudevent;
     Transact: [BODY APPENDED] ClaimFailed ConditionFailed InvalidCondition;
-    ReadStream: [PATH] InvalidHeader InvalidName UnknownStream;
-    ReadLog: [] InvalidHeader InvalidName InvalidParameter;
-    Claim: [PATH] InvalidName NotClaimed;
+    ReadStream: [] InvalidName UnknownStream;
+    ReadLog: [] InvalidName;
+    Claim: [] InvalidName NotClaimed;
     Log: [];
 
     ListModules: [];
     UploadModule: [BODY] Contract ForeignImports MissingExports NotWasm;
-    Module: [PATH] InvalidDigest UnknownModule;
-    DeleteModule: [SENT PATH] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
-    ModuleUses: [PATH] InvalidDigest UnknownModule;
-    DryRunUpcasters: [BODY MODULE] Chain InvalidJson InvalidParameter WrongKind;
-    FollowUpcaster: [BODY MODULE] InvalidHeader InvalidJson;
+    Module: [] InvalidDigest UnknownModule;
+    DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
+    ModuleUses: [] InvalidDigest UnknownModule;
+    DryRunUpcasters: [BODY MODULE] Chain InvalidJson WrongKind;
+    FollowUpcaster: [BODY MODULE] InvalidJson;
 
     ListProjections: [];
-    Projection: [PATH] UnknownProjection;
-    Set: [BODY PATH] InvalidHeader InvalidJson UnknownProjection;
-    History: [PATH] UnknownProjection;
-    Deploy: [BODY PATH MODULE] Chain Gaps InvalidHeader InvalidJson InvalidName ModuleCompiling StartBeyondEnd
+    Projection: [] UnknownProjection;
+    Set: [BODY] InvalidJson UnknownProjection;
+    History: [] UnknownProjection;
+    Deploy: [BODY MODULE] Chain Gaps InvalidJson InvalidName ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownVersion WrongKind;
-    Version: [PATH VERSION];
-    Gates: [PATH VERSION];
-    Promote: [BODY PATH VERSION CHANGED] GatesClosed InvalidJson OtherLive;
-    Review: [BODY PATH VERSION CHANGED] InvalidJson NothingLive OtherLive;
-    Retry: [SENT PATH VERSION CHANGED];
-    Abort: [SENT PATH VERSION CHANGED];
-    Pause: [SENT PATH VERSION CHANGED];
-    Resume: [SENT PATH VERSION CHANGED];
-    Retire: [SENT PATH VERSION CHANGED];
-    Rollback: [SENT PATH CHANGED] NothingToRollBackTo UnknownProjection;
-    Skip: [BODY PATH VERSION CHANGED] InvalidJson NoReason NotStoppedThere;
-    Reproduction: [PATH VERSION MODULE] ModuleCompiling NothingToReproduce;
-    RowsDigest: [PATH VERSION] BeyondPosition NotComparable NotThereYet;
-    Verify: [PATH VERSION MODULE] Busy ModuleCompiling NotComparable;
-    Diff: [PATH COMPARED];
-    DiffRows: [PATH COMPARED] UnknownTable;
-    DiffEvents: [PATH MODULE] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
+    Version: [VERSION];
+    Gates: [VERSION];
+    Promote: [BODY VERSION CHANGED] GatesClosed InvalidJson OtherLive;
+    Review: [BODY VERSION CHANGED] InvalidJson NothingLive OtherLive;
+    Retry: [SENT VERSION CHANGED];
+    Abort: [SENT VERSION CHANGED];
+    Pause: [SENT VERSION CHANGED];
+    Resume: [SENT VERSION CHANGED];
+    Retire: [SENT VERSION CHANGED];
+    Rollback: [SENT CHANGED] NothingToRollBackTo UnknownProjection;
+    Skip: [BODY VERSION CHANGED] InvalidJson NoReason NotStoppedThere;
+    Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
+    RowsDigest: [VERSION] BeyondPosition NotComparable NotThereYet;
+    Verify: [VERSION MODULE] Busy ModuleCompiling NotComparable;
+    Diff: [COMPARED];
+    DiffRows: [COMPARED] UnknownTable;
+    DiffEvents: [MODULE] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
 
-    ReadModel: [PATH QUERIED];
-    Rows: [PATH QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
+    ReadModel: [QUERIED];
+    Rows: [QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
         TooManyGroups TooManyRows UnknownField UnknownKeyPart;
-    Row: [PATH QUERIED PAST] InvalidSelect UnknownField UnknownRow;
-    NamedQuery: [PATH QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
+    Row: [QUERIED PAST] InvalidSelect UnknownField UnknownRow;
+    NamedQuery: [QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
 
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;
@@ -114,7 +114,7 @@ operations! {
 /// The answers of an operation with these problems: one for each status, and one for the host's own trouble.
 fn responses(groups: &[&[Kind]]) -> BTreeMap<String, RefOr<Response>> {
     let mut kinds: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
-    for kind in groups.iter().copied().flatten() {
+    for kind in groups.iter().copied().chain([EDGE]).flatten() {
         kinds.entry(kind.status()).or_default().insert(kind.slug());
     }
     let trouble: BTreeSet<_> = TROUBLE.iter().map(|kind| kind.slug()).collect();
@@ -165,7 +165,11 @@ mod tests {
         for kind in Kind::ALL {
             // What there is no operation for.
             let of_routes = matches!(kind, Kind::UnknownRoute | Kind::WrongMethod);
-            assert_eq!(of_operations.contains(kind) || TROUBLE.contains(kind), !of_routes, "{kind:?}");
+            assert_eq!(
+                of_operations.contains(kind) || EDGE.contains(kind) || TROUBLE.contains(kind),
+                !of_routes,
+                "{kind:?}"
+            );
         }
     }
 }

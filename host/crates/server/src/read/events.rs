@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use kinora_api::events as api;
 use kinora_api::events::{Event, EventPage, LogMessage, ReadLog, ReadStream};
+use kinora_api::grammar::List;
 use kinora_api::{Kind, headers};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, SearchRange, Selection, Streams};
@@ -37,10 +38,11 @@ impl Parameters {
     }
 
     fn filter(&self) -> Result<Filter, Problem> {
-        let named = |list: &'_ Option<String>| {
-            list.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect::<Vec<_>>()
+        let named = |name: &str, list: &Option<String>| match list {
+            None => Ok(Vec::new()),
+            Some(list) => list.parse().map(List::into_inner).map_err(|cause| invalid(format!("{name}: {cause}"))),
         };
-        let (types, tags) = (named(&self.0.types), named(&self.0.tags));
+        let (types, tags) = (named("types", &self.0.types)?, named("tags", &self.0.tags)?);
         let prefix = self.0.stream_prefix.clone().filter(|prefix| !prefix.is_empty());
         let streams = prefix.map_or(Streams::All, Streams::Prefix);
         if types.is_empty() && tags.is_empty() {

@@ -111,6 +111,7 @@ pub fn appended(appended: &Appended, durability: Durability) -> api::Appended {
         revision: appended.streams.first().map(|stream| stream.1.0),
         streams: Vec::new(),
         duplicate: appended.duplicate,
+        known: appended.known as u64,
         durability: self::durability(durability),
     }
 }

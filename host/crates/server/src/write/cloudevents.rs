@@ -6,6 +6,7 @@
 //! other events. All attributes but these are kept, in the metadata under `cloudevent`.
 
 use axum::http::{HeaderMap, HeaderName, header};
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -159,6 +160,12 @@ fn to_event(mut attributes: Map<String, Value>, data: Option<Box<RawValue>>) -> 
         Some(Value::String(tags)) => tags.split(',').map(|tag| tag.trim().parse()).collect::<Result<_, _>>()?,
         Some(_) => return Err(invalid("the attribute tags is not a text")),
     };
+    if let Some(time) = attributes.get("time") {
+        let is_time = time.as_str().is_some_and(|time| time.parse::<Timestamp>().is_ok());
+        if !is_time {
+            return Err(invalid(format!("the attribute time is {time}, and not a time such as 2026-01-31T12:00:00Z")));
+        }
+    }
     attributes.remove("specversion");
     attributes.remove("type");
     let metadata = serde_json::value::to_raw_value(&serde_json::json!({"cloudevent": attributes}));
@@ -228,6 +235,8 @@ mod tests {
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","Subject":"x"}"#, "lower-case"),
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","ext":{}}"#, "neither"),
             (r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","schema":0}"#, "count from 1"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","time":"yesterday"}"#, "not a time"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"T","time":1}"#, "not a time"),
             ("[", "cannot be read"),
         ] {
             let problem = events(Mode::Structured, &HeaderMap::new(), json.as_bytes()).unwrap_err();

@@ -2,8 +2,8 @@
 //! one stream. It goes straight to its handler, since to find it among the routes costs about as much as to append an
 //! event.
 //!
-//! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large body) goes
-//! through the routes.
+//! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large or packed body)
+//! goes through the routes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,6 +20,7 @@ use tower_service::Service;
 use kinora_types::StreamName;
 
 use crate::edge::bodies::Room;
+use crate::edge::head;
 use crate::edge::requests::CountedAppend;
 use crate::host::Host;
 use crate::write::append;
@@ -55,7 +56,8 @@ impl Service<Request> for Direct {
 impl Direct {
     fn appended_to(&self, request: &Request) -> Option<StreamName> {
         let stream = stream(request.uri().path()).filter(|_| *request.method() == Method::POST)?;
-        matches!(self.host.bodies.room(request), Room::Small).then_some(stream)
+        let is_plain = head::names_its_host(request) && !head::is_packed(request);
+        (is_plain && matches!(self.host.bodies.room(request), Room::Small)).then_some(stream)
     }
 }
 
