@@ -6,3 +6,4 @@ mod log;
 mod problems;
 mod queries;
 mod read;
+mod unknown;

@@ -156,3 +156,68 @@ fn each_way_to_fail_has_a_code_and_words_that_help() {
     assert!(stderr.contains("position: 0") && stderr.contains("as told"), "{stderr}");
     assert_eq!(kinora(&host, &["status", "counts"]).0, 5);
 }
+
+#[test]
+fn a_live_version_that_stopped_shows_in_the_exit_codes_and_a_retired_one_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let module = module_path("hostile");
+    let module = module.to_str().unwrap();
+    done(&host, &["append", "a", "--type", "Count", "--data", r#"{"n":1}"#]);
+    done(&host, &["deploy", "counts", "--module", module, "--promote", "when-ready", "--wait"]);
+    assert_eq!(kinora(&host, &["status"]).0, 0);
+    done(&host, &["append", "a", "--type", "Fault", "--data", "{}"]);
+    let stopped = |arguments: &[&str]| {
+        let started = std::time::Instant::now();
+        loop {
+            let (code, stdout, stderr) = kinora(&host, arguments);
+            if code != 0 {
+                assert_eq!(code, 5, "{arguments:?}: {stdout}{stderr}");
+                return;
+            }
+            assert!(started.elapsed().as_secs() < 60, "{arguments:?}: {stdout}{stderr}");
+        }
+    };
+    stopped(&["status"]);
+    stopped(&["status", "counts"]);
+    stopped(&["query", "counts", "counts", "a"]);
+    stopped(&["query", "counts", "--named", "total", "--arguments", "{}"]);
+
+    let position = {
+        let status: Value = serde_json::from_str(&kinora(&host, &["status", "counts", "-o", "json"]).1).unwrap();
+        status["versions"][0]["fault"]["position"].to_string()
+    };
+    done(&host, &["skip", "counts", "1", &position, "--reason", "a test"]);
+    let heir = ["deploy", "counts", "--module", module, "--skips-of", "1", "--promote", "when-ready", "--wait"];
+    done(&host, &heir);
+    done(&host, &["append", "a", "--type", "Fault", "--data", "{}"]);
+    stopped(&["status"]);
+    done(&host, &["retire", "counts", "1"]);
+    let (_, status, _) = kinora(&host, &["status"]);
+    assert!(!status.contains("counts version 1"), "what is gone needs nobody: {status}");
+    assert!(status.contains("counts version 2 stopped"), "{status}");
+}
+
+#[test]
+fn a_review_finds_its_version_and_a_difference_says_what_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let [hostile, tally] = ["hostile", "tally"].map(|name| module_path(name).to_str().unwrap().to_owned());
+    for stream in ["a", "b", "c", "d", "e"] {
+        done(&host, &["append", stream, "--type", "Count", "--data", r#"{"n":1}"#]);
+    }
+    done(&host, &["deploy", "counts", "--module", &hostile, "--promote", "when-ready", "--wait"]);
+    done(&host, &["deploy", "counts", "--module", &tally, "--reviewed", "--bound", "*:removed=0", "--wait"]);
+    let (_, gates, _) = kinora(&host, &["gates", "counts"]);
+    assert!(gates.lines().any(|gate| gate.starts_with("difference") && gate.contains("passed")), "{gates}");
+    let diff = done(&host, &["diff", "counts", "--samples", "2"]);
+    assert!(diff.contains("and 3 more changed (--all shows every row)"), "{diff}");
+    assert!(!done(&host, &["diff", "counts", "--samples", "9"]).contains(" more "));
+    done(&host, &["review", "counts"]);
+    let (code, _, stderr) = kinora(&host, &["promote", "counts"]);
+    assert!(code == 0 && stderr.contains("version 2 in the place of version 1"), "{stderr}");
+    let (code, _, stderr) = kinora(&host, &["rollback", "counts", "--expected-live", "1"]);
+    assert!(code == 3 && stderr.contains("other-live"), "{stderr}");
+    let (code, _, stderr) = kinora(&host, &["rollback", "counts"]);
+    assert!(code == 0 && stderr.contains("back from version 2 to version 1"), "{stderr}");
+}

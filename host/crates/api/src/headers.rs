@@ -20,10 +20,16 @@ pub const POSITION: &str = "kinora-position";
 /// How much of the log the reader of an answer has seen.
 pub const SESSION: &str = "kinora-session";
 
-/// What is said of whoever changes something.
+/// A name for a request.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What is said of a change, and of whoever wants it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct By {
+    /// A name for this request: sent again with it, it is done once, and answered as the first time
+    #[param(rename = "Idempotency-Key", nullable = false)]
+    pub idempotency_key: Option<String>,
     /// Who does it, for the history
     #[param(rename = "Kinora-Actor", nullable = false)]
     pub actor: Option<String>,

@@ -148,6 +148,11 @@ impl OwnPace {
         &self.window_events
     }
 
+    /// The rate is that of what comes from here on.
+    pub fn begin(&mut self) {
+        self.rate = (Instant::now(), self.gauges.figures().applied);
+    }
+
     fn is_replaying(&self) -> bool {
         self.gauges.phase() == Phase::Replaying
     }

@@ -1,8 +1,10 @@
-//! The layer around all routes: a request is counted, and its body fits. One layer for both, and a small body goes
+//! The layer around all routes: a request is counted, asks for nothing that its operation does not know, and its body
+//! fits. One layer for both, and a small body goes
 //! straight through: what this costs, every append pays.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -11,6 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::edge::bodies::Room;
+use crate::edge::described::Described;
 use crate::host::Host;
 
 #[derive(Clone)]
@@ -18,6 +21,7 @@ pub struct Around {
     pub host: Host,
     /// Bytes that a body may have where a route says nothing else.
     pub body_bytes: usize,
+    pub described: Arc<Described>,
 }
 
 impl<S> Layer<S> for Around {
@@ -48,8 +52,15 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Around { host, body_bytes } = &self.around;
+        let Around { host, body_bytes, described } = &self.around;
         let counted = host.requests.begin(&request);
+        if let Some(problem) = described.mistake(&request) {
+            let (host, response) = (host.clone(), problem.into_response());
+            return Box::pin(async move {
+                counted.end(&host.requests, &response);
+                Ok(response)
+            });
+        }
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
         let room = host.bodies.room(&request);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::HeaderMap;
 use axum::response::Json;
 use kinora_api::upcasters as api;
 use kinora_api::{Kind, headers};
 use kinora_projection::Projections;
 
-use crate::edge::actor::by;
+use crate::edge::change::Change;
+use crate::edge::parameters;
 use crate::edge::parameters::invalid;
 use crate::edge::problem::{Problem, Problems};
 use crate::host::blocking;
@@ -53,17 +53,16 @@ pub async fn dry_run(
 )]
 pub async fn follow(
     State(projections): State<Arc<Projections>>,
-    headers: HeaderMap,
-    body: Result<Json<api::Follow>, JsonRejection>,
+    asked: Change,
 ) -> Result<Json<api::FollowOutcomes>, Problem> {
-    let Json(api::Follow { upcaster, replaces, promote }) = body.map_err(|cause| {
-        Problem::new(Kind::InvalidJson, cause.body_text())
-            .hint(r#"send {"upcaster": digest, "replaces": digest, "promote": "manual" | "when_ready"}"#)
-    })?;
-    let by = by(&headers)?;
+    let api::Follow { upcaster, replaces, promote } = parameters::json(
+        &asked.body,
+        r#"send {"upcaster": digest, "replaces": digest, "promote": "manual" | "when_ready"}"#,
+    )?;
+    let request = asked.expecting(None);
     projections.modules().settled(upcaster).await?;
     let (following, promote) = (Arc::clone(&projections), rollouts::promote_in(promote));
-    let followed = blocking(move || following.upcasters().follow(replaces, upcaster, promote, &by)).await?;
+    let followed = blocking(move || following.upcasters().follow(replaces, upcaster, promote, &request)).await?;
     projections.recorded().await;
     let outcomes = followed.into_iter().map(|followed| {
         let (version, problem) = match followed.outcome {
