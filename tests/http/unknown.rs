@@ -1,5 +1,5 @@
-//! What a host does not know is refused, wherever it stands: no member of a body and no parameter is passed over. Every
-//! operation of the description is asked, so that none can be forgotten.
+//! Members and parameters that a host does not know: they are refused, wherever they stand. Every operation of the
+//! description is asked, so that none can be forgotten.
 
 use kinora_tests::{Answer, Api, Host};
 use reqwest::Method;

@@ -126,7 +126,8 @@ pub struct Version {
     pub events_per_second: f64,
     #[schema(required)]
     pub eta_seconds: Option<f64>,
-    /// How long the replay took, in all of its runs, once it is done; with that of the version whose rows it went on with.
+    /// How long the replay took, in all of its runs, once it is done; with that of the version whose rows it went on
+    /// with.
     #[schema(required)]
     pub replayed_in_ms: Option<u64>,
     /// Where the check of its determinism is, while it is validated; none while its modules are compiled.

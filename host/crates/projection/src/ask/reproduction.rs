@@ -51,8 +51,8 @@ pub struct Bundle {
     pub rows: Vec<RowRecord>,
     /// Keys that the guest looked for where there was no row.
     pub absent: Vec<RowKey>,
-    /// All other rows of the version, which a mended guest may read. `None` if they are too many, or if the version never
-    /// came to the event.
+    /// All other rows of the version, which a mended guest may read. `None` if they are too many, or if the version
+    /// never came to the event.
     pub other_rows: Option<Vec<RowRecord>>,
     pub limits: Limits,
     pub module: Wasm,

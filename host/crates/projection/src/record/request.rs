@@ -1,4 +1,5 @@
-//! A request for a change: who asks, which version has to be live, and the key by which it is known when it comes again.
+//! A request for a change: who asks, which version has to be live, and the key by which it is known when it comes
+//! again.
 
 use std::time::Duration;
 

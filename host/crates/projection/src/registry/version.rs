@@ -176,8 +176,8 @@ impl Version {
         }
     }
 
-    /// Waits for a thread that stopped at a fault to have said so, which is written down: whoever lets the version go on
-    /// must not be overtaken by that. Blocks.
+    /// Waits for a thread that stopped at a fault to have said so, which is written down: whoever lets the version go
+    /// on must not be overtaken by that. Blocks.
     pub fn settle(&self) {
         if self.fault().is_some() {
             self.stop();
