@@ -24,15 +24,17 @@ struct Taken {
     body: bool,
 }
 
-/// All operations, by path.
-pub struct Described(BTreeMap<String, Vec<(Method, Taken)>>);
+/// All operations, by path and method.
+pub struct Described(BTreeMap<(String, Method), Taken>);
 
 impl Described {
     /// Of a description whose paths are those of the routes.
     pub fn new(document: &OpenApi) -> Self {
-        let taken = |(method, operation)| (method, Taken::by(operation));
-        let paths = document.paths.paths.iter();
-        Self(paths.map(|(path, item)| (path.clone(), operations(item).map(taken).collect())).collect())
+        let operations = document.paths.paths.iter().flat_map(|(path, item)| {
+            let with_path = |(method, operation): (Method, &Operation)| ((path.clone(), method), Taken::by(operation));
+            operations(item).map(with_path).collect::<Vec<_>>()
+        });
+        Self(operations.collect())
     }
 
     /// Why a request asks for more than its operation takes.
@@ -42,8 +44,8 @@ impl Described {
             return None;
         }
         let path = request.extensions().get::<MatchedPath>()?.as_str();
-        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let (_, taken) = self.0.get(path)?.iter().find(|(known, _)| known == method)?;
+        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+        let taken = self.0.get(&(path.to_owned(), method))?;
         if has_body && !taken.body {
             let problem = Problem::new(Kind::InvalidBody, format!("{} {path} takes no body", request.method()));
             return Some(problem.hint("what each operation takes is described at /openapi.json"));
