@@ -16,6 +16,7 @@ mod upcasters;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
 use outcome::{Faulted, GatesClosed, NotUpcast};
@@ -93,6 +94,8 @@ pub fn run(global: Global, command: Command) -> ExitCode {
             output::note(format_args!("error: {error:#}"));
             ExitCode::from(match error.downcast_ref::<Error>() {
                 Some(Error::Refused(_)) => code::REFUSED,
+                Some(Error::Failed(problem)) if problem.slug() == Kind::VersionFaulted.slug() => code::FAULTED,
+                Some(Error::Failed(problem)) if problem.slug() == Kind::VersionPaused.slug() => code::REFUSED,
                 Some(Error::Unreachable { .. } | Error::Lost { .. }) => code::UNREACHABLE,
                 _ if error.is::<Faulted>() || error.is::<NotUpcast>() => code::FAULTED,
                 _ if error.is::<verify::Differs>() || error.is::<repro::Reproduced>() => code::FAULTED,

@@ -9,3 +9,4 @@ mod pairs;
 mod problems;
 mod queries;
 mod read;
+mod unknown;

@@ -187,6 +187,8 @@ async fn of_queries(problems: &mut Problems) {
 
 async fn of_faults(problems: &mut Problems, hostile: &str) {
     let api = problems.api.clone();
+    assert_eq!(api.post("projections/counts/versions/3/pause", json!({})).await.status, 200);
+    problems.get("version-paused", "read-models/counts/counts/a?version=3").await;
     api.deploy("stopped", hostile, &[]).await;
     api.until_state("stopped", 1, "ready").await;
     api.post("projections/stopped/versions/1/promote", json!({})).await;

@@ -339,3 +339,74 @@ async fn a_fault_is_remembered_over_a_restart_and_old_rows_come_with_a_warning()
     let waited = api.get(&format!("read-models/counts/counts/a?min_position={}&timeout=0.05", last + 50)).await;
     assert_eq!(waited.status, 503, "old rows are no answer for who has read newer ones");
 }
+
+#[tokio::test]
+async fn a_difference_can_be_seen_before_the_review_that_it_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    count(&api, "a", &[1, 2]).await;
+    let (hostile, tally) = (api.upload(module("hostile")).await, api.upload(module("tally")).await);
+    deploy(&api, json!({"module": hostile})).await;
+    api.until_state("counts", 1, "ready").await;
+    promote(&api, 1, json!({})).await;
+    let gates = json!({
+        "reviewed": true, "ready_for_seconds": 3_600, "difference": {"*": {"added": 0}},
+        "check": {"query": "enough", "arguments": {"at_least": 10}},
+    });
+    let version = deploy(&api, json!({"module": tally, "gates": gates})).await;
+    api.until_caught_up("counts", version).await;
+    assert!(!gate(&api, version, "reviewed").await.0 && !gate(&api, version, "ready_for").await.0);
+    let (passed, why) = gate(&api, version, "difference").await;
+    assert_eq!((passed, why.as_str()), (false, "1 rows added in counts, at most 0 may be"));
+    assert_eq!(gate(&api, version, "check").await, (false, "enough answered false, not true".into()));
+}
+
+#[tokio::test]
+async fn a_gate_that_can_never_open_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    count(&api, "a", &[1]).await;
+    let tally = api.upload(module("tally")).await;
+    for difference in [json!({"count": {"added": 0}}), json!({"*": {}, "Counts": {"changed": 1}})] {
+        for dry_run in [false, true] {
+            let body = json!({"module": tally, "gates": {"difference": difference}, "dry_run": dry_run});
+            let refused = api.post("projections/counts/versions", body).await;
+            assert_eq!((refused.status, refused.body["title"].as_str()), (404, Some("unknown table")), "{refused:?}");
+            assert!(refused.body["detail"].as_str().unwrap().contains("counts"), "it says what there is: {refused:?}");
+        }
+    }
+    let body = json!({"module": tally, "gates": {"difference": {"counts": {"added": 0}}}});
+    assert_eq!(api.post("projections/counts/versions", body).await.status, 202);
+}
+
+#[tokio::test]
+async fn skips_are_handed_on_to_another_version_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    let hostile = api.upload(module("hostile")).await;
+    count(&api, "a", &[1]).await;
+    deploy(&api, json!({"module": hostile})).await;
+    api.until_state("counts", 1, "ready").await;
+    for kind in ["Fault", "Strange"] {
+        let bad = json!([{"type": kind, "data": {}}]);
+        let position = api.post("streams/a/events", bad).await.body["first_position"].clone();
+        api.until_state("counts", 1, "faulted").await;
+        let skip = json!({"position": position, "reason": "a test booking"});
+        assert_eq!(api.post("projections/counts/versions/1/skip", skip).await.status, 200);
+        api.until_caught_up("counts", 1).await;
+    }
+    count(&api, "a", &[2]).await;
+    let gaps = api.post("projections/counts/versions", json!({"module": hostile})).await;
+    assert_eq!((gaps.status, gaps.body["title"].as_str()), (422, Some("gaps")), "{gaps:?}");
+    let version = deploy(&api, json!({"module": hostile, "skips_of": 1})).await;
+    let status = api.until_caught_up("counts", version).await;
+    let skipped = status["skipped"].as_array().unwrap();
+    assert_eq!((skipped.len(), &skipped[0]["reason"]), (2, &json!("a test booking")), "{status}");
+    let row = api.get(&format!("read-models/counts/counts/a?version={version}")).await;
+    assert_eq!(row.body["n"], 3);
+    let nobody = api.post("projections/counts/versions", json!({"module": hostile, "skips_of": 9})).await;
+    assert_eq!((nobody.status, nobody.body["title"].as_str()), (404, Some("unknown version")));
+}

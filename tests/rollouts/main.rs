@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod diff;
+mod figures;
 mod gates;
 mod replays;
+mod retries;
+mod standing_still;
 mod switching;
 mod versions;

@@ -4,6 +4,7 @@ pub mod deploy;
 pub mod diff;
 pub mod gates;
 pub mod history;
+pub mod once;
 pub mod preflight;
 pub mod repro;
 pub mod rollout;

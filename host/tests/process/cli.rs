@@ -1,7 +1,10 @@
 //! The command line against a real host: what it writes where, and how it ends.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kinora_tests::{Program, module_path};
 use serde_json::{Value, json};
@@ -155,4 +158,124 @@ fn each_way_to_fail_has_a_code_and_words_that_help() {
     assert_eq!(code, 5, "{stderr}");
     assert!(stderr.contains("position: 0") && stderr.contains("as told"), "{stderr}");
     assert_eq!(kinora(&host, &["status", "counts"]).0, 5);
+}
+
+#[test]
+fn a_live_version_that_stopped_shows_in_the_exit_codes_and_a_retired_one_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let module = module_path("hostile");
+    let module = module.to_str().unwrap();
+    done(&host, &["append", "a", "--type", "Count", "--data", r#"{"n":1}"#]);
+    done(&host, &["deploy", "counts", "--module", module, "--promote", "when-ready", "--wait"]);
+    assert_eq!(kinora(&host, &["status"]).0, 0);
+    done(&host, &["append", "a", "--type", "Fault", "--data", "{}"]);
+    let stopped = |arguments: &[&str]| {
+        let started = std::time::Instant::now();
+        loop {
+            let (code, stdout, stderr) = kinora(&host, arguments);
+            if code != 0 {
+                assert_eq!(code, 5, "{arguments:?}: {stdout}{stderr}");
+                return;
+            }
+            assert!(started.elapsed().as_secs() < 60, "{arguments:?}: {stdout}{stderr}");
+        }
+    };
+    stopped(&["status"]);
+    stopped(&["status", "counts"]);
+    stopped(&["query", "counts", "counts", "a"]);
+    stopped(&["query", "counts", "--named", "total", "--arguments", "{}"]);
+
+    let position = {
+        let status: Value = serde_json::from_str(&kinora(&host, &["status", "counts", "-o", "json"]).1).unwrap();
+        status["versions"][0]["fault"]["position"].to_string()
+    };
+    done(&host, &["skip", "counts", "1", &position, "--reason", "a test"]);
+    let heir = ["deploy", "counts", "--module", module, "--skips-of", "1", "--promote", "when-ready", "--wait"];
+    done(&host, &heir);
+    done(&host, &["append", "a", "--type", "Fault", "--data", "{}"]);
+    stopped(&["status"]);
+    done(&host, &["retire", "counts", "1"]);
+    let (_, status, _) = kinora(&host, &["status"]);
+    assert!(!status.contains("counts version 1"), "what is gone needs nobody: {status}");
+    assert!(status.contains("counts version 2 stopped"), "{status}");
+}
+
+#[test]
+fn a_review_finds_its_version_and_a_difference_says_what_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let [hostile, tally] = ["hostile", "tally"].map(|name| module_path(name).to_str().unwrap().to_owned());
+    for stream in ["a", "b", "c", "d", "e"] {
+        done(&host, &["append", stream, "--type", "Count", "--data", r#"{"n":1}"#]);
+    }
+    done(&host, &["deploy", "counts", "--module", &hostile, "--promote", "when-ready", "--wait"]);
+    done(&host, &["deploy", "counts", "--module", &tally, "--reviewed", "--bound", "*:removed=0", "--wait"]);
+    let (_, gates, _) = kinora(&host, &["gates", "counts"]);
+    assert!(gates.lines().any(|gate| gate.starts_with("difference") && gate.contains("passed")), "{gates}");
+    let diff = done(&host, &["diff", "counts", "--samples", "2"]);
+    assert!(diff.contains("and 3 more changed (--all shows every row)"), "{diff}");
+    assert!(!done(&host, &["diff", "counts", "--samples", "9"]).contains(" more "));
+    done(&host, &["review", "counts"]);
+    let (code, _, stderr) = kinora(&host, &["promote", "counts"]);
+    assert!(code == 0 && stderr.contains("version 2 in the place of version 1"), "{stderr}");
+    let (code, _, stderr) = kinora(&host, &["rollback", "counts", "--expected-live", "1"]);
+    assert!(code == 3 && stderr.contains("other-live"), "{stderr}");
+    let (code, _, stderr) = kinora(&host, &["rollback", "counts"]);
+    assert!(code == 0 && stderr.contains("back from version 2 to version 1"), "{stderr}");
+}
+
+/// The address of a way to a host that breaks once: after the host has done a rollback, and before it can say so.
+fn breaking(host: &str) -> String {
+    let (listener, host) = (TcpListener::bind("127.0.0.1:0").unwrap(), host.to_owned());
+    let address = listener.local_addr().unwrap();
+    let broken = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, host) = (client.unwrap(), TcpStream::connect(&host).unwrap());
+            let (mut from_client, mut to_host) = (client.try_clone().unwrap(), host.try_clone().unwrap());
+            let rolls_back = Arc::new(AtomicBool::new(false));
+            let (seen, broken) = (Arc::clone(&rolls_back), Arc::clone(&broken));
+            let mut buffer = vec![0; 1 << 16];
+            std::thread::spawn(move || {
+                while let Some(bytes) = from_client.read(&mut buffer).ok().filter(|bytes| *bytes > 0) {
+                    let text = String::from_utf8_lossy(&buffer[..bytes]);
+                    seen.fetch_or(text.contains("/rollback"), Ordering::SeqCst);
+                    if to_host.write_all(&buffer[..bytes]).is_err() {
+                        return;
+                    }
+                }
+            });
+            let (mut from_host, mut to_client) = (host, client);
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                while let Some(bytes) = from_host.read(&mut buffer).ok().filter(|bytes| *bytes > 0) {
+                    if rolls_back.load(Ordering::SeqCst) && !broken.swap(true, Ordering::SeqCst) {
+                        return to_client.shutdown(Shutdown::Both).unwrap();
+                    }
+                    if to_client.write_all(&buffer[..bytes]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_rollback_whose_answer_is_lost_is_asked_for_again_and_done_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let module = module_path("hostile");
+    let module = module.to_str().unwrap();
+    done(&host, &["append", "a", "--type", "Count", "--data", r#"{"n":1}"#]);
+    for _ in 0..2 {
+        done(&host, &["deploy", "counts", "--module", module, "--promote", "when-ready", "--wait"]);
+    }
+    let (code, stdout, stderr) = kinora_with(&breaking(host.address()), &["rollback", "counts"], "");
+    assert_eq!((code, stdout.as_str()), (0, "counts: version 1 live, version 2 standby\n"), "{stderr}");
+    assert!(stderr.contains("asking again"), "{stderr}");
+    let history = done(&host, &["history", "counts"]);
+    assert_eq!(history.matches("VersionRolledBack").count(), 1, "{history}");
 }

@@ -109,6 +109,40 @@ async fn an_unknown_type_is_reproduced_too_and_what_runs_has_no_bundle() {
 }
 
 #[tokio::test]
+async fn a_bundle_of_an_unknown_type_has_the_rows_that_a_mended_guest_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    // The same guest, but for a type that it does not know.
+    let mut unmended = module("hostile");
+    while let Some(at) = unmended.windows(8).position(|found| found == b"Overdraw") {
+        unmended[at..at + 8].copy_from_slice(b"Overdrew");
+    }
+    append(&api, "b", &[("Count", json!({"n": 3}))]).await;
+    let digest = api.upload(unmended).await;
+    api.deploy("counts", &digest, &[]).await;
+    api.until_state("counts", 1, "ready").await;
+    append(&api, "b", &[("Overdraw", json!({}))]).await;
+    let status = api.until_state("counts", 1, "faulted").await;
+    assert_eq!(status["fault"]["category"], "unknown-event", "{status}");
+    let (file, mended) = (dir.path().join("fault.json"), dir.path().join("mended.wasm"));
+    let (file, mended) = (file.to_str().unwrap(), mended.to_str().unwrap());
+    std::fs::write(mended, module("hostile")).unwrap();
+    let (code, stdout, _) = kinora(&host.url, &["repro", file, "--fetch", "counts"]);
+    assert!(code == 5 && stdout.contains("neither handles nor ignores Overdraw"), "{stdout}");
+    let (code, stdout, stderr) = kinora(&host.url, &["repro", file, "--module", mended]);
+    assert!(code == 5 && stdout.contains("3 is not enough"), "it reads the row of the version: {stdout}{stderr}");
+    assert!(!stdout.contains("not in the bundle"), "{stdout}");
+
+    // A bundle without them says so.
+    let mut bundle: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    bundle["other_rows"] = Value::Null;
+    std::fs::write(file, bundle.to_string()).unwrap();
+    let (_, stdout, _) = kinora(&host.url, &["repro", file, "--module", mended]);
+    assert!(stdout.contains("unknown  counts b: it is not in the bundle"), "{stdout}");
+}
+
+#[tokio::test]
 async fn an_event_is_skipped_for_a_reason_only_and_that_shows_for_ever_after() {
     let dir = tempfile::tempdir().unwrap();
     let (host, api, bad) = stopped_at(dir.path(), "Fault").await;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use comfy_table::{CellAlignment, Table, presets};
 use flights::{Feed, Timeline};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -104,13 +104,12 @@ async fn replay(api: &Api, version: u64) -> anyhow::Result<()> {
         })
         .await?;
     bar.finish_and_clear();
-    let (events, took) = (status["applied"].as_u64().unwrap_or_default(), status["replayed_in_ms"].as_u64());
-    let seconds = took.unwrap_or(1).max(1) as f64 / 1000.0;
-    say(format!(
-        "version {version} replayed {} events in {seconds:.1} s: {} a second",
-        thousands(events),
-        thousands((events as f64 / seconds) as u64)
-    ));
+    let figure =
+        |name: &str| status[name].as_u64().with_context(|| format!("version {version} has no {name}: {status}"));
+    let (events, took) = (figure("applied")?, figure("replayed_in_ms")?);
+    let rate = events.saturating_mul(1_000).checked_div(took);
+    let rate = rate.map_or_else(String::new, |rate| format!(": {} a second", thousands(rate)));
+    say(format!("version {version} replayed {} events in {:.1} s{rate}", thousands(events), took as f64 / 1000.0));
     Ok(())
 }
 

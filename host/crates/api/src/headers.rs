@@ -23,10 +23,16 @@ pub const SESSION: &str = "kinora-session";
 /// Fields that a query names, that are not declared, and that no row had which was looked at; percent-encoded.
 pub const UNKNOWN_FIELDS: &str = "kinora-unknown-fields";
 
-/// What is said of whoever changes something.
+/// A name for a request.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What is said of a change, and of whoever wants it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct By {
+    /// A name for this request: sent again with it, it is done once, and answered as the first time
+    #[param(rename = "Idempotency-Key", nullable = false)]
+    pub idempotency_key: Option<String>,
     /// Who does it, for the history
     #[param(rename = "Kinora-Actor", nullable = false)]
     pub actor: Option<String>,

@@ -129,6 +129,7 @@ kinds! {
     Starting "starting" 503 "the version is starting: try again"
     NotThereYet "not-there-yet" 503 "the position was not reached in time"
     VersionFaulted "version-faulted" 503 "the version stopped at a fault"
+    VersionPaused "version-paused" 503 "the version is paused"
     LogPoisoned "log-poisoned" 503 "the log takes no appends until the host is restarted"
     NoSpace "no-space" 507 "the disk is as good as full; appends go on once there is space"
 }

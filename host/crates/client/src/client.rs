@@ -34,6 +34,8 @@ pub struct Caller {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// Sent along with each change.
+    key: Option<String>,
 }
 
 impl Client {
@@ -62,7 +64,13 @@ impl Client {
         }
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
         let http = http.default_headers(sent).build().map_err(Error::Setup)?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, key: None })
+    }
+
+    /// The same client, whose changes carry this key (`Idempotency-Key`): one that is sent again is done once, and
+    /// answered as the first time. A key is for one request.
+    pub fn keyed(&self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self.clone() }
     }
 
     /// The page after this one, if there is one.
@@ -79,10 +87,6 @@ impl Client {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<Answer<T>, Error> {
         self.answer(Method::GET, url, |request| request).await
-    }
-
-    pub(crate) async fn post<T: DeserializeOwned>(&self, url: Url) -> Result<Answer<T>, Error> {
-        self.answer(Method::POST, url, |request| request).await
     }
 
     pub(crate) async fn post_json<T: DeserializeOwned>(
@@ -147,7 +151,11 @@ impl Client {
         url: Url,
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer<T>, Error> {
-        let response = with(self.http.request(method, url.clone())).send().await;
+        let mut request = self.http.request(method.clone(), url.clone());
+        if let Some(key) = self.key.as_ref().filter(|_| method != Method::GET) {
+            request = request.header(headers::IDEMPOTENCY_KEY, key);
+        }
+        let response = with(request).send().await;
         let response = response.map_err(|cause| Error::from_request(&url, &cause))?;
         if !response.status().is_success() {
             return Err(Self::refused(url, response).await);

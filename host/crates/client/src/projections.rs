@@ -3,7 +3,7 @@
 use kinora_api::differences::{Diff, DiffEvents, DiffRows, ReadDiff, ReadDiffEvents, ReadDiffRows};
 use kinora_api::events::EventPage;
 use kinora_api::projections::{Projection, Projections, ReadHistory, SettingsChange};
-use kinora_api::rollouts::{Checklist, Deploy, DeployWasm, Preflight, Promotion, Review, Skip};
+use kinora_api::rollouts::{Change, Checklist, Deploy, DeployWasm, Preflight, Promotion, Review, Skip};
 use kinora_api::verifications::{Bundle, ReadDigest, RowsDigest, Verified};
 use kinora_api::versions::Version;
 use reqwest::Url;
@@ -76,33 +76,33 @@ impl Client {
     }
 
     /// Goes back to the version that was live before, in one step.
-    pub async fn rollback(&self, name: &str) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_projection(name, &["rollback"])?).await
+    pub async fn rollback(&self, name: &str, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_projection(name, &["rollback"])?, change).await
     }
 
     /// Stops projecting, and keeps the rows.
-    pub async fn pause(&self, name: &str, version: u32) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_version(name, version, Some("pause"))?).await
+    pub async fn pause(&self, name: &str, version: u32, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_version(name, version, Some("pause"))?, change).await
     }
 
     /// Goes on from the checkpoint, also after a fault.
-    pub async fn resume(&self, name: &str, version: u32) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_version(name, version, Some("resume"))?).await
+    pub async fn resume(&self, name: &str, version: u32, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_version(name, version, Some("resume"))?, change).await
     }
 
     /// Throws the rows away and begins anew.
-    pub async fn retry(&self, name: &str, version: u32) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_version(name, version, Some("retry"))?).await
+    pub async fn retry(&self, name: &str, version: u32, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_version(name, version, Some("retry"))?, change).await
     }
 
     /// Ends a version that was never live.
-    pub async fn abort(&self, name: &str, version: u32) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_version(name, version, Some("abort"))?).await
+    pub async fn abort(&self, name: &str, version: u32, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_version(name, version, Some("abort"))?, change).await
     }
 
     /// Ends a version, and removes its rows.
-    pub async fn retire(&self, name: &str, version: u32) -> Result<Answer<Projection>, Error> {
-        self.post(self.of_version(name, version, Some("retire"))?).await
+    pub async fn retire(&self, name: &str, version: u32, change: &Change) -> Result<Answer<Projection>, Error> {
+        self.post_json(self.of_version(name, version, Some("retire"))?, change).await
     }
 
     /// Passes over the event at which a version stopped, and goes on.

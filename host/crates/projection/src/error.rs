@@ -28,6 +28,8 @@ pub enum Error {
     WrongState { name: String, version: u32, state: State, wanted: &'static str },
     #[error("{} is live, not {}", one(*live), one(*expected))]
     OtherLive { expected: Option<u32>, live: Option<u32> },
+    #[error("the idempotency key {key:?} belongs to another request")]
+    KeyReused { key: String },
     #[error("version {version} of projection {name} has not passed its gates: {}", closed(gates))]
     GatesClosed { name: String, version: u32, gates: Vec<Gate> },
     #[error("the log has events that this version would neither handle nor ignore: {}", listed(.0))]
@@ -44,6 +46,8 @@ pub enum Error {
         fault.message
     )]
     Stopped { name: String, version: u32, position: Option<u64>, fault: Box<Fault> },
+    #[error("version {version} of projection {name} is paused, so its rows do not follow the log")]
+    Paused { name: String, version: u32, position: Option<u64> },
     #[error(transparent)]
     Log(#[from] log::Error),
     #[error("the versions cannot be compared: {0}")]
@@ -54,6 +58,8 @@ pub enum Error {
     ModuleInUse { digest: Digest, name: String, version: u32 },
     #[error("projection {name} has no query {query:?}; it has {}", names(known))]
     UnknownQuery { name: String, query: String, known: Vec<String> },
+    #[error("neither this version nor the live one has {}; they have {}", tables(unknown), nearest(unknown, known))]
+    UnknownTables { unknown: Vec<String>, known: Vec<String> },
     #[error("the query's arguments are not valid: {0}")]
     InvalidArguments(String),
     #[error("the query failed: {0}")]
@@ -118,6 +124,24 @@ fn listed(gaps: &[Gap]) -> String {
         )
     });
     gaps.collect::<Vec<_>>().join(", ")
+}
+
+fn tables(unknown: &[String]) -> String {
+    unknown.iter().map(|table| format!("a table {table:?}")).collect::<Vec<_>>().join(" and ")
+}
+
+/// The names that are known, those first that begin like the unknown ones.
+fn nearest(unknown: &[String], known: &[String]) -> String {
+    let alike = |name: &String| {
+        let same = |other: &String| {
+            let mut letters = name.chars().zip(other.chars());
+            letters.by_ref().take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+        };
+        std::cmp::Reverse(unknown.iter().map(same).max())
+    };
+    let mut known = known.to_vec();
+    known.sort_by_key(alike);
+    names(&known)
 }
 
 fn numbers(versions: &[u32]) -> String {

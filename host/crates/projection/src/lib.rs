@@ -19,7 +19,7 @@ mod throttle;
 mod trial;
 
 pub use ask::compare::{Compared, Comparison, Comparisons, FAR_PATIENCE};
-pub use ask::query::{Answer, Queries, QueryTurn};
+pub use ask::query::{Answer, Queries, QueryTurn, Still};
 pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
 pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
 pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
@@ -31,7 +31,8 @@ pub use record::fault::Fault;
 pub use record::gap::Gap;
 pub use record::gates::{Bounds, Check, Checklist, Gate, Gates};
 pub use record::history::{By, stream as history_stream};
-pub use record::proof::Proof;
+pub use record::proof::{Proof, Validation};
+pub use record::request::{Request, RequestKey};
 pub use record::settings::{OnFault, SettingsChange};
 pub use record::state::State;
 pub use record::status::{ProjectionStatus, VersionStatus};

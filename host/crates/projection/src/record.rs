@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod pace;
 pub(crate) mod projection;
 pub(crate) mod proof;
+pub(crate) mod request;
 pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod status;

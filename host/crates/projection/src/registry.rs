@@ -22,6 +22,8 @@ use kinora_log::Log;
 
 use crate::error::Error;
 use crate::record::projection::ProjectionRecord;
+use crate::record::request::{Done, Outcome, Request};
+use crate::record::settings::OnFault;
 use crate::record::version::VersionRecord;
 use catalog::Catalog;
 use folders::Folders;
@@ -42,12 +44,23 @@ pub struct Registry {
     changes: watch::Sender<u64>,
     recorder: Recorder,
     folders: Folders,
+    /// How long a request is known by its key.
+    kept: Duration,
 }
 
 /// The catalog, and a version in memory for each that it names.
 pub struct Loaded {
     pub catalog: Catalog,
     pub versions: Versions,
+}
+
+/// A version that answers, and what that depends on.
+pub struct Serving {
+    pub version: Arc<Version>,
+    /// Somebody has it stand still.
+    pub paused: bool,
+    /// How it answers while it stands still.
+    pub on_fault: OnFault,
 }
 
 impl Loaded {
@@ -72,6 +85,7 @@ impl Registry {
                 versions.insert((name.clone(), *number), Arc::new(version));
             }
         }
+        let kept = log.options().keep_requests;
         let recorder = Recorder::start(log);
         for (name, projection) in &catalog.projections {
             projection.unrecorded.iter().for_each(|entry| recorder.send(name, entry.clone()));
@@ -82,6 +96,7 @@ impl Registry {
             changes: watch::Sender::new(0),
             recorder,
             folders,
+            kept,
         })
     }
 
@@ -111,6 +126,48 @@ impl Registry {
         Ok(result)
     }
 
+    /// Makes a change that somebody asks for, or neither: once, however often that is, and only while the version is
+    /// live that they expect. That it is done is in the catalog together with the change. Blocks.
+    pub fn change_for<T>(
+        &self,
+        name: &str,
+        request: &Request,
+        change: impl FnOnce(&mut ProjectionRecord, &mut Versions) -> Result<T, Error>,
+    ) -> Result<Done<T>, Error> {
+        if let Some(outcome) = self.before(name, request)? {
+            return Ok(Done::Before(outcome));
+        }
+        self.change(name, |projection, versions| {
+            // The same request may have been faster.
+            if let Some(outcome) = self.answered(projection, request)? {
+                return Ok(Done::Before(outcome));
+            }
+            projection.expect(request)?;
+            let done = change(projection, versions)?;
+            projection.remember(request, self.kept);
+            Ok(Done::Now(done))
+        })
+    }
+
+    /// What came of a request that was done before. One that cannot be done now is refused: for those who have to look
+    /// at more than the catalog before a change.
+    pub fn before(&self, name: &str, request: &Request) -> Result<Option<Outcome>, Error> {
+        let loaded = self.read();
+        let unknown = ProjectionRecord::default();
+        let projection = loaded.catalog.projections.get(name).unwrap_or(&unknown);
+        let answered = self.answered(projection, request)?;
+        if answered.is_none() {
+            projection.expect(request)?;
+        }
+        Ok(answered)
+    }
+
+    /// What came of a request that was done before.
+    pub fn answered(&self, projection: &ProjectionRecord, request: &Request) -> Result<Option<Outcome>, Error> {
+        let answered = request.key.as_ref().map(|key| projection.answered(key, self.kept));
+        Ok(answered.transpose()?.flatten())
+    }
+
     /// Tells those who watch that a version shows something else.
     pub fn changed(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
@@ -137,11 +194,18 @@ impl Registry {
 
     /// The version that answers now, or the one that is asked for.
     pub fn version(&self, name: &str, number: Option<u32>) -> Result<Arc<Version>, Error> {
+        self.serving(name, number).map(|serving| serving.version)
+    }
+
+    /// The version that answers now, or the one that is asked for, and what that depends on: all of one moment.
+    pub fn serving(&self, name: &str, number: Option<u32>) -> Result<Serving, Error> {
         let loaded = self.read();
         let projection = loaded.projection(name)?;
         let live = || projection.live.ok_or_else(|| Error::NothingLive { name: name.to_owned() });
         let number = number.map_or_else(live, Ok)?;
-        find(name, projection, &loaded.versions, number)
+        let version = find(name, projection, &loaded.versions, number)?;
+        let paused = projection.versions.get(&number).is_some_and(|record| record.paused && !record.retired);
+        Ok(Serving { version, paused, on_fault: projection.settings.on_fault })
     }
 
     /// What the catalog remembers of a version.

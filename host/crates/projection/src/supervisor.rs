@@ -29,6 +29,8 @@ use crate::registry::starter::ToStart;
 use crate::registry::version::Version;
 use crate::replay::turns::Turns;
 use crate::rollout::continuation::Continuation;
+use crate::rollout::gates;
+use crate::rollout::gates::live_tables;
 use crate::rollout::promotion::Promotions;
 use stalls::StallWatch;
 use thread::{Notice, StartWith, located};
@@ -144,6 +146,12 @@ impl Supervisor {
     fn start_thread(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
         let record = self.registry.read().record(&version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
+        // Modules that were not compiled yet when they were deployed could not be checked then.
+        if record.proof.is_none() {
+            let live = live_tables(&self.registry, &version.projection);
+            let checked = gates::check(&record.gates, &modules.projector.manifest, &live);
+            checked.map_err(|error| Failure::new(Category::Rule, error.to_string()))?;
+        }
         if let (Some(from), None) = (record.continue_from, &record.continued) {
             record = self.continuation.decide(version, from)?;
         }

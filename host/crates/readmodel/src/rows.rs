@@ -5,6 +5,7 @@ pub(crate) mod changes;
 pub(crate) mod idle;
 pub(crate) mod ingest;
 pub(crate) mod range;
+pub(crate) mod replay_clock;
 pub(crate) mod row_versions;
 pub(crate) mod snapshot;
 pub(crate) mod store;

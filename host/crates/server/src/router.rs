@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
+use crate::edge::described::Described;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
 use crate::host::{Host, Parts};
@@ -165,12 +166,13 @@ pub fn service(
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let bodies = Bodies::new(body_bytes.max(module_bytes));
     let host = Host::from(Parts { log, projections, backups, requests: Requests::default(), limits, bodies });
-    let (routes, _) = routes(module_bytes).split_for_parts();
+    let (routes, document) = routes(module_bytes).split_for_parts();
+    let described = Arc::new(Described::new(&document));
     let routes: Router = routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(RequestDecompressionLayer::new())
-        .layer(around::Around { host: host.clone(), body_bytes })
+        .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
     direct::Direct { host, routes }
 }

@@ -15,6 +15,7 @@ use crate::cli::outcome::Faulted;
 use crate::cli::output::{Output, note, short_digest};
 use crate::cli::rollouts::gates;
 use crate::cli::rollouts::gates::GateArguments;
+use crate::cli::rollouts::once::once;
 use crate::cli::rollouts::preflight;
 use crate::cli::rollouts::status::StatusBars;
 
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Go on with the rows of this version where it stands, if that is sound, instead of replaying all of history
     #[arg(long, value_name = "VERSION")]
     continue_from: Option<u32>,
+    /// Pass over the events that this version was told to pass over (`kinora skip`)
+    #[arg(long, value_name = "VERSION")]
+    skips_of: Option<u32>,
     /// Leave out the events before this position
     #[arg(long, value_name = "POSITION", conflicts_with = "start_time")]
     start_position: Option<u64>,
@@ -90,12 +94,13 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         gates: arguments.gates.gates()?,
         start,
         continue_from: arguments.continue_from,
+        skips_of: arguments.skips_of,
         ..Deploy::new(module.digest)
     };
     if arguments.dry_run {
         return preflight::print(output, &client.preflight(&arguments.name, &deploy).await?);
     }
-    let mut version = client.deploy(&arguments.name, &deploy).await?;
+    let mut version = once(client, async |client| client.deploy(&arguments.name, &deploy).await).await?;
     note(format_args!("version {} of {} is on its way", version.version, version.projection));
     if arguments.wait {
         version = wait(client, version).await?;

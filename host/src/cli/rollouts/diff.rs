@@ -2,7 +2,8 @@
 
 use kinora_client::Client;
 use kinora_client::api::differences::{
-    Diff, DiffEvents, DiffFormat, Difference, ReadDiff, ReadDiffEvents, ReadDiffRows, RowTrace, TraceStep,
+    Change, Diff, DiffEvents, DiffFormat, Difference, ReadDiff, ReadDiffEvents, ReadDiffRows, RowTrace, TableDiff,
+    TraceStep,
 };
 use serde_json::value::RawValue;
 
@@ -130,8 +131,23 @@ fn print(output: &mut Output, diff: &Diff) -> anyhow::Result<()> {
                 output.line(format_args!("      {line}"))?;
             }
         }
+        let left_out = left_out(found);
+        if !left_out.is_empty() {
+            output.line(format_args!("  ... and {} (--all shows every row)", left_out.join(", ")))?;
+        }
     }
     Ok(())
+}
+
+/// How many rows of each kind are not among the examples.
+fn left_out(found: &TableDiff) -> Vec<String> {
+    let kinds = [(Change::Added, found.added), (Change::Removed, found.removed), (Change::Changed, found.changed)];
+    let left_out = kinds.into_iter().filter_map(|(change, rows)| {
+        let shown = found.samples.iter().filter(|sample| sample.change == change).count() as u64;
+        let left = rows.saturating_sub(shown);
+        (left > 0).then(|| format!("{left} more {}", change.as_str()))
+    });
+    left_out.collect()
 }
 
 /// The fields that differ, old and new.

@@ -79,11 +79,7 @@ impl GateArguments {
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     let version = match arguments.version {
         Some(version) => version,
-        None => {
-            let status = client.projection(&arguments.name).await?;
-            let newest = status.newest_there().map(|version| version.version);
-            newest.ok_or_else(|| anyhow::anyhow!("{} has no version that could go live", arguments.name))?
-        }
+        None => newest(client, &arguments.name).await?,
     };
     let checklist = client.gates(&arguments.name, version).await?;
     if output.is_json() {
@@ -99,6 +95,13 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     }
     output.flush()?;
     if checklist.passed { Ok(()) } else { Err(crate::cli::outcome::GatesClosed.into()) }
+}
+
+/// The version that is meant unless one is named: the newest whose rows are there.
+pub async fn newest(client: &Client, name: &str) -> anyhow::Result<u32> {
+    let status = client.projection(name).await?;
+    let newest = status.newest_there().map(|version| version.version);
+    newest.ok_or_else(|| anyhow::anyhow!("{name} has no version that could go live"))
 }
 
 /// Says which gates a version waits for, whenever that has changed.

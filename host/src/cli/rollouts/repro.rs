@@ -75,12 +75,17 @@ fn print(output: &mut Output, bundle: &Bundle, rerun: &Rerun) -> anyhow::Result<
         let row =
             |(table, key, row): &(String, String, Option<String>)| json!({"table": table, "key": key, "row": row});
         let written: Vec<_> = rerun.written.iter().map(row).collect();
-        return output.line(json!({"position": event.position, "fault": failed, "written": written}));
+        let unknown: Vec<_> = rerun.unknown.iter().map(|row| json!({"table": row.table, "key": row.key})).collect();
+        return output
+            .line(json!({"position": event.position, "fault": failed, "written": written, "unknown": unknown}));
     }
     let (position, schema, kind, stream) = (event.position, event.schema, clean(&event.kind), clean(&event.stream));
     output.line(format_args!("event {position}, {kind} schema {schema}, stream {stream}: {}", event.data))?;
     for row in &bundle.rows {
         output.line(format_args!("  read     {} {}: {}", clean(&row.table), clean(&row.key), row.row))?;
+    }
+    for row in &rerun.unknown {
+        output.line(format_args!("  unknown  {} {}: it is not in the bundle", clean(&row.table), clean(&row.key)))?;
     }
     match &rerun.outcome {
         Ok(()) => {
@@ -88,7 +93,13 @@ fn print(output: &mut Output, bundle: &Bundle, rerun: &Rerun) -> anyhow::Result<
                 let row = row.as_deref().unwrap_or("deleted");
                 output.line(format_args!("  written  {} {}: {}", clean(table), clean(key), clean(row)))?;
             }
-            output.line("the event is handled")
+            output.line(match rerun.unknown.is_empty() {
+                true => "the event is handled",
+                false => {
+                    "the event is handled, but with rows that are not in the bundle: with those of the version, other \
+                     rows may be written"
+                }
+            })
         }
         Err(failure) => {
             output.line(format_args!("{}: {}", failure.category.as_str(), clean(&failure.message)))?;

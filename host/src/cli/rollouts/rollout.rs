@@ -8,7 +8,9 @@ use kinora_client::api::versions::State;
 use kinora_client::api::{projections, rollouts};
 use kinora_client::{Answer, Client};
 
-use crate::cli::output::Output;
+use crate::cli::output::{Output, note};
+use crate::cli::rollouts::gates::newest;
+use crate::cli::rollouts::once::once;
 
 /// Make a version live, in one step
 #[derive(clap::Args)]
@@ -17,7 +19,7 @@ pub struct Promote {
     name: String,
     /// The version [default: the newest one that is ready]
     version: Option<u32>,
-    /// Only if this version is live now
+    /// Only if this version is live now [default: the one that was when this command looked]
     #[arg(long, value_name = "VERSION")]
     expected_live: Option<u32>,
     /// Whatever its gates say; the history notes it
@@ -30,8 +32,8 @@ pub struct Promote {
 pub struct Review {
     /// The projection
     name: String,
-    /// The version
-    version: u32,
+    /// The version [default: the newest one]
+    version: Option<u32>,
     /// The version that it was compared with [default: the live one]
     #[arg(long, value_name = "VERSION")]
     against: Option<u32>,
@@ -45,7 +47,7 @@ pub struct Set {
     /// Versions on standby to keep, or `all`
     #[arg(long, value_name = "VERSIONS", value_parser = retain)]
     retain: Option<Retain>,
-    /// How a version answers that stopped at a fault
+    /// How a version answers that stopped at a fault, or is paused
     #[arg(long, value_enum)]
     on_fault: Option<OnFault>,
 }
@@ -73,6 +75,9 @@ pub enum OnFault {
 pub struct Rollback {
     /// The projection
     name: String,
+    /// Only if this version is live now [default: the one that was when this command looked]
+    #[arg(long, value_name = "VERSION")]
+    expected_live: Option<u32>,
 }
 
 /// pause: stop projecting, keep the rows; resume: go on, also after a fault; retry: begin anew; abort: end it before
@@ -111,33 +116,44 @@ pub enum Change {
 
 pub async fn skip(client: &Client, output: &mut Output, arguments: Skip) -> anyhow::Result<()> {
     let Skip { name, version, position, reason } = arguments;
-    print(output, &client.skip(&name, version, &rollouts::Skip { position, reason }).await?)
+    let skip = rollouts::Skip { position, reason, expected_live: None };
+    print(output, &once(client, async |client| client.skip(&name, version, &skip).await).await?)
 }
 
 pub async fn promote(client: &Client, output: &mut Output, arguments: Promote) -> anyhow::Result<()> {
     let Promote { name, version, expected_live, force } = arguments;
-    let version = match version {
-        Some(version) => version,
-        None => {
-            let status = client.projection(&name).await?;
-            let newest = status.newest_that_is(&State::Ready).map(|version| version.version);
-            newest.ok_or_else(|| {
-                anyhow::anyhow!(
-                    "no version of {name} is ready: see `kinora status {name}`, or name a version on standby"
-                )
-            })?
-        }
-    };
-    print(output, &client.promote(&name, version, &Promotion { expected_live, force }).await?)
+    let status = client.projection(&name).await?;
+    let newest = || status.newest_that_is(&State::Ready).map(|version| version.version);
+    let version = version.or_else(newest).ok_or_else(|| {
+        anyhow::anyhow!("no version of {name} is ready: see `kinora status {name}`, or name a version on standby")
+    })?;
+    let expected_live = expected_live.or(status.live);
+    if let Some(live) = expected_live.filter(|live| *live != version) {
+        note(format_args!("version {version} in the place of version {live}"));
+    }
+    let promotion = Promotion { expected_live, force };
+    print(output, &once(client, async |client| client.promote(&name, version, &promotion).await).await?)
 }
 
 pub async fn rollback(client: &Client, output: &mut Output, arguments: Rollback) -> anyhow::Result<()> {
-    print(output, &client.rollback(&arguments.name).await?)
+    let Rollback { name, expected_live } = arguments;
+    let status = client.projection(&name).await?;
+    let expected_live = expected_live.or(status.live);
+    if let (Some(live), Some(previous)) = (expected_live, status.previous) {
+        note(format_args!("back from version {live} to version {previous}"));
+    }
+    let change = rollouts::Change { expected_live };
+    print(output, &once(client, async |client| client.rollback(&name, &change).await).await?)
 }
 
 pub async fn review(client: &Client, output: &mut Output, arguments: Review) -> anyhow::Result<()> {
     let Review { name, version, against } = arguments;
-    print(output, &client.review(&name, version, &rollouts::Review { against }).await?)
+    let version = match version {
+        Some(version) => version,
+        None => newest(client, &name).await?,
+    };
+    let review = rollouts::Review { against, expected_live: None };
+    print(output, &once(client, async |client| client.review(&name, version, &review).await).await?)
 }
 
 pub async fn set(client: &Client, output: &mut Output, arguments: Set) -> anyhow::Result<()> {
@@ -147,8 +163,9 @@ pub async fn set(client: &Client, output: &mut Output, arguments: Set) -> anyhow
             OnFault::Refuse => projections::OnFault::Refuse,
             OnFault::Stale => projections::OnFault::Stale,
         }),
+        expected_live: None,
     };
-    let status = client.set(&arguments.name, &change).await?;
+    let status = once(client, async |client| client.set(&arguments.name, &change).await).await?;
     if output.is_json() {
         return output.json(status.text());
     }
@@ -158,14 +175,15 @@ pub async fn set(client: &Client, output: &mut Output, arguments: Set) -> anyhow
 
 pub async fn change(client: &Client, output: &mut Output, of: OfVersion, change: Change) -> anyhow::Result<()> {
     let OfVersion { name, version } = of;
-    let status = match change {
-        Change::Pause => client.pause(&name, version).await?,
-        Change::Resume => client.resume(&name, version).await?,
-        Change::Retry => client.retry(&name, version).await?,
-        Change::Abort => client.abort(&name, version).await?,
-        Change::Retire => client.retire(&name, version).await?,
-    };
-    print(output, &status)
+    let plain = rollouts::Change::default();
+    let status = once(client, async |client| match change {
+        Change::Pause => client.pause(&name, version, &plain).await,
+        Change::Resume => client.resume(&name, version, &plain).await,
+        Change::Retry => client.retry(&name, version, &plain).await,
+        Change::Abort => client.abort(&name, version, &plain).await,
+        Change::Retire => client.retire(&name, version, &plain).await,
+    });
+    print(output, &status.await?)
 }
 
 fn print(output: &mut Output, status: &Answer<Projection>) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ const LINE: Duration = Duration::from_secs(2);
 
 /// Show where the versions of projections stand
 ///
-/// Ends with 5 if the live or the newest version of the named projection stopped at a fault.
+/// Ends with 5 if the live or the newest version of a projection stopped at a fault.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only this projection
@@ -54,8 +54,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         print(output, &seen.projections)?;
     }
     output.flush()?;
-    let asked_for = seen.projections.iter().find(|_| name.is_some());
-    let faulted = asked_for.and_then(Projection::faulted).cloned();
+    let faulted = seen.projections.iter().find_map(Projection::faulted).cloned();
     match faulted.and_then(|version| Some((version.projection, version.version, version.fault?))) {
         Some((projection, version, fault)) => Err(Faulted { projection, version, fault }.into()),
         None => Ok(()),
@@ -120,7 +119,8 @@ fn print(output: &mut Output, projections: &[Projection]) -> anyhow::Result<()> 
         return Ok(());
     }
     output.table(&found)?;
-    for version in projections.iter().flat_map(|projection| &projection.versions) {
+    let versions = projections.iter().flat_map(|projection| &projection.versions);
+    for version in versions.filter(|version| !version.state.is_gone()) {
         for skipped in &version.skipped {
             let kind = clean(skipped.event_type.as_deref().unwrap_or("of an unknown type"));
             let (name, number, position) = (&version.projection, version.version, skipped.position);
@@ -171,7 +171,7 @@ impl StatusBars {
                         }
                     };
                     bar.set_prefix(format!("{} {}", version.projection, version.version));
-                    bar.set_length(version.head.map_or(0, |head| head + 1));
+                    bar.set_length(events(version));
                     bar.set_position(version.applied);
                     bar.set_message(describe(version));
                 }
@@ -180,7 +180,7 @@ impl StatusBars {
                 if self.last_line.is_none_or(|last| last.elapsed() >= LINE) {
                     self.last_line = Some(Instant::now());
                     for version in versions {
-                        let of = version.head.map_or(0, |head| head + 1);
+                        let of = events(version);
                         let (name, number, applied) = (&version.projection, version.version, version.applied);
                         note(format_args!("{name} {number}: {applied}/{of} {}", describe(version)));
                     }
@@ -196,6 +196,11 @@ impl StatusBars {
     }
 }
 
+/// Events that a version goes through.
+fn events(version: &Version) -> u64 {
+    version.head.map_or(0, |head| (head + 1).saturating_sub(version.start))
+}
+
 fn style() -> ProgressStyle {
     let style = ProgressStyle::with_template("{prefix:16} {bar:32} {human_pos}/{human_len} {msg}");
     style.unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -207,6 +212,12 @@ fn stalled(version: &Version) -> String {
 
 fn describe(version: &Version) -> String {
     let mut text = format!("{}{}", version.state, stalled(version));
+    if version.state == State::Validating {
+        text.push_str(&match version.validation {
+            None => " (its modules are being compiled)".to_owned(),
+            Some(at) => format!(" (way {} of {}, {} of {} events of a sample)", at.way, at.ways, at.events, at.of),
+        });
+    }
     let rate = version.events_per_second;
     if rate > 0.0 {
         text.push_str(&format!(", {rate:.0} events/s"));

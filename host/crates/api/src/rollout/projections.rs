@@ -59,7 +59,7 @@ pub struct Projections {
     pub projections: Vec<Projection>,
 }
 
-/// How a version answers that stopped at a fault.
+/// How a version answers that stands still: it stopped at a fault, or is paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFault {
@@ -87,9 +87,12 @@ pub struct SettingsChange {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     pub retain: Option<Option<u32>>,
-    /// How a version answers that stopped at a fault.
+    /// How a version answers that stands still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_fault: Option<OnFault>,
+    /// Only if this version is live now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_live: Option<u32>,
 }
 
 /// `null` is something else than nothing.
@@ -137,6 +140,7 @@ mod tests {
             events_per_second: 0.0,
             eta_seconds: None,
             replayed_in_ms: None,
+            validation: None,
             fault: None,
             determinism: None,
             continued: None,

@@ -35,6 +35,12 @@ pub struct Deploy {
     /// Go on with the rows of this version where it stands, if that is sound, instead of replaying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_from: Option<u32>,
+    /// Pass over the events that this version was told to pass over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skips_of: Option<u32>,
+    /// Only if this version is live now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_live: Option<u32>,
     /// Only say what it would come to.
     #[serde(default)]
     pub dry_run: bool,
@@ -50,6 +56,8 @@ impl Deploy {
             gates: Gates::default(),
             start: Start::default(),
             continue_from: None,
+            skips_of: None,
+            expected_live: None,
             dry_run: false,
         }
     }
@@ -68,6 +76,14 @@ pub struct DeployWasm {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]
     pub continue_from: Option<u32>,
+    /// With Wasm as the body: pass over the events that this version was told to pass over
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(nullable = false)]
+    pub skips_of: Option<u32>,
+    /// With Wasm as the body: only if this version is live now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(nullable = false)]
+    pub expected_live: Option<u32>,
 }
 
 /// The first event that a version applies.
@@ -176,6 +192,16 @@ pub struct Checklist {
     pub gates: Vec<Gate>,
 }
 
+/// A change that needs no more than a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = ChangeRequest)]
+pub struct Change {
+    /// Only if this version is live now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_live: Option<u32>,
+}
+
 /// How a version goes live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -195,6 +221,9 @@ pub struct Review {
     /// The version that it was compared with; the live one unless it is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<u32>,
+    /// Only if this version is live now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_live: Option<u32>,
 }
 
 /// An event to pass over.
@@ -205,6 +234,9 @@ pub struct Skip {
     pub position: u64,
     /// Why this event may be passed over.
     pub reason: String,
+    /// Only if this version is live now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_live: Option<u32>,
 }
 
 /// What a deployment would come to.

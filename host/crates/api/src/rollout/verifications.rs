@@ -118,6 +118,12 @@ pub struct Bundle {
     pub event: BundledEvent,
     /// What the guest read, as it was before the event.
     pub rows: Vec<BundledRow>,
+    /// Keys that the guest looked for where there was no row.
+    pub absent: Vec<BundledKey>,
+    /// All other rows of the version, which a mended guest may read; null if they are too many, or if the version never
+    /// came to the event.
+    #[schema(required)]
+    pub other_rows: Option<Vec<BundledRow>>,
     pub limits: Sandbox,
     pub module: Wasm,
     pub upcasters: Vec<Wasm>,
@@ -155,6 +161,12 @@ pub struct BundledRow {
     pub key: String,
     #[schema(value_type = serde_json::Value)]
     pub row: Box<RawValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BundledKey {
+    pub table: String,
+    pub key: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

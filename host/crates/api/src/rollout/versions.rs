@@ -117,7 +117,8 @@ pub struct Version {
     pub head: Option<u64>,
     /// Events between the two.
     pub lag: u64,
-    /// Events that have been applied, committed or not: for progress bars.
+    /// Events of the log that it has gone through from its start on, committed or not, those that it passes over among
+    /// them: of `head + 1 - start`.
     pub applied: u64,
     /// How long it has had events to apply without progress, once that is longer than `projections.stall_seconds`.
     #[schema(required)]
@@ -125,9 +126,13 @@ pub struct Version {
     pub events_per_second: f64,
     #[schema(required)]
     pub eta_seconds: Option<f64>,
-    /// How long the replay took, once it is done.
+    /// How long the replay took, in all of its runs, once it is done; with that of the version whose rows it went on
+    /// with.
     #[schema(required)]
     pub replayed_in_ms: Option<u64>,
+    /// Where the check of its determinism is, while it is validated; none while its modules are compiled.
+    #[schema(required)]
+    pub validation: Option<Validation>,
     #[schema(required)]
     pub fault: Option<Fault>,
     /// What the check of its determinism at the deployment has found, once it has passed.
@@ -208,6 +213,18 @@ pub struct Proof {
     /// Ways of batching and restarting that gave the same rows.
     pub ways: u64,
     pub took_ms: u64,
+}
+
+/// Where the check of a version's determinism is: a sample of events is applied in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Validation {
+    /// The way that is tried, from 1.
+    pub way: u64,
+    pub ways: u64,
+    /// Events of the sample that have been applied in this way.
+    pub events: u64,
+    /// Events of the sample.
+    pub of: u64,
 }
 
 /// What became of the wish to go on with the rows of another version.

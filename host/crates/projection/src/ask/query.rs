@@ -59,8 +59,15 @@ impl Line {
 pub struct Answer {
     pub version: Arc<Version>,
     pub snapshot: Arc<Snapshot>,
-    /// The version stopped at a fault, and old rows were welcome.
-    pub stale: Option<Fault>,
+    /// The version stands still, and old rows were welcome.
+    pub still: Option<Still>,
+}
+
+/// Why a version stands still: its rows no longer follow the log.
+#[derive(Clone, Debug)]
+pub enum Still {
+    Faulted(Fault),
+    Paused,
 }
 
 /// Answers queries, the expensive ones in lines.
@@ -87,25 +94,24 @@ impl Queries {
 
     /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
     ///
-    /// A version that stopped at a fault answers only where its projection allows that.
+    /// A version that stands still answers only where its projection allows that.
     pub async fn answer(
         &self,
         name: &str,
         number: Option<u32>,
         at_least: Option<(Position, Duration)>,
     ) -> Result<Answer, Error> {
-        let stale = self.stale_is_welcome(name);
-        self.answer_or(name, number, at_least, |stopped| if stale { Ok(()) } else { Err(stopped) }).await
+        self.answer_or(name, number, at_least, false).await
     }
 
-    /// The same for whoever welcomes the old rows of a version that stopped.
+    /// The same for whoever welcomes the old rows of a version that stands still.
     pub async fn answer_even_stale(
         &self,
         name: &str,
         number: Option<u32>,
         at_least: Option<(Position, Duration)>,
     ) -> Result<Answer, Error> {
-        self.answer_or(name, number, at_least, |_| Ok(())).await
+        self.answer_or(name, number, at_least, true).await
     }
 
     async fn answer_or(
@@ -113,21 +119,14 @@ impl Queries {
         name: &str,
         number: Option<u32>,
         at_least: Option<(Position, Duration)>,
-        stopped: impl Fn(Error) -> Result<(), Error>,
+        stale_is_welcome: bool,
     ) -> Result<Answer, Error> {
         self.throttle.serve();
-        let version = self.registry.version(name, number)?;
-        let look = || {
-            let fault = version.fault();
-            if let Some(fault) = fault.clone().map(Box::new) {
-                let (name, position) = (name.to_owned(), last(version.checkpoint()));
-                stopped(Error::Stopped { name, version: version.number, position, fault })?;
-            }
-            Ok::<_, Error>(fault)
-        };
-        look()?;
+        let (version, mut still) = self.look(name, number, stale_is_welcome)?;
         if let Some((position, timeout)) = at_least {
             version.reached(position, timeout).await?;
+            // It may have stopped while the query waited.
+            still = self.look(name, Some(version.number), stale_is_welcome)?.1;
         }
         let gone = || {
             let (name, version) = (name.to_owned(), version.number);
@@ -135,14 +134,22 @@ impl Queries {
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.latest()?.ok_or_else(gone)?;
-        // It may have stopped while the query waited.
-        let stale = look()?;
-        Ok(Answer { version, snapshot, stale })
+        Ok(Answer { version, snapshot, still })
     }
 
-    fn stale_is_welcome(&self, name: &str) -> bool {
-        let loaded = self.registry.read();
-        loaded.catalog.projections.get(name).is_some_and(|projection| projection.settings.on_fault == OnFault::Stale)
+    /// The version that answers, and why it stands still if it does: refused, unless old rows are welcome.
+    fn look(&self, name: &str, number: Option<u32>, welcome: bool) -> Result<(Arc<Version>, Option<Still>), Error> {
+        let serving = self.registry.serving(name, number)?;
+        let welcome = welcome || serving.on_fault == OnFault::Stale;
+        let (version, name) = (serving.version, name.to_owned());
+        let (number, position) = (version.number, last(version.checkpoint()));
+        match version.fault() {
+            Some(fault) if welcome => Ok((version, Some(Still::Faulted(fault)))),
+            Some(fault) => Err(Error::Stopped { name, version: number, position, fault: Box::new(fault) }),
+            None if !serving.paused => Ok((version, None)),
+            None if welcome => Ok((version, Some(Still::Paused))),
+            None => Err(Error::Paused { name, version: number, position }),
+        }
     }
 
     /// A turn for a query that goes through more rows than a page has.

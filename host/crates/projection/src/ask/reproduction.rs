@@ -1,7 +1,7 @@
 //! The reproduction of a fault: the event, the rows that the guest asked for, the modules and the limits, in one JSON
 //! document that runs anywhere, without a host and without the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +31,10 @@ use crate::replay::rows::VersionRows;
 use crate::trial::casts::Casts;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Bytes of the rows that a bundle has besides those that the guest read. A read model with more is no attachment.
+const OTHER_ROWS_BYTES: usize = 4 << 20;
 
 /// Everything that one fault depends on.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +49,11 @@ pub struct Bundle {
     pub event: EventRecord,
     /// What the guest read, as it was before the event.
     pub rows: Vec<RowRecord>,
+    /// Keys that the guest looked for where there was no row.
+    pub absent: Vec<RowKey>,
+    /// All other rows of the version, which a mended guest may read. `None` if they are too many, or if the version
+    /// never came to the event.
+    pub other_rows: Option<Vec<RowRecord>>,
     pub limits: Limits,
     pub module: Wasm,
     pub upcasters: Vec<Wasm>,
@@ -80,6 +88,12 @@ pub struct RowRecord {
     pub table: String,
     pub key: String,
     pub row: Box<RawValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowKey {
+    pub table: String,
+    pub key: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -194,6 +208,8 @@ impl Reproductions {
             reproduced: false,
             event,
             rows: Vec::new(),
+            absent: Vec::new(),
+            other_rows: None,
             limits: (**self.modules.limits()).clone(),
             module: self.wasm(status.module)?,
             upcasters: status.upcasters.iter().map(|digest| self.wasm(*digest)).collect::<Result<_, _>>()?,
@@ -207,10 +223,12 @@ impl Reproductions {
         let read = Arc::clone(&rows.read);
         bundle.reproduced = run(&bundle.event, &cast.modules, &cast.routes, rows).is_err();
         let read = std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner));
+        bundle.other_rows = other_rows(&store, &read).map_err(Error::NotVerified)?;
         for ((table, key), row) in read {
-            let table = store.tables().get(usize::from(table)).map(|table| table.name.clone()).unwrap_or_default();
-            let row = String::from_utf8(row).map_err(Failure::storage).and_then(json).map_err(Error::NotVerified)?;
-            bundle.rows.push(RowRecord { table, key, row });
+            match row {
+                Some(row) => bundle.rows.push(record(&store, table, key, row).map_err(Error::NotVerified)?),
+                None => bundle.absent.push(RowKey { table: table_name(&store, table), key }),
+            }
         }
         Ok(bundle)
     }
@@ -220,8 +238,36 @@ impl Reproductions {
     }
 }
 
-/// Rows by table and key.
-type Read = Arc<Mutex<BTreeMap<(u16, String), Vec<u8>>>>;
+fn table_name(store: &Store, table: u16) -> String {
+    store.tables().get(usize::from(table)).map(|table| table.name.clone()).unwrap_or_default()
+}
+
+fn record(store: &Store, table: u16, key: String, row: Vec<u8>) -> Result<RowRecord, Failure> {
+    let row = String::from_utf8(row).map_err(Failure::storage).and_then(json)?;
+    Ok(RowRecord { table: table_name(store, table), key, row })
+}
+
+/// All rows but those that were read, if they are few.
+fn other_rows(
+    store: &Store,
+    read: &BTreeMap<(u16, String), Option<Vec<u8>>>,
+) -> Result<Option<Vec<RowRecord>>, Failure> {
+    let (mut others, mut left) = (Vec::new(), OTHER_ROWS_BYTES);
+    for (table, _) in (0..).zip(store.tables().iter()) {
+        let rows = store.scan(table, &KeyRange::default(), usize::MAX, left + 1, &Writes::default());
+        for (key, row) in rows.map_err(Failure::storage)? {
+            let Some(rest) = left.checked_sub(key.len() + row.len()) else { return Ok(None) };
+            left = rest;
+            if !read.contains_key(&(table, key.clone())) {
+                others.push(record(store, table, key, row)?);
+            }
+        }
+    }
+    Ok(Some(others))
+}
+
+/// Rows by table and key; none where there was none.
+type Read = Arc<Mutex<BTreeMap<(u16, String), Option<Vec<u8>>>>>;
 
 /// The rows of a version, and a record of what was read of them, without what the guest has written itself.
 #[derive(Clone)]
@@ -240,11 +286,7 @@ impl RecordingRows {
         let Ok(table) = u16::try_from(table) else { return Ok(()) };
         let stored = self.store.get_many(table, keys).map_err(Failure::storage)?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, row) in keys.iter().zip(stored) {
-            if let Some(row) = row {
-                read.insert((table, (*key).to_owned()), row);
-            }
-        }
+        read.extend(keys.iter().zip(stored).map(|(key, row)| ((table, (*key).to_owned()), row)));
         Ok(())
     }
 }
@@ -272,7 +314,7 @@ impl RowAccess for RecordingRows {
             let stored = self.store.scan(ordinal, &range, limit, max_bytes, &Writes::default());
             let stored = stored.map_err(Failure::storage)?;
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            read.extend(stored.into_iter().map(|(key, row)| ((ordinal, key), row)));
+            read.extend(stored.into_iter().map(|(key, row)| ((ordinal, key), Some(row))));
         }
         Ok(found)
     }
@@ -287,6 +329,62 @@ pub struct Rerun {
     pub outcome: Result<(), Failure>,
     /// Rows that were written, if it went well; `None` deletes one.
     pub written: Vec<(String, String, Option<String>)>,
+    /// What the guest asked for and the bundle does not have: the version may have had rows there, so what was written
+    /// may be other than there.
+    pub unknown: Vec<RowKey>,
+}
+
+/// The rows of a bundle, and a record of what is asked for beyond them.
+#[derive(Clone)]
+struct BundledRows {
+    rows: VersionRows,
+    tables: Vec<String>,
+    /// `None`: the bundle has all that there is.
+    known: Option<Arc<BTreeSet<RowKey>>>,
+    unknown: Arc<Mutex<BTreeSet<RowKey>>>,
+}
+
+impl BundledRows {
+    fn new(rows: VersionRows, store: &Store, bundle: &Bundle) -> Self {
+        let key = |row: &RowRecord| RowKey { table: row.table.clone(), key: row.key.clone() };
+        let known = || bundle.rows.iter().map(key).chain(bundle.absent.iter().cloned()).collect();
+        let known = bundle.other_rows.is_none().then(|| Arc::new(known()));
+        let tables = store.tables().iter().map(|table| table.name.clone()).collect();
+        Self { rows, tables, known, unknown: Arc::default() }
+    }
+
+    fn note(&self, table: u32, key: &str) {
+        let Some(known) = &self.known else { return };
+        let table = usize::try_from(table).ok().and_then(|table| self.tables.get(table));
+        let key = RowKey { table: table.cloned().unwrap_or_default(), key: key.to_owned() };
+        if !known.contains(&key) {
+            self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+    }
+}
+
+impl RowAccess for BundledRows {
+    fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        keys.iter().for_each(|key| self.note(table, key));
+        self.rows.get_many(table, keys)
+    }
+
+    fn scan(
+        &mut self,
+        table: u32,
+        range: &Range,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        // Rows of the range may be missing anywhere in it.
+        let [start, end] = [&range.start, &range.end].map(|bound| bound.as_deref().unwrap_or_default());
+        self.note(table, &format!("{start}..{end}"));
+        self.rows.scan(table, range, limit, max_bytes)
+    }
+
+    fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
+        self.rows.write(table, key, value)
+    }
 }
 
 /// Runs the event of a bundle, with its own module or another one. `compiler` is the program that compiles modules.
@@ -311,9 +409,11 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     let routes = modules.routes().map_err(anyhow::Error::msg)?;
     let rows =
         Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &modules.projector.manifest.tables)?);
-    restore(&rows, &bundle.rows)?;
+    restore(&rows, bundle.rows.iter().chain(bundle.other_rows.iter().flatten()))?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
-    let outcome = run(&bundle.event, &modules, &routes, access.clone());
+    let watched = BundledRows::new(access.clone(), &rows, bundle);
+    let outcome = run(&bundle.event, &modules, &routes, watched.clone());
+    let unknown = std::mem::take(&mut *watched.unknown.lock().unwrap_or_else(PoisonError::into_inner));
     let pending = access.pending();
     let text = |row: &[u8]| String::from_utf8_lossy(row).into_owned();
     let mut written = Vec::new();
@@ -322,11 +422,11 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
         written.extend(changed.map(|(key, row)| (name.clone(), key.to_owned(), row.map(text))));
     }
     drop(pending);
-    Ok(Rerun { outcome, written })
+    Ok(Rerun { outcome, written, unknown: unknown.into_iter().collect() })
 }
 
 /// Puts the rows of a bundle where a guest finds them. Those of tables that another module does not have are left out.
-fn restore(store: &Store, rows: &[RowRecord]) -> Result<(), kinora_readmodel::Error> {
+fn restore<'a>(store: &Store, rows: impl Iterator<Item = &'a RowRecord>) -> Result<(), kinora_readmodel::Error> {
     let mut writes = Writes::default();
     for row in rows {
         if let Some((table, _)) = (0..).zip(store.tables().iter()).find(|(_, table)| table.name == row.table) {

@@ -99,7 +99,6 @@ impl Shared {
 
     pub fn checklists(&self, comparisons: &Arc<Comparisons>, queries: &Arc<Queries>) -> Checklists {
         Checklists {
-            registry: Arc::clone(&self.registry),
             statuses: self.statuses.clone(),
             comparisons: Arc::clone(comparisons),
             queries: Arc::clone(queries),
@@ -125,7 +124,11 @@ impl Shared {
     }
 
     pub fn skipping(&self, lifecycle: &Arc<Lifecycle>) -> Skipping {
-        Skipping { registry: Arc::clone(&self.registry), lifecycle: Arc::clone(lifecycle) }
+        Skipping {
+            registry: Arc::clone(&self.registry),
+            statuses: self.statuses.clone(),
+            lifecycle: Arc::clone(lifecycle),
+        }
     }
 
     pub fn upcasters(&self, deployments: &Arc<Deployments>) -> Upcasters {

@@ -13,3 +13,14 @@ pub struct Proof {
     pub ways: u64,
     pub took_ms: u64,
 }
+
+/// Where the check of a projector against itself is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Validation {
+    /// The way of batching that is tried, from 1, of so many.
+    pub way: u64,
+    pub ways: u64,
+    /// Events of the sample that have been applied in this way, of so many.
+    pub events: u64,
+    pub of: u64,
+}

@@ -7,7 +7,7 @@ use kinora_types::{Digest, Progress};
 
 use crate::record::continuation::Continued;
 use crate::record::fault::Fault;
-use crate::record::proof::Proof;
+use crate::record::proof::{Proof, Validation};
 use crate::record::settings::Settings;
 use crate::record::state::State;
 use crate::record::version::{Promote, Review, Skipped};
@@ -36,15 +36,18 @@ pub struct VersionStatus {
     pub head: Option<u64>,
     /// Events between the two.
     pub lag: u64,
-    /// Events that have been applied, committed or not: for progress bars.
+    /// Events of the log that it has gone through from its start on, committed or not, those that it passes over among
+    /// them.
     pub applied: u64,
     /// How long it has had events to apply without progress, once that is longer than the limit
     /// `projections.stall_seconds`.
     pub stalled_seconds: Option<u64>,
     pub events_per_second: f64,
     pub eta_seconds: Option<f64>,
-    /// How long the replay took, once it is done.
+    /// How long the replay took, in all of its runs, once it is done.
     pub replayed_in_ms: Option<u64>,
+    /// Where the check of its determinism is, while it is validated.
+    pub validation: Option<Validation>,
     pub fault: Option<Fault>,
     /// What the check of its determinism at the deployment has found, once it has passed.
     pub determinism: Option<Proof>,

@@ -4,10 +4,12 @@ use crate::record::projection::ProjectionRecord;
 use crate::record::state::State;
 use crate::record::version::VersionRecord;
 use crate::registry::version::Version;
-use crate::replay::gauges::Phase;
+use crate::replay::gauges::{Figures, Phase};
 
-pub fn state_of(version: &Version, record: &VersionRecord, projection: &ProjectionRecord) -> State {
-    match version.gauges().phase() {
+/// The state, and the figures that go with it.
+pub fn state_of(version: &Version, record: &VersionRecord, projection: &ProjectionRecord) -> (Figures, State) {
+    let figures = version.gauges().figures();
+    let state = match figures.phase {
         _ if record.aborted => State::Aborted,
         _ if record.retired => State::Retired,
         _ if version.fault().is_some() => State::Faulted,
@@ -22,5 +24,6 @@ pub fn state_of(version: &Version, record: &VersionRecord, projection: &Projecti
         Phase::Ready if record.replayed_in_ms.is_none() => State::CatchingUp,
         Phase::Ready if record.was_live => State::Standby,
         Phase::Ready => State::Ready,
-    }
+    };
+    (figures, state)
 }

@@ -176,6 +176,14 @@ impl Version {
         }
     }
 
+    /// Waits for a thread that stopped at a fault to have said so, which is written down: whoever lets the version go
+    /// on must not be overtaken by that. Blocks.
+    pub fn settle(&self) {
+        if self.fault().is_some() {
+            self.stop();
+        }
+    }
+
     /// Lets go of the read model and removes it. The thread has been stopped. Blocks.
     pub fn remove(&self) {
         let content = self.content.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,81 +1,79 @@
 //! Gauges of a runner: what it shows of itself while it runs.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kinora_sandbox::Usage;
 use kinora_types::Progress;
 
+use crate::record::proof::Validation;
+
 /// How far a runner has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Goes through history, without a write-ahead log.
-    Replaying = 0,
-    CatchingUp = 1,
+    #[default]
+    Replaying,
+    CatchingUp,
     /// Has been at the head.
-    Ready = 2,
+    Ready,
     /// Is checked against itself on a sample of history, before the replay.
-    Validating = 3,
+    Validating,
 }
 
-/// Each figure stands for itself, so no order between them is needed.
-#[derive(Default)]
-pub struct Gauges {
-    phase: AtomicU8,
-    applied: AtomicU64,
-    rate: AtomicU64,
-    memory: AtomicU64,
-    usage: Mutex<Usage>,
+/// All that is shown, as it was at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub phase: Phase,
+    /// Applied, and maybe not committed yet.
+    pub applied: Progress,
+    /// Events a second.
+    pub rate: f64,
+    /// Bytes of guest memory.
+    pub memory_bytes: u64,
+    /// The most that its guest has used of its limits since the host started.
+    pub usage: Usage,
+    pub validation: Validation,
 }
+
+/// What a runner shows, all of it behind one lock, so that nobody sees a state with the figures of another.
+#[derive(Default)]
+pub struct Gauges(Mutex<Figures>);
 
 impl Gauges {
+    fn shown(&self) -> MutexGuard<'_, Figures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn figures(&self) -> Figures {
+        *self.shown()
+    }
+
     pub fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::Replaying,
-            1 => Phase::CatchingUp,
-            3 => Phase::Validating,
-            _ => Phase::Ready,
-        }
+        self.shown().phase
     }
 
     pub fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// Applied, and maybe not committed yet.
-    pub fn applied(&self) -> Progress {
-        Progress(self.applied.load(Ordering::Relaxed))
+        self.shown().phase = phase;
     }
 
     pub fn set_applied(&self, progress: Progress) {
-        self.applied.store(progress.0, Ordering::Relaxed);
-    }
-
-    /// Events a second.
-    pub fn rate(&self) -> f64 {
-        f64::from_bits(self.rate.load(Ordering::Relaxed))
+        self.shown().applied = progress;
     }
 
     pub fn set_rate(&self, rate: f64) {
-        self.rate.store(rate.to_bits(), Ordering::Relaxed);
-    }
-
-    /// The most that its guest has used of its limits since the host started.
-    pub fn usage(&self) -> Usage {
-        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown().rate = rate;
     }
 
     pub fn note_usage(&self, usage: Usage) {
-        let mut most = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        *most = most.max(usage);
-    }
-
-    /// Bytes of guest memory.
-    pub fn memory(&self) -> u64 {
-        self.memory.load(Ordering::Relaxed)
+        let mut shown = self.shown();
+        shown.usage = shown.usage.max(usage);
     }
 
     pub fn set_memory(&self, bytes: u64) {
-        self.memory.store(bytes, Ordering::Relaxed);
+        self.shown().memory_bytes = bytes;
+    }
+
+    pub fn set_validation(&self, validation: Validation) {
+        self.shown().validation = validation;
     }
 }

@@ -148,6 +148,11 @@ impl OwnPace {
         &self.window_events
     }
 
+    /// The rate is that of what comes from here on.
+    pub fn begin(&mut self) {
+        self.rate = (Instant::now(), self.gauges.figures().applied);
+    }
+
     fn is_replaying(&self) -> bool {
         self.gauges.phase() == Phase::Replaying
     }
@@ -240,5 +245,28 @@ impl Pace for OwnPace {
         self.is_wary = true;
         self.gather.store(1, Ordering::Relaxed);
         self.window_events.store(WINDOW_EVENTS, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_a_replay_and_not_of_what_came_before_it() {
+        let gauges = Arc::<Gauges>::default();
+        let mut pace = OwnPace::new(Arc::clone(&gauges), Progress(0), false);
+        let long_ago = |pace: &mut OwnPace, time| {
+            if let Some(before) = pace.rate.0.checked_sub(time) {
+                pace.rate.0 = before;
+            }
+        };
+        // As if it had been validated for so long.
+        long_ago(&mut pace, Duration::from_secs(100));
+        pace.begin();
+        long_ago(&mut pace, Duration::from_secs(1));
+        pace.applied(Progress(1_000), || (0, 0));
+        let rate = gauges.figures().rate;
+        assert!((500.0..=1_000.0).contains(&rate), "{rate} events a second");
     }
 }

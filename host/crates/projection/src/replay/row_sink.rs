@@ -1,6 +1,7 @@
 //! Rows as a sink: a projector writes them, and a commit brings them to the read model of its version.
 
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -143,6 +144,18 @@ impl Sink for RowSink {
             committer.settle()?;
         }
         self.store.flush().map_err(Failure::storage)
+    }
+
+    fn begin_replay(&self) {
+        self.store.begin_replay();
+    }
+
+    fn pause_replay(&self) {
+        self.store.pause_replay();
+    }
+
+    fn end_replay(&self) -> Result<Duration, Failure> {
+        self.store.end_replay().map_err(Failure::storage)
     }
 
     fn snapshot(&self) -> Result<Snapshot, Failure> {

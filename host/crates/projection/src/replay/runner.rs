@@ -74,7 +74,6 @@ pub struct Runner<S: Sink = RowSink> {
     turns: Turns,
     /// How far a replay goes before the version catches up: the head when it began.
     history: Progress,
-    started: Instant,
     ready: Option<oneshot::Sender<Duration>>,
     /// Held while this replays.
     turn: Option<Turn>,
@@ -116,7 +115,6 @@ impl<S: Sink> Runner<S> {
             checkpoint,
             turns,
             history,
-            started: Instant::now(),
             ready: Some(ready),
             turn: None,
             noticed: committed,
@@ -137,11 +135,15 @@ impl<S: Sink> Runner<S> {
     pub fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, runtime: &tokio::runtime::Handle) -> End {
         // From here on the rows can be read.
         self.checkpoint.send_replace(self.committed());
-        self.started = Instant::now();
+        if self.is_replaying() {
+            self.stepper.sink.begin_replay();
+        }
+        self.stepper.pace.begin();
         let followed = match self.replay(&mut commands, runtime) {
             Ok(FollowEnd::Replayed) => self.follow(&mut commands, runtime),
             ended => ended,
         };
+        self.stepper.sink.pause_replay();
         self.stepper.drop_pending();
         let end = match followed.and_then(|_| Ok(self.stepper.sink.settle()?)) {
             Ok(()) => End::Stopped,
@@ -350,8 +352,9 @@ impl<S: Sink> Runner<S> {
         if !self.is_replaying()
             && let Some(ready) = self.ready.take()
         {
+            let replayed = self.stepper.sink.end_replay()?;
             self.gauges.set_phase(Phase::Ready);
-            let _ = ready.send(self.started.elapsed());
+            let _ = ready.send(replayed);
         }
         Ok(())
     }
@@ -361,6 +364,8 @@ impl<S: Sink> Runner<S> {
         let throttle = turn.as_ref().map(Turn::throttle);
         (self.stepper.feed.throttle, self.stepper.pace.throttle) = (throttle.clone(), throttle);
         self.turn = turn;
+        // What was waited for is no part of the rate.
+        self.stepper.pace.begin();
     }
 
     pub(super) fn fault(&self, stop: Stop) -> Fault {

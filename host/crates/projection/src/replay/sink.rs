@@ -4,6 +4,8 @@
 //!
 //! The seam between a [`Stepper`](crate::replay::stepper::Stepper), which knows events and failures, and what is kept.
 
+use std::time::Duration;
+
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::{Batch, Failure, Projector, Usage};
 use kinora_types::Progress;
@@ -97,6 +99,14 @@ pub trait Sink: Send + Sized + 'static {
 
     /// Settles, and brings everything that has been committed to the disk.
     fn flush(&mut self) -> Result<(), Failure>;
+
+    /// From here on, until [`Self::pause_replay`] or [`Self::end_replay`], the time counts as that of a replay.
+    fn begin_replay(&self);
+
+    fn pause_replay(&self);
+
+    /// How long all runs of the replay took, those of other processes among them.
+    fn end_replay(&self) -> Result<Duration, Failure>;
 
     /// All as it was committed last.
     fn snapshot(&self) -> Result<Snapshot, Failure>;

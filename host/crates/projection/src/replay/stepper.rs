@@ -3,9 +3,9 @@
 //! come from (a [`Feed`]), how fast they go (a [`Pace`]), and what becomes of the events (a [`Sink`]).
 //!
 //! Events go to a guest in windows, and several windows make a commit. If anything fails, the instance and what is
-//! pending are dropped, and the events of the failing window run one at a time, each with a commit of its own: what
-//! fails then, with a fresh instance, is the fault. So whether an event passes does not depend on how events were
-//! batched.
+//! pending are dropped, and the failing events are halved, each half with a commit of its own, until one event is left:
+//! what fails alone, with a fresh instance, is the fault. If that one passes, those after it run one at a time. So
+//! whether an event passes does not depend on how events were batched.
 //!
 //! It knows nothing of commands, phases and turns, and takes no notice of whoever waits for it.
 
@@ -96,10 +96,41 @@ pub struct Stepper<F, P, S: Sink> {
     committed: Progress,
     /// Events that guests were given since the last commit.
     uncommitted: usize,
-    /// The events that are run one at a time, after a failure among them.
-    careful: Option<Range<Progress>>,
+    /// The events among which a failure is looked for.
+    careful: Option<Careful>,
     /// Among which events the failure is that was seen last, if it is not those of the window.
     failed_at: Option<Range<Progress>>,
+}
+
+/// A failure that is looked for.
+struct Careful {
+    /// The events that failed together.
+    events: Range<Progress>,
+    /// Those that are left of them after some halves. `None`: halves have not found it, so each event runs alone.
+    suspect: Option<Range<Progress>>,
+}
+
+impl Careful {
+    fn new(events: Range<Progress>) -> Self {
+        Self { suspect: Some(events.clone()), events }
+    }
+
+    /// How far to go next from here, and whether that is for one event alone.
+    fn next(&self, from: Progress) -> (Progress, bool) {
+        match &self.suspect {
+            Some(suspect) => {
+                let left = suspect.end.0.saturating_sub(from.0);
+                (Progress(from.0 + (left / 2).max(1)), left <= 1)
+            }
+            None => (self.events.end, true),
+        }
+    }
+
+    /// What ended here has passed.
+    fn passed(&mut self, at: Progress) {
+        // Nothing but the failure was left, so all of it does not come from one event.
+        self.suspect.take_if(|suspect| suspect.end <= at);
+    }
 }
 
 impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
@@ -132,36 +163,25 @@ impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
 
     /// One window, and a commit if it is time for one.
     pub fn advance(&mut self, head: Progress) -> Result<(), Stop> {
-        let upto = match self.careful.clone() {
-            Some(careful) if self.applied < careful.start => head.min(careful.start),
-            Some(careful) if self.applied < careful.end => {
-                self.commit()?;
-                head.min(careful.end)
-            }
-            _ => {
-                self.careful = None;
-                head
-            }
-        };
-        let alone = self.careful.as_ref().is_some_and(|careful| careful.start <= self.applied);
+        let (upto, is_careful, alone) = self.bounds(head)?;
         let limit = if alone || self.is_stepwise { 1 } else { self.pace.window(self.uncommitted()) };
         let from = self.applied;
         // What came before the damage stays.
         let filled = self.feed.fill(&mut self.window, from, upto, limit);
         filled.or_else(|failure| self.commit().and(Err(failure.into())))?;
         let fresh = self.crew.is_fresh();
-        match self.step(head, alone) {
-            Ok(()) => {}
+        match self.step(head, is_careful) {
+            Ok(()) => {
+                if let Some(careful) = self.careful.as_mut().filter(|_| is_careful) {
+                    careful.passed(self.applied);
+                }
+            }
             Err(failure) if ends(&failure) => return Err(failure.into()),
             // What an instance has kept must not decide whether an event passes.
             Err(_) if alone && !fresh => self.rewind(),
             Err(failure) if alone => return Err(Stop::Alone { failure, first: self.window.first }),
             Err(failure) => {
-                tracing::debug!(%failure, from = from.0, "going through these events one at a time");
-                // A flush can fail because of any event since the last commit.
-                let since = if self.applied == from { from } else { self.committed };
-                self.careful = Some(self.failed_at.take().unwrap_or(since..self.window.next));
-                self.rewind();
+                self.look_for(&failure, from, is_careful);
                 return Ok(());
             }
         }
@@ -174,12 +194,42 @@ impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
         }
     }
 
+    /// How far the next window goes at most, whether a failure is looked for in it, and whether one event has to run
+    /// alone.
+    fn bounds(&mut self, head: Progress) -> Result<(Progress, bool, bool), Stop> {
+        match &self.careful {
+            Some(careful) if self.applied < careful.events.start => Ok((head.min(careful.events.start), false, false)),
+            Some(careful) if self.applied < careful.events.end => {
+                let (upto, alone) = careful.next(self.applied);
+                self.commit()?;
+                Ok((head.min(upto), true, alone))
+            }
+            _ => {
+                self.careful = None;
+                Ok((head, false, false))
+            }
+        }
+    }
+
+    /// Goes back, to look for the event that a failure is about.
+    fn look_for(&mut self, failure: &Failure, from: Progress, is_careful: bool) {
+        tracing::debug!(%failure, from = from.0, "looking for the event that it is about");
+        // A flush can fail because of any event since the last commit.
+        let since = if self.applied == from { from } else { self.committed };
+        let events = self.failed_at.take().unwrap_or(since..self.window.next);
+        match self.careful.as_mut().filter(|_| is_careful) {
+            Some(careful) => careful.suspect = Some(from..self.window.next),
+            None => self.careful = Some(Careful::new(events)),
+        }
+        self.rewind();
+    }
+
     /// Has the window applied, and commits if it is time to.
-    fn step(&mut self, head: Progress, alone: bool) -> Result<(), Failure> {
+    fn step(&mut self, head: Progress, commits: bool) -> Result<(), Failure> {
         self.apply()?;
         self.applied = self.window.next;
         self.pace.applied(self.applied, || self.sink.reads_since());
-        if alone || self.is_stepwise || self.is_due(head) { self.flush() } else { Ok(()) }
+        if commits || self.is_stepwise || self.is_due(head) { self.flush() } else { Ok(()) }
     }
 
     fn is_due(&self, head: Progress) -> bool {
@@ -255,7 +305,7 @@ impl<F: Feed, P: Pace, S: Sink> Stepper<F, P, S> {
             Err(_) => {
                 // Find the event: go through all of them since the last commit.
                 let until = self.applied;
-                self.careful = Some(self.failed_at.take().unwrap_or(self.committed..until));
+                self.careful = Some(Careful::new(self.failed_at.take().unwrap_or(self.committed..until)));
                 self.rewind();
                 while self.applied < until {
                     self.advance(until)?;

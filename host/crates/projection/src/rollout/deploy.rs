@@ -15,13 +15,16 @@ use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
 use crate::record::gates::Gates;
-use crate::record::history::{By, What};
+use crate::record::history::What;
+use crate::record::request::{Done, Outcome, Request};
 use crate::record::status::VersionStatus;
-use crate::record::version::{Promote, VersionRecord};
+use crate::record::version::{Promote, Skipped, VersionRecord};
 use crate::registry::Registry;
 use crate::registry::starter::Starter;
 use crate::registry::version::Version;
 use crate::replay::turns::Turns;
+use crate::rollout::gates;
+use crate::rollout::gates::live_tables;
 use crate::rollout::preflight;
 use crate::rollout::preflight::Preflight;
 use crate::trial::forecast::Sample;
@@ -39,6 +42,8 @@ pub struct Deploy {
     pub start: Start,
     /// Go on with the rows of this version where it stands, if that is sound, instead of replaying.
     pub continue_from: Option<u32>,
+    /// Pass over the events that this version was told to pass over.
+    pub skips_of: Option<u32>,
 }
 
 /// The first event that a version applies. Its rows know nothing of what came before.
@@ -65,42 +70,53 @@ pub struct Deployments {
 impl Deployments {
     /// Makes a new version and starts its replay in the background. A first step that fails leaves no version behind.
     /// Blocks.
-    pub fn deploy(&self, name: &str, deploy: Deploy, by: &By) -> Result<VersionStatus, Error> {
+    pub fn deploy(&self, name: &str, deploy: Deploy, request: &Request) -> Result<VersionStatus, Error> {
         check_name(name)?;
-        let start = self.start_of(deploy.start)?;
-        if let Some((_, routes)) = self.check_modules(&deploy)? {
+        if let Some(outcome) = self.registry.before(name, request)? {
+            return self.deployed(name, outcome);
+        }
+        let start = self.start_of(name, &deploy)?;
+        let skipped = self.skipped(name, &deploy)?;
+        if let Some((_, routes)) = self.check_modules(name, &deploy, &skipped)? {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
-        if let Some(from) = deploy.continue_from {
-            self.registry.version(name, Some(from))?;
-        }
-        let (version, record) = self.registry.change(name, |projection, versions| {
+        let done = self.registry.change_for(name, request, |projection, versions| {
             let number = projection.next_version();
-            let record = Self::record(deploy, start, projection.live);
+            let record = Self::record(deploy, start, projection.live, skipped);
             projection.versions.insert(number, record.clone());
             let version = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, 0)));
             versions.insert((name.to_owned(), number), Arc::clone(&version));
             let figures = json!({
                 "version": number, "module": record.module, "upcasters": record.upcasters, "promote": record.promote,
                 "gates": record.gates, "start": record.start, "live": projection.live,
-                "events": self.log.progress().0,
+                "skipped": record.skipped, "events": self.log.progress().0,
             });
-            projection.record(name, What::Deployed, by, figures);
+            projection.record(name, What::Deployed, &request.by, figures);
             Ok((version, record))
         })?;
+        let (version, record) = match done {
+            Done::Now(deployed) => deployed,
+            Done::Before(outcome) => return self.deployed(name, outcome),
+        };
         let number = version.number;
         tracing::info!(projection = name, version = number, module = %record.module, "deployed");
         self.starter.start(version, record);
         self.statuses.version(name, number)
     }
 
+    /// The version that a request made before.
+    fn deployed(&self, name: &str, outcome: Outcome) -> Result<VersionStatus, Error> {
+        self.statuses.version(name, outcome.newest.unwrap_or_default())
+    }
+
     /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
     /// them. The modules have to be compiled. Blocks.
     pub fn preflight(&self, name: &str, deploy: &Deploy) -> Result<Preflight, Error> {
         check_name(name)?;
-        let start = self.start_of(deploy.start)?;
+        let start = self.start_of(name, deploy)?;
+        let skipped = self.skipped(name, deploy)?;
         let compiling = || kinora_sandbox::Error::Compiling(deploy.module);
-        let (modules, routes) = self.check_modules(deploy)?.ok_or_else(compiling)?;
+        let (modules, routes) = self.check_modules(name, deploy, &skipped)?.ok_or_else(compiling)?;
         preflight::refuse_gaps(&self.log, &routes, start)?;
         let sample = Sample {
             log: &self.log,
@@ -109,6 +125,7 @@ impl Deployments {
             dir: &self.registry.folders().scratch()?,
             modules,
             start,
+            skipped: skipped.iter().map(|skipped| Position(skipped.position)).collect(),
             turns: &self.turns,
         };
         preflight::run(name, &routes, sample)
@@ -123,7 +140,7 @@ impl Deployments {
     }
 
     /// What the catalog remembers of a version that has just been deployed over the one that is live.
-    fn record(deploy: Deploy, start: Progress, live: Option<u32>) -> VersionRecord {
+    fn record(deploy: Deploy, start: Progress, live: Option<u32>, skipped: Vec<Skipped>) -> VersionRecord {
         VersionRecord {
             module: deploy.module,
             upcasters: deploy.upcasters,
@@ -143,7 +160,7 @@ impl Deployments {
             aborted: false,
             attempt: 0,
             proof: None,
-            skipped: Vec::new(),
+            skipped,
             continue_from: deploy.continue_from,
             continued: None,
         }
@@ -160,10 +177,12 @@ impl Deployments {
         Ok(self.modules.remove(digest)?)
     }
 
-    fn start_of(&self, start: Start) -> Result<Progress, Error> {
+    /// Where a version begins that goes on from another, unless it is said: where that one does.
+    fn start_of(&self, name: &str, deploy: &Deploy) -> Result<Progress, Error> {
+        let continued = deploy.continue_from.map(|from| self.registry.record(name, from)).transpose()?;
         let events = self.log.progress();
-        let position = match start {
-            Start::Beginning => return Ok(Progress::default()),
+        let position = match deploy.start {
+            Start::Beginning => return Ok(Progress(continued.map_or(0, |record| record.start))),
             Start::Position(position) => position,
             Start::Time(time) => self.log.position_at(time)?,
         };
@@ -173,8 +192,19 @@ impl Deployments {
         Ok(Progress(position.0))
     }
 
+    /// The events that a version is told to pass over from its beginning on.
+    fn skipped(&self, name: &str, deploy: &Deploy) -> Result<Vec<Skipped>, Error> {
+        let of = deploy.skips_of.map(|of| self.registry.record(name, of)).transpose()?;
+        Ok(of.map(|record| record.skipped).unwrap_or_default())
+    }
+
     /// What can be known of the modules before they are compiled (nothing), or once they are.
-    fn check_modules(&self, deploy: &Deploy) -> Result<Option<(VersionModules, Routes)>, Error> {
+    fn check_modules(
+        &self,
+        name: &str,
+        deploy: &Deploy,
+        skipped: &[Skipped],
+    ) -> Result<Option<(VersionModules, Routes)>, Error> {
         let ready = |digest: &Digest| match self.modules.ready(*digest) {
             Ok(module) => Ok(Some(module)),
             Err(kinora_sandbox::Error::Compiling(_)) => Ok(None),
@@ -186,15 +216,9 @@ impl Deployments {
         let projector = projector.into_projector()?;
         let upcasters = upcasters.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
         let modules = VersionModules { projector, upcasters };
-        let manifest = &modules.projector.manifest;
-        if let Some(check) = &deploy.gates.check
-            && !manifest.queries.iter().any(|query| query.name == check.query)
-        {
-            let (name, query) = (manifest.name.clone(), check.query.clone());
-            let known = manifest.queries.iter().map(|query| query.name.clone()).collect();
-            return Err(Error::UnknownQuery { name, query, known });
-        }
-        let routes = modules.routes().map_err(Error::Chain)?;
+        gates::check(&deploy.gates, &modules.projector.manifest, &live_tables(&self.registry, name))?;
+        let skipped = skipped.iter().map(|skipped| Position(skipped.position)).collect();
+        let routes = modules.routes().map_err(Error::Chain)?.skipping(skipped);
         Ok(Some((modules, routes)))
     }
 }

@@ -1,6 +1,6 @@
 //! Checklists: the gates of a version looked at, each with whether it is open, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use kinora_readmodel::TableDiff;
+use kinora_sandbox::ProjectorManifest;
 
 use crate::ask::compare::Comparisons;
 use crate::ask::query::Queries;
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::record::gates::{Bounds, Check, Checklist, Gate};
+use crate::record::gates::{Bounds, Check, Checklist, Gate, Gates};
 use crate::record::state::State;
 use crate::record::status::VersionStatus;
 use crate::record::version::VersionRecord;
@@ -24,21 +25,30 @@ const EVERY_TABLE: &str = "*";
 
 /// Looks at the gates of versions.
 pub struct Checklists {
-    pub(crate) registry: Arc<Registry>,
     pub(crate) statuses: Statuses,
     pub(crate) comparisons: Arc<Comparisons>,
     pub(crate) queries: Arc<Queries>,
 }
 
 impl Checklists {
-    /// Looks at all gates of a version. What costs something (the difference, the check) is looked at once the rest is
-    /// passed.
+    /// Looks at all gates of a version. What costs something (the difference, the check) is looked at once the version
+    /// has come so far that it could go live.
     pub async fn of(&self, name: &str, number: u32) -> Result<Checklist, Error> {
-        let status = self.statuses.version(name, number)?;
-        let live = self.statuses.of(name)?.live;
-        let record = self.registry.record(name, number)?;
-        let mut gates = at_once(&status, &record, live);
-        let open = gates.iter().all(|gate| gate.passed);
+        self.look(name, number, false).await
+    }
+
+    /// The same for whoever looks again and again: what costs something is looked at only if nothing else is closed.
+    pub async fn of_open(&self, name: &str, number: u32) -> Result<Checklist, Error> {
+        self.look(name, number, true).await
+    }
+
+    async fn look(&self, name: &str, number: u32, sparing: bool) -> Result<Checklist, Error> {
+        let (status, record, live) = self.statuses.with_record(name, number)?;
+        let mut gates = as_it_stands(&status, &record);
+        // What somebody reviews, and what time may show, is to be seen before that.
+        let stands = gates.iter().all(|gate| gate.passed);
+        gates.extend(waited_for(&status, &record, live));
+        let open = if sparing { gates.iter().all(|gate| gate.passed) } else { stands };
         if !record.gates.difference.is_empty() {
             gates.push(match live {
                 _ if !open => gate("difference", false, "looked at once the gates above are passed"),
@@ -110,8 +120,32 @@ fn broken(bounds: Bounds, table: &TableDiff) -> Vec<String> {
     broken.collect()
 }
 
-/// The gates that cost nothing to look at.
-fn at_once(status: &VersionStatus, record: &VersionRecord, live: Option<u32>) -> Vec<Gate> {
+/// Refuses gates that could never open: of a query or a table that is not there.
+pub fn check(gates: &Gates, manifest: &ProjectorManifest, live_tables: &[String]) -> Result<(), Error> {
+    if let Some(check) = &gates.check
+        && !manifest.queries.iter().any(|query| query.name == check.query)
+    {
+        let (name, query) = (manifest.name.clone(), check.query.clone());
+        let known = manifest.queries.iter().map(|query| query.name.clone()).collect();
+        return Err(Error::UnknownQuery { name, query, known });
+    }
+    let known: BTreeSet<_> = manifest.tables.iter().map(|table| &table.name).chain(live_tables).collect();
+    let unknown = gates.difference.keys().filter(|table| *table != EVERY_TABLE && !known.contains(table));
+    let unknown: Vec<_> = unknown.cloned().collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Error::UnknownTables { unknown, known: known.into_iter().cloned().collect() })
+}
+
+/// The tables of the live version: a bound may be about one that the new version no longer has.
+pub fn live_tables(registry: &Registry, name: &str) -> Vec<String> {
+    let store = registry.version(name, None).ok().and_then(|live| live.store());
+    store.map(|store| store.tables().iter().map(|table| table.name.clone()).collect()).unwrap_or_default()
+}
+
+/// The gates of how the version stands.
+fn as_it_stands(status: &VersionStatus, record: &VersionRecord) -> Vec<Gate> {
     let asked = &record.gates;
     let state = status.state;
     let progress = match (state, status.eta_seconds) {
@@ -142,6 +176,12 @@ fn at_once(status: &VersionStatus, record: &VersionRecord, live: Option<u32>) ->
         lag <= asked.max_lag,
         format!("{lag} events behind, at most {} may be", asked.max_lag),
     ));
+    gates
+}
+
+/// The gates that open by themselves after a while, or when somebody opens them.
+fn waited_for(status: &VersionStatus, record: &VersionRecord, live: Option<u32>) -> Vec<Gate> {
+    let (asked, mut gates) = (&record.gates, Vec::new());
     if asked.ready_for_seconds > 0 {
         let ready_for = record.ready_at.map(|at| Timestamp::now().duration_since(at).unsigned_abs());
         let wanted = Duration::from_secs(asked.ready_for_seconds);

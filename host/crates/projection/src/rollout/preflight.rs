@@ -34,7 +34,7 @@ pub struct Preflight {
 pub fn gaps(log: &Log, routes: &Routes, start: Progress) -> Result<Vec<Gap>, log::Error> {
     let mut gaps = Vec::new();
     for found in log.types()?.iter().filter(|found| routes.of(&found.kind, found.schema).is_none()) {
-        if let Some(first_position) = first_from(log, found, start)? {
+        if let Some(first_position) = first_from(log, routes, found, start)? {
             let why = routes.explain(&found.kind, found.schema);
             gaps.push(Gap { kind: found.kind.clone(), schema: found.schema, count: found.count, first_position, why });
         }
@@ -48,9 +48,9 @@ pub fn refuse_gaps(log: &Log, routes: &Routes, start: Progress) -> Result<(), Er
     if gaps.is_empty() { Ok(()) } else { Err(Error::Gaps(gaps)) }
 }
 
-/// The first event of a type and schema from `start` on.
-fn first_from(log: &Log, found: &TypeCount, start: Progress) -> Result<Option<u64>, log::Error> {
-    if found.first >= start.next() {
+/// The first event of a type and schema from `start` on that is not passed over by name.
+fn first_from(log: &Log, routes: &Routes, found: &TypeCount, start: Progress) -> Result<Option<u64>, log::Error> {
+    if found.first >= start.next() && !routes.skips(found.first) {
         return Ok(Some(found.first.0));
     }
     let selection = Selection { items: vec![Item { types: vec![found.kind.clone()], tags: Vec::new() }] };
@@ -59,7 +59,9 @@ fn first_from(log: &Log, found: &TypeCount, start: Progress) -> Result<Option<u6
     loop {
         let page =
             log.select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: LOOK_EVENTS })?;
-        if let Some(event) = page.events.iter().find(|event| event.schema == found.schema) {
+        if let Some(event) =
+            page.events.iter().find(|event| event.schema == found.schema && !routes.skips(event.position))
+        {
             return Ok(Some(event.position.0));
         }
         match page.next {

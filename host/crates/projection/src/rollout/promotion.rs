@@ -10,6 +10,7 @@ use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::record::history::{By, What};
 use crate::record::projection::ProjectionRecord;
+use crate::record::request::{Done, Request};
 use crate::record::status::{ProjectionStatus, last};
 use crate::record::version::Promote;
 use crate::registry::state::state_of;
@@ -27,8 +28,6 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 pub struct Promotion {
     /// Without a number: the newest version.
     pub version: Option<u32>,
-    /// Only if this version is live now.
-    pub expected_live: Option<u32>,
     /// Whatever the gates say; that it can answer is asked all the same.
     pub force: bool,
 }
@@ -48,14 +47,13 @@ impl Promotions {
         self: &Arc<Self>,
         name: &str,
         promotion: Promotion,
-        by: By,
+        request: Request,
     ) -> Result<ProjectionStatus, Error> {
-        let status = self.statuses.of(name)?;
-        if let Some(expected) = promotion.expected_live
-            && status.live != Some(expected)
-        {
-            return Err(Error::OtherLive { expected: Some(expected), live: status.live });
+        self.registry.known(name)?;
+        if let Some(outcome) = self.registry.before(name, &request)? {
+            return self.statuses.as_answered(name, &outcome);
         }
+        let status = self.statuses.of(name)?;
         let newest =
             status.versions.iter().rev().find(|version| !version.state.is_gone()).map(|version| version.version);
         let unknown = || Error::UnknownProjection { name: name.to_owned() };
@@ -79,15 +77,22 @@ impl Promotions {
         }
         let (this, name, force) = (Arc::clone(self), name.to_owned(), promotion.force);
         let switched = tokio::task::spawn_blocking(move || {
-            this.switch(&name, number, expected, force, &by)?;
+            let done = this.switch(&name, number, expected, force, &request)?;
             this.lifecycle.retire_surplus(&name);
-            this.statuses.of(&name)
+            this.statuses.after(&name, &done)
         });
         switched.await.map_err(|cause| Error::Thread(cause.to_string()))?
     }
 
-    fn switch(&self, name: &str, number: u32, expected: Option<u32>, forced: bool, by: &By) -> Result<(), Error> {
-        self.registry.change(name, |projection, versions| {
+    fn switch(
+        &self,
+        name: &str,
+        number: u32,
+        expected: Option<u32>,
+        forced: bool,
+        request: &Request,
+    ) -> Result<Done<()>, Error> {
+        let done = self.registry.change_for(name, request, |projection, versions| {
             if projection.live != expected {
                 return Err(Error::OtherLive { expected, live: projection.live });
             }
@@ -97,28 +102,30 @@ impl Promotions {
             }
             make_live(name, projection, versions, number)?;
             let figures = figures(projection, versions, name, from, number, json!({"forced": forced}));
-            projection.record(name, What::Promoted, by, figures);
+            projection.record(name, What::Promoted, &request.by, figures);
             Ok(())
         })?;
         tracing::info!(projection = name, version = number, "live");
-        Ok(())
+        Ok(done)
     }
 
     /// Moves queries back to the version that was live before, in one step and without any gate. Blocks.
-    pub fn rollback(&self, name: &str, by: &By) -> Result<ProjectionStatus, Error> {
+    pub fn rollback(&self, name: &str, request: &Request) -> Result<ProjectionStatus, Error> {
         self.registry.known(name)?;
-        let number = self.registry.change(name, |projection, versions| {
+        let done = self.registry.change_for(name, request, |projection, versions| {
             let from = projection.live;
             let previous = projection.previous;
             let number = previous.ok_or_else(|| Error::NothingToRollBackTo { name: name.to_owned() })?;
             make_live(name, projection, versions, number)?;
             let figures = figures(projection, versions, name, from, number, json!({}));
-            projection.record(name, What::RolledBack, by, figures);
+            projection.record(name, What::RolledBack, &request.by, figures);
             Ok(number)
         })?;
-        tracing::info!(projection = name, version = number, "live again");
-        self.lifecycle.retire_surplus(name);
-        self.statuses.of(name)
+        if let Done::Now(number) = &done {
+            tracing::info!(projection = name, version = number, "live again");
+            self.lifecycle.retire_surplus(name);
+        }
+        self.statuses.after(name, &done)
     }
 
     /// Looks at the gates of a version until they are passed, and makes it live then.
@@ -149,7 +156,7 @@ impl Promotions {
             self.give_up(name, number, status.live).await;
             return true;
         }
-        match self.checklists.of(name, number).await {
+        match self.checklists.of_open(name, number).await {
             Ok(checklist) if checklist.passed && checklist.live == record.deployed_over => {}
             Ok(_) => return false,
             Err(error) => {
@@ -160,7 +167,7 @@ impl Promotions {
         let (this, projection) = (Arc::clone(self), name.to_owned());
         let switched = tokio::task::spawn_blocking(move || {
             let by = By::host("it is ready, and its gates are passed");
-            this.switch(&projection, number, record.deployed_over, false, &by)?;
+            this.switch(&projection, number, record.deployed_over, false, &by.into())?;
             this.lifecycle.retire_surplus(&projection);
             Ok::<_, Error>(())
         });
@@ -222,7 +229,7 @@ fn figures(
 fn make_live(name: &str, projection: &mut ProjectionRecord, versions: &Versions, number: u32) -> Result<(), Error> {
     let version = find(name, projection, versions, number)?;
     let Some(record) = projection.versions.get(&number) else { return Ok(()) };
-    let state = state_of(&version, record, projection);
+    let (_, state) = state_of(&version, record, projection);
     if !state.can_be_live() {
         let name = name.to_owned();
         return Err(Error::WrongState { name, version: number, state, wanted: "made live" });

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::record::fault::Fault;
-use crate::record::history::{By, What};
+use crate::record::history::What;
+use crate::record::request::{Done, Request};
 use crate::record::status::ProjectionStatus;
 use crate::record::version::Skipped;
 use crate::registry::Registry;
-use crate::rollout::lifecycle::Lifecycle;
+use crate::rollout::lifecycle::{Lifecycle, set_paused};
 
 /// Bytes of the reason for skipping an event.
 const REASON_BYTES: usize = 1_000;
@@ -19,6 +21,7 @@ const REASON_BYTES: usize = 1_000;
 /// Lets versions pass over events.
 pub struct Skipping {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) statuses: Statuses,
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
@@ -31,13 +34,19 @@ impl Skipping {
         number: u32,
         position: u64,
         reason: &str,
-        by: &By,
+        request: &Request,
     ) -> Result<ProjectionStatus, Error> {
         let reason = reason.trim();
+        self.registry.known(name)?;
+        if let Some(outcome) = self.registry.before(name, request)? {
+            return self.statuses.as_answered(name, &outcome);
+        }
         if reason.is_empty() || reason.len() > REASON_BYTES {
             return Err(Error::NoReason { limit: REASON_BYTES });
         }
-        let fault = self.registry.version(name, Some(number))?.fault().filter(Fault::is_of_one_event);
+        let version = self.registry.version(name, Some(number))?;
+        version.settle();
+        let fault = version.fault().filter(Fault::is_of_one_event);
         let stopped = fault.as_ref().and_then(|fault| fault.position);
         let Some(fault) = fault.filter(|_| stopped == Some(position)) else {
             return Err(Error::NotStoppedThere { name: name.to_owned(), version: number, position, stopped });
@@ -52,16 +61,19 @@ impl Skipping {
             fault: fault.message,
             skipped_at: Timestamp::now(),
         };
-        self.registry.change(name, |projection, _| {
+        let done = self.registry.change_for(name, request, |projection, versions| {
             let record = projection.versions.get_mut(&number);
             if let Some(record) = record.filter(|record| record.skipped.iter().all(|known| known.position != position))
             {
                 let figures = json!({"version": number, "skipped": &skipped});
                 record.skipped.push(skipped);
-                projection.record(name, What::EventSkipped, by, figures);
+                projection.record(name, What::EventSkipped, &request.by, figures);
             }
-            Ok(())
+            set_paused(name, projection, versions, number, false, &request.by)
         })?;
-        self.lifecycle.resume(name, number, by)
+        if let Done::Now(version) = &done {
+            self.lifecycle.go_on(version)?;
+        }
+        self.statuses.after(name, &done)
     }
 }

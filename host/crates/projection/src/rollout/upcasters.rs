@@ -14,7 +14,7 @@ use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::routes::{Route, Routes};
 use crate::feed::upcasting::Chain;
-use crate::record::history::By;
+use crate::record::request::Request;
 use crate::record::state::State;
 use crate::record::status::{VersionStatus, last};
 use crate::record::version::{Promote, VersionRecord};
@@ -145,29 +145,51 @@ impl Upcasters {
 
     /// Deploys a new version of every projection that works with the upcaster `old`: of its live version, or else of
     /// its newest one, with `new` in the place of `old`. One that is refused keeps the others from nothing. Blocks.
-    pub fn follow(&self, old: Digest, new: Digest, promote: Promote, by: &By) -> Result<Vec<FollowOutcome>, Error> {
+    pub fn follow(
+        &self,
+        old: Digest,
+        new: Digest,
+        promote: Promote,
+        request: &Request,
+    ) -> Result<Vec<FollowOutcome>, Error> {
         let mut followed = Vec::new();
-        for (projection, record) in self.followers(old) {
+        for (projection, record) in self.followers(old, request) {
             let upcasters = record.upcasters.iter().map(|digest| if *digest == old { new } else { *digest }).collect();
             let start = Start::Position(Position(record.start));
-            let deploy =
-                Deploy { module: record.module, upcasters, promote, gates: record.gates, start, continue_from: None };
-            let outcome = self.deployments.deploy(&projection, deploy, by);
+            let deploy = Deploy {
+                module: record.module,
+                upcasters,
+                promote,
+                gates: record.gates,
+                start,
+                continue_from: None,
+                skips_of: None,
+            };
+            let outcome = self.deployments.deploy(&projection, deploy, request);
             followed.push(FollowOutcome { projection, outcome });
         }
         Ok(followed)
     }
 
-    /// The projections that work with an upcaster now, each with the version to go on from.
-    fn followers(&self, upcaster: Digest) -> Vec<(String, VersionRecord)> {
+    /// The projections that work with an upcaster now, each with the version to go on from; and those that have
+    /// followed for this very request before.
+    fn followers(&self, upcaster: Digest, request: &Request) -> Vec<(String, VersionRecord)> {
         let loaded = self.registry.read();
-        let followers = loaded.catalog.projections.iter().filter_map(|(name, projection)| {
-            let newest =
-                || projection.versions.iter().rev().find(|(_, record)| !record.retired).map(|(number, _)| *number);
-            let record = projection.versions.get(&projection.live.or_else(newest)?)?;
-            record.upcasters.contains(&upcaster).then(|| (name.clone(), record.clone()))
-        });
-        followers.collect()
+        let mut followers = Vec::new();
+        for (name, projection) in &loaded.catalog.projections {
+            let newest = projection.versions.iter().rev().find(|(_, record)| !record.retired);
+            let number = projection.live.or(newest.map(|(number, _)| *number));
+            // A key that belongs to another request is refused when it is used.
+            let followed = self.registry.answered(projection, request).ok().flatten();
+            let followed = followed.and_then(|outcome| outcome.newest);
+            let Some(record) = followed.or(number).and_then(|number| projection.versions.get(&number)) else {
+                continue;
+            };
+            if followed.is_some() || record.upcasters.contains(&upcaster) {
+                followers.push((name.clone(), record.clone()));
+            }
+        }
+        followers
     }
 }
 

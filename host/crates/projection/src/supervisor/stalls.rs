@@ -42,7 +42,7 @@ impl StallWatch {
         let of = |((name, number), version): (&(String, u32), &Arc<Version>)| {
             let projection = loaded.catalog.projections.get(name)?;
             let record = projection.versions.get(number)?;
-            Some((Arc::clone(version), state_of(version, record, projection)))
+            Some((Arc::clone(version), state_of(version, record, projection).1))
         };
         loaded.versions.iter().filter_map(of).collect()
     }
@@ -50,7 +50,8 @@ impl StallWatch {
     fn look(&self, now: Instant) {
         let head = self.log.progress();
         for (version, state) in self.states() {
-            if state == State::Paused || state.is_gone() {
+            // One that is validated has not begun; how far that is shows in its status.
+            if matches!(state, State::Paused | State::Validating) || state.is_gone() {
                 version.stall.forget();
                 continue;
             }

@@ -159,7 +159,7 @@ fn proved(
     notify: &dyn Fn(Notice),
 ) -> Option<End> {
     let wanted = |_: Progress| if commands.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    match prove(cast, &mut { wanted }) {
+    match prove(cast, &|validation| version.gauges().set_validation(validation), &mut { wanted }) {
         Ok(proof) => {
             let (projection, number) = (version.projection.as_str(), version.number);
             let Proof { events, left_out, took_ms, .. } = proof;

@@ -37,6 +37,14 @@ impl Events {
         }
     }
 
+    /// How many of them come before `progress` ends.
+    pub fn upto(&self, progress: Progress) -> u64 {
+        match self {
+            Self::All { from, .. } => progress.0.saturating_sub(from.0),
+            Self::Sample(positions) => positions.partition_point(|position| *position < progress.0) as u64,
+        }
+    }
+
     pub fn end(&self) -> Progress {
         self.after(self.count())
     }

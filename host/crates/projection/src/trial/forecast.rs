@@ -1,6 +1,7 @@
 //! A forecast: what a replay would take, from a sample of it. The sample is the beginning of what the version would go
 //! through, since only from there a projector sees what it would see, and it runs just as a replay does.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +12,15 @@ use kinora_log::Log;
 use kinora_readmodel::Store;
 use kinora_sandbox::Limits;
 use kinora_storage::Storage;
-use kinora_types::Progress;
+use kinora_types::{Position, Progress};
 
 use crate::error::Error;
+use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
 use crate::record::fault::Fault;
 use crate::replay::gauges::Gauges;
-use crate::replay::parts::parts;
-use crate::replay::runner::Runner;
+use crate::replay::parts::{instances, parts};
+use crate::replay::runner::{Parts, Runner};
 use crate::replay::turns::Turns;
 
 /// Events of a sample, and how long it may take: enough to be past the first, slow ones, and nothing that holds up a
@@ -34,6 +36,8 @@ pub struct Sample<'a> {
     pub dir: &'a tempfile::TempDir,
     pub modules: VersionModules,
     pub start: Progress,
+    /// Events that are passed over.
+    pub skipped: BTreeSet<Position>,
     pub turns: &'a Turns,
 }
 
@@ -70,6 +74,9 @@ impl Sample<'_> {
         }
         let checkpoint = watch::Sender::new(self.start);
         let made = parts(log, &store, &self.modules, self.limits, &gauges, &checkpoint, self.turns).map_err(failed)?;
+        // As the version itself is replayed: by as many instances, which have memory of their own each.
+        let dealer = Dealer::new(self.modules.projector.manifest.partition.as_ref(), instances());
+        let made = Parts { dealer, source: made.source.skipping(self.skipped), ..made };
         let mut runner = Runner::new(made, oneshot::channel().0).map_err(failed)?;
 
         let end = log.progress();
@@ -87,7 +94,7 @@ impl Sample<'_> {
         };
         let took = started.elapsed();
         store.flush()?;
-        let (bytes, memory_bytes) = (bytes_of(&dir), gauges.memory());
+        let (bytes, memory_bytes) = (bytes_of(&dir), gauges.figures().memory_bytes);
 
         let applied = reached.0.saturating_sub(self.start.0);
         let rate = applied as f64 / took.as_secs_f64().max(1e-6);

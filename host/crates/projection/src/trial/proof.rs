@@ -10,7 +10,7 @@ use kinora_sandbox::{Category, Failure, RowSchemas};
 use kinora_types::{Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
-use crate::record::proof::Proof;
+use crate::record::proof::{Proof, Validation};
 use crate::trial::cast::Cast;
 use crate::trial::events::Events;
 use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
@@ -78,18 +78,23 @@ impl Divergence {
     }
 }
 
-/// Checks a projector against itself on a sample of history.
-pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
+/// Checks a projector against itself on a sample of history, and tells where that is.
+pub fn prove(cast: &Cast, tell: &dyn Fn(Validation), watch: Watch<'_>) -> Result<Proof, Interrupted> {
     let started = Instant::now();
     let positions = sample(&cast.log, &cast.routes, cast.from).map_err(Failure::storage)?;
-    let (reference, events, left_out) = reference(cast, positions, watch)?;
-    let wanted = reference.snapshot()?;
-    check_rows(&wanted)?;
     let partitioned = cast.partition().map(|_| PARTITIONED);
     let others: Vec<FixedPace> = OTHERS.into_iter().chain(partitioned).collect();
-    for pace in others.iter().copied() {
+    let (ways, all) = (others.len() as u64 + 1, Events::Sample(positions.clone()));
+    let mut at = |way, events: &Events, progress| {
+        tell(Validation { way, ways, events: events.upto(progress), of: events.count() });
+        watch(progress)
+    };
+    let (reference, events, left_out) = reference(cast, positions, &mut |progress| at(1, &all, progress))?;
+    let wanted = reference.snapshot()?;
+    check_rows(&wanted)?;
+    for (way, pace) in (2..).zip(others.iter().copied()) {
         let mut other = Rehearsal::new(cast, pace)?;
-        let same = match other.run(&events, events.end(), watch) {
+        let same = match other.run(&events, events.end(), &mut |progress| at(way, &events, progress)) {
             Ok(()) => digest(&wanted)? == digest(&other.snapshot()?)?,
             Err(Interrupted::Failed(failure)) if failure.category != Category::Storage => false,
             Err(interrupted) => return Err(interrupted),
@@ -103,7 +108,7 @@ pub fn prove(cast: &Cast, watch: Watch<'_>) -> Result<Proof, Interrupted> {
     Ok(Proof {
         events: events.count(),
         left_out,
-        ways: others.len() as u64 + 1,
+        ways,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }

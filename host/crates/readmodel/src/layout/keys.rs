@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `00 "format"` | the format's number, u32 big-endian |
 //! | `00 "checkpoint"` | how many events of the log have been applied, u64 big-endian |
+//! | `00 "replayed"` | how long that took, as a replay, in microseconds, u64 big-endian |
 //! | `00 "tables"` | the declared tables, JSON |
 //! | `01 table:u16 key` | a row: JSON text |
 //! | `02 table:u16 index:u16 values key` | an index entry, empty; `values` after [`super::order`] |
@@ -13,6 +14,7 @@
 
 pub const FORMAT: &[u8] = b"\0format";
 pub const CHECKPOINT: &[u8] = b"\0checkpoint";
+pub const REPLAYED: &[u8] = b"\0replayed";
 pub const TABLES: &[u8] = b"\0tables";
 
 const ROWS: u8 = 1;

@@ -35,7 +35,7 @@ pub fn ingest(
     options: &Options,
     writes: &Writes,
     mut entries: Vec<(Vec<u8>, bool)>,
-    progress: Progress,
+    (progress, replayed): (Progress, [u8; 8]),
 ) -> Result<(), Error> {
     let path = db.path().join(FILE);
     // After a crash it may be another name of a file that the database has adopted: never to be written to.
@@ -46,8 +46,9 @@ pub fn ingest(
     }
     let mut file = SstFileWriter::create(options);
     file.open(&path)?;
-    // Ascending, as keys are laid out: the checkpoint, then rows, then index entries.
+    // Ascending, as keys are laid out: the checkpoint and its time, then rows, then index entries.
     file.put(keys::CHECKPOINT, progress.0.to_be_bytes())?;
+    file.put(keys::REPLAYED, replayed)?;
     let mut key = Vec::new();
     for (table, rows) in writes.tables() {
         for (name, row) in rows {

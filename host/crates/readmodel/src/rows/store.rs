@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use kinora_storage::{NoSpace, Storage, ensure_space};
 use kinora_types::{Progress, TableSpec};
@@ -15,6 +16,7 @@ use crate::rows::cached_rows::CachedRows;
 use crate::rows::changes::Changes;
 use crate::rows::ingest::{INGESTED_BYTES, ingest};
 use crate::rows::range::KeyRange;
+use crate::rows::replay_clock::ReplayClock;
 use crate::rows::row_versions;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
@@ -50,6 +52,7 @@ pub struct Store {
     cached: Arc<CachedRows>,
     /// Those of files that are written beside the database.
     file_options: Options,
+    replay_clock: ReplayClock,
     /// The rows as of the last commit, once they have been asked for.
     latest: RwLock<Option<Arc<Snapshot>>>,
 }
@@ -83,11 +86,23 @@ impl Store {
             }
             Some(_) => {}
         }
+        let replayed = db.get(keys::REPLAYED)?.and_then(|micros| Some(u64::from_be_bytes(micros.try_into().ok()?)));
+        let replay_clock = ReplayClock::new(Duration::from_micros(replayed.unwrap_or_default()));
         let indexes = (0..).zip(tables).map(|(number, table)| Indexes::new(number, table)).collect();
         let changes = Mutex::new(Changes::new(View::now(&db).checkpoint()?));
         let (latest, fronts, file_options) = (RwLock::default(), Mutex::default(), storage.row_file_options());
         let cached = Arc::new(CachedRows::new(storage.rows()));
-        Ok(Self { db: Arc::new(db), tables: tables.into(), indexes, changes, fronts, cached, file_options, latest })
+        Ok(Self {
+            db: Arc::new(db),
+            tables: tables.into(),
+            indexes,
+            changes,
+            fronts,
+            cached,
+            file_options,
+            replay_clock,
+            latest,
+        })
     }
 
     /// Whether each event has to be committed alone: only then the same events break the same rules, however they come
@@ -130,7 +145,7 @@ impl Store {
         self.cached.begin(writes);
         let large = mode == CommitMode::UntilFlushed && writes.bytes() >= INGESTED_BYTES && !self.is_stepwise();
         let written = if large {
-            ingest(&self.db, &self.file_options, writes, entries, progress)
+            ingest(&self.db, &self.file_options, writes, entries, (progress, self.replay_clock.bytes()))
         } else {
             self.write(writes, entries, progress, mode)
         };
@@ -177,6 +192,7 @@ impl Store {
             }
         }
         batch.put(keys::CHECKPOINT, progress.0.to_be_bytes());
+        batch.put(keys::REPLAYED, self.replay_clock.bytes());
         let mut options = WriteOptions::default();
         options.disable_wal(mode == CommitMode::UntilFlushed);
         self.db.write_opt(batch, &options)?;
@@ -196,6 +212,23 @@ impl Store {
         };
         *latest = Some(Arc::clone(&made));
         Ok(made)
+    }
+
+    /// Counts the time from here on as that of a replay.
+    pub fn begin_replay(&self) {
+        self.replay_clock.start();
+    }
+
+    /// Counts no longer: whoever replays has stopped on the way.
+    pub fn pause_replay(&self) {
+        self.replay_clock.stop();
+    }
+
+    /// Ends the replay, and says how long all of its runs took.
+    pub fn end_replay(&self) -> Result<Duration, Error> {
+        self.replay_clock.stop();
+        self.db.put(keys::REPLAYED, self.replay_clock.bytes())?;
+        Ok(self.replay_clock.elapsed())
     }
 
     /// Makes an empty read model stand for the events before `progress`, which its projector never sees.

@@ -1,8 +1,9 @@
-//! The layer around all routes: a request is counted, its head is sound, and its body fits. One layer for all, and a
-//! small body goes straight through: what this costs, every append pays.
+//! The layer around all routes: a request is counted, its head is sound, it asks for nothing that its operation does not
+//! know, and its body fits. One layer for all, and a small body goes straight through: what this costs, every append pays.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::{DefaultBodyLimit, Request};
@@ -11,6 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::edge::bodies::{Rest, Room};
+use crate::edge::described::Described;
 use crate::edge::head;
 use crate::host::Host;
 
@@ -19,6 +21,7 @@ pub struct Around {
     pub host: Host,
     /// Bytes that a body may have where a route says nothing else.
     pub body_bytes: usize,
+    pub described: Arc<Described>,
 }
 
 impl<S> Layer<S> for Around {
@@ -49,11 +52,12 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Around { host, body_bytes } = &self.around;
+        let Around { host, body_bytes, described } = &self.around;
         let counted = host.requests.begin(&request);
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
-        if let Err(problem) = head::check(&request) {
+        let mistake = head::check(&request).err().or_else(|| described.mistake(&request));
+        if let Some(problem) = mistake {
             Rest::of(request).1.hear_out();
             return Box::pin(async move {
                 let response = problem.into_response();

@@ -49,7 +49,7 @@ groups! {
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
-    CHANGED: WrongState;
+    CHANGED: IdempotencyKeyReused InvalidJson OtherLive WrongState;
     QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
@@ -70,25 +70,25 @@ operations! {
     DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
     ModuleUses: [] InvalidDigest UnknownModule;
     DryRunUpcasters: [BODY MODULE] Chain InvalidJson WrongKind;
-    FollowUpcaster: [BODY MODULE] InvalidJson;
+    FollowUpcaster: [BODY CHANGED MODULE];
 
     ListProjections: [];
     Projection: [] UnknownProjection;
-    Set: [BODY] InvalidJson UnknownProjection;
+    Set: [BODY CHANGED] UnknownProjection;
     History: [] UnknownProjection;
-    Deploy: [BODY MODULE] Chain Gaps InvalidJson InvalidName ModuleCompiling StartBeyondEnd
+    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
-    Promote: [BODY VERSION CHANGED] GatesClosed InvalidJson OtherLive;
-    Review: [BODY VERSION CHANGED] InvalidJson NothingLive OtherLive;
-    Retry: [SENT VERSION CHANGED];
-    Abort: [SENT VERSION CHANGED];
-    Pause: [SENT VERSION CHANGED];
-    Resume: [SENT VERSION CHANGED];
-    Retire: [SENT VERSION CHANGED];
-    Rollback: [SENT CHANGED] NothingToRollBackTo UnknownProjection;
-    Skip: [BODY VERSION CHANGED] InvalidJson NoReason NotStoppedThere;
+    Promote: [BODY VERSION CHANGED] GatesClosed;
+    Review: [BODY VERSION CHANGED] NothingLive;
+    Retry: [BODY VERSION CHANGED];
+    Abort: [BODY VERSION CHANGED];
+    Pause: [BODY VERSION CHANGED];
+    Resume: [BODY VERSION CHANGED];
+    Retire: [BODY VERSION CHANGED];
+    Rollback: [BODY CHANGED] NothingToRollBackTo UnknownProjection;
+    Skip: [BODY VERSION CHANGED] NoReason NotStoppedThere;
     Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
     RowsDigest: [VERSION] BeyondPosition NotComparable NotThereYet;
     Verify: [VERSION MODULE] Busy ModuleCompiling NotComparable;

@@ -34,6 +34,10 @@ impl From<projection::Error> for Problem {
                 .with("version", json!(version))
                 .with("position", json!(position))
                 .with("fault", json!(versions::fault(*fault))),
+            Error::Paused { version, position, .. } => problem()
+                .with("state", json!("paused"))
+                .with("version", json!(version))
+                .with("position", json!(position)),
             _ => problem(),
         }
     }
@@ -48,6 +52,8 @@ const GATES: &str = "GET .../gates shows all of them; {\"force\": true} passes t
 const NOT_THERE_YET: &str = "try again, with a longer timeout, or without min_position for an older answer";
 const NOT_VERIFIED: &str = "the version has gone through these events, but a replay does not: look at the limits, the \
      disk and the host's output";
+const PAUSED: &str = "resume it, or take its rows as they are: ?stale=true; PATCH /v1/projections/{name} with \
+     {\"on_fault\": \"stale\"} does for everybody";
 const QUERY_STOPPED: &str = "the projector used up its limits or broke a rule; limits are at /v1/limits";
 const REPRODUCE: &str =
     "GET /v1/projections/{name} shows the state of each version; `kinora verify` replays all of history";
@@ -74,6 +80,7 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         Error::Gaps(_) => (Kind::Gaps, GAPS),
         Error::GatesClosed { .. } => (Kind::GatesClosed, GATES),
         Error::InvalidArguments(_) => (Kind::InvalidArguments, "GET /v1/read-models/{name} describes the queries"),
+        Error::KeyReused { .. } => (Kind::IdempotencyKeyReused, "use a key that is new for each request"),
         Error::ModuleInUse { .. } => (Kind::ModuleInUse, "retire the version first"),
         Error::NoReason { .. } => (Kind::NoReason, SKIP),
         Error::NotComparable(_) => (Kind::NotComparable, WHERE),
@@ -86,6 +93,7 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         Error::NothingToReproduce { .. } => (Kind::NothingToReproduce, REPRODUCE),
         Error::NothingToRollBackTo { .. } => (Kind::NothingToRollBackTo, "promote a version instead"),
         Error::OtherLive { .. } => (Kind::OtherLive, "somebody else was faster: look at the projection again"),
+        Error::Paused { .. } => (Kind::VersionPaused, PAUSED),
         Error::QueryFailed(_) => (Kind::QueryFailed, "the projector gave this answer; see its code"),
         Error::QueryStopped(_) => (Kind::QueryStopped, QUERY_STOPPED),
         Error::Sample(_) | Error::Scratch { .. } => {
@@ -102,6 +110,9 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
             (Kind::UnknownProjection, "GET /v1/projections lists them; a deployment makes one")
         }
         Error::UnknownQuery { .. } => (Kind::UnknownQuery, "GET /v1/read-models/{name} describes them"),
+        Error::UnknownTables { .. } => {
+            (Kind::UnknownTable, "a bound is of one of these tables, or of `*` for all others")
+        }
         Error::UnknownVersion { .. } => (Kind::UnknownVersion, "GET /v1/projections/{name} lists them"),
         Error::WrongState { state: Validating, wanted: "queried", .. } => (Kind::Starting, "try again in a moment"),
         Error::WrongState { .. } => (Kind::WrongState, STATES),

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
 use kinora_api::modules::WasmBytes;
@@ -15,7 +14,7 @@ use kinora_api::versions::Version;
 use kinora_projection::{Deploy, Gates, Projections, Start};
 use kinora_types::{Micros, Position};
 
-use crate::edge::actor::by;
+use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
@@ -25,7 +24,7 @@ use crate::wire::{rollouts, versions};
 
 const BODY_HINT: &str = "send {\"module\": digest, \"upcasters\": [digest], \"promote\": \"manual\" | \"when_ready\", \
     \"gates\": {...}, \"start\": \"beginning\" | {\"position\": n} | {\"time\": t}, \"continue_from\": version, \
-    \"dry_run\": true}, or Wasm as application/wasm";
+    \"skips_of\": version, \"expected_live\": version, \"dry_run\": true}, or Wasm as application/wasm";
 
 fn start(start: api::Start) -> Result<Start, Problem> {
     Ok(match start {
@@ -53,31 +52,31 @@ pub async fn deploy(
     State(projections): State<Arc<Projections>>,
     Path(name): Path<String>,
     query: Result<Query<api::DeployWasm>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    asked: Change,
 ) -> Result<Response, Problem> {
-    let (body, by) = (body?, by(&headers)?);
-    let is_wasm = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/wasm");
-    let (deploy, dry_run) = if is_wasm {
+    let (deploy, expected_live, dry_run) = if asked.is_wasm {
         let parameters = query.map_err(|cause| invalid(cause.body_text()))?;
-        let (status, _) = projections.modules().upload(body.to_vec()).await?;
-        let (module, promote) = (status.digest, rollouts::promote_in(parameters.promote));
-        let continue_from = parameters.continue_from;
-        let (gates, start) = (Gates::default(), Start::Beginning);
-        (Deploy { module, upcasters: Vec::new(), promote, gates, start, continue_from }, false)
+        let Query(api::DeployWasm { promote, continue_from, skips_of, expected_live }) = parameters;
+        let (status, _) = projections.modules().upload(asked.body.to_vec()).await?;
+        let (promote, gates) = (rollouts::promote_in(promote), Gates::default());
+        let (module, upcasters, start) = (status.digest, Vec::new(), Start::Beginning);
+        let deploy = Deploy { module, upcasters, promote, gates, start, continue_from, skips_of };
+        (deploy, expected_live, false)
     } else {
-        let api::Deploy { module, upcasters, promote, gates, start, continue_from, dry_run } =
-            parameters::json(&body, BODY_HINT)?;
-        let (promote, gates) = (rollouts::promote_in(promote), rollouts::gates_in(gates));
-        (Deploy { module, upcasters, promote, gates, start: self::start(start)?, continue_from }, dry_run)
+        let deploy: api::Deploy = parameters::json(&asked.body, BODY_HINT)?;
+        let api::Deploy { module, upcasters, continue_from, skips_of, expected_live, dry_run, .. } = deploy;
+        let (promote, gates) = (rollouts::promote_in(deploy.promote), rollouts::gates_in(deploy.gates));
+        let start = start(deploy.start)?;
+        let deploy = Deploy { module, upcasters, promote, gates, start, continue_from, skips_of };
+        (deploy, expected_live, dry_run)
     };
     if dry_run {
         projections.deployments().settled(&deploy).await?;
         let preflight = blocking(move || projections.deployments().preflight(&name, &deploy)).await?;
         return Ok(Json(rollouts::preflight(preflight)).into_response());
     }
-    let deploying = Arc::clone(&projections);
-    let status = blocking(move || deploying.deployments().deploy(&name, deploy, &by)).await?;
+    let (deploying, request) = (Arc::clone(&projections), asked.expecting(expected_live));
+    let status = blocking(move || deploying.deployments().deploy(&name, deploy, &request)).await?;
     projections.recorded().await;
     Ok((StatusCode::ACCEPTED, Json(versions::version(status))).into_response())
 }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
 use kinora_api::projections::Projection;
@@ -13,7 +11,7 @@ use kinora_api::rollouts::Skip;
 use kinora_api::verifications::Bundle;
 use kinora_projection::Projections;
 
-use crate::edge::actor::by;
+use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
@@ -66,17 +64,15 @@ pub async fn reproduction(
 pub async fn skip(
     State(projections): State<Arc<Projections>>,
     Path((name, version)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    asked: Change,
 ) -> Result<Json<Projection>, Problem> {
-    let by = by(&headers)?;
     let version = parameters::version(&version)?;
-    let skip: Skip = parameters::json(
-        &body?,
+    let Skip { position, reason, expected_live } = parameters::json(
+        &asked.body,
         r#"send {"position": where the version stopped, "reason": why this event may be passed over}"#,
     )?;
-    let skipping = Arc::clone(&projections);
-    let skipped = blocking(move || skipping.skipping().skip(&name, version, skip.position, &skip.reason, &by)).await?;
+    let (skipping, request) = (Arc::clone(&projections), asked.expecting(expected_live));
+    let skipped = blocking(move || skipping.skipping().skip(&name, version, position, &reason, &request)).await?;
     projections.recorded().await;
     Ok(Json(versions::projection(skipped)))
 }

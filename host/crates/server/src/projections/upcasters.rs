@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
 use axum::response::Json;
 use kinora_api::headers;
 use kinora_api::upcasters as api;
 use kinora_projection::Projections;
 
-use crate::edge::actor::by;
+use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::invalid;
 use crate::edge::problem::Problem;
@@ -58,17 +57,16 @@ pub async fn dry_run(
 )]
 pub async fn follow(
     State(projections): State<Arc<Projections>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    asked: Change,
 ) -> Result<Json<api::FollowOutcomes>, Problem> {
     let api::Follow { upcaster, replaces, promote } = parameters::json(
-        &body?,
+        &asked.body,
         r#"send {"upcaster": digest, "replaces": digest, "promote": "manual" | "when_ready"}"#,
     )?;
-    let by = by(&headers)?;
+    let request = asked.expecting(None);
     projections.modules().settled(upcaster).await?;
     let (following, promote) = (Arc::clone(&projections), rollouts::promote_in(promote));
-    let followed = blocking(move || following.upcasters().follow(replaces, upcaster, promote, &by)).await?;
+    let followed = blocking(move || following.upcasters().follow(replaces, upcaster, promote, &request)).await?;
     projections.recorded().await;
     let outcomes = followed.into_iter().map(|followed| {
         let (version, problem) = match followed.outcome {

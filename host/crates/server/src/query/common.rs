@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use kinora_api::{Kind, headers};
 use kinora_log::Log;
-use kinora_projection::{Answer, Projections, QueryTurn};
+use kinora_projection::{Answer, Projections, QueryTurn, Still};
 use kinora_types::{Micros, Position, Progress};
 
 use crate::edge::problem::Problem;
@@ -41,7 +41,7 @@ pub struct Common {
     pub version: Option<u32>,
     pub min_position: Option<u64>,
     pub timeout: Option<Duration>,
-    /// Whether the rows of a version that stopped at a fault are welcome.
+    /// Whether the rows of a version that stands still are welcome.
     pub stale: bool,
     /// A moment of the past, for tables with a history.
     pub past: Option<Past>,
@@ -160,9 +160,9 @@ pub fn from(answer: &Answer, mut response: Response) -> Response {
         headers.insert(POSITION, HeaderValue::from(position.0));
         headers.insert(SESSION, session::token(position.0));
     }
-    if let Some(fault) = &answer.stale {
-        headers.insert(HeaderName::from_static("kinora-state"), HeaderValue::from_static("faulted"));
-        headers.insert(header::WARNING, stale_warning(fault));
+    if let Some(still) = &answer.still {
+        headers.insert(HeaderName::from_static("kinora-state"), state(still));
+        headers.insert(header::WARNING, stale_warning(still));
     }
     if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {
         headers.insert(header::ETAG, tag);
@@ -170,10 +170,23 @@ pub fn from(answer: &Answer, mut response: Response) -> Response {
     response
 }
 
+fn state(still: &Still) -> HeaderValue {
+    HeaderValue::from_static(match still {
+        Still::Faulted(_) => "faulted",
+        Still::Paused => "paused",
+    })
+}
+
 /// Old rows are never handed out without a word (code 110 is "response is stale").
-pub fn stale_warning(fault: &kinora_projection::Fault) -> HeaderValue {
-    let at = fault.position.map_or_else(String::new, |position| format!(" at position {position}"));
-    let text = format!("110 kinora \"stale: the version stopped at a fault ({}){at}\"", fault.category);
+pub fn stale_warning(still: &Still) -> HeaderValue {
+    let why = match still {
+        Still::Faulted(fault) => {
+            let at = fault.position.map_or_else(String::new, |position| format!(" at position {position}"));
+            format!("stopped at a fault ({}){at}", fault.category)
+        }
+        Still::Paused => "is paused".to_owned(),
+    };
+    let text = format!("110 kinora \"stale: the version {why}\"");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("110 kinora \"stale\""))
 }
 

@@ -49,6 +49,12 @@ pub fn version(status: VersionStatus) -> api::Version {
         events_per_second: status.events_per_second,
         eta_seconds: status.eta_seconds,
         replayed_in_ms: status.replayed_in_ms,
+        validation: status.validation.map(|at| api::Validation {
+            way: at.way,
+            ways: at.ways,
+            events: at.events,
+            of: at.of,
+        }),
         fault: status.fault.map(fault),
         determinism: status.determinism.map(|proof| api::Proof {
             events: proof.events,

@@ -2,9 +2,8 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use sha2::{Digest, Sha256};
 
 use kinora_api::appends::CloudEvent;
 use kinora_api::{Kind, appends as api, headers};
@@ -14,6 +13,7 @@ use kinora_types::{ExpectedRevision, Revision, StreamName};
 use crate::edge::caller;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
+use crate::edge::request_key;
 use crate::problems::operations;
 use crate::wire::appends as wire;
 use crate::write::cloudevents;
@@ -122,32 +122,15 @@ fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
     }
 }
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
 /// The `Idempotency-Key` of a request, with the hash of all that says what is asked for.
 fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let invalid = || {
-        Problem::new(Kind::InvalidHeader, "the header Idempotency-Key cannot be read")
-            .hint("send a text that is new for each request, such as a UUID, and the same again for a retry")
-    };
-    let key = key.to_str().ok().map(|key| key.trim_matches('"')).filter(|key| !key.is_empty()).ok_or_else(invalid)?;
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update(bytes.len().to_be_bytes());
-        hash.update(bytes);
-    };
-    part(stream.as_bytes());
-    part(body);
     let says_something = |name: &str| {
         [header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE].iter().any(|known| known == name)
             || name.starts_with("ce-")
     };
     let mut said: Vec<_> = headers.iter().filter(|(name, _)| says_something(name.as_str())).collect();
     said.sort_by_key(|(name, _)| name.as_str());
-    for (name, value) in said {
-        part(name.as_str().as_bytes());
-        part(value.as_bytes());
-    }
-    Ok(Some(IdempotencyKey { key: key.to_owned(), fingerprint: hash.finalize().into() }))
+    let said = said.into_iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+    let key = request_key::of(headers, [stream.as_bytes(), body].into_iter().chain(said))?;
+    Ok(key.map(|(key, fingerprint)| IdempotencyKey { key, fingerprint }))
 }

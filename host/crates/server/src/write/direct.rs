@@ -56,6 +56,10 @@ impl Service<Request> for Direct {
 impl Direct {
     fn appended_to(&self, request: &Request) -> Option<StreamName> {
         let stream = stream(request.uri().path()).filter(|_| *request.method() == Method::POST)?;
+        // Parameters are for the layer around the routes to refuse.
+        if request.uri().query().is_some() {
+            return None;
+        }
         let is_plain = head::names_its_host(request) && !head::is_packed(request);
         (is_plain && matches!(self.host.bodies.room(request), Room::Small)).then_some(stream)
     }

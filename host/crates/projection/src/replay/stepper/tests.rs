@@ -1,7 +1,9 @@
 //! Effects as a sink, as a process manager would have them: what guests ask for is committed with the checkpoint, once,
 //! whatever the pace and whatever fails on the way.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::Batch;
@@ -156,6 +158,14 @@ impl Sink for EffectSink {
         Ok(())
     }
 
+    fn begin_replay(&self) {}
+
+    fn pause_replay(&self) {}
+
+    fn end_replay(&self) -> Result<Duration, Failure> {
+        Ok(Duration::ZERO)
+    }
+
     fn snapshot(&self) -> Result<Snapshot, Failure> {
         Err(Failure::storage("effects are no rows"))
     }
@@ -204,6 +214,23 @@ fn what_fails_alone_is_the_fault_with_all_before_it_committed() {
         let stop = assert_committed(run(pace, fails, usize::MAX, None), bad);
         let Some(Stop::Alone { failure, first }) = stop else { panic!("{stop:?}") };
         assert_eq!((failure.category, first), (Category::Panic, Some(Position(bad))));
+    }
+}
+
+#[test]
+fn the_event_that_fails_is_found_by_halves() {
+    let pace = FixedPace { batch: 1_000, commit: 1_000, fresh: false, shares: 1 };
+    for bad in [0, 1, 36, 63, 99] {
+        let calls = Arc::<AtomicUsize>::default();
+        let called = Arc::clone(&calls);
+        let fails: Fails = Arc::new(move |events, _| {
+            called.fetch_add(1, Ordering::Relaxed);
+            events.contains(&bad)
+        });
+        assert_committed(run(pace, fails, usize::MAX, None), bad);
+        let calls = calls.load(Ordering::Relaxed);
+        // All of them, seven halves of a hundred, and those that fail again with a fresh instance.
+        assert!(calls <= 16, "{calls} calls for event {bad}");
     }
 }
 

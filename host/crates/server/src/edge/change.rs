@@ -1,0 +1,71 @@
+//! A request for a change of a projection, as it came: who asks and why, by which key it is known, and its body.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use kinora_api::Kind;
+use kinora_projection as projection;
+use kinora_projection::{By, RequestKey};
+use kinora_types::Digest;
+
+use crate::edge::actor::by;
+use crate::edge::parameters;
+use crate::edge::problem::Problem;
+use crate::edge::request_key;
+
+/// Bytes of a key: it is kept with the projection.
+const KEY_BYTES: usize = 256;
+
+/// What the body of most changes is.
+const HINT: &str = r#"send nothing, or {"expected_live": the version that has to be live}"#;
+
+pub struct Change {
+    by: By,
+    key: Option<RequestKey>,
+    pub is_wasm: bool,
+    pub body: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Change {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await?;
+        let by = by(&headers)?;
+        let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
+        let asked = uri.path_and_query().map(|asked| asked.as_str()).unwrap_or_default();
+        let said = [method.as_str().as_bytes(), asked.as_bytes(), kind, &body];
+        let key = request_key::of(&headers, said)?;
+        let key = key.map(|(key, fingerprint)| RequestKey { key, fingerprint: Digest::from(fingerprint) });
+        if let Some(bytes) = key.as_ref().map(|key| key.key.len()).filter(|bytes| *bytes > KEY_BYTES) {
+            let detail = format!("the idempotency key has {bytes} bytes, the limit is {KEY_BYTES}");
+            return Err(Problem::new(Kind::TooLarge, detail)
+                .with("limit", json!(KEY_BYTES))
+                .with("actual", json!(bytes)));
+        }
+        Ok(Self { by, key, is_wasm: kind == b"application/wasm", body })
+    }
+}
+
+impl Change {
+    /// The body of a change that may be sent without one.
+    pub fn optional<T: DeserializeOwned + Default>(&self, hint: &'static str) -> Result<T, Problem> {
+        parameters::optional(&self.body, hint)
+    }
+
+    /// A change that takes nothing but the version that has to be live.
+    pub fn plain(self) -> Result<projection::Request, Problem> {
+        let kinora_api::rollouts::Change { expected_live } = self.optional(HINT)?;
+        Ok(self.expecting(expected_live))
+    }
+
+    /// What is asked, if this version is live.
+    pub fn expecting(self, expected_live: Option<u32>) -> projection::Request {
+        projection::Request { by: self.by, expected_live, key: self.key }
+    }
+}
