@@ -1,5 +1,6 @@
 //! The edge that all requests pass: bodies, callers, sessions, problems, counters.
 
+pub mod accept;
 pub mod actor;
 pub mod around;
 pub mod bodies;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use kinora_api::Kind;
 use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
@@ -13,6 +13,7 @@ use kinora_log::Log;
 use kinora_projection::Projections;
 use serde_json::value::RawValue;
 
+use crate::edge::accept;
 use crate::edge::bodies::Bodies;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
@@ -70,8 +71,7 @@ pub async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
 
 /// Whether the client wants to follow rather than to look.
 pub fn wants_events(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+    accept::prefers(headers, accept::EVENTS)
 }
 
 /// A text that mostly has no more than `bytes` bytes: it does not grow piece by piece, as with `format!`.

@@ -21,6 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use kinora_projection::{Compared, Projections};
 use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
 
+use crate::edge::accept;
 use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
 use crate::host::blocking;
@@ -35,13 +36,10 @@ const WAITING_PIECES: usize = 4;
 
 /// What the parameter says, or else the header `Accept`.
 fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let accepted = if accept.contains("application/x-ndjson") {
-        DiffFormat::Ndjson
-    } else if accept.contains("text/plain") {
-        DiffFormat::Text
-    } else {
-        DiffFormat::Json
+    let accepted = match accept::preferred(headers, &[accept::JSON, accept::NDJSON, accept::PLAIN]) {
+        Some(kind) if *kind == accept::NDJSON => DiffFormat::Ndjson,
+        Some(kind) if *kind == accept::PLAIN => DiffFormat::Text,
+        _ => DiffFormat::Json,
     };
     parameters.format.unwrap_or(accepted)
 }

@@ -18,6 +18,7 @@ use crate::edge::problem::Problem;
 use crate::edge::session;
 use crate::edge::session::{Asked, SESSION};
 use crate::host::{blocking, written};
+use crate::query::row_format::Format;
 
 pub const VERSION: HeaderName = HeaderName::from_static(headers::VERSION);
 pub const POSITION: HeaderName = HeaderName::from_static(headers::POSITION);
@@ -153,7 +154,12 @@ pub fn invalid(detail: String) -> Problem {
 }
 
 /// Says where an answer comes from.
-pub fn from(answer: &Answer, mut response: Response) -> Response {
+pub fn from(answer: &Answer, response: Response) -> Response {
+    from_in(Format::Json, answer, response)
+}
+
+/// The same of an answer that comes in several formats: each has a tag of its own.
+pub fn from_in(format: Format, answer: &Answer, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(VERSION, HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
@@ -164,7 +170,7 @@ pub fn from(answer: &Answer, mut response: Response) -> Response {
         headers.insert(HeaderName::from_static("kinora-state"), state(still));
         headers.insert(header::WARNING, stale_warning(still));
     }
-    if let Ok(tag) = HeaderValue::try_from(entity_tag(answer)) {
+    if let Ok(tag) = HeaderValue::try_from(entity_tag(answer, format)) {
         headers.insert(header::ETAG, tag);
     }
     response
@@ -190,9 +196,15 @@ pub fn stale_warning(still: &Still) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("110 kinora \"stale\""))
 }
 
-/// The same version at the same position gives the same answer, so these two are what an answer is known by.
-pub fn entity_tag(answer: &Answer) -> String {
-    written(ENTITY_TAG_BYTES, format_args!("W/\"{}-{}\"", answer.version.number, answer.snapshot.checkpoint().0))
+/// The same version at the same position gives the same answer in the same format, so these are what it is known by.
+fn entity_tag(answer: &Answer, format: Format) -> String {
+    let form = match format {
+        Format::Json => "",
+        Format::Lines => "-ndjson",
+        Format::Csv => "-csv",
+    };
+    let (version, position) = (answer.version.number, answer.snapshot.checkpoint().0);
+    written(ENTITY_TAG_BYTES, format_args!("W/\"{version}-{position}{form}\""))
 }
 
 /// What a client has already. An extractor for all headers would copy them.
@@ -207,13 +219,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Known {
 }
 
 /// The answer to a client that has it already.
-pub fn unchanged(answer: &Answer, known: Option<&HeaderValue>) -> Option<Response> {
+pub fn unchanged(format: Format, answer: &Answer, known: Option<&HeaderValue>) -> Option<Response> {
     let known = known?.to_str().ok()?;
-    let tag = entity_tag(answer);
+    let tag = entity_tag(answer, format);
     let plain = tag.trim_start_matches("W/");
     let same =
         known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == plain);
-    same.then(|| from(answer, StatusCode::NOT_MODIFIED.into_response()))
+    same.then(|| from_in(format, answer, StatusCode::NOT_MODIFIED.into_response()))
 }
 
 /// With room for all headers that it may get.

@@ -1,6 +1,5 @@
 //! Rows as JSON, as lines of JSON, or as CSV.
 
-use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use kinora_api::Kind;
 use kinora_readmodel::{Figure, Page, Row, SelectedFields, Statistics, StatisticsQuery, fields};
@@ -9,41 +8,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::edge::problem::Problem;
-use crate::query::common::{invalid, typed};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Json,
-    /// A row each line.
-    Lines,
-    Csv,
-}
+use crate::query::common::typed;
+use crate::query::row_format::Format;
 
 const LINES: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";
-
-impl Format {
-    pub fn accepted(headers: &HeaderMap) -> Self {
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        let format = kinds.find_map(|kind| match kind {
-            LINES | "application/jsonl" => Some(Self::Lines),
-            CSV => Some(Self::Csv),
-            "application/json" => Some(Self::Json),
-            _ => None,
-        });
-        format.unwrap_or(Self::Json)
-    }
-
-    pub fn named(name: &str) -> Result<Self, Problem> {
-        match name {
-            "json" => Ok(Self::Json),
-            "ndjson" => Ok(Self::Lines),
-            "csv" => Ok(Self::Csv),
-            _ => Err(invalid(format!("format={name} is none of json, ndjson and csv"))),
-        }
-    }
-}
 
 pub fn page(
     format: Format,
@@ -255,14 +224,5 @@ mod tests {
             let defined: kinora_api::queries::RowPage = serde_json::from_str(&text).unwrap();
             assert_eq!(serde_json::to_string(&defined).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn the_first_kind_that_is_known_is_taken() {
-        let accepted =
-            |accept: &'static str| Format::accepted(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));
-        assert_eq!(accepted("text/html, text/csv;q=0.9"), Format::Csv);
-        assert_eq!(accepted("application/x-ndjson"), Format::Lines);
-        assert_eq!(accepted("*/*"), Format::Json);
     }
 }

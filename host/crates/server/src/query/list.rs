@@ -19,10 +19,10 @@ use crate::edge::problem::Problem;
 use crate::edge::session;
 use crate::host::blocking;
 use crate::problems::operations;
-use crate::query::common::{Common, Past, as_of, from, taking, unchanged};
+use crate::query::common::{Common, Past, as_of, from, from_in, taking, unchanged};
 use crate::query::follow::Followed;
-use crate::query::format::Format;
 use crate::query::parameters::{Asked, Parameters};
+use crate::query::row_format::Format;
 use crate::query::{follow, format};
 use crate::wire::queries as wire;
 
@@ -74,7 +74,7 @@ pub async fn list(
         let followed = Followed { name, pinned: common.version, parameters };
         return follow::follow(projections, answer, followed, &headers).await;
     }
-    if let Some(unchanged) = unchanged(&answer, headers.get(header::IF_NONE_MATCH)) {
+    if let Some(unchanged) = unchanged(parameters.format, &answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
     }
     let past = common.past(&log, &answer).await?;
@@ -88,7 +88,7 @@ pub async fn list(
             Format::Csv => format::groups(&query, &figures)?,
             _ => Json(wire::statistics(&query, figures)).into_response(),
         };
-        return Ok(as_of(past, from(&answer, without(&absent, response))));
+        return Ok(as_of(past, from_in(format, &answer, without(&absent, response))));
     }
     let (page, total) = match look(&projections, &answer, query, past, [explain, count]).await? {
         Found::Explained(explanation) => {
@@ -113,7 +113,7 @@ pub async fn list(
     if let Some(link) = next.and_then(|next| HeaderValue::try_from(["<", &next, ">; rel=\"next\""].concat()).ok()) {
         headers.insert(header::LINK, link);
     }
-    Ok(as_of(past, from(&answer, without(&absent, response))))
+    Ok(as_of(past, from_in(format, &answer, without(&absent, response))))
 }
 
 /// Says that fields were asked for which no row had that was looked at.

@@ -14,6 +14,7 @@ use crate::edge::problem::Problem;
 use crate::edge::session::Asked;
 use crate::problems::operations;
 use crate::query::common::{Common, Known, as_of, from, invalid, json, number, only_common, unchanged};
+use crate::query::row_format::Format;
 use crate::query::row_versions;
 use crate::wire::queries as wire;
 
@@ -85,7 +86,7 @@ pub async fn row(
         return Err(invalid("versions are all that a row was: they do not go with at_position and at_time".into()));
     }
     let answer = common.answer(&projections, &name).await?;
-    if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
+    if let Some(unchanged) = unchanged(Format::Json, &answer, known.as_ref()) {
         return Ok(unchanged);
     }
     if let Some(limit) = versions {
@@ -155,7 +156,7 @@ pub async fn named(
             .hint(r#"such as ?arguments={"limit":10}, percent-encoded"#));
     }
     let answer = common.answer(&projections, &name).await?;
-    if let Some(unchanged) = unchanged(&answer, known.as_ref()) {
+    if let Some(unchanged) = unchanged(Format::Json, &answer, known.as_ref()) {
         return Ok(unchanged);
     }
     let text = projections.queries().named(&answer, &query, arguments).await?;

@@ -8,7 +8,7 @@ use kinora_types::{Shape, TableSpec};
 use crate::edge::problem::Problem;
 use crate::host::wants_events;
 use crate::query::common::{Common, invalid, number};
-use crate::query::format::Format;
+use crate::query::row_format::Format;
 use crate::query::translation::{Translation, group_order, names};
 use crate::read::page;
 
@@ -77,7 +77,10 @@ impl Parameters {
                 "aggregate" => read.figures = value.parse()?,
                 "group" => read.group = names(value)?,
                 "facets" => read.facets = names(value)?,
-                "format" => read.format = Format::named(value)?,
+                "format" => {
+                    let unknown = || invalid(format!("format={value} is none of json, ndjson and csv"));
+                    read.format = Format::named(value).ok_or_else(unknown)?;
+                }
                 field => {
                     read.filters.push(Filter::parse(field, value)?);
                     continue;

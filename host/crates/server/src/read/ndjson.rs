@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use kinora_log::{Filter, Log, RecordRef, SearchRange};
 use kinora_types::{Direction, Position, Progress};
 
+use crate::edge::accept;
 use crate::edge::problem::Problem;
 use crate::read::encode;
 
@@ -25,8 +26,7 @@ const WAITING_PIECES: usize = 4;
 const STEP_EVENTS: usize = 1_000;
 
 pub fn is_wanted(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("application/x-ndjson"))
+    accept::prefers(headers, accept::NDJSON)
 }
 
 /// All events of a filter from a position on, up to what is durable now.
