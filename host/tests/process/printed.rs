@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far
 /// a version has come while somebody waits for it.
-const CHANGING: [(&str, &str); 8] = [
+pub const CHANGING: [(&str, &str); 8] = [
     // As wide as the moments are.
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z? *", "TIME  "),
     (r"(position  at) +", "${1}    "),
@@ -23,9 +23,9 @@ const CHANGING: [(&str, &str); 8] = [
 ];
 
 /// The exit code, and what went to stdout and to stderr.
-fn printed(url: &str, arguments: &[&str]) -> String {
+pub fn printed(url: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(Program::path());
-    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "110").env("USER", "ada");
+    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "80").env("KINORA_ACTOR", "ada");
     let output = command.output().unwrap();
     let [said, noted] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let line = format!("$ kinora {}\n", arguments.join(" "));
