@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use table::Table;
 
+/// The heading of options that have to be there.
+pub const REQUIRED: &str = "Required options";
+
 /// Columns of text where there is no terminal that has another number, and `COLUMNS` says nothing.
 const WIDTH: usize = 80;
 
@@ -74,17 +77,12 @@ impl Output {
         Ok(())
     }
 
-    /// Where a command writes that has no use for lines.
-    pub fn writer(&mut self) -> &mut impl Write {
-        &mut self.stdout
-    }
-
     pub fn flush(&mut self) -> anyhow::Result<()> {
         self.stdout.flush().map_err(closed)
     }
 }
 
-pub fn closed(cause: io::Error) -> anyhow::Error {
+fn closed(cause: io::Error) -> anyhow::Error {
     if cause.kind() == io::ErrorKind::BrokenPipe {
         return Closed.into();
     }

@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 ///
 /// For example: kinora query ontime carriers UA;
 /// kinora query ontime routes --filter flights=gte.5000 --order mean_arrival_delay.desc --limit 5;
-/// kinora query ontime flights --aggregate 'count,avg(delay)' --group carrier;
+/// kinora query ontime aircraft_flights --aggregate 'count,avg(arrival_delay)' --group origin;
 /// kinora query ontime --named worst-routes --arguments '{"from":"2013-06-01","to":"2013-07-01"}'
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -18,12 +18,12 @@ fn kinora_with(url: &str, arguments: &[&str], stdin: &str) -> (i32, String, Stri
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn kinora(host: &Program, arguments: &[&str]) -> (i32, String, String) {
+pub fn kinora(host: &Program, arguments: &[&str]) -> (i32, String, String) {
     kinora_with(&host.url, arguments, "")
 }
 
 /// A command that works, and what it wrote to stdout.
-fn done(host: &Program, arguments: &[&str]) -> String {
+pub fn done(host: &Program, arguments: &[&str]) -> String {
     let (code, stdout, stderr) = kinora(host, arguments);
     assert_eq!(code, 0, "{arguments:?}: {stdout}{stderr}");
     stdout

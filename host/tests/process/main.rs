@@ -13,3 +13,4 @@ mod hostile;
 mod printed;
 mod readme;
 mod serving;
+mod words;

@@ -34,7 +34,7 @@ pub fn printed(url: &str, arguments: &[&str]) -> String {
 }
 
 /// The help of a command and of all commands below it.
-fn helps(command: &[&str], found: &mut Vec<String>) {
+pub fn helps(command: &[&str], found: &mut Vec<String>) {
     let help = printed("http://127.0.0.1:7070", &[command, &["--help"]].concat());
     let below = help.split("\nCommands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
     let names = below.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));

@@ -11,10 +11,12 @@ use crate::cli::output::{Output, cell, clean, table};
 const PAGE: usize = 1_000;
 
 /// Show who did what with a projection, when and why
+///
+/// For example: kinora history ontime
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
 }
 
 /// What an entry says, whatever it is about.
