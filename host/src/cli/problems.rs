@@ -25,6 +25,8 @@ const INDENT: &str = "  ";
 pub fn told(error: &anyhow::Error, projection: Option<&str>) -> String {
     match error.downcast_ref::<Error>() {
         Some(Error::Refused(problem) | Error::Failed(problem)) => tell(problem, projection),
+        Some(Error::Name(name)) => format!("{name:?} cannot be a name: names are not empty, not `.` and not `..`"),
+        Some(Error::Header(text)) => format!("{text:?} cannot be sent: --actor and --reason take one line of text"),
         _ => format!("{error:#}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What can be asked on the command line: all that HTTP takes, as tables, as JSON and as the host writes it.
+//! Questions on the command line: all that HTTP takes, as tables, as JSON and as the host writes it.
 
 use std::collections::BTreeSet;
 

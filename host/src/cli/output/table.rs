@@ -101,7 +101,7 @@ impl Table {
         if taken(&layout.beside) <= width + GAP {
             return layout;
         }
-        layout.headed = self.rest == Rest::Below && layout.beside.len() > 1 && of(&0) > width / 2;
+        layout.headed = layout.beside.len() > 1 && of(&0) > width / 2;
         let (kept, room) = if layout.headed { (0, width - INDENT) } else { (1, width) };
         if layout.headed {
             layout.beside.remove(0);

@@ -1,4 +1,4 @@
-//! What a query answers, as people read it.
+//! Answers of queries, as people read them.
 
 use std::collections::BTreeMap;
 

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn a_line_has_a_bar_and_everything_where_there_is_room() {
         let found = line("counts 2", 0.5, ["ready", "7/14"], 40);
-        assert_eq!(found, "counts 2  ██████████░░░░░░░░░░░  ready  7/14");
+        assert_eq!(found, "counts 2  ████████░░░░░░░░░  ready  7/14");
     }
 
     #[test]
