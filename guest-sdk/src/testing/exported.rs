@@ -52,8 +52,8 @@ impl<P: Projector> Scenario<P> {
     /// #     }
     /// # }
     /// // kinora log export --file log.ndjson
-    /// let exported = r#"{"position":0,"stream":"a","revision":0,"time":"2026-01-01T12:00:00Z","type":"Count","schema":1,
-    ///     "data":{}}"#.replace('\n', " ");
+    /// let exported = r#"{"position":0,"stream":"a","revision":0,"time":"2026-01-01T12:00:00Z","type":"Count",
+    ///     "schema":1,"data":{}}"#.replace('\n', " ");
     /// let mut scenario = Scenario::<Counts>::new();
     /// assert_eq!(scenario.replay(exported.as_bytes())?, 1);
     /// assert_eq!(scenario.row("counts", "a").as_deref(), Some("1"));

@@ -56,8 +56,8 @@ const EVENT: &str = "an event has `type` and `data`, and `schema`, `id`, `tags` 
      `kinora append --help`";
 const FAULTED: &str = "`kinora status NAME` shows where it stopped; --stale takes the rows from before the fault, \
      `kinora set NAME --on-fault stale` does for everybody";
-const GATES: &str = "`kinora gates NAME` shows them as they are now; `kinora promote NAME --force` passes them over, and \
-     the history says so";
+const GATES: &str = "`kinora gates NAME` shows them as they are now; `kinora promote NAME --force` passes them over, \
+     and the history says so";
 const LIMITS: &str = "look at its cost, or whether the limits are enough: `kinora serve --limit NAME=VALUE` sets them";
 
 /// Words of requests, which nobody needs who types commands.
