@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Exit code, stdout and stderr of a command.
 fn kinora_with(url: &str, arguments: &[&str], stdin: &str) -> (i32, String, String) {
     let mut command = Command::new(Program::path());
-    command.args(arguments).env("KINORA_URL", url);
+    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "200");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     process.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();

@@ -8,9 +8,9 @@ use std::process::Command;
 use kinora_tests::{Host, Program, module_path};
 use serde_json::json;
 
-/// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far
-/// a version has come while somebody waits for it.
-pub const CHANGING: [(&str, &str); 8] = [
+/// What differs from run to run: moments, digests, cursors, addresses, positions among the events of a host, how far a
+/// version has come while somebody waits for it.
+pub const CHANGING: [(&str, &str); 9] = [
     // As wide as the moments are.
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z? *", "TIME  "),
     (r"(position  at) +", "${1}    "),
@@ -18,7 +18,8 @@ pub const CHANGING: [(&str, &str); 8] = [
     (r"127\.0\.0\.1:\d{4,5}", "HOST"),
     (r"(position:? )\d+", "${1}N"),
     (r"\d+ events behind", "N events behind"),
-    (r"(?m)^counts \d: .*\n", ""),
+    (r"(?m)^(counts|club) \d: .*\n", ""),
+    (r"(--cursor )\S+", "${1}CURSOR"),
     (" +\n", "\n"),
 ];
 
