@@ -18,6 +18,18 @@ impl Fault {
     }
 }
 
+impl From<&str> for Fault {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
 /// An event, borrowed from the batch that it came with.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {

@@ -72,7 +72,7 @@
 //!
 //! impl Upcaster for Names {
 //!     fn describe() -> Steps {
-//!         Steps::new("names").step("Registered", 1, 2, |old: Old| {
+//!         Steps::new("names").step(("Registered", 1), ("Registered", 2), |old: Old| {
 //!             let (first, last) = old.name.split_once(' ').ok_or("a name has two parts")?;
 //!             Ok(New { first_name: first.into(), last_name: last.into() })
 //!         })

@@ -92,28 +92,69 @@ pub struct Fold<P> {
     manifest: Manifest,
     projector: P,
     rows: Rows,
+    upcasters: Vec<Upcasting>,
 }
+
+/// More steps than a chain has: a host refuses one that goes round in a circle.
+const STEPS: usize = 100;
+
+/// What the types of a host's own events begin with.
+const OF_THE_HOST: &str = "$kinora";
 
 impl<P: Projector> Fold<P> {
     pub fn over(backend: Box<dyn Backend>) -> Self {
         let manifest = P::describe();
         let rows = Rows::new(backend, manifest.tables.iter().map(|table| table.name));
-        Self { manifest, projector: P::default(), rows }
+        Self { manifest, projector: P::default(), rows, upcasters: Vec::new() }
     }
 
-    /// Applies an event that the projector handles, and passes over one that it ignores.
+    /// Brings events along with an upcaster.
+    pub fn upcast(&mut self, upcasting: Upcasting) {
+        self.upcasters.push(upcasting);
+    }
+
+    /// Applies an event that the projector handles, takes along one that there is a step for, and passes over one that
+    /// it ignores.
     ///
     /// # Errors
-    /// The fault that the projector answers; also where it neither handles nor ignores this type and schema.
+    /// The fault that the projector or an upcaster answers; also where this type and schema is neither handled nor
+    /// ignored.
     pub fn apply(&mut self, input: &Input<'_>) -> Result<(), Fault> {
-        let (event, kind, schema) = (input.event(), input.kind, input.schema);
+        self.route(input, 0)
+            .map_err(|fault| Fault { position: fault.position.or(Some(input.position)), message: fault.message })
+    }
+
+    /// As a host routes events: to the projector, to an upcaster, past it, and otherwise nowhere.
+    fn route(&mut self, input: &Input<'_>, steps: usize) -> Result<(), Fault> {
+        let Input { kind, schema, .. } = *input;
         if self.manifest.handles.iter().any(|(name, version)| *name == kind && *version == schema) {
-            return self.projector.apply(&event, &mut self.rows);
+            let needed = Input {
+                metadata: input.metadata.filter(|_| self.manifest.needs_metadata),
+                tags: if self.manifest.needs_tags { input.tags } else { "" },
+                ..*input
+            };
+            return self.projector.apply(&needed.event(), &mut self.rows);
         }
-        if self.manifest.ignores.iter().any(|name| *name == kind || *name == "*") {
+        if steps > STEPS {
+            return Err(input.event().fault(format!("the upcasters bring {kind} schema {schema} back to itself")));
+        }
+        for upcaster in 0..self.upcasters.len() {
+            let made = self.upcasters.get(upcaster).map_or(Ok(None), |upcasting| upcasting.run(input))?;
+            if let Some(made) = made {
+                let mut made = made.iter();
+                return made.try_for_each(|(kind, schema, data)| {
+                    self.route(&Input { kind, schema: *schema, data, ..*input }, steps + 1)
+                });
+            }
+        }
+        // `*` is meant for other types, not for a schema of a handled type that nobody has thought of. The host's own
+        // events are about projections, so only a projector that names them is interested.
+        let handled = self.manifest.handles.iter().any(|(name, _)| *name == kind);
+        let passes = |name: &&'static str| *name == kind || (*name == "*" && !handled);
+        if self.manifest.ignores.iter().any(passes) || (kind.starts_with(OF_THE_HOST) && !handled) {
             return Ok(());
         }
-        Err(event.fault(format!("{kind} schema {schema} is neither handled nor ignored")))
+        Err(input.event().fault(format!("{kind} schema {schema} is neither handled nor ignored")))
     }
 
     /// Writes what was held back, as a host has it done before a commit.
@@ -168,7 +209,13 @@ impl<P: Projector> Default for Runner<P> {
 }
 
 impl<P: Projector> Runner<P> {
-    /// Applies an event that the projector handles, and passes over one that it ignores.
+    /// Brings events along with an upcaster.
+    pub fn upcast(&mut self, upcasting: Upcasting) {
+        self.fold.upcast(upcasting);
+    }
+
+    /// Applies an event that the projector handles, takes along one that there is a step for, and passes over one that
+    /// it ignores.
     ///
     /// # Errors
     /// As [`Fold::apply`].
@@ -190,7 +237,8 @@ impl<P: Projector> Runner<P> {
     /// A row does not encode.
     pub fn restart(&mut self) -> Result<(), Fault> {
         self.flush()?;
-        self.fold = Fold::over(Box::new(Memory(Rc::clone(&self.tables))));
+        let upcasters = std::mem::take(&mut self.fold.upcasters);
+        self.fold = Fold { upcasters, ..Fold::over(Box::new(Memory(Rc::clone(&self.tables)))) };
         Ok(())
     }
 
@@ -199,6 +247,13 @@ impl<P: Projector> Runner<P> {
         let index = self.table(table)?;
         let row = self.tables.borrow().get(index)?.get(key)?.clone();
         String::from_utf8(row).ok()
+    }
+
+    /// The rows of a table in the order of their keys, as of the last flush: keys and JSON texts.
+    pub fn rows(&self, table: &str) -> Vec<(String, String)> {
+        let tables = self.tables.borrow();
+        let rows = self.table(table).and_then(|index| tables.get(index)).into_iter().flatten();
+        rows.map(|(key, row)| (key.to_string(), String::from_utf8_lossy(row).into_owned())).collect()
     }
 
     /// How many rows a table has as of the last flush.

@@ -1,6 +1,7 @@
 //! Rows: decoded once, kept while hot, written back when the host wants to commit.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use foldhash::fast::FixedState;
@@ -99,11 +100,20 @@ impl Column {
 #[doc(hidden)]
 pub type Stored = (String, Vec<u8>);
 
-/// Which rows to scan: keys in byte order.
+/// Which rows to scan: keys in byte order, owned or borrowed.
+///
+/// ```
+/// use kinora_sdk::Scan;
+///
+/// let day = "2013-01-01";
+/// let of_a_day = Scan::all().from(day).to(format!("{day}0"));
+/// let newest_first = Scan::all().reversed();
+/// # let _ = (of_a_day, newest_first);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Scan<'a> {
-    start: Option<&'a str>,
-    end: Option<&'a str>,
+    start: Option<Cow<'a, str>>,
+    end: Option<Cow<'a, str>>,
     reverse: bool,
 }
 
@@ -114,14 +124,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Keys from here on, this one included.
-    pub fn from(mut self, start: &'a str) -> Self {
-        self.start = Some(start);
+    pub fn from(mut self, start: impl Into<Cow<'a, str>>) -> Self {
+        self.start = Some(start.into());
         self
     }
 
     /// Keys up to here, this one not included.
-    pub fn to(mut self, end: &'a str) -> Self {
-        self.end = Some(end);
+    pub fn to(mut self, end: impl Into<Cow<'a, str>>) -> Self {
+        self.end = Some(end.into());
         self
     }
 
@@ -341,7 +351,7 @@ impl Rows {
     pub fn scan<T>(
         &mut self,
         table: Table<T>,
-        scan: &Scan<'_>,
+        scan: Scan<'_>,
         mut visit: impl FnMut(&str, T) -> bool,
     ) -> Result<(), Fault>
     where
@@ -350,7 +360,7 @@ impl Rows {
         // A scan sees the rows that this instance has not written yet, too.
         self.flush()?;
         let index = self.index(table.name)?;
-        let (mut start, mut end) = (scan.start.map(str::to_owned), scan.end.map(str::to_owned));
+        let (mut start, mut end) = (scan.start.map(Cow::into_owned), scan.end.map(Cow::into_owned));
         loop {
             let page = self.backend.scan(index, start.as_deref(), end.as_deref(), scan.reverse, PAGE_ROWS);
             let Some((last, _)) = page.last() else { return Ok(()) };

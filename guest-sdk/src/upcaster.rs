@@ -36,26 +36,46 @@ impl Steps {
         Self { name, steps: Vec::new() }
     }
 
-    /// The usual step: the same type, one schema to another, one event each. What `convert` answers as an error becomes
-    /// the message of a fault.
+    /// The usual step: one event becomes one, of another schema or another type. The errors of `convert` are faults at
+    /// this event; a text becomes one with `?`.
+    ///
+    /// ```
+    /// use kinora_sdk::{Fault, Steps};
+    ///
+    /// let steps = Steps::new("names").step(("Registered", 1), ("Registered", 2), |name: String| {
+    ///     let (first, last) = name.split_once(' ').ok_or("a name has two parts")?;
+    ///     Ok([first.to_owned(), last.to_owned()])
+    /// });
+    /// # let _ = steps;
+    /// ```
     pub fn step<Old, New>(
         self,
-        kind: &'static str,
-        from: u32,
-        to: u32,
-        convert: impl Fn(Old) -> Result<New, String> + 'static,
+        from: (&'static str, u32),
+        to: (&'static str, u32),
+        convert: impl Fn(Old) -> Result<New, Fault> + 'static,
     ) -> Self
     where
         Old: for<'a> Deserialize<'a>,
         New: Serialize,
     {
-        self.step_to((kind, from), &[(kind, to)], move |event, outputs| {
-            let new = convert(event.data()?).map_err(|why| event.fault(why))?;
-            outputs.push(kind, to, &new)
-        })
+        self.step_to(from, &[to], move |event, outputs| outputs.push(to.0, to.1, &convert(event.data()?)?))
     }
 
-    /// A step that renames, splits or drops: it pushes any number of the declared outputs, or drops the event.
+    /// A step that splits or drops: it pushes any number of the declared outputs, or drops the event. Its errors are
+    /// those of [`Steps::step`].
+    ///
+    /// ```
+    /// use kinora_sdk::Steps;
+    ///
+    /// let steps = Steps::new("orders").step_to(("Ordered", 1), &[("ItemOrdered", 1)], |event, outputs| {
+    ///     let items: Vec<String> = event.data()?;
+    ///     if items.is_empty() {
+    ///         outputs.drop_event();
+    ///     }
+    ///     items.iter().try_for_each(|item| outputs.push("ItemOrdered", 1, item))
+    /// });
+    /// # let _ = steps;
+    /// ```
     pub fn step_to(
         mut self,
         from: (&'static str, u32),

@@ -1,5 +1,6 @@
 //! The commands that talk to a host. Data goes to stdout, everything else to stderr.
 
+mod actor;
 mod append;
 mod backup;
 mod fault;
@@ -7,6 +8,7 @@ mod log;
 mod modules;
 mod outcome;
 mod output;
+mod problems;
 mod progress;
 mod query;
 mod rollouts;
@@ -20,12 +22,14 @@ use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
 use outcome::{Faulted, GatesClosed, NotUpcast};
+pub use output::REQUIRED;
 use output::{Closed, Format, Output};
 use rollouts::rollout::Change;
 use rollouts::{deploy, diff, gates, history, repro, rollout, status, verify};
 
 /// Which host, and how to write.
 #[derive(Args)]
+#[command(next_help_heading = "For all commands")]
 pub struct Global {
     /// The host
     #[arg(long, global = true, env = "KINORA_URL", default_value = "http://127.0.0.1:7070", value_parser = base_url)]
@@ -33,7 +37,7 @@ pub struct Global {
     /// How data is written: for people, or one JSON document a line
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// Who does it, for the history [default: the user]
+    /// Who does it, for the history [default: the user, and the machine]
     #[arg(long, global = true, env = "KINORA_ACTOR", value_name = "NAME")]
     actor: Option<String>,
     /// Why, for the history
@@ -50,14 +54,29 @@ pub enum Command {
     Review(rollout::Review),
     Promote(rollout::Promote),
     Rollback(rollout::Rollback),
+    /// Stop projecting with a version, and keep its rows
+    ///
+    /// It answers queries as before, from where it stands. For example: kinora pause ontime 2
     Pause(rollout::OfVersion),
+    /// Go on with a version that was paused or stopped at a fault, from where it stands
+    ///
+    /// For example, once there is space on the disk again: kinora resume ontime 2
     Resume(rollout::OfVersion),
+    /// Throw the rows of a version away, and begin anew with its replay; not with the live one
+    ///
+    /// For example: kinora retry ontime 2
     Retry(rollout::OfVersion),
+    /// End a version before it was ever live, and remove its rows
+    ///
+    /// For example: kinora abort ontime 2
     Abort(rollout::OfVersion),
+    /// End a version that is not live, and remove its rows
+    ///
+    /// For example: kinora retire ontime 1
     Retire(rollout::OfVersion),
     Set(rollout::Set),
     History(history::Arguments),
-    Query(query::Arguments),
+    Query(Box<query::Arguments>),
     Append(append::Arguments),
     Tail(tail::Arguments),
     Modules(modules::Arguments),
@@ -67,6 +86,34 @@ pub enum Command {
     Verify(verify::Arguments),
     Repro(repro::Arguments),
     Skip(rollout::Skip),
+}
+
+impl Command {
+    /// The projection that it is about, for hints.
+    fn projection(&self) -> Option<&str> {
+        match self {
+            Self::Deploy(of) => Some(&of.name),
+            Self::Status(of) => of.name.as_deref(),
+            Self::Diff(of) => Some(&of.name),
+            Self::Gates(of) => Some(&of.name),
+            Self::Review(of) => Some(&of.name),
+            Self::Promote(of) => Some(&of.name),
+            Self::Rollback(of) => Some(&of.name),
+            Self::Pause(of) | Self::Resume(of) | Self::Retry(of) | Self::Abort(of) | Self::Retire(of) => Some(&of.name),
+            Self::Set(of) => Some(&of.name),
+            Self::History(of) => Some(&of.name),
+            Self::Query(of) => Some(&of.name),
+            Self::Verify(of) => Some(&of.name),
+            Self::Repro(of) => of.fetch.as_deref(),
+            Self::Skip(of) => Some(&of.name),
+            Self::Append(_)
+            | Self::Tail(_)
+            | Self::Modules(_)
+            | Self::Backup(_)
+            | Self::Upcasters(_)
+            | Self::Log(_) => None,
+        }
+    }
 }
 
 /// The decoders of the command line's files, for fuzzing.
@@ -82,16 +129,18 @@ mod code {
     pub const REFUSED: u8 = 3;
     pub const UNREACHABLE: u8 = 4;
     pub const FAULTED: u8 = 5;
+    /// Nobody reads stdout any more: what a shell says of a program that the signal for it (13) has ended.
+    pub const CLOSED: u8 = 128 + 13;
 }
 
 /// Runs a command against a host.
 pub fn run(global: Global, command: Command) -> ExitCode {
-    let result = execute(global, command);
-    match result {
+    let projection = command.projection().map(str::to_owned);
+    match execute(global, command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
+        Err(error) if error.is::<Closed>() => ExitCode::from(code::CLOSED),
         Err(error) => {
-            output::note(format_args!("error: {error:#}"));
+            output::note(format_args!("error: {}", problems::told(&error, projection.as_deref())));
             ExitCode::from(match error.downcast_ref::<Error>() {
                 Some(Error::Refused(_)) => code::REFUSED,
                 Some(Error::Failed(problem)) if problem.slug() == Kind::VersionFaulted.slug() => code::FAULTED,
@@ -107,7 +156,7 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 }
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
-    let actor = global.actor.or_else(|| std::env::var("USER").ok());
+    let actor = Some(actor::actor(global.actor));
     let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None })?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -127,7 +176,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Set(arguments) => rollout::set(&client, &mut output, arguments).await,
             Command::History(arguments) => history::run(&client, &mut output, arguments).await,
             Command::Retire(version) => rollout::change(&client, &mut output, version, Change::Retire).await,
-            Command::Query(arguments) => query::run(&client, &mut output, arguments).await,
+            Command::Query(arguments) => query::run(&client, &mut output, *arguments).await,
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
             Command::Upcasters(arguments) => upcasters::run(&client, &mut output, arguments).await,

@@ -22,7 +22,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A projection engine for event-sourced systems
 ///
 /// Exit codes: 0 done, 1 another error, 2 wrong command line, 3 refused by the host, 4 no host there, 5 a version
-/// stopped at a fault.
+/// stopped at a fault, 141 nobody reads the output any more.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -35,12 +35,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run a host
+    ///
+    /// For example: kinora serve --data ./data --backups /mnt/backups
     Serve {
         /// The folder that holds everything; made if it is not there
-        #[arg(long)]
+        #[arg(long, value_name = "FOLDER", help_heading = cli::REQUIRED)]
         data: PathBuf,
         /// The address to listen on; port 0 takes a free one, which the log line `serving` names
-        #[arg(long, default_value = "127.0.0.1:7070")]
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
         listen: SocketAddr,
         /// When an append is acknowledged: `sync` (once it is on the disk), or `interval:MILLISECONDS` (once it is
         /// written; the disk has it after so long, and nobody reads it before)

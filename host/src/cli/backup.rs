@@ -8,7 +8,7 @@ use kinora_client::api::backups::{Backup, CreateBackup};
 use kinora_engine::backup;
 use serde_json::json;
 
-use crate::cli::output::Output;
+use crate::cli::output::{Output, REQUIRED};
 
 /// Make a backup of a running host, list backups, or restore one
 #[derive(clap::Args)]
@@ -20,22 +20,28 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Make a backup, into the folder that the host was started with (--backups)
+    ///
+    /// For example: kinora backup create --keep 7
     Create {
         /// How many backups to keep: older ones are deleted
-        #[arg(long)]
+        #[arg(long, value_name = "BACKUPS")]
         keep: Option<usize>,
     },
     /// List the backups of a host
+    ///
+    /// For example: kinora backup list
     List,
     /// Make a data folder of a backup; no host is needed
+    ///
+    /// For example: kinora backup restore --from /mnt/backups --data ./restored
     Restore {
         /// The folder with the backups
-        #[arg(long)]
+        #[arg(long, value_name = "FOLDER", help_heading = REQUIRED)]
         from: PathBuf,
         /// The new data folder
-        #[arg(long)]
+        #[arg(long, value_name = "FOLDER", help_heading = REQUIRED)]
         data: PathBuf,
-        /// The number of the backup; the newest one, if none is named
+        /// The number of the backup [default: the newest one]
         #[arg(long)]
         number: Option<u32>,
     },

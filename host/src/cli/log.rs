@@ -13,7 +13,7 @@ use kinora_client::Client;
 use kinora_log::{Log, Options};
 use kinora_storage::Storage;
 
-use crate::cli::output::Output;
+use crate::cli::output::{Output, REQUIRED};
 
 /// Look after a log: check it, count it, write it out, read it in
 #[derive(Args)]
@@ -25,8 +25,12 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Check every record, and every index against the records; the host must be stopped
+    ///
+    /// For example: kinora log verify --data ./data
     Verify(Data),
     /// Show what the log holds: events, streams and types; the host must be stopped
+    ///
+    /// For example: kinora log stats --data ./data
     Stats(Data),
     Export(export::Arguments),
     Import(import::Arguments),
@@ -35,7 +39,7 @@ enum Command {
 #[derive(Args)]
 struct Data {
     /// The data folder of a host
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER", help_heading = REQUIRED)]
     data: PathBuf,
 }
 

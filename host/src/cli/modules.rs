@@ -6,7 +6,7 @@ use kinora_client::api::modules::{Manifest, Module, ProjectorManifest, UpcasterM
 use kinora_client::{Answer, Client};
 
 use crate::cli::output::{Output, note, short_digest, table};
-use crate::cli::rollouts::deploy::upload;
+use crate::cli::rollouts::uploads::{find, upload};
 
 /// List, upload, show or delete modules
 #[derive(clap::Args)]
@@ -18,23 +18,33 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum Command {
     /// List them (the default)
+    ///
+    /// For example: kinora modules list
     List,
     /// Upload a module and compile it
+    ///
+    /// For example: kinora modules upload ontime.wasm
     Upload {
         /// A core module or a component
         file: PathBuf,
     },
     /// Show what a module handles and keeps
+    ///
+    /// For example: kinora modules show 3f9a
     Show {
         /// Its digest, or the beginning of it
         digest: String,
     },
     /// Show which versions a module is part of
+    ///
+    /// For example: kinora modules uses 3f9a
     Uses {
         /// Its digest, or the beginning of it
         digest: String,
     },
     /// Delete a module that no version uses
+    ///
+    /// For example: kinora modules delete 3f9a
     Delete {
         /// Its digest, or the beginning of it
         digest: String,
@@ -89,19 +99,6 @@ async fn list(client: &Client, output: &mut Output) -> anyhow::Result<()> {
         modules.add_row([digest, kind, name, state, bytes]);
     }
     output.table(&modules)
-}
-
-/// The full digest of the one module that begins so.
-pub async fn find(client: &Client, start: &str) -> anyhow::Result<String> {
-    let modules = client.modules().await?;
-    let digests = modules.modules.iter().map(|module| module.digest.to_string());
-    let mut found = digests.filter(|digest| digest.starts_with(start));
-    match (found.next(), found.next()) {
-        (Some(digest), None) => Ok(digest),
-        (Some(_), Some(_)) => anyhow::bail!("several modules begin with {start:?}: give more of the digest"),
-        // The host says it best.
-        (None, _) => Ok(start.to_owned()),
-    }
 }
 
 fn show(output: &mut Output, module: &Answer<Module>) -> anyhow::Result<()> {

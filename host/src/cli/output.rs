@@ -1,13 +1,25 @@
 //! Output: data to stdout, everything else to stderr, and how values look there.
 
+pub mod table;
+
 use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use table::Table;
+
+/// The heading of options that have to be there.
+pub const REQUIRED: &str = "Required options";
+
+/// Columns of text where there is no terminal that has another number, and `COLUMNS` says nothing.
+const WIDTH: usize = 80;
+
+/// Fewer columns than this are not counted with.
+const LEAST_WIDTH: usize = 40;
 
 /// Characters of a value in a table; more would make the table unreadable. `-o json` shows all.
 const CELL_CHARACTERS: usize = 48;
@@ -57,8 +69,10 @@ impl Output {
     }
 
     pub fn table(&mut self, table: &Table) -> anyhow::Result<()> {
-        for line in table.lines() {
-            self.line(line.trim_end())?;
+        let (lines, left_out) = table.lines(width());
+        lines.iter().try_for_each(|line| self.line(line))?;
+        if !left_out.is_empty() {
+            note(format_args!("without room here: {} (--select chooses, -o json has all)", left_out.join(", ")));
         }
         Ok(())
     }
@@ -80,21 +94,16 @@ pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// A table without lines; `numbers` are the columns that stand to the right.
+/// How many columns of text there are.
+pub fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| usize::from(columns));
+    said.or_else(terminal).unwrap_or(WIDTH).max(LEAST_WIDTH)
+}
+
+/// A table; `numbers` are the columns that stand to the right.
 pub fn table(header: &[&str], numbers: &[usize]) -> Table {
-    let mut table = Table::new();
-    // Lines that are too long for the terminal are its business: broken cells could not be copied or searched.
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    for &index in numbers {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if index == 0 { 0 } else { 1 }, 1));
-    }
-    table
+    Table::new(header, numbers)
 }
 
 /// The members of an object in the order in which they came.
@@ -152,7 +161,7 @@ pub fn rows_table(keys: Option<&[String]>, rows: &[&Fields]) -> Table {
         columns.iter().enumerate().filter(|(_, name)| numeric(name)).map(|(index, _)| index + keyed).collect();
     let names: Vec<String> = columns.iter().map(|name| clean(name)).collect();
     let header: Vec<&str> = keys.map(|_| "key").into_iter().chain(names.iter().map(String::as_str)).collect();
-    let mut table = table(&header, &numbers);
+    let mut table = table(&header, &numbers).leaving_out();
     for (index, row) in rows.iter().enumerate() {
         let key = keys.map(|keys| keys.get(index).cloned().unwrap_or_default());
         table.add_row(key.into_iter().chain(columns.iter().map(|name| shown(row, name))));
@@ -214,7 +223,7 @@ mod tests {
     }
 
     fn lines(table: &Table) -> Vec<String> {
-        table.lines().map(|line| line.trim_end().to_owned()).collect()
+        table.lines(80).0
     }
 
     #[test]

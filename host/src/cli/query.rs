@@ -1,50 +1,109 @@
-//! `kinora query`: a row, rows by index, or a query that the projector answers itself.
+//! `kinora query`: a row, rows by index, figures over them, or a query that the projector answers itself.
 
-use kinora_client::api::queries::{Ask, AskList, Row, RowPage};
-use kinora_client::{Answer, Client};
+mod answers;
+
+use jiff::Timestamp;
+use kinora_client::api::queries::{Ask, AskList, AskPast, RowFormat};
+use kinora_client::{Client, ListQuery, RowQuery};
 use serde_json::value::RawValue;
 
-use crate::cli::output::{Fields, Output, cell, clean, note, rows_table, table};
+use crate::cli::output::Output;
 
-/// Ask a read model
+/// Ask a read model: for a row, a list of rows, figures over them, or a query that the projector answers itself
 ///
 /// For example: kinora query ontime carriers UA;
 /// kinora query ontime routes --filter flights=gte.5000 --order mean_arrival_delay.desc --limit 5;
+/// kinora query ontime aircraft_flights --aggregate 'count,avg(arrival_delay)' --group origin;
 /// kinora query ontime --named worst-routes --arguments '{"from":"2013-06-01","to":"2013-07-01"}'
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
     /// A table; without one, what can be asked
     table: Option<String>,
     /// The key of a row; without one, a list
+    #[arg(conflicts_with = "ListArguments")]
     key: Option<String>,
+    #[command(flatten)]
+    list: ListArguments,
+    #[command(flatten)]
+    past: PastArguments,
+    /// What the row was, the newest first, so many at most, in a table with a history
+    #[arg(long, value_name = "ROWS", requires = "key", conflicts_with = "PastArguments")]
+    versions: Option<usize>,
+    /// A query that the projector answers itself
+    #[arg(long, value_name = "QUERY", conflicts_with_all = ["table", "ListArguments", "PastArguments"])]
+    named: Option<String>,
+    /// Its arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "named")]
+    arguments: Option<String>,
+    #[command(flatten)]
+    ask: AskArguments,
+}
+
+/// What a list can say.
+#[derive(clap::Args)]
+#[group(requires = "table")]
+#[command(next_help_heading = "Lists")]
+struct ListArguments {
     /// Rows of a list: field=operator.value, with eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.te*t, ilike.te*t,
     /// cs.{a,b}, each also after not.; or or=(a.eq.1,b.gt.2)
     #[arg(long = "filter", value_name = "FILTER", value_parser = filter)]
     filters: Vec<(String, String)>,
     /// The order of a list: fields, such as flights.desc,origin
-    #[arg(long)]
+    #[arg(long, value_name = "FIELDS")]
     order: Option<String>,
     /// Some fields of each row, such as flights,arrival_delays.p90
-    #[arg(long)]
+    #[arg(long, value_name = "FIELDS")]
     select: Option<String>,
     /// Read more than the budget of a query, for want of an index
     #[arg(long)]
     scan: bool,
     /// Rows of a list
-    #[arg(long)]
+    #[arg(long, value_name = "ROWS")]
     limit: Option<usize>,
+    /// Go on where another list ended: as it was shown there
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
     /// All rows of a list, page by page
     #[arg(long)]
     all: bool,
-    /// A query that the projector answers itself
-    #[arg(long, value_name = "QUERY")]
-    #[arg(conflicts_with_all = ["table", "filters", "order", "select", "scan", "limit", "all"])]
-    named: Option<String>,
-    /// Its arguments, a JSON object
-    #[arg(long, value_name = "JSON", requires = "named")]
-    arguments: Option<String>,
+    /// Count all rows, whatever the limit
+    #[arg(long)]
+    count: bool,
+    /// Figures instead of rows: count, sum(field), avg(field), min(field), max(field), percentile(field,90), each with
+    /// a name before it if you like, such as late:percentile(delay,90)
+    #[arg(long, value_name = "FIGURES")]
+    aggregate: Option<String>,
+    /// A figure for each of the values of these fields
+    #[arg(long, value_name = "FIELDS", requires = "aggregate")]
+    group: Option<String>,
+    /// How often each value of these fields is there, each field for itself
+    #[arg(long, value_name = "FIELDS")]
+    facets: Option<String>,
+    /// How the list is answered, instead of its rows
+    #[arg(long)]
+    explain: bool,
+    /// As the host writes it
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+/// A moment of the past.
+#[derive(clap::Args)]
+#[group(requires = "table")]
+struct PastArguments {
+    /// As it was after this event, in a table with a history
+    #[arg(long, value_name = "POSITION", conflicts_with = "at_time")]
+    at_position: Option<u64>,
+    /// As it was then, in a table with a history
+    #[arg(long, value_name = "TIME")]
+    at_time: Option<Timestamp>,
+}
+
+/// What every query can say.
+#[derive(clap::Args)]
+struct AskArguments {
     /// A version that is not live
     #[arg(long)]
     version: Option<u32>,
@@ -54,6 +113,19 @@ pub struct Arguments {
     /// How long to wait for it, in seconds
     #[arg(long, value_name = "SECONDS", requires = "min_position")]
     timeout: Option<f64>,
+    /// Take old rows, too, if the version stopped at a fault
+    #[arg(long)]
+    stale: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// Comma-separated values under the names of the fields
+    Csv,
+    /// A JSON document a line
+    Ndjson,
+    /// One JSON document for a page
+    Json,
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
@@ -63,100 +135,66 @@ fn filter(text: &str) -> Result<(String, String), String> {
     Ok((field.to_owned(), rest.to_owned()))
 }
 
+impl AskArguments {
+    fn ask(&self) -> Ask {
+        let Self { version, min_position, timeout, stale } = *self;
+        Ask { version, min_position, timeout, stale: stale.then_some(true) }
+    }
+}
+
+impl PastArguments {
+    fn past(&self) -> AskPast {
+        AskPast { at_position: self.at_position, at_time: self.at_time.map(|time| time.to_string()) }
+    }
+}
+
+impl ListArguments {
+    fn query(self, ask: Ask, past: AskPast) -> ListQuery {
+        let list = AskList {
+            order: self.order,
+            select: self.select,
+            scan: self.scan.then_some(true),
+            limit: self.limit,
+            cursor: self.cursor,
+            explain: self.explain.then_some(true),
+            format: self.format.map(|format| match format {
+                Format::Csv => RowFormat::Csv,
+                Format::Ndjson => RowFormat::Ndjson,
+                Format::Json => RowFormat::Json,
+            }),
+            aggregate: self.aggregate,
+            group: self.group,
+            facets: self.facets,
+        };
+        ListQuery { filters: self.filters, ask, past, list, count: self.count }
+    }
+}
+
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let name = arguments.name.as_str();
-    let Arguments { version, min_position, timeout, .. } = arguments;
-    let ask = Ask { version, min_position, timeout, stale: None };
-    if let Some(query) = &arguments.named {
-        let answer = client.named::<Box<RawValue>>(name, query, arguments.arguments.as_deref(), &ask).await?;
-        say_where_from(&answer);
+    let Arguments { name, table, key, list, past, versions, named, arguments, ask } = arguments;
+    let (ask, past) = (ask.ask(), past.past());
+    if let Some(query) = &named {
+        let answer = client.named::<Box<RawValue>>(&name, query, arguments.as_deref(), &ask).await?;
+        answers::say_where_from(&answer);
         return output.json(answer.text());
     }
-    let Some(table) = &arguments.table else {
-        return describe(client, output, name, &ask).await;
+    let Some(table) = &table else {
+        return answers::model(output, &client.read_model(&name, &ask).await?);
     };
-    if let Some(key) = &arguments.key {
-        let answer = client.row::<Box<RawValue>>(name, table, key, &ask).await?;
-        say_where_from(&answer);
-        let text = answer.text();
-        return if output.is_json() { output.json(text) } else { row(output, &serde_json::from_str(text)?) };
+    if let Some(key) = &key {
+        let answer = client.row_text(&name, table, key, &RowQuery { ask, past, versions }).await?;
+        return answers::row(output, &answer, versions.is_some());
     }
-    let list = AskList {
-        order: arguments.order,
-        select: arguments.select,
-        scan: arguments.scan.then_some(true),
-        limit: arguments.limit,
-        ..AskList::default()
-    };
-    let first = client.rows(name, table, &arguments.filters, &list, &ask).await?;
-    say_where_from(&first);
-    print_pages(client, output, first, arguments.all).await
-}
-
-/// A row, a field each line.
-fn row(output: &mut Output, row: &Fields) -> anyhow::Result<()> {
-    let mut fields = table(&["field", "value"], &[]);
-    for (name, value) in &row.0 {
-        fields.add_row([name.clone(), cell(value)]);
-    }
-    output.table(&fields)
-}
-
-async fn print_pages(client: &Client, output: &mut Output, first: Answer<RowPage>, all: bool) -> anyhow::Result<()> {
-    let mut page = first;
-    if !page.unknown_fields.is_empty() {
-        note(format_args!("no row had {}, and nobody has declared it", page.unknown_fields.join(", ")));
-    }
-    loop {
-        if output.is_json() {
-            for row in &page.rows {
-                output.json(&serde_json::to_string(row)?)?;
-            }
-        } else {
-            print(output, &page)?;
+    let all = list.all;
+    let query = list.query(ask, past);
+    let first = client.list_text(&name, table, &query).await?;
+    answers::say_where_from(&first);
+    match &query.list {
+        list if list.explain.is_some() => answers::explanation(output, &first),
+        list if list.format.is_some() => answers::pages_as_they_are(client, output, first, list, all).await,
+        list if list.aggregate.is_some() || list.facets.is_some() => {
+            answers::figures(output, &first, list.group.as_deref())
         }
-        if page.next.is_some() && !all {
-            note("there are more: --all, or a larger --limit");
-            return Ok(());
-        }
-        match client.next(&page).await? {
-            Some(next) => page = next,
-            None => return Ok(()),
-        }
-    }
-}
-
-fn print(output: &mut Output, page: &RowPage) -> anyhow::Result<()> {
-    let parse =
-        |row: &Row| -> anyhow::Result<(String, Fields)> { Ok((clean(&row.key), serde_json::from_str(row.row.get())?)) };
-    let rows = page.rows.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
-    let (keys, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    output.table(&rows_table(Some(&keys), &rows.iter().collect::<Vec<_>>()))
-}
-
-/// What can be asked.
-async fn describe(client: &Client, output: &mut Output, name: &str, ask: &Ask) -> anyhow::Result<()> {
-    let answer = client.read_model(name, ask).await?;
-    say_where_from(&answer);
-    if output.is_json() {
-        return output.json(answer.text());
-    }
-    let model = answer.into_value();
-    let mut tables = table(&["table", "key", "indexes"], &[]);
-    for table in model.tables {
-        let indexes = table.indexes.iter().map(|index| format!("{}({})", index.name, index.paths.join(", ")));
-        tables.add_row([table.name, table.key, indexes.collect::<Vec<_>>().join(", ")]);
-    }
-    output.table(&tables)?;
-    for query in model.queries {
-        output.line(format_args!("\nquery {}: {}", query.name, query.description))?;
-    }
-    Ok(())
-}
-
-fn say_where_from<T>(answer: &Answer<T>) {
-    if let Some(version) = answer.version() {
-        let position = answer.position().map_or_else(|| "none".to_owned(), |position| position.to_string());
-        note(format_args!("version {version} at position {position}"));
+        _ => answers::pages(client, output, first, all).await,
     }
 }

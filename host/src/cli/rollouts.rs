@@ -1,5 +1,6 @@
 //! The commands about projections and their versions.
 
+pub mod bars;
 pub mod deploy;
 pub mod diff;
 pub mod gates;
@@ -9,4 +10,5 @@ pub mod preflight;
 pub mod repro;
 pub mod rollout;
 pub mod status;
+pub mod uploads;
 pub mod verify;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kinora_client::api::events::{Event, ReadLog};
+use jiff::Timestamp;
+use kinora_client::api::events::{Direction, Event, ReadLog};
 use kinora_client::{Client, Error};
 
 use crate::cli::output::{Output, clean, note};
@@ -14,30 +15,57 @@ const PAGE: usize = 1_000;
 const RECONNECT: Duration = Duration::from_secs(1);
 
 /// Show events, from the beginning or from behind a position
+///
+/// For example: kinora tail --types FlightDeparted,FlightArrived --tags aircraft:N14228 --follow
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only the events of this stream
-    #[arg(long)]
+    #[arg(long, conflicts_with = "Selection")]
     stream: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Only events behind this position (or behind this revision of the stream)
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
+    /// Only events that were appended then or later
+    #[arg(long, value_name = "TIME", conflicts_with = "after")]
+    from_time: Option<Timestamp>,
     /// So many events at most
     #[arg(long, conflicts_with = "follow")]
     limit: Option<usize>,
+    /// From the newest event back
+    #[arg(long, conflicts_with_all = ["after", "from_time", "follow"])]
+    backwards: bool,
     /// Go on with the events that come, until you stop it
     #[arg(short, long)]
     follow: bool,
 }
 
+/// Which events of the log.
+#[derive(clap::Args)]
+struct Selection {
+    /// Only events of any of these types, separated by commas; a name with a comma stands in double quotes
+    #[arg(long, value_name = "TYPES")]
+    types: Option<String>,
+    /// Only events that have all of these tags, separated by commas; a tag with a comma stands in double quotes
+    #[arg(long, value_name = "TAGS")]
+    tags: Option<String>,
+    /// Only events of streams whose names begin so
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+}
+
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { stream, after, limit, follow } = arguments;
+    let Arguments { stream, selection, after, from_time, limit, backwards, follow } = arguments;
     let stream = stream.as_deref();
+    let Selection { types, tags, prefix } = selection;
+    let direction = if backwards { Direction::Backwards } else { Direction::Forwards };
+    let read = ReadLog { after, from_time, direction, types, tags, stream_prefix: prefix, ..ReadLog::default() };
     if follow {
-        return self::follow(client, output, stream, after).await;
+        return self::follow(client, output, stream, &read).await;
     }
     let mut left = limit.unwrap_or(usize::MAX);
-    let read = ReadLog { after, limit: Some(left.clamp(1, PAGE)), ..ReadLog::default() };
+    let read = ReadLog { limit: Some(left.clamp(1, PAGE)), ..read };
     let mut page = None;
     while left > 0 {
         let next = match (&page, stream) {
@@ -56,14 +84,13 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
 }
 
 /// Follows until somebody stops it. A subscription that breaks is taken up behind the last event.
-async fn follow(client: &Client, output: &mut Output, stream: Option<&str>, after: Option<u64>) -> anyhow::Result<()> {
-    let read = ReadLog { after, ..ReadLog::default() };
+async fn follow(client: &Client, output: &mut Output, stream: Option<&str>, read: &ReadLog) -> anyhow::Result<()> {
     let mut last: Option<String> = None;
     let mut connected = false;
     loop {
         let subscribed = match stream {
-            Some(stream) => client.follow_stream(stream, &read, last.as_deref()).await,
-            None => client.follow_log(&read, last.as_deref()).await,
+            Some(stream) => client.follow_stream(stream, read, last.as_deref()).await,
+            None => client.follow_log(read, last.as_deref()).await,
         };
         match subscribed {
             Ok(mut messages) => {

@@ -7,9 +7,10 @@ use kinora_client::api::upcasters::{After, AskDryRun, DryRun, Follow, FollowOutc
 use kinora_client::{Client, Error};
 use serde_json::value::RawValue;
 
-use crate::cli::modules::find;
-use crate::cli::output::{Output, clean, table};
-use crate::cli::rollouts::deploy::{When, upload};
+use crate::cli::output::{Output, REQUIRED, clean, table};
+use crate::cli::problems::tell;
+use crate::cli::rollouts::deploy::When;
+use crate::cli::rollouts::uploads::{find, upload};
 
 /// See what upcasters would do with all of history, and let projections follow
 #[derive(clap::Args)]
@@ -22,7 +23,7 @@ pub struct Arguments {
 enum Command {
     /// Run upcasters over every event that they take, and show what would come of it
     ///
-    /// Ends with 5 if one of them cannot be upcast.
+    /// Ends with 5 if one of them cannot be upcast. For example: kinora upcasters dry-run departures.wasm --samples 2
     DryRun {
         /// The upcasters, as WebAssembly
         #[arg(required = true, value_name = "FILE")]
@@ -32,12 +33,14 @@ enum Command {
         samples: usize,
     },
     /// Deploy a new version of every projection that works with an upcaster, with another in its place
+    ///
+    /// For example: kinora upcasters follow departures.wasm --replaces 3f9a --promote when-ready
     Follow {
         /// The new upcaster, as WebAssembly
         #[arg(value_name = "FILE")]
         upcaster: PathBuf,
         /// The digest of the upcaster that it replaces, or the beginning of it
-        #[arg(long, value_name = "DIGEST")]
+        #[arg(long, value_name = "DIGEST", help_heading = REQUIRED)]
         replaces: String,
         /// Who decides that the new versions go live
         #[arg(long, value_enum, default_value_t = When::Manual)]
@@ -121,7 +124,7 @@ fn follow(output: &mut Output, followed: FollowOutcomes) -> anyhow::Result<()> {
             output.line(format_args!("{projection} version {}: {}", version.version, version.state))?;
         }
         if let Some(problem) = problem {
-            output.line(format_args!("{projection}: {problem}"))?;
+            output.line(format_args!("{projection}: {}", tell(&problem, Some(&projection))))?;
             refused = Some(problem);
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Exit code, stdout and stderr of a command.
 fn kinora_with(url: &str, arguments: &[&str], stdin: &str) -> (i32, String, String) {
     let mut command = Command::new(Program::path());
-    command.args(arguments).env("KINORA_URL", url);
+    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "200");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     process.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
@@ -21,12 +21,12 @@ fn kinora_with(url: &str, arguments: &[&str], stdin: &str) -> (i32, String, Stri
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn kinora(host: &Program, arguments: &[&str]) -> (i32, String, String) {
+pub fn kinora(host: &Program, arguments: &[&str]) -> (i32, String, String) {
     kinora_with(&host.url, arguments, "")
 }
 
 /// A command that works, and what it wrote to stdout.
-fn done(host: &Program, arguments: &[&str]) -> String {
+pub fn done(host: &Program, arguments: &[&str]) -> String {
     let (code, stdout, stderr) = kinora(host, arguments);
     assert_eq!(code, 0, "{arguments:?}: {stdout}{stderr}");
     stdout

@@ -2,6 +2,7 @@
 //! these tests, since they are in its package.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod asking;
 mod backup;
 mod cli;
 mod decoders;
@@ -12,3 +13,4 @@ mod hostile;
 mod printed;
 mod readme;
 mod serving;
+mod words;

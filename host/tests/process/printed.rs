@@ -8,9 +8,9 @@ use std::process::Command;
 use kinora_tests::{Host, Program, module_path};
 use serde_json::json;
 
-/// What differs from run to run: moments, digests, addresses, positions among the host's own events, and how far
-/// a version has come while somebody waits for it.
-const CHANGING: [(&str, &str); 8] = [
+/// What differs from run to run: moments, digests, cursors, addresses, positions among the events of a host, how far a
+/// version has come while somebody waits for it.
+pub const CHANGING: [(&str, &str); 9] = [
     // As wide as the moments are.
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z? *", "TIME  "),
     (r"(position  at) +", "${1}    "),
@@ -18,14 +18,15 @@ const CHANGING: [(&str, &str); 8] = [
     (r"127\.0\.0\.1:\d{4,5}", "HOST"),
     (r"(position:? )\d+", "${1}N"),
     (r"\d+ events behind", "N events behind"),
-    (r"(?m)^counts \d: .*\n", ""),
+    (r"(?m)^(counts|club) \d: .*\n", ""),
+    (r"(--cursor )\S+", "${1}CURSOR"),
     (" +\n", "\n"),
 ];
 
 /// The exit code, and what went to stdout and to stderr.
-fn printed(url: &str, arguments: &[&str]) -> String {
+pub fn printed(url: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(Program::path());
-    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "110").env("USER", "ada");
+    command.args(arguments).env("KINORA_URL", url).env("COLUMNS", "80").env("KINORA_ACTOR", "ada");
     let output = command.output().unwrap();
     let [said, noted] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let line = format!("$ kinora {}\n", arguments.join(" "));
@@ -34,7 +35,7 @@ fn printed(url: &str, arguments: &[&str]) -> String {
 }
 
 /// The help of a command and of all commands below it.
-fn helps(command: &[&str], found: &mut Vec<String>) {
+pub fn helps(command: &[&str], found: &mut Vec<String>) {
     let help = printed("http://127.0.0.1:7070", &[command, &["--help"]].concat());
     let below = help.split("\nCommands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap();
     let names = below.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));

@@ -40,7 +40,7 @@ pub struct Departures;
 impl Upcaster for Departures {
     fn describe() -> Steps {
         let eastern = TimeZone::posix(EASTERN);
-        Steps::new("departures").step("FlightDeparted", 1, 2, move |local: Local| {
+        Steps::new("departures").step(("FlightDeparted", 1), ("FlightDeparted", 2), move |local: Local| {
             let eastern = eastern.as_ref().map_err(ToString::to_string)?;
             let scheduled = instant(&local.date, local.sched_dep_time, eastern)
                 .map_err(|cause| format!("{} {:04} is no time: {cause}", local.date, local.sched_dep_time))?;

@@ -59,7 +59,7 @@ pub fn answer(arguments: &str, rows: &mut Rows) -> Result<String, QueryError> {
     }
     let mut totals: BTreeMap<String, RouteDay> = BTreeMap::new();
     let days = Scan::all().from(&arguments.from).to(&arguments.to);
-    rows.scan(ROUTE_DAYS, &days, |key, day| {
+    rows.scan(ROUTE_DAYS, days, |key, day| {
         let route = key.split_once('/').map_or(key, |(_, route)| route);
         let total = totals.entry(route.to_owned()).or_default();
         total.flights += day.flights;

@@ -8,9 +8,10 @@ use kinora_api::events::EventPage;
 use kinora_api::headers;
 use kinora_api::queries::RowPage;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, LINK, WARNING};
 use serde::de::DeserializeOwned;
 
+use crate::address::next_page;
 use crate::error::Error;
 
 /// A successful answer. It is used as what it says.
@@ -31,8 +32,15 @@ impl<T: DeserializeOwned> Answer<T> {
     }
 }
 
+impl Answer<()> {
+    /// An answer that need not be JSON: it is its text.
+    pub(crate) fn of_text(url: Url, headers: HeaderMap, text: String) -> Self {
+        Self { url, headers, text, value: () }
+    }
+}
+
 impl<T> Answer<T> {
-    /// The JSON text, as the host wrote it.
+    /// The text, as the host wrote it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -49,6 +57,23 @@ impl<T> Answer<T> {
     /// The last event that the answer stands for, if it is one of a read model.
     pub fn position(&self) -> Option<u64> {
         self.parsed(headers::POSITION)
+    }
+
+    /// What the host has to say against its answer, such as that it is old.
+    pub fn warning(&self) -> Option<&str> {
+        self.headers.get(WARNING)?.to_str().ok()
+    }
+
+    /// The address of the next page as a header has it, whatever the answer is written as.
+    pub fn next_link(&self) -> Option<&str> {
+        let link = self.headers.get(LINK)?.to_str().ok()?;
+        link.strip_prefix('<')?.strip_suffix(">; rel=\"next\"")
+    }
+
+    /// What the next page is asked for with, if there is one.
+    pub fn next_cursor(&self) -> Option<String> {
+        let next = next_page(&self.url, self.next_link()?);
+        next.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
     }
 
     fn parsed<N: FromStr>(&self, name: &str) -> Option<N> {

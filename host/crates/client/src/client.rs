@@ -81,12 +81,34 @@ impl Client {
         }
     }
 
+    /// The page after one that was taken as text, if there is one.
+    pub async fn next_text(&self, page: &Answer<()>) -> Result<Option<Answer<()>>, Error> {
+        match page.next_link() {
+            None => Ok(None),
+            Some(next) => self.get_text(next_page(&page.url, next), None).await.map(Some),
+        }
+    }
+
     pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
         address(&self.base, segments)
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<Answer<T>, Error> {
         self.answer(Method::GET, url, |request| request).await
+    }
+
+    /// An answer that need not be JSON, asked for with a header if there is one to send.
+    pub(crate) async fn get_text(
+        &self,
+        url: Url,
+        header: Option<(&'static str, &'static str)>,
+    ) -> Result<Answer<()>, Error> {
+        let with = |request: RequestBuilder| match header {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        };
+        let (url, headers, text) = self.exchange(Method::GET, url, with).await?;
+        Ok(Answer::of_text(url, headers, text))
     }
 
     pub(crate) async fn post_json<T: DeserializeOwned>(
@@ -151,6 +173,17 @@ impl Client {
         url: Url,
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer<T>, Error> {
+        let (url, headers, text) = self.exchange(method, url, with).await?;
+        Answer::read(url, headers, text)
+    }
+
+    /// A request, and the headers and the text of its answer.
+    async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(Url, HeaderMap, String), Error> {
         let mut request = self.http.request(method.clone(), url.clone());
         if let Some(key) = self.key.as_ref().filter(|_| method != Method::GET) {
             request = request.header(headers::IDEMPOTENCY_KEY, key);
@@ -162,7 +195,7 @@ impl Client {
         }
         let headers = response.headers().clone();
         let text = response.text().await.map_err(|cause| Error::from_request(&url, &cause))?;
-        Answer::read(url, headers, text)
+        Ok((url, headers, text))
     }
 
     async fn refused(url: Url, response: Response) -> Error {

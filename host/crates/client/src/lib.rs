@@ -39,5 +39,6 @@ pub use answer::{Answer, Paged};
 pub use client::{Caller, Client};
 pub use error::Error;
 pub use kinora_api as api;
+pub use queries::{ListQuery, RowQuery};
 pub use reqwest::Url;
 pub use stream::{Message, Pieces, Subscription};

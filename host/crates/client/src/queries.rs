@@ -11,7 +11,43 @@ use crate::answer::Answer;
 use crate::client::Client;
 use crate::error::Error;
 
+/// All that can be said of one row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowQuery {
+    pub ask: Ask,
+    pub past: AskPast,
+    /// What the row was, the newest first, so many at most.
+    pub versions: Option<usize>,
+}
+
+/// All that can be said of a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListQuery {
+    /// Fields, each with `operator.value`, such as `("flights", "gte.100")`.
+    pub filters: Vec<(String, String)>,
+    pub ask: Ask,
+    pub past: AskPast,
+    pub list: AskList,
+    /// Whether all rows are counted.
+    pub count: bool,
+}
+
 impl Client {
+    /// A row, or what it was, as the text that the host wrote.
+    pub async fn row_text(&self, name: &str, table: &str, key: &str, query: &RowQuery) -> Result<Answer<()>, Error> {
+        let url = with_parameters(self.address_of_row(name, table, key)?, &query.ask)?;
+        let row = AskRow { versions: query.versions };
+        self.get_text(with_parameters(with_parameters(url, &query.past)?, &row)?, None).await
+    }
+
+    /// What a list answers, as the text that the host wrote: rows as JSON, lines or CSV, figures, or a plan.
+    pub async fn list_text(&self, name: &str, table: &str, query: &ListQuery) -> Result<Answer<()>, Error> {
+        let ListQuery { filters, ask, past, list, count } = query;
+        let url = with_parameters(self.url(&["v1", "read-models", name, table])?, ask)?;
+        let url = with_parameters(with_parameters(with_parameters(url, past)?, filters)?, list)?;
+        self.get_text(url, count.then_some(("prefer", "count=exact"))).await
+    }
+
     /// What can be asked of a read model.
     pub async fn read_model(&self, name: &str, ask: &Ask) -> Result<Answer<ReadModel>, Error> {
         self.get(with_parameters(self.url(&["v1", "read-models", name])?, ask)?).await

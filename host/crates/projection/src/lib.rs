@@ -38,7 +38,7 @@ pub use record::state::State;
 pub use record::status::{ProjectionStatus, VersionStatus};
 pub use record::version::{Promote, Skipped};
 pub use registry::version::Version;
-pub use rollout::deploy::{Deploy, Deployments, Start};
+pub use rollout::deploy::{Deploy, Deployments, Start, check_name};
 pub use rollout::gates::Checklists;
 pub use rollout::lifecycle::Lifecycle;
 pub use rollout::preflight::Preflight;

@@ -31,16 +31,16 @@ pub struct Arguments {
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     let log = client.log().await?;
-    let (mut sink, after): (Box<dyn Write>, _) = match &arguments.file {
-        None => (Box::new(std::io::stdout()), arguments.after),
+    let (mut file, after) = match &arguments.file {
+        None => (None, arguments.after),
         Some(path) if arguments.resume => {
             let (file, last) = resume(path).with_context(|| format!("{} cannot be gone on with", path.display()))?;
-            (Box::new(file), last)
+            (Some(file), last)
         }
         Some(path) => {
             let file = File::options().write(true).create_new(true).open(path);
             let hint = || format!("{} cannot be made; --resume goes on with one that is there", path.display());
-            (Box::new(BufWriter::new(file.with_context(hint)?)), arguments.after)
+            (Some(BufWriter::new(file.with_context(hint)?)), arguments.after)
         }
     };
     let begin = after.map_or(0, |after| after.saturating_add(1));
@@ -49,13 +49,17 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     let mut lines: u64 = 0;
     let broke_off = "the answer broke off; what was written up to here stays, and --resume goes on with it";
     while let Some(piece) = pieces.next().await.context(broke_off)? {
-        sink.write_all(&piece).context("the events cannot be written")?;
+        match &mut file {
+            Some(file) => file.write_all(&piece).context("the events cannot be written")?,
+            None => output.raw(&piece)?,
+        }
         lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
         progress.at(lines);
     }
-    sink.flush().context("the events cannot be written")?;
     progress.end();
-    if arguments.file.is_some() {
+    output.flush()?;
+    if let Some(mut file) = file {
+        file.flush().context("the events cannot be written")?;
         output.line(if output.is_json() {
             serde_json::json!({"events": lines}).to_string()
         } else {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 
 use crate::cli::log::line::Line;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, REQUIRED};
 use crate::cli::progress::Bar;
 use kinora_log::{AppendRequest, Log, Options};
 use kinora_storage::Storage;
@@ -23,10 +23,11 @@ const COMMIT_BYTES: usize = 8 << 20;
 ///
 /// The host must be stopped. Events that are there already are passed over if they are the same, so an import that
 /// was broken off is run again, and a log is brought up to date by a later export.
+/// For example: kinora log import --data ./copy --file log.ndjson
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The data folder; made if it is not there
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER", help_heading = REQUIRED)]
     data: PathBuf,
     /// The file to read; stdin if none is named
     #[arg(long)]

@@ -1,23 +1,24 @@
 //! `kinora deploy`: upload, wait for the compiler, make a version, and watch it if asked to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use kinora_client::api::modules::{Module, ModuleState};
+use kinora_client::api::Kind;
+use kinora_client::api::projections::Projection;
 use kinora_client::api::rollouts::{Deploy, Start};
 use kinora_client::api::versions::{Promote, State, Version};
 use kinora_client::{Answer, Client, Error};
 
 use crate::cli::outcome::Faulted;
-use crate::cli::output::{Output, note, short_digest};
+use crate::cli::output::{Output, REQUIRED, note};
 use crate::cli::rollouts::gates;
 use crate::cli::rollouts::gates::GateArguments;
 use crate::cli::rollouts::once::once;
 use crate::cli::rollouts::preflight;
 use crate::cli::rollouts::status::StatusBars;
+use crate::cli::rollouts::uploads::module;
 
 /// How often a host is asked how far it is.
 const POLL: Duration = Duration::from_millis(200);
@@ -28,12 +29,13 @@ const POLL: Duration = Duration::from_millis(200);
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection; it is made with its first version
-    name: String,
-    /// The projector, as WebAssembly
-    #[arg(long, value_name = "FILE")]
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// The projector: a file of WebAssembly, or the digest of a module that the host has, or the beginning of it
+    #[arg(long, value_name = "FILE|DIGEST", help_heading = REQUIRED)]
     module: PathBuf,
-    /// Upcasters that it needs, as WebAssembly
-    #[arg(long = "upcaster", value_name = "FILE")]
+    /// Upcasters that it needs, files or digests
+    #[arg(long = "upcaster", value_name = "FILE|DIGEST")]
     upcasters: Vec<PathBuf>,
     /// Who decides that it goes live
     #[arg(long, value_enum, default_value_t = When::Manual)]
@@ -60,6 +62,11 @@ pub struct Arguments {
     wait: bool,
 }
 
+/// A name that a projection can have: the rule is said before anything is uploaded.
+fn name(text: &str) -> Result<String, String> {
+    kinora_projection::check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub enum When {
     /// You, with `kinora promote`
@@ -78,10 +85,10 @@ impl When {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let module = upload(client, &arguments.module).await?;
+    let projector = module(client, &arguments.module).await?;
     let mut upcasters = Vec::new();
-    for file in &arguments.upcasters {
-        upcasters.push(upload(client, file).await?.digest);
+    for upcaster in &arguments.upcasters {
+        upcasters.push(module(client, upcaster).await?.digest);
     }
     let start = match (arguments.start_position, &arguments.start_time) {
         (Some(position), _) => Start::Position(position),
@@ -95,13 +102,18 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         start,
         continue_from: arguments.continue_from,
         skips_of: arguments.skips_of,
-        ..Deploy::new(module.digest)
+        ..Deploy::new(projector.digest)
     };
     if arguments.dry_run {
         return preflight::print(output, &client.preflight(&arguments.name, &deploy).await?);
     }
+    let before = projection(client, &arguments.name).await?;
     let mut version = once(client, async |client| client.deploy(&arguments.name, &deploy).await).await?;
     note(format_args!("version {} of {} is on its way", version.version, version.projection));
+    if let Some(same) = before.as_ref().and_then(|before| same(before, &version)) {
+        let (number, state) = (same.version, &same.state);
+        note(format_args!("it is made of the same modules as version {number}, which is {state}"));
+    }
     if arguments.wait {
         version = wait(client, version).await?;
     }
@@ -116,12 +128,31 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         Some(fault) => Err(Faulted { projection: version.projection, version: version.version, fault }.into()),
         None => {
             if version.state == State::Ready {
-                note(format_args!("see what differs: kinora diff {}", version.projection));
+                let live = projection(client, &version.projection).await?.and_then(|projection| projection.live);
+                if live.is_some() {
+                    note(format_args!("see what differs: kinora diff {}", version.projection));
+                }
                 note(format_args!("make it live:     kinora promote {} {}", version.projection, version.version));
             }
             Ok(())
         }
     }
+}
+
+/// The projection, if there is one already.
+async fn projection(client: &Client, name: &str) -> anyhow::Result<Option<Projection>> {
+    match client.projection(name).await {
+        Ok(projection) => Ok(Some(projection.into_value())),
+        Err(Error::Refused(problem)) if Kind::named(problem.slug()) == Some(Kind::UnknownProjection) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The newest version there that is made of the same modules.
+fn same<'a>(before: &'a Projection, version: &Version) -> Option<&'a Version> {
+    let made_of = |version: &Version| (version.module, version.upcasters.clone());
+    let there = before.versions.iter().filter(|known| !known.state.is_gone());
+    there.filter(|known| made_of(known) == made_of(version)).max_by_key(|known| known.version)
 }
 
 /// Waits until a version is ready, and live if it goes live by itself.
@@ -139,20 +170,4 @@ async fn wait(client: &Client, mut version: Answer<Version>) -> anyhow::Result<A
     }
     progress.end();
     Ok(version)
-}
-
-/// Uploads a module and waits until it is compiled.
-pub async fn upload(client: &Client, file: &Path) -> anyhow::Result<Answer<Module>> {
-    let bytes = tokio::fs::read(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
-    let mut module = client.upload(bytes).await?;
-    let digest = module.digest.to_string();
-    while module.state == ModuleState::Compiling {
-        tokio::time::sleep(POLL / 4).await;
-        module = client.module(&digest).await?;
-    }
-    if let Some(problem) = &module.error {
-        return Err(Error::Refused(Box::new(problem.clone())).into());
-    }
-    note(format_args!("{} is module {}", file.display(), short_digest(&digest)));
-    Ok(module)
 }

@@ -10,10 +10,13 @@ use serde_json::value::RawValue;
 use crate::cli::output::{Fields, Output, cell, clean, note, shortened, table};
 
 /// Show what differs between two versions, both after the same event
+///
+/// For example: kinora diff ontime; every row of a table: kinora diff ontime --all --table routes;
+/// the events behind one: kinora diff ontime --row routes/EWR-IAH
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version to compare with [default: the live one]
     #[arg(long)]
     from: Option<u32>,

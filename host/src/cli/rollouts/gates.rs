@@ -5,15 +5,16 @@ use kinora_client::Client;
 use kinora_client::api::rollouts::{Bounds, Check, Gates};
 use kinora_client::api::versions::Version;
 
-use crate::cli::output::{Output, clean, note, table};
+use crate::cli::output::{Output, clean, note};
+use crate::cli::problems;
 
 /// Show what has to hold before a version goes live, and what does not hold yet
 ///
-/// Ends with 3 if a gate is closed.
+/// Ends with 3 if a gate is closed. For example: kinora gates ontime
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version [default: the newest one]
     version: Option<u32>,
 }
@@ -86,12 +87,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         output.json(checklist.text())?;
     } else {
         note(format_args!("version {} of {}", checklist.version, arguments.name));
-        let mut found = table(&["gate", "", "reason"], &[]);
-        for gate in &checklist.gates {
-            let mark = if gate.passed { "passed" } else { "closed" };
-            found.add_row([clean(&gate.gate), mark.to_owned(), clean(&gate.reason)]);
-        }
-        output.table(&found)?;
+        output.table(&problems::gates(&checklist.gates))?;
     }
     output.flush()?;
     if checklist.passed { Ok(()) } else { Err(crate::cli::outcome::GatesClosed.into()) }

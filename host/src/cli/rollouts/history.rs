@@ -11,10 +11,12 @@ use crate::cli::output::{Output, cell, clean, table};
 const PAGE: usize = 1_000;
 
 /// Show who did what with a projection, when and why
+///
+/// For example: kinora history ontime
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
 }
 
 /// What an entry says, whatever it is about.
@@ -29,7 +31,7 @@ struct Data {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let mut found = table(&["position", "at", "what", "version", "who", "why"], &[0]);
+    let mut found = table(&["position", "at", "what", "version", "who", "why"], &[0]).spare(&[5, 4]);
     let mut page = Some(client.history(&arguments.name, &ReadHistory { from: None, limit: Some(PAGE) }).await?);
     while let Some(entries) = page {
         for event in &entries.events {
@@ -45,9 +47,14 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             };
             let what = event.kind.rsplit('.').next().unwrap_or(&event.kind);
             let [who, why] = [data.who, data.why].map(|text| clean(&text.unwrap_or_default()));
-            found.add_row([event.position.to_string(), cell(&data.at), clean(what), version, who, why]);
+            found.add_row([event.position.to_string(), seconds(&cell(&data.at)), clean(what), version, who, why]);
         }
         page = client.next(&entries).await?;
     }
     if output.is_json() { Ok(()) } else { output.table(&found) }
+}
+
+/// A moment as people read it, without the parts of a second.
+fn seconds(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }

@@ -19,7 +19,7 @@ pub struct Arguments {
     file: PathBuf,
     /// First get the bundle of this projection from the host, and write it to the file
     #[arg(long, value_name = "PROJECTION")]
-    fetch: Option<String>,
+    pub fetch: Option<String>,
     /// The version whose bundle to get [default: the newest one that stopped]
     #[arg(long, value_name = "VERSION", requires = "fetch")]
     version: Option<u32>,

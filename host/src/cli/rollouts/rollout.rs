@@ -8,15 +8,18 @@ use kinora_client::api::versions::State;
 use kinora_client::api::{projections, rollouts};
 use kinora_client::{Answer, Client};
 
-use crate::cli::output::{Output, note};
+use crate::cli::output::{Output, REQUIRED, note};
 use crate::cli::rollouts::gates::newest;
 use crate::cli::rollouts::once::once;
 
-/// Make a version live, in one step
+/// Make a version live, in one step; the one that was live keeps projecting on standby
+///
+/// It has to be ready, or on standby, and its gates have to be open. For example: kinora promote ontime;
+/// or only if nobody was faster: kinora promote ontime 3 --expected-live 2
 #[derive(clap::Args)]
 pub struct Promote {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version [default: the newest one that is ready]
     version: Option<u32>,
     /// Only if this version is live now [default: the one that was when this command looked]
@@ -27,11 +30,13 @@ pub struct Promote {
     force: bool,
 }
 
-/// Say that what differs from the live version is right
+/// Say that what differs from the live version is right, for a version that was deployed with --reviewed
+///
+/// For example, after a look at kinora diff ontime: kinora review ontime 3 --reason "delays are in UTC now"
 #[derive(clap::Args)]
 pub struct Review {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version [default: the newest one]
     version: Option<u32>,
     /// The version that it was compared with [default: the live one]
@@ -40,10 +45,12 @@ pub struct Review {
 }
 
 /// Change what holds for all versions of a projection
+///
+/// For example: kinora set ontime --retain 2 --on-fault stale
 #[derive(clap::Args)]
 pub struct Set {
     /// The projection
-    name: String,
+    pub name: String,
     /// Versions on standby to keep, or `all`
     #[arg(long, value_name = "VERSIONS", value_parser = retain)]
     retain: Option<Retain>,
@@ -71,36 +78,39 @@ pub enum OnFault {
 }
 
 /// Go back to the version that was live before, in one step
+///
+/// It has kept projecting, so its rows are not old. For example: kinora rollback ontime
 #[derive(clap::Args)]
 pub struct Rollback {
     /// The projection
-    name: String,
+    pub name: String,
     /// Only if this version is live now [default: the one that was when this command looked]
     #[arg(long, value_name = "VERSION")]
     expected_live: Option<u32>,
 }
 
-/// pause: stop projecting, keep the rows; resume: go on, also after a fault; retry: begin anew; abort: end it before
-/// it was ever live; retire: end it and remove its rows
+// Each command that takes it says in `Command` what it does.
 #[derive(clap::Args)]
 pub struct OfVersion {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version
     version: u32,
 }
 
 /// Let a version that stopped at an event go on behind it; the reason is shown for ever after
+///
+/// For example: kinora skip ontime 2 40121 --reason "a test flight that never was"
 #[derive(clap::Args)]
 pub struct Skip {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version
     version: u32,
     /// The position at which it stopped
     position: u64,
     /// Why it is right to pass over this event
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT", help_heading = REQUIRED)]
     reason: String,
 }
 

@@ -3,14 +3,15 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kinora_client::Client;
 use kinora_client::api::projections::Projection;
 use kinora_client::api::versions::{State, Version};
 
 use crate::cli::fault::Described;
 use crate::cli::outcome::Faulted;
-use crate::cli::output::{Output, clean, duration, note, short_digest, table};
+use crate::cli::output::{Output, clean, duration, note, short_digest, table, width};
+use crate::cli::rollouts::bars;
 
 /// How often the host is asked while somebody watches.
 const WATCH: Duration = Duration::from_millis(500);
@@ -21,10 +22,11 @@ const LINE: Duration = Duration::from_secs(2);
 /// Show where the versions of projections stand
 ///
 /// Ends with 5 if the live or the newest version of a projection stopped at a fault.
+/// For example: kinora status; until you stop it: kinora status ontime --watch
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Only this projection
-    name: Option<String>,
+    pub name: Option<String>,
     /// Keep watching, with progress bars, until you stop it
     #[arg(short, long)]
     watch: bool,
@@ -94,7 +96,7 @@ impl Seen {
 /// The versions of projections as a table; retired ones are history.
 fn print(output: &mut Output, projections: &[Projection]) -> anyhow::Result<()> {
     let header = ["projection", "version", "state", "position", "lag", "events/s", "left", "module"];
-    let mut found = table(&header, &[1, 3, 4, 5, 6]);
+    let mut found = table(&header, &[1, 3, 4, 5, 6]).spare(&[7, 6, 5]);
     for projection in projections {
         for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
             let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
@@ -170,10 +172,7 @@ impl StatusBars {
                             bar
                         }
                     };
-                    bar.set_prefix(format!("{} {}", version.projection, version.version));
-                    bar.set_length(events(version));
-                    bar.set_position(version.applied);
-                    bar.set_message(describe(version));
+                    bar.set_message(line(version));
                 }
             }
             None => {
@@ -201,9 +200,20 @@ fn events(version: &Version) -> u64 {
     version.head.map_or(0, |head| (head + 1).saturating_sub(version.start))
 }
 
+/// The whole line is ours, so that it fits.
 fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{prefix:16} {bar:32} {human_pos}/{human_len} {msg}");
-    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn line(version: &Version) -> String {
+    let of = events(version);
+    let applied = format!("{}/{}", HumanCount(version.applied), HumanCount(of));
+    let said = describe(version);
+    let (state, rest) = said.split_once(", ").unwrap_or((&said, ""));
+    let said = [state, &applied].into_iter().chain(rest.split(", ").filter(|part| !part.is_empty()));
+    let name = format!("{} {}", version.projection, version.version);
+    // A terminal goes on to the next line behind its last column.
+    bars::line(&name, version.applied as f64 / of.max(1) as f64, said, width() - 1)
 }
 
 fn stalled(version: &Version) -> String {

@@ -11,10 +11,11 @@ use crate::cli::output::{Output, clean, short_digest};
 /// Replay all events of a version beside it, and compare the rows
 ///
 /// Ends with 5 if they differ, with the first row and the event where that can be told.
+/// For example: kinora verify ontime
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection
-    name: String,
+    pub name: String,
     /// The version [default: the live one, or the newest]
     version: Option<u32>,
 }

@@ -85,8 +85,9 @@ impl Projector for Members {
         }
         let Visited { day } =
             serde_json::from_str(arguments).map_err(|cause| QueryError::InvalidArguments(cause.to_string()))?;
-        let (mut visitors, start, end) = (0_u64, format!("{day}/"), format!("{day}0"));
-        rows.scan(VISITS, &kinora_sdk::Scan::all().from(&start).to(&end), |_, _: Visit| {
+        let mut visitors = 0_u64;
+        let of_a_day = kinora_sdk::Scan::all().from(format!("{day}/")).to(format!("{day}0"));
+        rows.scan(VISITS, of_a_day, |_, _: Visit| {
             visitors += 1;
             true
         })?;

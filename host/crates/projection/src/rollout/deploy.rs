@@ -224,7 +224,10 @@ impl Deployments {
 }
 
 /// A projection's name is a folder and a part of a URL.
-fn check_name(name: &str) -> Result<(), InvalidName> {
+///
+/// # Errors
+/// The rule, if this cannot be one.
+pub fn check_name(name: &str) -> Result<(), InvalidName> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if (1..=NAME_BYTES).contains(&name.len()) && name.chars().all(plain) {
         return Ok(());
