@@ -64,6 +64,13 @@ impl<T> Answer<T> {
         self.headers.get(WARNING)?.to_str().ok()
     }
 
+    /// Fields that were asked for, that the table does not declare, and that no row had which was looked at.
+    pub fn unknown_fields(&self) -> Vec<String> {
+        let names = self.headers.get(headers::UNKNOWN_FIELDS).and_then(|names| names.to_str().ok()).unwrap_or_default();
+        let decoded = |name: &str| form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+        names.split(", ").filter_map(decoded).collect()
+    }
+
     /// The address of the next page as a header has it, whatever the answer is written as.
     pub fn next_link(&self) -> Option<&str> {
         let link = self.headers.get(LINK)?.to_str().ok()?;

@@ -148,6 +148,11 @@ fn say_where_from(response: &mut RefOr<utoipa::openapi::Response>) {
         (headers::VERSION, Type::Integer, "The version that gave this answer"),
         (headers::POSITION, Type::Integer, "The last event that the answer stands for"),
         (headers::SESSION, Type::String, "The token for the next query of this session"),
+        (
+            headers::UNKNOWN_FIELDS,
+            Type::String,
+            "Fields that no row had, of a table that declares none; only if there are any",
+        ),
     ] {
         let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
         response.headers.insert(name.to_owned(), header.description(Some(description)).build().into());

@@ -175,6 +175,10 @@ pub fn say_where_from<T>(answer: &Answer<T>) {
         let position = answer.position().map_or_else(|| "none".to_owned(), |position| position.to_string());
         note(format_args!("version {version} at position {position}"));
     }
+    let unknown = answer.unknown_fields();
+    if !unknown.is_empty() {
+        note(format_args!("no row had {}, and the table does not declare its fields", unknown.join(", ")));
+    }
     if let Some(warning) = answer.warning() {
         // `110 kinora "stale: ..."`: a number, who says it, and what is said.
         let said = warning.split_once('"').map_or(warning, |(_, said)| said.trim_end_matches('"'));
