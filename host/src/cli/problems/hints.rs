@@ -78,7 +78,7 @@ const OF_REQUESTS: [&str; 18] = [
     "min_position",
     "=true",
     "{\"",
-    "body",
+    " body",
     "parameter",
 ];
 
