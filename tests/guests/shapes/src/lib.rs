@@ -118,7 +118,7 @@ impl Projector for Shapes {
         let OfCode { code } =
             serde_json::from_str(arguments).map_err(|cause| QueryError::InvalidArguments(cause.to_string()))?;
         let mut found = Found { things: 0 };
-        rows.scan(THINGS, &kinora_sdk::Scan::all(), |_, thing| {
+        rows.scan(THINGS, kinora_sdk::Scan::all(), |_, thing| {
             found.things += u64::from(thing.code == code);
             true
         })?;
