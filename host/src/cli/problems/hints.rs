@@ -37,6 +37,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::OtherLive, "somebody else was faster: look at `kinora status NAME` again"),
     (Kind::QueryStopped, LIMITS),
     (Kind::TooLarge, "send less at a time, or build a module for size; `kinora serve --limit NAME=VALUE` sets limits"),
+    (Kind::UnknownField, "`kinora query NAME -o json` has the schema of each table"),
     (Kind::UnknownKeyPart, "`kinora query NAME` says what the keys of each table stand for"),
     (Kind::UnknownModule, "`kinora modules` lists the modules; `kinora modules upload FILE` adds one"),
     (Kind::UnknownProjection, "`kinora status` lists the projections; `kinora deploy` makes one"),
@@ -46,6 +47,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::UnknownTable, "`kinora query NAME` describes the tables"),
     (Kind::UnknownVersion, "`kinora status NAME` lists the versions"),
     (Kind::VersionFaulted, FAULTED),
+    (Kind::VersionPaused, PAUSED),
     (Kind::WrongMethod, "are the host and this client of the same version?"),
     (Kind::WrongState, "`kinora status NAME` shows the state of each version; one is promoted once it is ready"),
 ];
@@ -58,6 +60,8 @@ const FAULTED: &str = "`kinora status NAME` shows where it stopped; --stale take
      `kinora set NAME --on-fault stale` does for everybody";
 const GATES: &str = "`kinora gates NAME` shows them as they are now; `kinora promote NAME --force` passes them over, \
      and the history says so";
+const PAUSED: &str = "`kinora resume NAME VERSION` goes on; --stale takes the rows as they are, `kinora set NAME --on-fault stale` does \
+     for everybody";
 const LIMITS: &str = "look at its cost, or whether the limits are enough: `kinora serve --limit NAME=VALUE` sets them";
 
 /// Words of requests, which nobody needs who types commands.
