@@ -95,7 +95,7 @@ async fn of_appends(problems: &mut Problems) {
     problems.append("wrong-expected-revision", ("if-match", "\"7\""), r#"{"type":"T","data":1}"#).await;
     problems.append("idempotency-key-reused", ("idempotency-key", "k"), r#"{"type":"T","data":9}"#).await;
     problems.append("id-reused", plain, &json!({"id": ID, "type": "Other", "data": {}}).to_string()).await;
-    let in_part = json!([{"type": "T", "data": 1}, {"id": ID, "type": "T", "data": 1}]).to_string();
+    let in_part = json!([{"type": "T", "data": 1}, {"id": ID, "type": "Count", "data": {"n": 1}}]).to_string();
     problems.append("partly-known", plain, &in_part).await;
     problems.append("unknown-encoding", ("content-encoding", "br"), r#"{"type":"T","data":1}"#).await;
     let large = json!({"type": "T", "data": "x".repeat(2 << 20)}).to_string();

@@ -60,8 +60,8 @@ const FAULTED: &str = "`kinora status NAME` shows where it stopped; --stale take
      `kinora set NAME --on-fault stale` does for everybody";
 const GATES: &str = "`kinora gates NAME` shows them as they are now; `kinora promote NAME --force` passes them over, \
      and the history says so";
-const PAUSED: &str = "`kinora resume NAME VERSION` goes on; --stale takes the rows as they are, `kinora set NAME --on-fault stale` does \
-     for everybody";
+const PAUSED: &str = "`kinora resume NAME VERSION` goes on; --stale takes the rows as they are, \
+     `kinora set NAME --on-fault stale` does for everybody";
 const LIMITS: &str = "look at its cost, or whether the limits are enough: `kinora serve --limit NAME=VALUE` sets them";
 
 /// Words of requests, which nobody needs who types commands.

@@ -1,5 +1,6 @@
-//! The layer around all routes: a request is counted, its head is sound, it asks for nothing that its operation does not
-//! know, and its body fits. One layer for all, and a small body goes straight through: what this costs, every append pays.
+//! The layer around all routes: a request is counted, its head is sound, it asks for nothing that its operation does
+//! not know, and its body fits. One layer for all, and a small body goes straight through: what this costs, every
+//! append pays.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -79,8 +79,8 @@ fn first(rejection: &Rejection) -> (Kind, &'static str) {
     } else if rejection.partly_known.is_some() {
         (
             Kind::PartlyKnown,
-            "send the events that are missing by themselves, in their order; a request that begins with known events and \
-             has neither condition nor claims is taken for its rest",
+            "send the events that are missing by themselves, in their order; a request that begins with known events \
+             and has neither condition nor claims is taken for its rest",
         )
     } else if !rejection.wrong_revisions.is_empty() {
         (Kind::WrongExpectedRevision, "read the stream again, decide anew, and append with its current revision")

@@ -37,8 +37,9 @@ macro_rules! operations {
 }
 
 groups! {
-    // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8, a body is packed.
-    EDGE: InvalidHeader InvalidParameter UnknownEncoding;
+    // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8 or has a
+    // parameter that is not known, a body is packed or not asked for.
+    EDGE: InvalidBody InvalidHeader InvalidParameter UnknownEncoding;
     // Whatever is sent takes memory, also where nobody reads it.
     SENT: Busy TooLarge;
     BODY: Busy InvalidBody TooLarge;
@@ -50,7 +51,7 @@ groups! {
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
     CHANGED: IdempotencyKeyReused InvalidJson OtherLive WrongState;
-    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted WrongState;
+    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted VersionPaused WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
