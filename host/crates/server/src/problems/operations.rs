@@ -78,7 +78,7 @@ operations! {
     Set: [BODY CHANGED] UnknownProjection;
     History: [] UnknownProjection;
     Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
-        UnknownProjection UnknownQuery UnknownVersion WrongKind;
+        UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
     Promote: [BODY VERSION CHANGED] GatesClosed;
