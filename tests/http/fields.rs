@@ -32,10 +32,7 @@ async fn shapes(dir: &std::path::Path) -> (Host, Api) {
     append(&api, "l1", "Loose", json!({"flights": 5, "delay": {"mean": null}, "stops": [{"at": 1}]})).await;
     append(&api, "l2", "Loose", json!({"flights": "many", "by": "x"})).await;
     let digest = api.upload(module("shapes")).await;
-    assert_eq!(api.deploy("shapes", &digest, &[]).await, 1);
-    api.until_state("shapes", 1, "ready").await;
-    assert_eq!(api.post("projections/shapes/versions/1/promote", json!({})).await.status, 200);
-    api.until_caught_up("shapes", 1).await;
+    api.deploy_live("shapes", &digest).await;
     (host, api)
 }
 

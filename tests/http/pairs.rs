@@ -19,10 +19,7 @@ async fn things(dir: &std::path::Path) -> (Host, Api) {
         }
     }
     let digest = api.upload(module("shapes")).await;
-    assert_eq!(api.deploy("shapes", &digest, &[]).await, 1);
-    api.until_state("shapes", 1, "ready").await;
-    assert_eq!(api.post("projections/shapes/versions/1/promote", json!({})).await.status, 200);
-    api.until_caught_up("shapes", 1).await;
+    api.deploy_live("shapes", &digest).await;
     (host, api)
 }
 

@@ -41,6 +41,14 @@ async fn two_versions(api: &Api) -> String {
     digest
 }
 
+/// The first of two versions is live again, and the second is paused.
+async fn one_live_and_one_paused(api: &Api) -> String {
+    let digest = two_versions(api).await;
+    api.post("projections/counts/rollback", json!({})).await;
+    api.post("projections/counts/versions/2/pause", json!({})).await;
+    digest
+}
+
 fn live(answer: &Answer) -> (u16, Option<u64>, Option<u64>) {
     (answer.status, answer.body["live"].as_u64(), answer.body["previous"].as_u64())
 }
@@ -120,9 +128,7 @@ async fn no_change_is_made_while_another_version_is_live_than_was_expected() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
-    let digest = two_versions(&api).await;
-    api.post("projections/counts/rollback", json!({})).await;
-    api.post("projections/counts/versions/2/pause", json!({})).await;
+    let digest = one_live_and_one_paused(&api).await;
     api.deploy("counts", &digest, &[]).await;
     api.until_state("counts", 3, "ready").await;
     let known = entries(&api).await;
@@ -144,9 +150,7 @@ async fn a_retry_of_any_change_is_answered_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
-    let digest = two_versions(&api).await;
-    api.post("projections/counts/rollback", json!({})).await;
-    api.post("projections/counts/versions/2/pause", json!({})).await;
+    let digest = one_live_and_one_paused(&api).await;
     let mut version = None;
     for (number, (method, path, body)) in operations(&digest).into_iter().enumerate() {
         if path.ends_with("/promote") {

@@ -154,6 +154,15 @@ impl Api {
         answer.body["version"].as_u64().unwrap()
     }
 
+    /// Deploys the first version of a projection, and makes it live.
+    pub async fn deploy_live(&self, name: &str, module: &str) {
+        assert_eq!(self.deploy(name, module, &[]).await, 1);
+        self.until_state(name, 1, "ready").await;
+        let promoted = self.post(&format!("projections/{name}/versions/1/promote"), json!({})).await;
+        assert_eq!(promoted.status, 200, "{promoted:?}");
+        self.until_caught_up(name, 1).await;
+    }
+
     /// Waits until a version is in a state.
     pub async fn until_state(&self, name: &str, version: u64, state: &str) -> Value {
         let path = format!("projections/{name}/versions/{version}");

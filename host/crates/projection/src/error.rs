@@ -4,7 +4,7 @@ use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
 use kinora_sandbox::Failure;
-use kinora_types::{Digest, InvalidName, Position, Progress};
+use kinora_types::{Digest, InvalidName, Position, Progress, likeness};
 
 use crate::record::fault::Fault;
 use crate::record::gap::Gap;
@@ -130,17 +130,11 @@ fn tables(unknown: &[String]) -> String {
     unknown.iter().map(|table| format!("a table {table:?}")).collect::<Vec<_>>().join(" and ")
 }
 
-/// The names that are known, those first that begin like the unknown ones.
+/// The names that are known, those first that are most like an unknown one.
 fn nearest(unknown: &[String], known: &[String]) -> String {
-    let alike = |name: &String| {
-        let same = |other: &String| {
-            let mut letters = name.chars().zip(other.chars());
-            letters.by_ref().take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
-        };
-        std::cmp::Reverse(unknown.iter().map(same).max())
-    };
+    let alike = |name: &String| unknown.iter().map(|unknown| likeness(unknown, name)).fold(0.0, f64::max);
     let mut known = known.to_vec();
-    known.sort_by_key(alike);
+    known.sort_by(|one, other| alike(other).total_cmp(&alike(one)));
     names(&known)
 }
 

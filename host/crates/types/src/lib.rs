@@ -13,5 +13,5 @@ pub use event::{ExpectedRevision, NewEvent};
 pub use name::{EventType, InvalidName, RESERVED, StreamName, Tag};
 pub use position::{Direction, Micros, Position, Progress, Revision};
 pub use schema::RowSchema;
-pub use shape::{Others, Place, Shape, Types};
+pub use shape::{Others, Place, Shape, Types, likeness};
 pub use table::{Column, Elements, IndexSpec, TableSpec};

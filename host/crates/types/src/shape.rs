@@ -266,8 +266,9 @@ impl Shape {
     }
 }
 
-/// How alike two paths are: as wholes, or the name at the end alone, as somebody may have left out where it stands.
-fn likeness(wanted: &str, known: &str) -> f64 {
+/// How alike two paths or names are, from 0 to 1: as wholes, or the name at the end alone, as somebody may have left out
+/// where it stands.
+pub fn likeness(wanted: &str, known: &str) -> f64 {
     let last = |path: &str| {
         path.rsplit(['.', ']']).find(|name| !name.is_empty()).map(|name| name.trim_end_matches('[').to_lowercase())
     };

@@ -27,7 +27,7 @@ use crate::feed::source::only;
 use crate::feed::window::Window;
 use crate::record::fault::Fault;
 use crate::registry::Registry;
-use crate::replay::rows::VersionRows;
+use crate::replay::rows::{VersionRows, key_range};
 use crate::trial::casts::Casts;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
@@ -310,8 +310,7 @@ impl RowAccess for RecordingRows {
         self.note(table, &keys)?;
         // What the guest has deleted is not found, but has to be there to be deleted.
         if let Ok(ordinal) = u16::try_from(table) {
-            let range = KeyRange { start: range.start.clone(), end: range.end.clone(), reverse: range.reverse };
-            let stored = self.store.scan(ordinal, &range, limit, max_bytes, &Writes::default());
+            let stored = self.store.scan(ordinal, &key_range(range), limit, max_bytes, &Writes::default());
             let stored = stored.map_err(Failure::storage)?;
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             read.extend(stored.into_iter().map(|(key, row)| ((ordinal, key), Some(row))));

@@ -100,7 +100,8 @@ fn ordinal(table: u32, tables: usize) -> Result<u16, Failure> {
     })
 }
 
-fn key_range(range: &Range) -> KeyRange {
+/// What a guest asks for, as the store takes it.
+pub fn key_range(range: &Range) -> KeyRange {
     KeyRange { start: range.start.clone(), end: range.end.clone(), reverse: range.reverse }
 }
 

@@ -24,17 +24,14 @@ struct Taken {
     body: bool,
 }
 
-/// All operations, by path and method.
-pub struct Described(BTreeMap<(String, Method), Taken>);
+/// All operations, by path.
+pub struct Described(BTreeMap<String, Vec<(Method, Taken)>>);
 
 impl Described {
     /// Of a description whose paths are those of the routes.
     pub fn new(document: &OpenApi) -> Self {
-        let operations = document.paths.paths.iter().flat_map(|(path, item)| {
-            let with_path = |(method, operation): (Method, &Operation)| ((path.clone(), method), Taken::by(operation));
-            operations(item).map(with_path).collect::<Vec<_>>()
-        });
-        Self(operations.collect())
+        let taken = |item: &PathItem| operations(item).map(|(method, by)| (method, Taken::by(by))).collect();
+        Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), taken(item))).collect())
     }
 
     /// Why a request asks for more than its operation takes.
@@ -44,8 +41,8 @@ impl Described {
             return None;
         }
         let path = request.extensions().get::<MatchedPath>()?.as_str();
-        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-        let taken = self.0.get(&(path.to_owned(), method))?;
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let (_, taken) = self.0.get(path)?.iter().find(|(of, _)| of == method)?;
         if has_body && !taken.body {
             let problem = Problem::new(Kind::InvalidBody, format!("{} {path} takes no body", request.method()));
             return Some(problem.hint("what each operation takes is described at /openapi.json"));
