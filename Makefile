@@ -44,8 +44,9 @@ serve: program ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 fmt: ## Format the code
 	cargo fmt --all
 
-lint: setup ## Check the formatting and the lints
+lint: setup ## Check the formatting, the structure and the lints
 	cargo fmt --all --check
+	cargo test --release --locked --workspace --test structure
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 audit: ## Check licences, advisories, duplicates and sources of all dependencies

@@ -266,8 +266,8 @@ impl Shape {
     }
 }
 
-/// How alike two paths or names are, from 0 to 1: as wholes, or the name at the end alone, as somebody may have left out
-/// where it stands.
+/// How alike two paths or names are, from 0 to 1: as wholes, or the name at the end alone, as somebody may have left
+/// out where it stands.
 pub fn likeness(wanted: &str, known: &str) -> f64 {
     let last = |path: &str| {
         path.rsplit(['.', ']']).find(|name| !name.is_empty()).map(|name| name.trim_end_matches('[').to_lowercase())
