@@ -1,5 +1,6 @@
 //! The words that every part of Kinora shares: positions, names, events.
 
+mod budget;
 mod digest;
 mod event;
 mod name;
@@ -8,6 +9,7 @@ mod schema;
 mod shape;
 mod table;
 
+pub use budget::{Budget, CancelOnDrop, Exhausted};
 pub use digest::{Digest, InvalidDigest};
 pub use event::{ExpectedRevision, NewEvent};
 pub use name::{EventType, InvalidName, RESERVED, StreamName, Tag};
