@@ -75,9 +75,9 @@ impl<'a> Given<'a> {
 ///
 /// ```
 /// use kinora_sdk::testing::{Given, Scenario};
-/// # use kinora_sdk::{Event, Fault, Manifest, Projector, Rows, Table};
+/// # use kinora_sdk::{Event, Fault, JsonSchema, Manifest, Projector, Rows, Table, schemars};
 /// # use serde::{Deserialize, Serialize};
-/// # #[derive(Default, Serialize, Deserialize)]
+/// # #[derive(Default, Serialize, Deserialize, JsonSchema)]
 /// # struct Order { cents: u64, customer: String }
 /// # const ORDERS: Table<Order> = Table::new("orders");
 /// # #[derive(Deserialize)]
