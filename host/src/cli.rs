@@ -4,6 +4,7 @@ mod actor;
 mod append;
 mod backup;
 mod fault;
+mod keys;
 mod log;
 mod modules;
 mod outcome;
@@ -21,6 +22,7 @@ use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
+pub use keys::key_file;
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};
@@ -40,6 +42,9 @@ pub struct Global {
     /// Who does it, for the history [default: the user, and the machine]
     #[arg(long, global = true, env = "KINORA_ACTOR", value_name = "NAME")]
     actor: Option<String>,
+    /// The API key that the host knows you by
+    #[arg(long, global = true, env = "KINORA_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
     /// Why, for the history
     #[arg(long, global = true, value_name = "TEXT")]
     reason: Option<String>,
@@ -86,6 +91,7 @@ pub enum Command {
     Verify(verify::Arguments),
     Repro(repro::Arguments),
     Skip(rollout::Skip),
+    Keys(keys::Arguments),
 }
 
 impl Command {
@@ -111,7 +117,8 @@ impl Command {
             | Self::Modules(_)
             | Self::Backup(_)
             | Self::Upcasters(_)
-            | Self::Log(_) => None,
+            | Self::Log(_)
+            | Self::Keys(_) => None,
         }
     }
 }
@@ -157,7 +164,7 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
     let actor = Some(actor::actor(global.actor));
-    let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None })?;
+    let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None, key: global.key })?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -186,6 +193,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Repro(arguments) => repro::run(&client, &mut output, arguments).await,
             Command::Skip(arguments) => rollout::skip(&client, &mut output, arguments).await,
             Command::Verify(arguments) => verify::run(&client, &mut output, arguments).await,
+            Command::Keys(arguments) => keys::run(arguments, &mut output),
         }
     })?;
     output.flush()

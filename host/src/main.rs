@@ -14,6 +14,8 @@ use kinora_log::Durability;
 use kinora_sandbox as sandbox;
 use kinora_server::serve::{Options, serve};
 
+mod doors;
+
 /// Many threads allocate and free all the time, RocksDB's too.
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -58,6 +60,8 @@ enum Command {
         /// running host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
+        #[command(flatten)]
+        doors: doors::Arguments,
     },
     #[command(flatten)]
     Client(cli::Command),
@@ -71,17 +75,22 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups, limits } => match Limits::with(&limits) {
-            Ok(limits) => {
-                let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
-                let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
-                match std::env::current_exe() {
-                    Ok(compiler) => run(Options { data, listen, log, backups, limits, compiler }),
-                    Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+        Command::Serve { data, listen, durability, keep_requests, backups, limits, doors } => {
+            match Limits::with(&limits) {
+                Ok(limits) => {
+                    let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
+                    let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
+                    match std::env::current_exe() {
+                        Ok(compiler) => {
+                            let doors = doors.doors(&data, listen);
+                            run(Options { data, listen, log, backups, limits, compiler, doors })
+                        }
+                        Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+                    }
                 }
+                Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
             }
-            Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
-        },
+        }
         Command::Client(command) => cli::run(arguments.global, command),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kinora_engine::limits::Limits;
 use kinora_log::Durability;
-use kinora_server::serve::{Error, Options, Serving};
+use kinora_server::serve::{Doors, Error, Options, Serving};
 use tokio::sync::oneshot;
 
 use crate::Api;
@@ -47,7 +47,15 @@ impl Host {
             limits: limits.log.clone(),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        Options { data: data.to_owned(), listen, log, backups: None, limits, compiler: compiler() }
+        Options {
+            data: data.to_owned(),
+            listen,
+            log,
+            backups: None,
+            limits,
+            compiler: compiler(),
+            doors: Doors::default(),
+        }
     }
 
     pub fn run(options: Options) -> Self {

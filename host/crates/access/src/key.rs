@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_and_never_shown() {
         let key = Key::random().unwrap().reveal();
-        for text in ["", "kinora_", "kinora_12_34", &key[1..], &key[..key.len() - 1], &format!("{key}0"), "kinora_é_é"] {
+        for text in ["", "kinora_", "kinora_12_34", &key[1..], &key[..key.len() - 1], &format!("{key}0"), "kinora_é_é"]
+        {
             assert_eq!(text.parse::<Key>().err(), Some(InvalidKey), "{text}");
         }
         let debugged = format!("{:?}", key.parse::<Key>().unwrap());

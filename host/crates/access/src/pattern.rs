@@ -39,7 +39,8 @@ impl FromStr for Pattern {
             Some(start) => (start, true),
             None => (text, false),
         };
-        let is_one = !text.is_empty() && text.len() <= MAX_BYTES && !start.contains(|c: char| c == '*' || c.is_control());
+        let is_one =
+            !text.is_empty() && text.len() <= MAX_BYTES && !start.contains(|c: char| c == '*' || c.is_control());
         if is_one { Ok(Self { start: start.to_owned(), open }) } else { Err(InvalidPattern(text.to_owned())) }
     }
 }

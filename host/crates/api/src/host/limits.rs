@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 pub struct Limits {
     pub bodies: Bodies,
     pub budget: Budget,
+    pub http: Http,
     pub log: Log,
     pub projections: Projections,
     pub queries: Queries,
@@ -28,6 +29,20 @@ pub struct Budget {
     pub list_entries: u64,
     pub scan_entries: u64,
     pub total_entries: u64,
+}
+
+/// Connections and bodies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HttpLimits)]
+pub struct Http {
+    pub address_connections: u64,
+    pub body_bytes: u64,
+    pub body_seconds: u64,
+    pub client_body_bytes: u64,
+    pub connections: u64,
+    pub head_seconds: u64,
+    pub idle_seconds: u64,
+    pub send_seconds: u64,
 }
 
 /// Appends.

@@ -1,11 +1,14 @@
 //! Problems: errors as the client sees them. What becomes of a host's own errors is in [`crate::problems`].
 
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
 use kinora_types::InvalidName;
+
 use serde_json::{Map, Value, json};
+
+use crate::listen::TooSlow;
 
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -17,11 +20,12 @@ pub struct Problem {
     detail: String,
     hint: Option<String>,
     more: Map<String, Value>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, more: Map::new() }
+        Self { kind, detail: detail.into(), hint: None, more: Map::new(), header: None }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -31,6 +35,12 @@ impl Problem {
 
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// With a header of the answer.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -53,11 +63,15 @@ impl From<Problem> for kinora_api::Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        let header = self.header.take();
         let status = StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, self.into_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
+        }
         if Kind::asks_for_patience(status.as_u16()) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
@@ -75,6 +89,9 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::new(Kind::TooLarge, rejection.body_text()).hint("all limits are at /v1/limits");
+        }
+        if let Some(slow) = TooSlow::in_causes_of(&rejection) {
+            return Self::new(Kind::TooSlow, slow.to_string()).hint("limits: http.body_bytes in http.body_seconds");
         }
         Self::new(Kind::InvalidBody, "the body broke off, or is not what its headers say").hint("send it again")
     }

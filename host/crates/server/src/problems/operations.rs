@@ -38,11 +38,12 @@ macro_rules! operations {
 
 groups! {
     // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8 or has a
-    // parameter that is not known, a body is packed or not asked for.
-    EDGE: InvalidBody InvalidHeader InvalidParameter UnknownEncoding;
+    // parameter that is not known, a body is packed or not asked for, nobody knows or allows whoever asks.
+    EDGE: Forbidden ForeignOrigin InvalidBody InvalidHeader InvalidParameter Unauthenticated UnknownContentType
+        UnknownEncoding;
     // Whatever is sent takes memory, also where nobody reads it.
     SENT: Busy TooLarge;
-    BODY: Busy InvalidBody TooLarge;
+    BODY: Busy InvalidBody TooLarge TooSlow;
     APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
         ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.

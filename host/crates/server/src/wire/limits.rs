@@ -7,7 +7,7 @@ use kinora_sandbox as sandbox;
 
 /// `bodies` are the bytes of all bodies at once.
 pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
-    let Limits { log, sandbox, queries, projections } = limits;
+    let Limits { log, sandbox, queries, projections, http } = limits;
     let budget = Budget::default();
     api::Limits {
         bodies: api::Bodies { bytes_at_once: bodies as u64 },
@@ -15,6 +15,16 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             list_entries: budget.list_entries as u64,
             scan_entries: budget.scan_entries as u64,
             total_entries: budget.total_entries as u64,
+        },
+        http: api::Http {
+            address_connections: http.address_connections as u64,
+            body_bytes: http.body_bytes as u64,
+            body_seconds: http.body_seconds,
+            client_body_bytes: http.client_body_bytes as u64,
+            connections: http.connections as u64,
+            head_seconds: http.head_seconds,
+            idle_seconds: http.idle_seconds,
+            send_seconds: http.send_seconds,
         },
         log: api::Log {
             client_requests: log.client_requests as u64,
