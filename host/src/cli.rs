@@ -16,8 +16,10 @@ mod rollouts;
 mod tail;
 mod upcasters;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
@@ -45,6 +47,9 @@ pub struct Global {
     /// The API key that the host knows you by
     #[arg(long, global = true, env = "KINORA_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Authorities of certificates, as PEM, to trust instead of those of the system
+    #[arg(long, global = true, env = "KINORA_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Why, for the history
     #[arg(long, global = true, value_name = "TEXT")]
     reason: Option<String>,
@@ -164,7 +169,10 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
     let actor = Some(actor::actor(global.actor));
-    let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None, key: global.key })?;
+    let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
+    let authorities = global.ca.map(read).transpose()?;
+    let caller = Caller { actor, reason: global.reason, client: None, key: global.key, authorities };
+    let client = Client::of(global.url, &caller)?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

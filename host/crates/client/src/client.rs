@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kinora_api::headers;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,8 @@ pub struct Caller {
     pub client: Option<String>,
     /// An API key, or a token.
     pub key: Option<String>,
+    /// Authorities of certificates, as PEM, that are trusted instead of those of the system.
+    pub authorities: Option<Vec<u8>>,
 }
 
 /// A client of one host. Cheap to clone.
@@ -57,7 +59,7 @@ impl Client {
     pub fn of(base: Url, caller: &Caller) -> Result<Self, Error> {
         let agent = concat!("kinora/", env!("CARGO_PKG_VERSION"));
         let mut sent = HeaderMap::new();
-        let Caller { actor, reason, client, key } = caller;
+        let Caller { actor, reason, client, key, authorities } = caller;
         for (name, text) in [(headers::ACTOR, actor), (headers::REASON, reason), (headers::CLIENT, client)] {
             if let Some(text) = text {
                 let value = HeaderValue::from_bytes(text.as_bytes());
@@ -72,6 +74,14 @@ impl Client {
             sent.insert(AUTHORIZATION, value);
         }
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
+        // Whoever has chosen one for the process has chosen.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = match authorities {
+            Some(pem) => http.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(Error::Setup)?),
+            None if base.scheme() == "https" => http,
+            // Those of the system are many files, and nobody asks for them.
+            None => http.tls_certs_only([]),
+        };
         let http = http.default_headers(sent).build().map_err(Error::Setup)?;
         Ok(Self { http, base, key: None })
     }
