@@ -25,7 +25,7 @@ pub use query::fields::Fields;
 pub use query::figures::{Figure, FigureKind};
 pub use query::filter::pattern::Pattern;
 pub use query::filter::{KEY, Operator, RowFilter, RowTest};
-pub use query::list_query::{Budget, Explanation, ListQuery, Order, Page, Row};
+pub use query::list_query::{EntryLimits, Explanation, ListQuery, Order, Page, Row};
 pub use query::select::SelectedFields;
 pub use query::statistics::{Group, GroupOrder, GroupValue, Statistics, StatisticsQuery};
 pub use rows::range::KeyRange;
