@@ -121,7 +121,7 @@ fn compare(old: &Cast, new: &Cast, end: Position) -> Result<u64, Refusal> {
         }
         Err(interrupted) => return Err(stopped(interrupted)),
     }
-    let row = first_difference(&applied.snapshot()?, &mended.snapshot()?).map_err(Failure::storage)?;
+    let row = first_difference(&applied.snapshot()?, &mended.snapshot()?, &Budget::unlimited()).map_err(Failure::storage)?;
     match row {
         None => Ok(Events::count(&events)),
         Some(row) => Err(Refusal::Unsound(format!(
