@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kinora_types::{Allowance, Budget};
+use kinora_types::{Allowance, Budget, Exhausted};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +117,9 @@ pub struct Admission {
     /// Of that, those that go on for long.
     long: Budget,
     ending: CancellationToken,
+    cancelled: AtomicU64,
+    out_of_time: AtomicU64,
+    out_of_bytes: AtomicU64,
 }
 
 impl Admission {
@@ -140,6 +143,9 @@ impl Admission {
             all,
             long,
             ending: CancellationToken::new(),
+            cancelled: AtomicU64::new(0),
+            out_of_time: AtomicU64::new(0),
+            out_of_bytes: AtomicU64::new(0),
         }
     }
 
@@ -181,6 +187,12 @@ impl Admission {
         self.all.part(Allowance { time, bytes, names: ["queries.seconds", "queries.bytes"] })
     }
 
+    /// What of this budget one round of work may use, as if it were a query.
+    pub fn round(&self, budget: &Budget) -> Budget {
+        let (time, bytes) = (Some(Duration::from_secs(self.limits.seconds)), self.limits.bytes);
+        budget.part(Allowance { time, bytes, names: ["queries.seconds", "queries.bytes"] })
+    }
+
     /// What a read may use that goes through everything.
     pub fn long(&self) -> Budget {
         let (time, bytes) = (Some(Duration::from_secs(self.limits.long_seconds)), self.limits.bytes);
@@ -202,6 +214,23 @@ impl Admission {
     pub fn end_all(&self) {
         self.end();
         self.all.cancel();
+    }
+
+    /// Notes that a read ended because its budget was used up.
+    pub fn note_end(&self, why: Exhausted) {
+        let count = match why {
+            Exhausted::Cancelled => &self.cancelled,
+            Exhausted::Time(_) => &self.out_of_time,
+            Exhausted::Bytes(_) => &self.out_of_bytes,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads that ended because nobody waited for them any more, because their time was up, and because they needed
+    /// more memory than there is for them.
+    pub fn ends(&self) -> [(&'static str, u64); 3] {
+        [("cancelled", &self.cancelled), ("time", &self.out_of_time), ("bytes", &self.out_of_bytes)]
+            .map(|(why, count)| (why, count.load(Ordering::Relaxed)))
     }
 
     /// Resolves once the host is told to stop.

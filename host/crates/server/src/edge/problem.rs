@@ -4,7 +4,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
-use kinora_types::InvalidName;
+use kinora_types::{Exhausted, InvalidName};
 use serde_json::{Map, Value, json};
 
 /// Seconds after which a client that was turned away may try again.
@@ -17,11 +17,28 @@ pub struct Problem {
     detail: String,
     hint: Option<String>,
     more: Map<String, Value>,
+    /// What of its budget was used up, if that is why work ended.
+    exhausted: Option<Exhausted>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, more: Map::new() }
+        Self { kind, detail: detail.into(), hint: None, more: Map::new(), exhausted: None }
+    }
+
+    /// That work ended because its budget was used up.
+    pub fn of_budget(kind: Kind, why: Exhausted) -> Self {
+        Self { exhausted: Some(why), ..Self::new(kind, why.to_string()) }
+    }
+
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        self.exhausted
+    }
+
+    /// Names the limit that was passed.
+    pub fn with_limit(self, name: &str) -> Self {
+        let detail = format!("{}: the limit is {name}", self.detail);
+        self.with("name", json!(name)).saying(detail)
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
