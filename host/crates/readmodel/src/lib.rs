@@ -17,7 +17,7 @@ mod query;
 mod rows;
 
 pub use diff::first_difference::{RowDifference, first_difference};
-pub use diff::tables::{Change, Diff, Difference, TableDiff, diff, differences, tables};
+pub use diff::tables::{Change, Diff, Difference, Passed, TableDiff, diff, differences, tables};
 pub use error::Error;
 pub use layout::fields::fields;
 pub use layout::shown::shown;

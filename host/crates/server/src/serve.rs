@@ -88,6 +88,7 @@ impl Serving {
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { listener, engine, .. } = self;
         let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
+        let admission = Arc::clone(projections.admission());
         let service = service(log, projections, engine.backups().cloned(), engine.limits().clone());
         let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(service);
         let stop = CancellationToken::new();
@@ -98,10 +99,13 @@ impl Serving {
             ended = &mut server => return ended.map_err(Error::Server),
             () = told => stop.cancel(),
         }
+        // What goes on for long would not end by itself.
+        admission.end();
         match tokio::time::timeout(GRACE, server).await {
             Ok(ended) => ended.map_err(Error::Server)?,
             Err(_) => tracing::info!("connections that were still open have been closed"),
         }
+        admission.end_all();
         let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
         stopped.map_err(|cause| Error::Server(io::Error::other(cause)))
     }

@@ -15,7 +15,11 @@ impl Names {
     /// None, an empty one, or one with a comma.
     pub fn new(names: Vec<String>) -> Result<Self, InvalidNames> {
         let read = Self(names.clone()).to_string().parse::<Self>()?;
-        if read.0 == names { Ok(read) } else { Err(InvalidNames { names: names.join(","), why: UNWRITABLE.to_owned() }) }
+        if read.0 == names {
+            Ok(read)
+        } else {
+            Err(InvalidNames { names: names.join(","), why: UNWRITABLE.to_owned() })
+        }
     }
 
     pub fn into_inner(self) -> Vec<String> {

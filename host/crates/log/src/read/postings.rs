@@ -201,13 +201,7 @@ fn selected<'a>(db: &'a DB, selection: &Selection, direction: Direction) -> Node
 }
 
 impl Node<'_> {
-    fn find(
-        &mut self,
-        at: u64,
-        direction: Direction,
-        in_steps: bool,
-        leaps: &mut usize,
-    ) -> Result<Option<u64>, Error> {
+    fn find(&mut self, at: u64, direction: Direction, in_steps: bool, leaps: &mut usize) -> Result<Option<u64>, Error> {
         match self {
             Self::Every => Ok(Some(at)),
             Self::List(list) => list.find(at),

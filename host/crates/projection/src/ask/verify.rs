@@ -82,13 +82,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    pub fn new(
-        registry: Arc<Registry>,
-        statuses: Statuses,
-        log: Log,
-        casts: Casts,
-        admission: Arc<Admission>,
-    ) -> Self {
+    pub fn new(registry: Arc<Registry>, statuses: Statuses, log: Log, casts: Casts, admission: Arc<Admission>) -> Self {
         Self { registry, statuses, log, casts, admission, turn: Arc::new(Semaphore::new(1)) }
     }
 

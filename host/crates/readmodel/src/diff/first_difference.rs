@@ -18,11 +18,7 @@ pub struct RowDifference {
 }
 
 /// Compares the tables of `one`, in their order, with those of the same names.
-pub fn first_difference(
-    one: &Snapshot,
-    other: &Snapshot,
-    budget: &Budget,
-) -> Result<Option<RowDifference>, Error> {
+pub fn first_difference(one: &Snapshot, other: &Snapshot, budget: &Budget) -> Result<Option<RowDifference>, Error> {
     for (ordinal, table) in (0..).zip(one.tables()) {
         let (theirs, _) = other.table(&table.name)?;
         let (mut ours, mut theirs) = (one.rows(ordinal, budget), other.rows(theirs, budget));

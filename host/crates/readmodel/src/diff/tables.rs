@@ -89,19 +89,46 @@ fn table(name: &str, from: &Snapshot, to: &Snapshot, samples: usize, budget: &Bu
     Ok(diff)
 }
 
-/// The rows of a table that differ, of a range of keys, until `visit` breaks off.
+/// How far a walk through differences came.
+#[derive(Debug)]
+pub struct Passed {
+    /// The key of the last row that was gone past, whether it differs or not.
+    pub last: Option<String>,
+    /// Whether that is all.
+    pub complete: bool,
+}
+
+/// The rows of a table that differ, of a range of keys, until `visit` breaks off at one that it does not take, or so
+/// many rows were gone past.
 pub fn differences(
     name: &str,
     from: &Snapshot,
     to: &Snapshot,
     range: &KeyRange,
+    rows: usize,
     budget: &Budget,
     mut visit: impl FnMut(Difference) -> ControlFlow<()>,
-) -> Result<(), Error> {
+) -> Result<Passed, Error> {
+    let (mut last, mut passed, mut complete) = (Vec::new(), 0, true);
     walk(name, from, to, range, budget, |row| {
-        let Some((change, fields)) = row.change(name)? else { return Ok(ControlFlow::Continue(())) };
-        Ok(visit(row.difference(change, fields)?))
-    })
+        let going_on = if passed == rows {
+            ControlFlow::Break(())
+        } else if let Some((change, fields)) = row.change(name)? {
+            visit(row.difference(change, fields)?)
+        } else {
+            ControlFlow::Continue(())
+        };
+        match going_on {
+            ControlFlow::Break(()) => complete = false,
+            ControlFlow::Continue(()) => {
+                row.entry.clone_into(&mut last);
+                passed += 1;
+            }
+        }
+        Ok(going_on)
+    })?;
+    let last = if passed == 0 { None } else { Some(row_key(&last)?.to_owned()) };
+    Ok(Passed { last, complete })
 }
 
 /// A key, and what either side has under it.

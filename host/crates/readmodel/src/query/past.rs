@@ -102,12 +102,7 @@ impl Snapshot {
     }
 
     /// Figures over rows as they were.
-    pub fn statistics_at(
-        &self,
-        query: &StatisticsQuery,
-        at: Progress,
-        budget: &Budget,
-    ) -> Result<Statistics, Error> {
+    pub fn statistics_at(&self, query: &StatisticsQuery, at: Progress, budget: &Budget) -> Result<Statistics, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();

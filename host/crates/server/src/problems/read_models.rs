@@ -76,7 +76,11 @@ impl From<grammar::Error> for Problem {
         use grammar::Error;
         let detail = error.to_string();
         match error {
-            Error::InvalidFigure { .. } | Error::InvalidFigures { .. } | Error::TwiceNamed { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
+            Error::InvalidFigure { .. } | Error::InvalidFigures { .. } | Error::TwiceNamed { .. } => Self::new(
+                Kind::InvalidAggregate,
+                detail,
+            )
+            .hint(
                 "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with \
                  a name before it if you like: late:percentile(delay,90)",
             ),

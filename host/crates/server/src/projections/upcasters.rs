@@ -8,8 +8,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::Json;
 use kinora_api::headers;
 use kinora_api::upcasters as api;
-use kinora_projection::Projections;
+use kinora_projection::{Line, Projections};
+use kinora_types::Budget;
 
+use crate::edge::budget::LongWork;
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::invalid;
@@ -30,6 +32,7 @@ const MAX_SAMPLES: usize = 100;
 )]
 pub async fn dry_run(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<api::DryRun>, Problem> {
     let api::AskDryRun { upcasters, samples } =
@@ -41,7 +44,8 @@ pub async fn dry_run(
     for digest in &upcasters {
         projections.modules().settled(*digest).await?;
     }
-    let found = blocking(move || projections.upcasters().dry_run(&upcasters, samples)).await?;
+    let run = move |budget: &Budget| projections.upcasters().dry_run(&upcasters, samples, budget);
+    let found = work.run_in(Line::Comparisons, run).await?;
     Ok(Json(upcasters::dry_run(found)))
 }
 

@@ -125,8 +125,8 @@ impl Follower<'_> {
             let progress = *durable.borrow_and_update();
             while progress.includes(next) {
                 let (reader, selected) = (log.clone(), self.selected.clone());
-                let found = self.work.round().run(move |_| step(&reader, &selected, next, progress));
-                let (found, upto) = found.await?;
+                let round = self.work.round();
+                let (found, upto) = round.run(move |_| step(&reader, &selected, next, progress)).await?;
                 let event = |(position, json): (u64, String)| {
                     Event::default().id(position.to_string()).event("event").data(json)
                 };

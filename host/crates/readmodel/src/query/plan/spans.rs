@@ -125,7 +125,11 @@ impl Spans {
             if lower < upper {
                 met.push(Span { lower: lower.clone(), upper: upper.clone(), point: a.point || b.point });
             }
-            if a.upper <= b.upper { ours.next() } else { theirs.next() };
+            if a.upper <= b.upper {
+                ours.next()
+            } else {
+                theirs.next()
+            };
         }
         Self { spans: met, exact: self.exact && other.exact }
     }
