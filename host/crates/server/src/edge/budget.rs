@@ -160,3 +160,68 @@ fn tell_if_slow(admission: &Admission, asked: &Uri, time: Duration, budget: &Bud
     let asked = asked.get(..asked.floor_char_boundary(ASKED_BYTES)).unwrap_or_default();
     tracing::warn!(target: "slow", asked, milliseconds, looked_at = budget.looked_at(), "a read was slow");
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use kinora_projection::QueryLimits;
+    use kinora_types::Exhausted;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn work(limits: QueryLimits) -> (Arc<Admission>, Work) {
+        let admission = Arc::new(Admission::new(limits));
+        let budget = admission.query();
+        (Arc::clone(&admission), Work::new(admission, Uri::from_static("/v1/log"), budget, None))
+    }
+
+    /// Works until it is told to stop.
+    fn endless(begun: oneshot::Sender<()>) -> impl FnOnce(&Budget) -> Result<(), Exhausted> {
+        move |budget| {
+            let _ = begun.send(());
+            loop {
+                budget.look(1)?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn work_ends_when_whoever_waits_for_it_leaves() {
+        let (admission, work) = work(QueryLimits { scans_at_once: NonZeroUsize::MIN, ..QueryLimits::default() });
+        let (begun, has_begun) = oneshot::channel();
+        let waiting = tokio::spawn(async move { work.run_in(Line::Scans, endless(begun)).await.is_ok() });
+        has_begun.await.unwrap();
+        let free = || admission.busy().iter().find(|busy| busy.limit == "queries.scans_waiting").unwrap().free;
+        assert_eq!(free(), 0);
+        waiting.abort();
+        while free() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(admission.ends().first(), Some(&("cancelled", 1)));
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_for_long_ends_with_the_host() {
+        let (admission, work) = work(QueryLimits::default());
+        let following = work.following().unwrap();
+        let (begun, has_begun) = oneshot::channel();
+        let waiting = tokio::spawn(async move { following.run(endless(begun)).await.unwrap_err().exhausted() });
+        has_begun.await.unwrap();
+        admission.end();
+        assert_eq!(waiting.await.unwrap(), Some(Exhausted::Cancelled));
+        assert!(work.0.check().is_ok(), "a query may still be answered");
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_says_by_which_limit() {
+        let (admission, work) = work(QueryLimits { seconds: 0, ..QueryLimits::default() });
+        let (begun, _) = oneshot::channel();
+        let problem = work.run(endless(begun)).await.unwrap_err().into_text();
+        assert!(problem.contains("timed-out") && problem.contains("queries.seconds"), "{problem}");
+        assert_eq!(admission.ends().get(1), Some(&("time", 1)));
+    }
+}
