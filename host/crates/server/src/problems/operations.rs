@@ -76,7 +76,7 @@ operations! {
     FollowUpcaster: [BODY CHANGED MODULE];
 
     ListProjections: [];
-    Projection: [] UnknownProjection;
+    Projection: [] Busy UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
     History: [WORK] UnknownProjection;
     Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
@@ -92,7 +92,7 @@ operations! {
     Retire: [BODY VERSION CHANGED];
     Rollback: [BODY CHANGED] NothingToRollBackTo UnknownProjection;
     Skip: [BODY VERSION CHANGED] NoReason NotStoppedThere;
-    Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
+    Reproduction: [VERSION MODULE WORK] ModuleCompiling NothingToReproduce;
     RowsDigest: [VERSION WORK] BeyondPosition NotComparable NotThereYet;
     Verify: [VERSION MODULE WORK] ModuleCompiling NotComparable;
     Diff: [COMPARED WORK];
