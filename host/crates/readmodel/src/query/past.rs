@@ -8,7 +8,7 @@ use crate::query::list::{Sorting, counted, sorted};
 use crate::query::list_query::{Explanation, ListQuery, Page, Row};
 use crate::query::plan::Wanted;
 use crate::query::statistics::{Statistics, StatisticsQuery, summed};
-use crate::query::walk::Rows;
+use crate::query::walk::{BATCH_BYTES, Rows};
 use crate::rows::row_versions::damaged;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{self, Entries, View};
@@ -52,10 +52,12 @@ impl<'a> Past<'a> {
 
 impl Rows for Past<'_> {
     fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error> {
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         while found.len() < count
+            && bytes < BATCH_BYTES
             && let Some(row) = self.next()?
         {
+            bytes += row.json.len();
             found.push(row);
         }
         Ok(found)

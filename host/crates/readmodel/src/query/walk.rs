@@ -14,7 +14,7 @@ pub(crate) const BATCH_ROWS: usize = 128;
 const LOOKED_UP_ROWS: usize = 32;
 
 /// Bytes of rows after which no more are read at once.
-const BATCH_BYTES: usize = 4 << 20;
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
 /// Mostly enough for an entry.
 const ENTRY_BYTES: usize = 48;

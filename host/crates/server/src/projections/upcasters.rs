@@ -24,6 +24,9 @@ use crate::wire::{rollouts, upcasters, versions};
 const DEFAULT_SAMPLES: usize = 3;
 const MAX_SAMPLES: usize = 100;
 
+/// Upcasters that are tried out together.
+const MAX_UPCASTERS: usize = 100;
+
 /// Run upcasters over every event that they take: outcomes, failures, samples before and after
 #[utoipa::path(
     post, path = "/v1/upcasters/dry-run", tag = "modules", operation_id = "dry_run_upcasters",
@@ -40,6 +43,9 @@ pub async fn dry_run(
     let samples = samples.unwrap_or(DEFAULT_SAMPLES);
     if samples > MAX_SAMPLES {
         return Err(invalid(format!("samples {samples} is more than {MAX_SAMPLES}")));
+    }
+    if upcasters.len() > MAX_UPCASTERS {
+        return Err(invalid(format!("{} upcasters are more than {MAX_UPCASTERS}", upcasters.len())));
     }
     for digest in &upcasters {
         projections.modules().settled(*digest).await?;
