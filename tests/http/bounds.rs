@@ -39,7 +39,7 @@ async fn what_is_too_deep_too_much_or_too_long_is_refused_when_it_is_read() {
     let host = Host::start(dir.path());
     let api = club(&host, 2).await;
     let deep = vec!["a"; 20_000].join(".");
-    let names = (0..9_000).map(|n| format!("a{n}")).collect::<Vec<_>>().join(",");
+    let names = (0..5_000).map(|n| format!("a{n}")).collect::<Vec<_>>().join(",");
     let keys = (0..6_500).map(|n| format!("k{n}")).collect::<Vec<_>>().join(",");
     let pattern = "*a".repeat(5_000);
     for (parameters, kind) in [
@@ -96,7 +96,6 @@ async fn pages_end_by_bytes_and_together_they_are_everything() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start_with_limits(dir.path(), &["queries.page_bytes=3000"]);
     let api = club(&host, 10).await;
-    append(&api, "long", 10).await;
     let lists = [
         "read-models/club/members?limit=10",
         "read-models/club/members?limit=10&order=name.desc",
@@ -113,6 +112,15 @@ async fn pages_end_by_bytes_and_together_they_are_everything() {
         }
         assert_eq!(keys, (0..10).map(|n| format!("m{n:03}")).collect::<Vec<_>>(), "{path}");
     }
+    // Whoever follows gets rows of many pages in one round.
+    let mut followed = api.follow(api.client.get(api.at("read-models/club/members"))).await;
+    let messages = followed.until(|message| message.kind == "position").await;
+    assert_eq!(messages.iter().filter(|message| message.kind == "row").count(), 10, "{messages:?}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start_with_limits(dir.path(), &["queries.page_bytes=3000"]);
+    let api = host.api();
+    append(&api, "long", 10).await;
     for path in [
         "streams/long/events?limit=10",
         "streams/long/events?limit=10&direction=backwards",
@@ -127,16 +135,6 @@ async fn pages_end_by_bytes_and_together_they_are_everything() {
         }
         assert_eq!(numbers, (0..10).collect::<Vec<_>>(), "{path}");
     }
-    assert_eq!(api.deploy("club", &api.upload(module("members")).await, &[]).await, 2);
-    api.until_caught_up("club", 2).await;
-    let answer = api.post("streams/m000/events", json!({"type": "Left", "data": {}})).await;
-    assert_eq!(answer.status, 201);
-    assert_eq!(api.post("projections/club/versions/2/pause", json!({})).await.status, 200);
-    // Whoever follows gets rows of many pages in one round.
-    let mut followed = api.follow(api.client.get(api.at("read-models/club/members?version=1"))).await;
-    let messages = followed.until(|message| message.kind == "position").await;
-    let rows = messages.iter().filter(|message| message.kind == "row").count();
-    assert!(rows >= 9, "{messages:?}");
 }
 
 #[tokio::test]
@@ -232,17 +230,13 @@ async fn who_follows_is_told_of_the_end_when_the_host_ends() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = club(&host, 2).await;
-    for _ in 0..8 {
-        append(&api, "s", 1_000).await;
-    }
     let following = async |path: &str, accept: &str| {
         let response = api.client.get(api.at(path)).header("accept", accept).send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.bytes_stream()
     };
-    let mut events = following("streams/s/events", "text/event-stream").await;
+    let mut events = following("streams/m000/events", "text/event-stream").await;
     let mut rows = following("read-models/club/members", "text/event-stream").await;
-    let stalled = following("events", "application/x-ndjson").await;
     for stream in [&mut events, &mut rows] {
         assert!(stream.next().await.unwrap().is_ok());
     }
@@ -253,7 +247,6 @@ async fn who_follows_is_told_of_the_end_when_the_host_ends() {
         }
     }
     ending.await.unwrap();
-    drop(stalled);
 }
 
 #[tokio::test]
