@@ -1,4 +1,4 @@
-//! What a read may use: bounds of what is asked, pages that end by bytes, time and memory with the names of their
+//! Bounds of reads: of what is asked, pages that end by bytes, time and memory with the names of their
 //! limits, places for those who follow, and work that ends when nobody waits for it.
 
 use std::time::Instant;
@@ -20,7 +20,8 @@ async fn append(api: &Api, stream: &str, count: usize) {
 async fn club(host: &Host, members: usize) -> Api {
     let api = host.api();
     for number in 0..members {
-        let data = json!({"name": format!("{number:03}{}", "x".repeat(1_000)), "mail": null, "tags": [number.to_string(), "all"]});
+        let (name, tags) = (format!("{number:03}{}", "x".repeat(1_000)), [number.to_string(), "all".to_owned()]);
+        let data = json!({"name": name, "mail": null, "tags": tags});
         let data = json!({"type": "Joined", "data": data});
         assert_eq!(api.post(&format!("streams/m{number:03}/events"), data).await.status, 201);
     }
