@@ -79,7 +79,7 @@ operations! {
     Projection: [] Busy UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
     History: [WORK] UnknownProjection;
-    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
+    Deploy: [BODY CHANGED MODULE WORK] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
