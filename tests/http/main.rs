@@ -3,6 +3,7 @@
 
 mod access;
 mod append;
+mod bounds;
 mod connections;
 mod edge;
 mod fields;

@@ -17,7 +17,7 @@ use kinora_tests::{Answer, Api, Handwritten, Host, module, put_raw};
 use serde_json::{Value, json};
 
 /// Problems that it takes more than a request to get, each with the test that names it.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
     ("log-failed", include_str!("../../host/tests/process/ends/disk_faults.rs")),
@@ -25,6 +25,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
     ("no-space", include_str!("../../host/tests/process/ends/disk_full.rs")),
     ("not-comparable", include_str!("../rollouts/diff.rs")),
     ("query-failed", include_str!("queries.rs")),
+    ("timed-out", include_str!("bounds.rs")),
     ("too-many-requests", include_str!("append.rs")),
 ];
 

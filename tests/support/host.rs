@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 use crate::Api;
 use crate::wait::PATIENCE;
 
+/// What tokio has if nobody says anything.
+const BLOCKING_THREADS: usize = 512;
+
 pub struct Host {
     pub url: String,
     stop: Option<oneshot::Sender<()>>,
@@ -58,16 +61,26 @@ impl Host {
         }
     }
 
+    /// With so few threads for what may wait for a disk.
+    pub fn start_with_blocking_threads(data: &Path, threads: usize) -> Self {
+        Self::run_on(Self::options(data), threads).unwrap_or_else(|cause| panic!("the host did not start: {cause}"))
+    }
+
     pub fn run(options: Options) -> Self {
         Self::try_run(options).unwrap_or_else(|cause| panic!("the host did not start: {cause}"))
     }
 
     pub fn try_run(options: Options) -> Result<Self, Error> {
+        Self::run_on(options, BLOCKING_THREADS)
+    }
+
+    fn run_on(options: Options, blocking_threads: usize) -> Result<Self, Error> {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         // A runtime of its own: what it still does when it is told to stop ends with it, as with a process.
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.enable_all().max_blocking_threads(blocking_threads).build().unwrap();
             match runtime.block_on(Serving::open(options)) {
                 Ok(serving) => {
                     tell.send(Ok(serving.address())).unwrap();

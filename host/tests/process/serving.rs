@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
-use kinora_tests::{Api, Program, delete_raw, event, open, to};
+use kinora_tests::{Api, Program, delete_raw, event, open, to, until};
 use kinora_types::ExpectedRevision::Any;
 use kinora_types::Progress;
 use serde_json::json;
@@ -145,4 +145,24 @@ fn options_that_make_no_sense_are_refused_with_what_would() {
     }
     let said = refused("--limit", "sandbox.speed=1");
     assert!(said.contains("there is no limit \"sandbox.speed\"") && said.contains("sandbox.event_fuel"), "{said}");
+}
+
+#[tokio::test]
+async fn slow_reads_are_named_and_readers_that_do_not_read_do_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Program::command(dir.path());
+    command.args(["--listen", "127.0.0.1:0", "--limit", "queries.slow_milliseconds=0"]);
+    let host = Program::start_command(command);
+    let api = host.api();
+    append(&api, "a", 0..1_000).await;
+    assert_eq!(api.get("events?limit=7&types=Even").await.status, 200);
+    let named = |line: &String| {
+        let (slow, asked) = (line.contains("slow: a read was slow"), line.contains("/v1/events?limit=7&types=Even"));
+        slow && asked && line.contains("looked_at=7")
+    };
+    until("the read is named", async || host.said().iter().any(named)).await;
+    let lines = api.client.get(api.at("events")).header("accept", "application/x-ndjson").send().await.unwrap();
+    let followed = api.follow(api.client.get(api.at("events"))).await;
+    host.stop();
+    drop((lines, followed));
 }

@@ -12,6 +12,7 @@ use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
 
+use crate::ask::admission::Admission;
 use crate::ask::compare::Comparisons;
 use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
@@ -40,6 +41,7 @@ pub struct Projections {
     modules: Arc<Modules>,
     registry: Arc<Registry>,
     statuses: Statuses,
+    admission: Arc<Admission>,
     queries: Arc<Queries>,
     comparisons: Arc<Comparisons>,
     row_traces: RowTraces,
@@ -69,8 +71,9 @@ impl Projections {
         let registry = Arc::new(Registry::open(catalog, Folders::open(dir), log.clone())?);
         let (starter, queue) = Starter::new();
         let shared = Shared::new(log, storage, modules, registry, &limits);
-        let queries = Arc::new(shared.queries(query_limits));
-        let comparisons = Arc::new(Comparisons::new(Arc::clone(&shared.registry)));
+        let admission = Arc::new(Admission::new(query_limits));
+        let queries = Arc::new(shared.queries(&admission));
+        let comparisons = Arc::new(Comparisons::new(Arc::clone(&shared.registry), Arc::clone(&admission)));
         let deployments = Arc::new(shared.deployments(starter.clone()));
         let checklists = Arc::new(shared.checklists(&comparisons, &queries));
         let lifecycle = Arc::new(shared.lifecycle(&comparisons, starter));
@@ -78,7 +81,7 @@ impl Projections {
         let supervision = shared.supervision(&promotions, Duration::from_secs(limits.stall_seconds));
         Ok(Arc::new(Self {
             row_traces: shared.row_traces(),
-            verification: shared.verification(),
+            verification: shared.verification(&admission),
             reproductions: shared.reproductions(),
             skipping: shared.skipping(&lifecycle),
             upcasters: shared.upcasters(&deployments),
@@ -87,6 +90,7 @@ impl Projections {
             modules: shared.modules,
             registry: shared.registry,
             statuses: shared.statuses,
+            admission,
             queries,
             comparisons,
             deployments,
@@ -94,6 +98,11 @@ impl Projections {
             promotions,
             lifecycle,
         }))
+    }
+
+    /// Who may read how much at once.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Queries, each answered by one version.

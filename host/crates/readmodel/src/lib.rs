@@ -17,7 +17,7 @@ mod query;
 mod rows;
 
 pub use diff::first_difference::{RowDifference, first_difference};
-pub use diff::tables::{Change, Diff, Difference, TableDiff, diff, differences, tables};
+pub use diff::tables::{Change, Diff, Difference, Passed, TableDiff, diff, differences, tables};
 pub use error::Error;
 pub use layout::fields::fields;
 pub use layout::shown::shown;
@@ -25,7 +25,7 @@ pub use query::fields::Fields;
 pub use query::figures::{Figure, FigureKind};
 pub use query::filter::pattern::Pattern;
 pub use query::filter::{KEY, Operator, RowFilter, RowTest};
-pub use query::list_query::{Budget, Explanation, ListQuery, Order, Page, Row};
+pub use query::list_query::{EntryLimits, Explanation, ListQuery, Order, Page, Row};
 pub use query::select::SelectedFields;
 pub use query::statistics::{Group, GroupOrder, GroupValue, Statistics, StatisticsQuery};
 pub use rows::range::KeyRange;

@@ -159,6 +159,7 @@ impl Serving {
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { listener, operators, engine, access, tls, names, .. } = self;
         let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
+        let admission = Arc::clone(projections.admission());
         let (limits, gate) = (engine.limits().clone(), Gate::new(Arc::clone(&access), names));
         let http = limits.http;
         let service = service(log, projections, engine.backups().cloned(), limits, gate);
@@ -173,12 +174,15 @@ impl Serving {
         let refresh = tokio::spawn(refresh(access, tls));
         told.await;
         stop.cancel();
+        // What goes on for long would not end by itself.
+        admission.end();
         let ended = async { while doors.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::info!("connections that were still open have been closed");
         }
         // What is left of them ends with its task.
         doors.shutdown().await;
+        admission.end_all();
         refresh.abort();
         let stopped = tokio::task::spawn_blocking(move || engine.stop()).await;
         stopped.map_err(|cause| Error::Server(io::Error::other(cause)))

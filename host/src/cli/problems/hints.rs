@@ -36,6 +36,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::NothingToRollBackTo, "`kinora promote NAME VERSION` makes a version live"),
     (Kind::OtherLive, "somebody else was faster: look at `kinora status NAME` again"),
     (Kind::QueryStopped, LIMITS),
+    (Kind::TimedOut, "ask for less at a time; `kinora serve --limit NAME=VALUE` sets limits"),
     (Kind::TooLarge, "send less at a time, or build a module for size; `kinora serve --limit NAME=VALUE` sets limits"),
     (Kind::UnknownField, "`kinora query NAME -o json` has the schema of each table"),
     (Kind::UnknownKeyPart, "`kinora query NAME` says what the keys of each table stand for"),

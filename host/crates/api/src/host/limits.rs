@@ -70,14 +70,24 @@ pub struct Projections {
     pub stall_seconds: u64,
 }
 
-/// Queries that run, and wait, at once.
+/// Reads: how many run, and wait, at once, and what each may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = QueryLimits)]
 pub struct Queries {
+    pub bytes: u64,
+    pub bytes_at_once: u64,
+    pub comparisons_at_once: u64,
+    pub comparisons_waiting: u64,
+    pub followers: u64,
+    pub long_seconds: u64,
     pub named_at_once: u64,
     pub named_waiting: u64,
+    pub page_bytes: u64,
     pub scans_at_once: u64,
     pub scans_waiting: u64,
+    pub seconds: u64,
+    pub slow_milliseconds: u64,
+    pub streams_at_once: u64,
 }
 
 /// What a guest may use.

@@ -109,18 +109,22 @@ impl Log {
         limit: usize,
     ) -> Result<Vec<Recorded>, Error> {
         let mut found = Vec::new();
-        self.visit_stream(stream, from, direction, limit, |position, record| found.push(record.to_owned(position)))?;
+        self.visit_stream(stream, from, direction, limit, |position, record| {
+            found.push(record.to_owned(position));
+            ControlFlow::Continue(())
+        })?;
         Ok(found)
     }
 
-    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning, until
+    /// `visit` breaks off.
     pub fn visit_stream(
         &self,
         stream: &StreamName,
         from: Revision,
         direction: Direction,
         limit: usize,
-        mut visit: impl FnMut(Position, RecordRef<'_>),
+        mut visit: impl FnMut(Position, RecordRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let durable = self.progress();
         let db = &self.inner.db;
@@ -143,7 +147,9 @@ impl Log {
             if durable.includes(position) {
                 lookup::go_to(&mut rows, before, position);
                 before = Some(position);
-                visit(position, lookup::item(&rows, position)?);
+                if visit(position, lookup::item(&rows, position)?).is_break() {
+                    return Ok(());
+                }
                 left -= 1;
             }
         }

@@ -8,13 +8,14 @@ use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
 
+use crate::ask::admission::Admission;
 use crate::ask::compare::Comparisons;
 use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
 use crate::ask::verify::Verification;
-use crate::limits::{Limits, QueryLimits};
+use crate::limits::Limits;
 use crate::registry::Registry;
 use crate::registry::starter::Starter;
 use crate::replay::turns::Turns;
@@ -55,9 +56,9 @@ impl Shared {
         Self { log, storage, modules, registry, turns, statuses, casts }
     }
 
-    pub fn queries(&self, limits: QueryLimits) -> Queries {
+    pub fn queries(&self, admission: &Arc<Admission>) -> Queries {
         let throttle = self.turns.throttle().clone();
-        Queries::new(Arc::clone(&self.registry), self.statuses.clone(), throttle, limits)
+        Queries::new(Arc::clone(&self.registry), self.statuses.clone(), throttle, Arc::clone(admission))
     }
 
     pub fn row_traces(&self) -> RowTraces {
@@ -70,9 +71,9 @@ impl Shared {
         }
     }
 
-    pub fn verification(&self) -> Verification {
-        let registry = Arc::clone(&self.registry);
-        Verification::new(registry, self.statuses.clone(), self.log.clone(), self.casts.clone())
+    pub fn verification(&self, admission: &Arc<Admission>) -> Verification {
+        let (registry, admission) = (Arc::clone(&self.registry), Arc::clone(admission));
+        Verification::new(registry, self.statuses.clone(), self.log.clone(), self.casts.clone(), admission)
     }
 
     pub fn reproductions(&self) -> Reproductions {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use kinora_readmodel::{KeyRange, RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure, RowSchemas};
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
 use crate::record::proof::{Proof, Validation};
@@ -135,7 +135,7 @@ fn check_rows(snapshot: &Snapshot) -> Result<(), Failure> {
 }
 
 fn digest(snapshot: &Snapshot) -> Result<[u8; 32], Failure> {
-    snapshot.digest().map_err(Failure::storage)
+    snapshot.digest(&Budget::unlimited()).map_err(Failure::storage)
 }
 
 /// Runs the reference, and leaves out what it cannot apply.
@@ -218,7 +218,7 @@ fn compare(
         }
     }
     let [one, other] = ended.as_slice() else { return Ok(None) };
-    let row = first_difference(&one.snapshot()?, &other.snapshot()?).map_err(Failure::storage)?;
+    let row = first_difference(&one.snapshot()?, &other.snapshot()?, &Budget::unlimited()).map_err(Failure::storage)?;
     Ok(row.map(|row| (Some(row), None)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kinora_types::Progress;
+use kinora_types::{Budget, Exhausted, Progress};
 use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 
 use crate::error::Error;
@@ -15,6 +15,9 @@ use crate::rows::writes::Writes;
 /// Bytes that a sweep reads ahead of itself.
 const READAHEAD_BYTES: usize = 1 << 20;
 
+/// Entries that are passed between two looks at the budget: it costs about as much as a few of them.
+const STEPS: u32 = 64;
+
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     db: &'a DB,
@@ -23,15 +26,23 @@ pub struct View<'a> {
     cached: Option<(&'a CachedRows, Moment)>,
     /// Whether what is not in memory is left alone, and the reading given up; and the iterators for that.
     memory_only: Option<&'a Idle>,
+    /// What is asked on the way through entries.
+    budget: Option<&'a Budget>,
 }
 
 impl<'a> View<'a> {
     pub fn now(db: &'a DB) -> Self {
-        Self { db, snapshot: None, cached: None, memory_only: None }
+        Self { db, snapshot: None, cached: None, memory_only: None, budget: None }
     }
 
     pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, cached: Option<(&'a CachedRows, Moment)>) -> Self {
-        Self { db, snapshot: Some(snapshot), cached, memory_only: None }
+        Self { db, snapshot: Some(snapshot), cached, memory_only: None, budget: None }
+    }
+
+    /// The same, but whoever goes through its entries does so within a budget: when that is used up they end, and the
+    /// end is an error.
+    pub fn within(self, budget: &'a Budget) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
@@ -106,7 +117,7 @@ impl<'a> View<'a> {
         let upper = upper.max(lower);
         let mut options = self.options();
         if let Some(idle) = self.memory_only {
-            return Entries { iterator: Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse };
+            return self.entries(Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse);
         }
         options.set_iterate_lower_bound(lower);
         options.set_iterate_upper_bound(upper);
@@ -116,7 +127,11 @@ impl<'a> View<'a> {
         } else {
             iterator.seek_to_first()
         }
-        Entries { iterator: Iterator::Own(iterator), reverse }
+        self.entries(Iterator::Own(iterator), reverse)
+    }
+
+    fn entries(&self, iterator: Iterator<'a>, reverse: bool) -> Entries<'a> {
+        Entries { iterator, reverse, steps: Steps::new(self.budget) }
     }
 
     /// The same forwards, for many rows: it reads ahead, and leaves the cache to others.
@@ -128,7 +143,7 @@ impl<'a> View<'a> {
         options.fill_cache(false);
         let mut iterator = self.db.raw_iterator_opt(options);
         iterator.seek_to_first();
-        Entries { iterator: Iterator::Own(iterator), reverse: false }
+        self.entries(Iterator::Own(iterator), false)
     }
 
     /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
@@ -202,6 +217,7 @@ pub fn row_key(entry: &[u8]) -> Result<&str, Error> {
 pub struct Entries<'a> {
     iterator: Iterator<'a>,
     reverse: bool,
+    steps: Steps<'a>,
 }
 
 enum Iterator<'a> {
@@ -209,8 +225,44 @@ enum Iterator<'a> {
     Lent(Loan<'a>),
 }
 
+/// The way through entries, within a budget.
+struct Steps<'a> {
+    budget: Option<&'a Budget>,
+    /// Since the budget was asked.
+    taken: u32,
+    exhausted: Option<Exhausted>,
+}
+
+impl<'a> Steps<'a> {
+    /// Asks at once, so that many short ways are as one long one.
+    fn new(budget: Option<&'a Budget>) -> Self {
+        let exhausted = budget.and_then(|budget| budget.check().err());
+        Self { budget, taken: 0, exhausted }
+    }
+
+    fn take(&mut self) {
+        let Some(budget) = self.budget else { return };
+        self.taken += 1;
+        if self.taken == STEPS {
+            self.taken = 0;
+            self.exhausted = budget.look(u64::from(STEPS)).err();
+        }
+    }
+}
+
+impl Drop for Steps<'_> {
+    fn drop(&mut self) {
+        if let Some(budget) = self.budget.filter(|_| self.taken > 0) {
+            budget.note(u64::from(self.taken));
+        }
+    }
+}
+
 impl Entries<'_> {
     pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        if self.steps.exhausted.is_some() {
+            return None;
+        }
         match &self.iterator {
             Iterator::Own(iterator) => iterator.item(),
             Iterator::Lent(loan) => loan.current(),
@@ -228,14 +280,18 @@ impl Entries<'_> {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut DBRawIterator<'_>)) {
+        self.steps.take();
         match &mut self.iterator {
             Iterator::Own(iterator) => change(iterator),
             Iterator::Lent(loan) => loan.change(change),
         }
     }
 
-    /// Whether the end was the end, and not trouble.
+    /// Whether the end was the end, and not trouble, or the end of the budget.
     pub fn end(&self) -> Result<(), Error> {
+        if let Some(exhausted) = self.steps.exhausted {
+            return Err(exhausted.into());
+        }
         match &self.iterator {
             Iterator::Own(iterator) => Ok(iterator.status()?),
             Iterator::Lent(loan) => loan.end(),

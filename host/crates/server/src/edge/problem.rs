@@ -4,8 +4,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
-use kinora_types::InvalidName;
-
+use kinora_types::{Exhausted, InvalidName};
 use serde_json::{Map, Value, json};
 
 use crate::listen::TooSlow;
@@ -21,11 +20,28 @@ pub struct Problem {
     hint: Option<String>,
     more: Map<String, Value>,
     header: Option<(HeaderName, HeaderValue)>,
+    /// What of its budget was used up, if that is why work ended.
+    exhausted: Option<Exhausted>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, more: Map::new(), header: None }
+        Self { kind, detail: detail.into(), hint: None, more: Map::new(), header: None, exhausted: None }
+    }
+
+    /// That work ended because its budget was used up.
+    pub fn of_budget(kind: Kind, why: Exhausted) -> Self {
+        Self { exhausted: Some(why), ..Self::new(kind, why.to_string()) }
+    }
+
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        self.exhausted
+    }
+
+    /// Names the limit that was passed.
+    pub fn with_limit(self, name: &str) -> Self {
+        let detail = format!("{}: the limit is {name}", self.detail);
+        self.with("name", json!(name)).saying(detail)
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -44,6 +44,8 @@ groups! {
     // Whatever is sent takes memory, also where nobody reads it.
     SENT: Busy TooLarge;
     BODY: Busy InvalidBody TooLarge TooSlow;
+    // What a read may use is used up, or there is no place for one more.
+    WORK: Busy TimedOut TooLarge;
     APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
         ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
@@ -61,8 +63,8 @@ groups! {
 operations! {
     Append: [BODY APPENDED] InvalidCloudevent;
     Transact: [BODY APPENDED] ClaimFailed ConditionFailed InvalidCondition;
-    ReadStream: [] InvalidName UnknownStream;
-    ReadLog: [] InvalidName;
+    ReadStream: [WORK] InvalidName UnknownStream;
+    ReadLog: [WORK] InvalidName;
     Claim: [] InvalidName NotClaimed;
     Log: [];
 
@@ -71,14 +73,14 @@ operations! {
     Module: [] InvalidDigest UnknownModule;
     DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
     ModuleUses: [] InvalidDigest UnknownModule;
-    DryRunUpcasters: [BODY MODULE] Chain InvalidJson WrongKind;
+    DryRunUpcasters: [BODY MODULE WORK] Chain InvalidJson WrongKind;
     FollowUpcaster: [BODY CHANGED MODULE];
 
     ListProjections: [];
-    Projection: [] UnknownProjection;
+    Projection: [] Busy UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
-    History: [] UnknownProjection;
-    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
+    History: [WORK] UnknownProjection;
+    Deploy: [BODY CHANGED MODULE WORK] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
@@ -91,18 +93,18 @@ operations! {
     Retire: [BODY VERSION CHANGED];
     Rollback: [BODY CHANGED] NothingToRollBackTo UnknownProjection;
     Skip: [BODY VERSION CHANGED] NoReason NotStoppedThere;
-    Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
-    RowsDigest: [VERSION] BeyondPosition NotComparable NotThereYet;
-    Verify: [VERSION MODULE] Busy ModuleCompiling NotComparable;
-    Diff: [COMPARED];
-    DiffRows: [COMPARED] UnknownTable;
-    DiffEvents: [MODULE] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
+    Reproduction: [VERSION MODULE WORK] ModuleCompiling NothingToReproduce;
+    RowsDigest: [VERSION WORK] BeyondPosition NotComparable NotThereYet;
+    Verify: [VERSION MODULE WORK] ModuleCompiling NotComparable;
+    Diff: [COMPARED WORK];
+    DiffRows: [COMPARED WORK] UnknownTable;
+    DiffEvents: [MODULE WORK] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
 
     ReadModel: [QUERIED];
-    Rows: [QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
+    Rows: [QUERIED PAST WORK] BeyondBudget InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
         TooManyGroups TooManyRows UnknownField UnknownKeyPart;
-    Row: [QUERIED PAST] InvalidSelect UnknownField UnknownRow;
-    NamedQuery: [QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
+    Row: [QUERIED PAST WORK] InvalidSelect UnknownField UnknownRow;
+    NamedQuery: [QUERIED WORK] InvalidArguments QueryFailed QueryStopped UnknownQuery;
 
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;

@@ -19,6 +19,7 @@ impl From<projection::Error> for Problem {
             Error::Module(error) => error.into(),
             Error::ReadModel(error) => error.into(),
             Error::Log(error) => error.into(),
+            Error::Exhausted(why) => why.into(),
             Error::NotThereYet { reached, .. } => problem().with("position", json!(reached)),
             Error::WrongState { state, .. } if kind == Kind::WrongState => {
                 problem().with("state", json!(versions::state(state)))
@@ -69,7 +70,9 @@ const WHERE: &str = "GET /v1/projections/{name} shows where each version is";
 fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
     match error {
         // These say for themselves what they are.
-        Error::Name(_) | Error::Module(_) | Error::ReadModel(_) | Error::Log(_) => (Kind::Internal, ""),
+        Error::Name(_) | Error::Module(_) | Error::ReadModel(_) | Error::Log(_) | Error::Exhausted(_) => {
+            (Kind::Internal, "")
+        }
         Error::AlreadyVerifying => (Kind::Busy, "it takes a core: try again when it is done"),
         Error::BeyondPosition { .. } => (Kind::BeyondPosition, BEYOND_POSITION),
         Error::Catalog { .. } | Error::Thread(_) => {
@@ -105,7 +108,7 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         }
         Error::StartBeyondEnd { .. } => (Kind::StartBeyondEnd, "start at an event that is there, or at the beginning"),
         Error::Stopped { .. } => (Kind::VersionFaulted, STALE),
-        Error::TooManyQueries { .. } => (Kind::Busy, "try again a little later"),
+        Error::TooManyQueries { .. } | Error::TooManyFollowers { .. } => (Kind::Busy, "try again a little later"),
         Error::UnknownProjection { .. } => {
             (Kind::UnknownProjection, "GET /v1/projections lists them; a deployment makes one")
         }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use kinora_api::{Kind, headers};
 use kinora_log::Log;
-use kinora_projection::{Answer, Projections, QueryTurn, Still};
+use kinora_projection::{Answer, Projections, Still};
 use kinora_types::{Micros, Position, Progress};
 
 use crate::edge::problem::Problem;
@@ -245,13 +245,5 @@ pub fn only_common(rest: &[(String, String)]) -> Result<(), Problem> {
     match rest.first() {
         None => Ok(()),
         Some((name, _)) => Err(invalid(format!("{name} is not a parameter here"))),
-    }
-}
-
-/// Work that ends a turn when it is done.
-pub fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    move || {
-        let _turn = turn;
-        work()
     }
 }

@@ -3,6 +3,8 @@
 //! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at
 //! which the page was made.
 
+use std::ops::ControlFlow;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
@@ -32,8 +34,11 @@ const FOR_EVER: &str = "max-age=31536000, immutable";
 const FOR_NOW: &str = "no-cache";
 
 /// A page that is being filled.
-#[derive(Default)]
 pub struct Page {
+    /// Bytes after which it ends.
+    most_bytes: usize,
+    /// Whether it has ended before all that was asked for.
+    pub is_full: bool,
     events: Vec<u8>,
     pub count: usize,
     first: u64,
@@ -43,8 +48,31 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn add(&mut self, position: Position, record: &RecordRef<'_>) {
+    pub fn new(most_bytes: usize) -> Self {
+        Self {
+            most_bytes,
+            is_full: false,
+            events: Vec::new(),
+            count: 0,
+            first: 0,
+            last: 0,
+            last_revision: 0,
+            failed: None,
+        }
+    }
+
+    /// Bytes of its events.
+    pub fn bytes(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Breaks off at an event that it has no room for. One has room in any case.
+    pub fn add(&mut self, position: Position, record: &RecordRef<'_>) -> ControlFlow<()> {
         if self.count > 0 {
+            if self.events.len() >= self.most_bytes {
+                self.is_full = true;
+                return ControlFlow::Break(());
+            }
             self.events.push(b',');
         } else {
             self.first = position.0;
@@ -54,7 +82,9 @@ impl Page {
         self.last_revision = record.revision.0;
         if let Err(problem) = encode::event(&mut self.events, position, record) {
             self.failed = Some(problem);
+            return ControlFlow::Break(());
         }
+        ControlFlow::Continue(())
     }
 
     /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where

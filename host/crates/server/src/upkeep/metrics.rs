@@ -5,9 +5,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
 use kinora_log::Log;
-use kinora_projection::Projections;
+use kinora_projection::{Admission, Projections};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -29,6 +30,16 @@ struct StateLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WhyLabels {
+    why: &'static str,
+}
+
 /// Figures for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "host", operation_id = "metrics",
@@ -41,6 +52,7 @@ pub async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {
     let mut registry = Registry::with_prefix("kinora");
     host.requests.register(&mut registry);
     log(&mut registry, &host.log);
+    reads(&mut registry, host.projections.admission());
     projections(&mut registry, &host.projections)?;
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?;
@@ -56,6 +68,23 @@ fn log(registry: &mut Registry, log: &Log) {
     let events: Gauge = Gauge::default();
     events.set(signed(log.progress().0));
     registry.register("log_events", "Events that are durable", events);
+}
+
+fn reads(registry: &mut Registry, admission: &Admission) {
+    let (refused, ended) = (Family::<LimitLabels, Counter>::default(), Family::<WhyLabels, Counter>::default());
+    let free = Family::<LimitLabels, Gauge>::default();
+    for busy in admission.busy() {
+        let labels = LimitLabels { limit: busy.limit };
+        refused.get_or_create(&labels).inc_by(busy.refused);
+        free.get_or_create(&labels).set(signed(busy.free));
+    }
+    for (why, count) in admission.ends() {
+        ended.get_or_create(&WhyLabels { why }).inc_by(count);
+    }
+    registry.register("reads_refused", "Reads that were refused, by the limit that leaves no place", refused);
+    registry.register("reads_free", "Reads that could run besides those that do, by the limit of their line", free);
+    let help = "Reads that ended early: nobody waited (cancelled), or they used up their time or bytes";
+    registry.register("reads_ended", help, ended);
 }
 
 fn projections(registry: &mut Registry, projections: &Projections) -> Result<(), Problem> {
