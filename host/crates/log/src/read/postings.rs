@@ -149,8 +149,19 @@ impl<'a> Matches<'a> {
     /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it
     /// may be one of their category only.
     pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
-        self.node.find(at, self.direction)
+        let mut any = u64::MAX;
+        self.find_within(at, &mut any)
     }
+
+    /// The same, with a number of looks into lists that it may take.
+    pub fn find_within(&mut self, at: u64, left: &mut u64) -> Result<Option<u64>, Error> {
+        self.node.find(at, self.direction, left)
+    }
+}
+
+fn look(left: &mut u64) -> Result<(), Error> {
+    *left = left.checked_sub(1).ok_or(Error::LongSearch)?;
+    Ok(())
 }
 
 /// `None`: every event, or so many streams that no list is better than the log itself.
@@ -185,15 +196,21 @@ fn selected<'a>(db: &'a DB, selection: &Selection, direction: Direction) -> Node
 }
 
 impl Node<'_> {
-    fn find(&mut self, at: u64, direction: Direction) -> Result<Option<u64>, Error> {
+    fn find(&mut self, at: u64, direction: Direction, left: &mut u64) -> Result<Option<u64>, Error> {
         match self {
             Self::Every => Ok(Some(at)),
-            Self::List(list) => list.find(at),
-            Self::Stream(list) => list.find(at),
+            Self::List(list) => {
+                look(left)?;
+                list.find(at)
+            }
+            Self::Stream(list) => {
+                look(left)?;
+                list.find(at)
+            }
             Self::Any(nodes) => {
                 let mut nearest = None;
                 for node in nodes {
-                    if let Some(found) = node.find(at, direction)? {
+                    if let Some(found) = node.find(at, direction, left)? {
                         nearest = Some(match (nearest, direction) {
                             (None, _) => found,
                             (Some(other), Direction::Forwards) => found.min(other),
@@ -209,7 +226,7 @@ impl Node<'_> {
                 loop {
                     let mut next = at;
                     for node in nodes.iter_mut() {
-                        match node.find(next, direction)? {
+                        match node.find(next, direction, left)? {
                             Some(found) => next = found,
                             None => return Ok(None),
                         }
