@@ -34,12 +34,11 @@ use crate::error::Error;
 
 pub use examined::{Examined, Expected};
 use file::JournalFile;
-pub use file::NAME;
+use file::NAME;
 use frame::{BLOCK, Buffer, FileHeader, HEADER_BYTES, Header};
 use ring::{Place, Ring};
 use tables::Tables;
 pub use tables::{flush, part, without_wal};
-pub use witness::NAME as WITNESS_NAME;
 use witness::Witness;
 
 /// Bytes of a buffer that is kept for the next frame.

@@ -41,7 +41,7 @@ pub async fn show(
     let from = Revision(from.unwrap_or(0));
     let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     projections.status(&name)?;
-    let (stream, id) = (history_stream(&name)?, log.id());
+    let (stream, id) = (history_stream(&name)?, log.incarnation());
     let (head, page) = blocking(move || {
         let (head, mut page) = (log.stream_head(&stream)?, Page::default());
         log.visit_stream(&stream, from, Direction::Forwards, limit, |position, record| page.add(position, &record))?;

@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use kinora_projection::{Answer, Projections};
 use kinora_readmodel::{Error, ListQuery, Row, RowFilter, Snapshot};
-use kinora_types::Progress;
+use kinora_types::{Mark, Progress};
 
 use crate::edge::problem::Problem;
 use crate::query::common::taking;
@@ -74,7 +74,9 @@ pub async fn follow(
     followed: Followed,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut client = Client { at: last_event_id(headers)?, ..Client::default() };
+    // What it has of a log that was there before is void.
+    let came_with = last_event_id(headers)?.filter(|(_, mark)| *mark == Some(answer.incarnation.mark()));
+    let mut client = Client { at: came_with.map(|(at, _)| at), ..Client::default() };
     let followed = Arc::new(followed);
     let mut first = Some(round(&projections, &followed, answer, &mut client).await?);
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
@@ -102,12 +104,18 @@ pub async fn follow(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
-/// `2:1234`: a version, and how many events it had applied.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<(u32, Progress)>, Problem> {
+/// `2:1234-0a1b2c3d`: a version, how many events it had applied, and in which life of the log.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<((u32, Progress), Option<Mark>)>, Problem> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
-    let parts = id.to_str().ok().and_then(|id| id.split_once(':'));
-    let parsed = parts.and_then(|(version, at)| Some((version.parse().ok()?, Progress(at.parse().ok()?))));
-    parsed.map(Some).ok_or_else(|| {
+    let parse = |id: &str| {
+        let (version, rest) = id.split_once(':')?;
+        let (at, mark) = match rest.split_once('-') {
+            Some((at, mark)) => (at, Some(mark.parse().ok()?)),
+            None => (rest, None),
+        };
+        Some(((version.parse().ok()?, Progress(at.parse().ok()?)), mark))
+    };
+    id.to_str().ok().and_then(parse).map(Some).ok_or_else(|| {
         Problem::new(Kind::InvalidHeader, "Last-Event-ID is not one of this stream")
             .hint("send the id of the last event that you received, or none to begin anew")
     })
@@ -153,7 +161,8 @@ async fn round(
     let changed = since.and_then(|(_, at)| answer.version.changed_since(table, at));
     client.at = Some((version, progress));
     let reached = Reached { position: progress.last().map(|position| position.0), version };
-    let position = event("position", &reached)?.id(format!("{version}:{}", progress.0));
+    let id = format!("{version}:{}-{}", progress.0, answer.incarnation.mark());
+    let position = event("position", &reached)?.id(id);
     let snapshot = Arc::clone(&answer.snapshot);
     let windowed = asked.query.limit != NO_LIMIT;
     let mut events = match changed {

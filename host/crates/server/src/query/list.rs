@@ -80,7 +80,8 @@ pub async fn list(
     let past = common.past(&log, &answer).await?;
     let continued = parameters.is_continued();
     let Parameters { format, explain, count, .. } = parameters;
-    let Asked { query, select, statistics, shape } = asked;
+    let Asked { mut query, select, statistics, shape } = asked;
+    query.log = Some(answer.incarnation.mark());
     if let Some(query) = statistics {
         let (query, figures) = figures(&projections, &answer, query, past).await?;
         let absent = figures.absent.clone();

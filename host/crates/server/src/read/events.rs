@@ -131,7 +131,7 @@ pub async fn all(
     if ndjson::is_wanted(&headers) {
         return Ok(ndjson::answer(log, filter, start, direction, parameters.0.limit));
     }
-    let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
+    let (id, durable, limit) = (log.incarnation(), log.progress(), parameters.limit()?);
     let range = SearchRange { from: start, upto: durable, direction, limit };
     let found = blocking(move || {
         let mut page = Page::default();
@@ -182,7 +182,7 @@ pub async fn stream(
     if wants_events(&headers) {
         return subscribe_stream(log, stream, start, &headers).await;
     }
-    let id = log.id();
+    let id = log.incarnation();
     let read = blocking(move || {
         let (head, mut page) = (log.stream_head(&stream)?, Page::default());
         log.visit_stream(&stream, start, direction, limit, |position, record| page.add(position, &record))?;

@@ -21,6 +21,7 @@ use kinora_log::{Filter, Log, SearchRange, Streams};
 use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::problem::Problem;
+use crate::edge::session::Seen;
 use crate::host::blocking;
 use crate::read::encode;
 
@@ -60,12 +61,12 @@ pub fn subscribe(log: Log, selected: Subscribed, from: Position, headers: &Heade
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
-            let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let last = value.to_str().ok().and_then(Seen::parse);
             let invalid = || {
-                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not a position")
+                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not the id of an event here")
                     .hint("send the id of the last event that you received")
             };
-            Position(last.ok_or_else(invalid)?.saturating_add(1))
+            Position(last.ok_or_else(invalid)?.position(log.lineage())?.saturating_add(1))
         }
     };
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
@@ -112,7 +113,8 @@ impl Follower {
                 let (reader, selected) = (log.clone(), self.selected.clone());
                 let (found, upto) = blocking(move || step(&reader, &selected, next, progress)).await?;
                 for (position, json) in found {
-                    self.send(Event::default().id(position.to_string()).event("event").data(json)).await?;
+                    let id = Seen::text(position, log.incarnation());
+                    self.send(Event::default().id(id).event("event").data(json)).await?;
                 }
                 next = upto;
                 let lag = log.progress().0.saturating_sub(next.0);
@@ -126,7 +128,9 @@ impl Follower {
                 self.say("caught-up", progress.0.checked_sub(1), &log).await?;
             }
             tokio::select! {
+                biased;
                 changed = durable.changed() => changed.map_err(|_| Ended::Gone)?,
+                poisoned = log.never_has(next) => return self.end(poisoned.into()).await,
                 () = self.client.closed() => return Err(Ended::Gone),
             }
         }
@@ -136,6 +140,12 @@ impl Follower {
         let head = log.progress().last().map(|position| position.0);
         let event = Event::default().event(what).json_data(SubscriptionState { head, position });
         self.send(event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?).await
+    }
+
+    /// Nothing more will come, and the client is told why.
+    async fn end(&self, problem: Problem) -> Result<(), Ended> {
+        self.send(Event::default().event("problem").data(problem.into_text())).await?;
+        Err(Ended::Gone)
     }
 
     async fn send(&self, message: Event) -> Result<(), Ended> {

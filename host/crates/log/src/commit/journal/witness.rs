@@ -9,7 +9,7 @@ use kinora_types::Progress;
 
 use crate::commit::drive::{Drive, DriveFile, Way};
 
-pub const NAME: &str = "DURABLE";
+const NAME: &str = "DURABLE";
 
 /// The number, and its CRC-32, little-endian.
 const BYTES: usize = 12;
