@@ -3,6 +3,7 @@
 mod actor;
 mod append;
 mod backup;
+mod doctor;
 mod fault;
 mod log;
 mod modules;
@@ -83,6 +84,7 @@ pub enum Command {
     Backup(backup::Arguments),
     Upcasters(upcasters::Arguments),
     Log(log::Arguments),
+    Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     Repro(repro::Arguments),
     Skip(rollout::Skip),
@@ -111,7 +113,8 @@ impl Command {
             | Self::Modules(_)
             | Self::Backup(_)
             | Self::Upcasters(_)
-            | Self::Log(_) => None,
+            | Self::Log(_)
+            | Self::Doctor(_) => None,
         }
     }
 }
@@ -183,6 +186,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
             Command::Log(arguments) => log::run(&client, &mut output, arguments).await,
+            Command::Doctor(arguments) => doctor::run(&mut output, &arguments),
             Command::Repro(arguments) => repro::run(&client, &mut output, arguments).await,
             Command::Skip(arguments) => rollout::skip(&client, &mut output, arguments).await,
             Command::Verify(arguments) => verify::run(&client, &mut output, arguments).await,

@@ -92,6 +92,11 @@ pub fn make_for(dir: &Path, id: Uuid, incarnations: &[u8]) -> Result<(), Error> 
     prepare(&db, &site).map(drop)
 }
 
+/// Makes the families that a database has lost.
+pub fn complete(dir: &Path) -> Result<(), Error> {
+    open_database(&Storage::default(), &Site::folder(dir)?, Duration::MAX).map(drop)
+}
+
 /// Opens the tables of a folder to look at them: nothing there is changed, whoever uses them meanwhile.
 pub fn open_to_read(storage: &Storage, dir: &Path) -> Result<DB, Error> {
     let mut options = database_options(storage, dir, &Env::new()?)?;

@@ -131,6 +131,7 @@ impl Patient {
                 flaws.push(error.to_string());
                 loses = true;
                 DB::repair(&rocksdb::Options::default(), copy.path()).map_err(failed)?;
+                opening::complete(copy.path())?;
                 Inspection::open(copy.path())?
             }
         };
