@@ -4,6 +4,7 @@
 mod append;
 mod edge;
 mod fields;
+mod incarnations;
 mod log;
 mod pairs;
 mod problems;

@@ -105,7 +105,8 @@ async fn a_frame_that_is_damaged_ends_the_log_before_it() {
     let data = crashed(10).await;
     let path = log_of(&data).join("JOURNAL");
     let mut journal = std::fs::read(&path).unwrap();
-    let frames: Vec<usize> = (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"KJFR")).collect();
+    let frames: Vec<usize> =
+        (4096..journal.len()).step_by(4096).filter(|at| journal[*at..].starts_with(b"KJFR")).collect();
     journal[frames[2] + 60] ^= 1;
     std::fs::write(&path, journal).unwrap();
     let diagnosis = diagnose(&log_of(&data)).unwrap();

@@ -47,7 +47,15 @@ impl Host {
             limits: limits.log.clone(),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        Options { data: data.to_owned(), listen, log, backups: None, limits, exit_when_poisoned: false, compiler: compiler() }
+        Options {
+            data: data.to_owned(),
+            listen,
+            log,
+            backups: None,
+            limits,
+            exit_when_poisoned: false,
+            compiler: compiler(),
+        }
     }
 
     pub fn run(options: Options) -> Self {

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::router::service;
 use kinora_engine as engine;
-use kinora_engine::limits::Limits;
 use kinora_engine::doctor::LEAST_DESCRIPTORS;
+use kinora_engine::limits::Limits;
 use kinora_engine::{DataFolder, Engine, data, descriptors};
 use kinora_log as log;
 
@@ -76,9 +76,7 @@ pub async fn serve(options: Options) -> Result<(), Error> {
     let (address, events) = (serving.address, serving.engine.log().progress().0);
     tracing::info!(%address, data = %data.display(), events, "serving");
     let log = serving.engine.log().clone();
-    let poisoned = async {
-        if exits { log.until_poisoned().await } else { std::future::pending().await }
-    };
+    let poisoned = async { if exits { log.until_poisoned().await } else { std::future::pending().await } };
     let mut cause = None;
     let ends = async {
         tokio::select! {

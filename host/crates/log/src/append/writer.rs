@@ -262,9 +262,9 @@ impl Appender {
                 kept: self.kept,
             };
             let answer = match decide(&view, &job.request) {
-                Ok(Decision::Accept { known, places }) => new_types
-                    .admit(&job.request, &pending)
-                    .map(|()| pending.accept(job.request, known, places, now)),
+                Ok(Decision::Accept { known, places }) => {
+                    new_types.admit(&job.request, &pending).map(|()| pending.accept(job.request, known, places, now))
+                }
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
                 Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
                 Err(Error::LongSearch) => {

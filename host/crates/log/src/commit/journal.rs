@@ -121,8 +121,7 @@ impl Journal {
         let path = site.dir.join(NAME);
         let failed = |cause: &io::Error| Error::journal_io(&path, cause);
         let tables = Tables::new(db);
-        let expected =
-            Expected { log, epoch: tables.epoch()?, tables: tables.end()?, closed: tables.were_closed()? };
+        let expected = Expected { log, epoch: tables.epoch()?, tables: tables.end()?, closed: tables.were_closed()? };
         let examined = Examined::of(site, &expected, |batch| tables.apply(batch))?;
         let Examined { file, upto, durable, epoch, damage: found, has_witness } = examined;
         match (found, damage) {

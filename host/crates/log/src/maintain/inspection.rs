@@ -60,10 +60,13 @@ impl Inspection {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let mut looks = 1;
         loop {
-            let found = Self::look(dir)?;
-            // A host may have gone round in its journal since the tables were opened.
-            let again = found.journal.damage.is_some() && looks < LOOKS && in_use(dir).is_some();
-            if !again {
+            // A host may have removed a table, or gone round in its journal, while it was looked at.
+            let found = match Self::look(dir) {
+                Err(Error::Open { .. }) if looks < LOOKS => None,
+                Ok(found) if looks < LOOKS && found.journal.damage.is_some() && in_use(dir).is_some() => None,
+                found => Some(found?),
+            };
+            if let Some(found) = found {
                 return Ok(found);
             }
             looks += 1;

@@ -228,13 +228,8 @@ fn link(from: &Path, to: &Path) -> Result<(), Error> {
 /// The copy as a log: what its journal has is in its tables.
 fn revived(dir: &Path) -> Result<Log, Error> {
     let (site, options) = (Site::folder(dir)?, Options::default());
-    let opened = opening::open_damaged(
-        &Storage::default(),
-        &site,
-        Durability::Sync,
-        options.keep_requests,
-        Damage::CutOff,
-    )?;
+    let opened =
+        opening::open_damaged(&Storage::default(), &site, Durability::Sync, options.keep_requests, Damage::CutOff)?;
     Log::of(opened, options)
 }
 

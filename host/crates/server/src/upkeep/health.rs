@@ -49,7 +49,6 @@ pub async fn ready(State(projections): State<Arc<Projections>>) -> Result<(Statu
     }
     let log_poisoned = projections.log().poisoned().map(|cause| cause.to_string());
     let ready = waiting.is_empty() && log_poisoned.is_none();
-    let (code, status) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     Ok((code, Json(Readiness { status: status.into(), log_poisoned, waiting })))
 }

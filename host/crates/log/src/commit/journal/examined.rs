@@ -44,11 +44,7 @@ pub struct Examined {
 
 impl Examined {
     /// Hands what only the journal has to `apply`, as far as it is sound.
-    pub fn of(
-        site: &Site,
-        expected: &Expected,
-        apply: impl FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<Self, Error> {
+    pub fn of(site: &Site, expected: &Expected, apply: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<Self, Error> {
         let failed = |cause: &std::io::Error| Error::journal_io(&site.dir.join(NAME), cause);
         let said = Witness::read(&*site.drive).map_err(|cause| failed(&cause))?;
         let mut examined = Self {
