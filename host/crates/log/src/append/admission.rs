@@ -24,7 +24,7 @@ impl<'a> NewTypes<'a> {
 
     /// Whether a request may be accepted on top of what is pending.
     pub fn admit(&mut self, request: &AppendRequest, pending: &Pending) -> Result<(), AppendError> {
-        let may_be_new = pending.types().count().saturating_add(request.events());
+        let may_be_new = pending.len().saturating_add(request.events());
         if self.new.is_none() && self.known.len().saturating_add(may_be_new) <= self.limit {
             return Ok(());
         }

@@ -85,6 +85,10 @@ impl Pending {
         self.events.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// The types of its events, each as often as it stands there.
     pub fn types(&self) -> impl Iterator<Item = &EventType> {
         self.events.iter().map(|accepted| &accepted.event.kind)
