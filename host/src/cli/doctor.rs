@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kinora_engine::descriptors;
 use kinora_engine::doctor::{Finding, Level, examine};
 use serde_json::json;
 
@@ -23,6 +24,7 @@ pub struct Arguments {
 struct Wrong(String);
 
 pub fn run(output: &mut Output, arguments: &Arguments) -> anyhow::Result<()> {
+    let _ = descriptors::raise();
     let found = examine(&arguments.data);
     for Finding { level, what, hint } in &found {
         let level = match level {

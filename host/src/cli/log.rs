@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use kinora_client::Client;
+use kinora_engine::descriptors;
 use kinora_log::Inspection;
 
 use crate::cli::output::{Output, REQUIRED};
@@ -67,6 +68,8 @@ pub fn fuzz_line(bytes: &[u8]) {
 }
 
 fn open(data: &Path) -> anyhow::Result<Inspection> {
+    // All its files are opened at once. Without more of them, the system has the last word.
+    let _ = descriptors::raise();
     Ok(Inspection::open(&dir(data)?)?)
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use kinora_engine::descriptors;
 use kinora_log::{Diagnosis, Repaired, diagnose, repair};
 use serde_json::json;
 
@@ -30,6 +31,7 @@ struct Damaged(u64);
 
 pub fn run(output: &mut Output, arguments: &Arguments) -> anyhow::Result<()> {
     let dir = dir(&arguments.data)?;
+    let _ = descriptors::raise();
     if !arguments.accept_loss {
         let diagnosis = diagnose(&dir)?;
         show(output, &diagnosis, None)?;

@@ -12,7 +12,8 @@ use crate::append::search::Searched;
 use crate::error::AppendError;
 use crate::record::request::{AppendRequest, Appended};
 
-/// Who asks. Requests of one client are appended in the order in which they came.
+/// Who asks. Requests of one client are appended in the order in which they came, but for one whose condition takes a
+/// long search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub u64);
 
