@@ -276,7 +276,7 @@ fn read_models(data: &DataFolder) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use kinora_log::{Limits, Log};
     use kinora_storage::Storage;

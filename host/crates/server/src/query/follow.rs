@@ -75,8 +75,8 @@ pub async fn follow(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     // What it has of a log that was there before is void.
-    let came_with = last_event_id(headers)?.filter(|(_, mark)| *mark == Some(answer.incarnation.mark()));
-    let mut client = Client { at: came_with.map(|(at, _)| at), ..Client::default() };
+    let came_with = last_event_id(headers)?.filter(|came| came.mark == Some(answer.incarnation.mark()));
+    let mut client = Client { at: came_with.map(|came| came.at), ..Client::default() };
     let followed = Arc::new(followed);
     let mut first = Some(round(&projections, &followed, answer, &mut client).await?);
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
@@ -104,8 +104,14 @@ pub async fn follow(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
-/// `2:1234-0a1b2c3d`: a version, how many events it had applied, and in which life of the log.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<((u32, Progress), Option<Mark>)>, Problem> {
+/// Where a client was, and in which life of the log; without that, in the first one.
+struct CameWith {
+    at: (u32, Progress),
+    mark: Option<Mark>,
+}
+
+/// `2:1234-0a1b2c3d`: a version, how many events it had applied, and the mark of the log's life.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<CameWith>, Problem> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
     let parse = |id: &str| {
         let (version, rest) = id.split_once(':')?;
@@ -113,7 +119,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<((u32, Progress), Option<
             Some((at, mark)) => (at, Some(mark.parse().ok()?)),
             None => (rest, None),
         };
-        Some(((version.parse().ok()?, Progress(at.parse().ok()?)), mark))
+        Some(CameWith { at: (version.parse().ok()?, Progress(at.parse().ok()?)), mark })
     };
     id.to_str().ok().and_then(parse).map(Some).ok_or_else(|| {
         Problem::new(Kind::InvalidHeader, "Last-Event-ID is not one of this stream")
