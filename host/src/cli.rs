@@ -2,9 +2,8 @@
 
 mod actor;
 mod append;
-mod backup;
-mod doctor;
 mod fault;
+mod folder;
 mod log;
 mod modules;
 mod outcome;
@@ -22,6 +21,7 @@ use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
+use folder::{backup, doctor};
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};

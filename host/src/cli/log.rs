@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod import;
 mod line;
+mod place;
 mod repair;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use kinora_client::Client;
-use kinora_engine::descriptors;
 use kinora_log::Inspection;
 
 use crate::cli::output::{Output, REQUIRED};
@@ -68,14 +68,5 @@ pub fn fuzz_line(bytes: &[u8]) {
 }
 
 fn open(data: &Path) -> anyhow::Result<Inspection> {
-    // All its files are opened at once. Without more of them, the system has the last word.
-    let _ = descriptors::raise();
-    Ok(Inspection::open(&dir(data)?)?)
-}
-
-/// The folder of the log.
-fn dir(data: &Path) -> anyhow::Result<PathBuf> {
-    let dir = data.join("log");
-    anyhow::ensure!(dir.is_dir(), "{} is not the data folder of a host: it has no log", data.display());
-    Ok(dir)
+    Ok(Inspection::open(&place::of(data)?)?)
 }

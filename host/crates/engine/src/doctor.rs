@@ -97,15 +97,17 @@ impl Findings {
         let path = data.path().display();
         let is_empty = std::fs::read_dir(data.path()).map(|mut entries| entries.next().is_none());
         match is_empty {
-            Err(cause) => self.wrong(format!("{path} cannot be read: {cause}"), "name the folder that a host was given"),
+            Err(cause) => {
+                self.wrong(format!("{path} cannot be read: {cause}"), "name the folder that a host was given");
+            }
             Ok(_) if data.log().is_dir() => return true,
             Ok(true) => {
                 self.note(format!("{path} is empty"), "kinora serve makes a data folder of it");
             }
             Ok(false) => self.wrong(
                 format!("{path} has no log"),
-                "is it the data folder of a host? A log that was put aside is in repairs/, one in backups is restored by \
-                 kinora backup restore",
+                "is it the data folder of a host? A log that was put aside is in repairs/, and one of a backup is \
+                 restored by kinora backup restore",
             ),
         }
         false

@@ -32,7 +32,8 @@ pub enum Error {
     #[error("the log's index {family} is damaged: {what}; restore it from a backup")]
     CorruptIndex { family: &'static str, what: String },
     #[error(
-        "the log's journal {} is damaged: {what}; restore the log from a backup, or see what `kinora log repair` can save",
+        "the log's journal {} is damaged: {what}; restore the log from a backup, or see what `kinora log repair` can \
+         save",
         path.display()
     )]
     JournalDamaged { path: PathBuf, what: String },

@@ -56,8 +56,8 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] engine::Error),
     #[error(
-        "this process may open {limit} files at once, and a host needs {LEAST_DESCRIPTORS}: raise the limit (ulimit -n, \
-         LimitNOFILE)"
+        "this process may open {limit} files at once, and a host needs {LEAST_DESCRIPTORS}: raise the limit \
+         (ulimit -n, LimitNOFILE)"
     )]
     Descriptors { limit: u64 },
     #[error("a write to the log has failed: {0}; nothing acknowledged is lost, and the host can be started again")]

@@ -1,5 +1,5 @@
-//! Incarnations: lives of a log. A log that is restored from a backup, or that a repair cut off, goes on as another one,
-//! so that what was handed out before is never taken for what it says now.
+//! Incarnations: lives of a log. A log that is restored from a backup, or that a repair cut off, goes on as another
+//! one, so that what was handed out before is never taken for what it says now.
 
 use std::fmt;
 use std::str::FromStr;

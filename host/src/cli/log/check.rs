@@ -12,7 +12,8 @@ use crate::cli::output::{Output, clean, note};
 /// The log is not as it should be.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the log has {0} faults; keep the folder as it is, and restore the log from a backup, or see what `kinora log repair` can save"
+    "the log has {0} faults; keep the folder as it is, and restore the log from a backup, or see what `kinora log \
+     repair` can save"
 )]
 struct Unsound(u64);
 

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use kinora_engine::descriptors;
 use kinora_log::{Diagnosis, Repaired, diagnose, repair};
 use serde_json::json;
 
-use crate::cli::log::dir;
+use crate::cli::log::place;
 use crate::cli::output::{Output, REQUIRED, clean};
 
 /// Say what is damaged in a log and what would be lost, or go on from what is sound; the host must be stopped
@@ -30,8 +29,7 @@ pub struct Arguments {
 struct Damaged(u64);
 
 pub fn run(output: &mut Output, arguments: &Arguments) -> anyhow::Result<()> {
-    let dir = dir(&arguments.data)?;
-    let _ = descriptors::raise();
+    let dir = place::of(&arguments.data)?;
     if !arguments.accept_loss {
         let diagnosis = diagnose(&dir)?;
         show(output, &diagnosis, None)?;

@@ -25,8 +25,8 @@ pub struct Limits {
     pub request_claims: usize,
     /// Items of a condition, and types and tags of each: each is a list to search.
     pub condition_terms: usize,
-    /// Entries of lists that are looked at for the condition of one request. What the writer has no time for is searched
-    /// beside it.
+    /// Entries of lists that are looked at for the condition of one request. What the writer has no time for is
+    /// searched beside it.
     pub condition_reads: u64,
     /// Bytes of one request: data, metadata and all names.
     pub request_bytes: usize,

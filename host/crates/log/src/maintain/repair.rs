@@ -1,7 +1,7 @@
 //! Repair of a damaged log: what is wrong with it, and a log that goes on from what is sound.
 //!
-//! All is done on a copy beside the log, whose table files are hard links. It takes the place of the log in one step, and
-//! the log as it was is put aside whole: nothing is destroyed. A log that has lost something goes on as another
+//! All is done on a copy beside the log, whose table files are hard links. It takes the place of the log in one step,
+//! and the log as it was is put aside whole: nothing is destroyed. A log that has lost something goes on as another
 //! incarnation.
 
 use std::fs::File;

@@ -16,7 +16,7 @@
 //! | `meta`    | `id`                                  | a UUID that is this log's own, 16 bytes |
 //! | `meta`    | `epoch`                               | how often the log has been opened, u64 big-endian |
 //! | `meta`    | `closed`                              | the `epoch` that ended with all in tables, u64 big-endian |
-//! | `meta`    | `incarnations`                        | those after the first: a UUID, and the position behind what it kept |
+//! | `meta`    | `incarnations`                        | those after the first: UUID, position behind what it kept |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
 //!

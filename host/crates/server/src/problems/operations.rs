@@ -51,7 +51,8 @@ groups! {
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
     CHANGED: IdempotencyKeyReused InvalidJson OtherLive WrongState;
-    QUERIED: LogPoisoned NotThereYet NothingLive OtherIncarnation Starting UnknownProjection UnknownVersion VersionFaulted VersionPaused WrongState;
+    QUERIED: LogPoisoned NotThereYet NothingLive OtherIncarnation Starting UnknownProjection UnknownVersion
+        VersionFaulted VersionPaused WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
