@@ -2,8 +2,8 @@
 
 mod actor;
 mod append;
-mod backup;
 mod fault;
+mod folder;
 mod keys;
 mod log;
 mod modules;
@@ -24,6 +24,7 @@ use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
+use folder::{backup, doctor};
 pub use keys::key_file;
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
@@ -93,6 +94,7 @@ pub enum Command {
     Backup(backup::Arguments),
     Upcasters(upcasters::Arguments),
     Log(log::Arguments),
+    Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     Repro(repro::Arguments),
     Skip(rollout::Skip),
@@ -123,6 +125,7 @@ impl Command {
             | Self::Backup(_)
             | Self::Upcasters(_)
             | Self::Log(_)
+            | Self::Doctor(_)
             | Self::Keys(_) => None,
         }
     }
@@ -198,6 +201,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
             Command::Log(arguments) => log::run(&client, &mut output, arguments).await,
+            Command::Doctor(arguments) => doctor::run(&mut output, &arguments),
             Command::Repro(arguments) => repro::run(&client, &mut output, arguments).await,
             Command::Skip(arguments) => rollout::skip(&client, &mut output, arguments).await,
             Command::Verify(arguments) => verify::run(&client, &mut output, arguments).await,

@@ -1,6 +1,6 @@
 //! The log over HTTP.
 
-use kinora_tests::{Api, Host};
+use kinora_tests::{Api, Host, Message};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -114,8 +114,8 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
         found.push(followed.next().await);
     }
     let told = |kind: &str| found.iter().filter(|message| message.kind == kind).collect::<Vec<_>>();
-    let ids: Vec<_> = told("event").iter().map(|message| message.id.as_str()).collect();
-    assert_eq!(ids, ["2", "3", "4", "5", "6", "7", "8", "9"]);
+    let ids: Vec<_> = told("event").into_iter().map(Message::position).collect();
+    assert_eq!(ids, [2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(told("caught-up").len(), 1);
 }
 
@@ -134,8 +134,8 @@ async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events
     append("other", 4).await;
     append("s", 4).await;
     found.push(followed.next().await);
-    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
-    assert_eq!(ids, ["4", "6", "9"]);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(Message::position).collect();
+    assert_eq!(ids, [4, 6, 9]);
 }
 
 #[tokio::test]
@@ -208,6 +208,6 @@ async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
     append("c-1", "B", "x").await;
     append("c-1", "A", "x").await;
     found.push(followed.next().await);
-    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
-    assert_eq!(ids, ["0", "3", "4", "6"]);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(Message::position).collect();
+    assert_eq!(ids, [0, 3, 4, 6]);
 }

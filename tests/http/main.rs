@@ -7,6 +7,7 @@ mod bounds;
 mod connections;
 mod edge;
 mod fields;
+mod incarnations;
 mod log;
 mod pairs;
 mod problems;

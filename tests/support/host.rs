@@ -56,6 +56,7 @@ impl Host {
             log,
             backups: None,
             limits,
+            exit_when_poisoned: false,
             compiler: compiler(),
             doors: Doors::default(),
         }

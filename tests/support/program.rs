@@ -79,6 +79,11 @@ impl Program {
         assert!(self.process.wait().unwrap().success());
     }
 
+    /// Waits for an end that nobody asks for, and gives its code.
+    pub fn ends(mut self) -> i32 {
+        self.process.wait().unwrap().code().expect("no signal ends it")
+    }
+
     /// The most memory that it has had, in MiB. Only Linux tells.
     pub fn peak_memory(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;

@@ -105,6 +105,7 @@ kinds! {
     NothingToReproduce "nothing-to-reproduce" 409 "the version has no fault of one event"
     BeyondPosition "beyond-position" 409 "the version is past this position"
     NoBackups "no-backups" 409 "the host has no folder for backups"
+    OtherIncarnation "other-incarnation" 410 "the log was restored or repaired, and what this stands for is gone"
     BeyondHistory "beyond-history" 410 "the table does not keep so much of the past"
     WrongExpectedRevision "wrong-expected-revision" 412 "the stream has moved on: read again, decide anew"
     ConditionFailed "condition-failed" 412 "the log has moved on: read again, decide anew"
@@ -136,6 +137,7 @@ kinds! {
     NotThereYet "not-there-yet" 503 "the position was not reached in time"
     VersionFaulted "version-faulted" 503 "the version stopped at a fault"
     VersionPaused "version-paused" 503 "the version is paused"
+    OutcomeUnknown "outcome-unknown" 503 "a write failed: ask again with the same ids once the host is restarted"
     LogPoisoned "log-poisoned" 503 "the log takes no appends until the host is restarted"
     NoSpace "no-space" 507 "the disk is as good as full; appends go on once there is space"
 }

@@ -6,6 +6,7 @@
 //! read-models/NAME/VERSION/  a RocksDB for each version of a projection; `.scratch-*` goes when the host starts
 //! projections.json           the catalog: which versions there are, which is live, what the log was not told yet
 //! secret.key                 signs machine code
+//! repairs/NUMBER/            a log as it was before it was repaired, and what was wrong with it
 //! ```
 //!
 //! Only `log/`, `modules/DIGEST/source.wasm` and `projections.json` do not follow from something else: a backup has

@@ -1,4 +1,6 @@
-//! Plain files of a host: replacing one durably, keeping a secret.
+//! Plain files of a host: replacing one durably, keeping a secret, and how many may be open.
+
+pub mod descriptors;
 
 use std::fs::File;
 use std::io::{self, Write};

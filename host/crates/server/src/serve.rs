@@ -18,8 +18,9 @@ use crate::router::service;
 use kinora_access as access;
 use kinora_access::Access;
 use kinora_engine as engine;
+use kinora_engine::doctor::LEAST_DESCRIPTORS;
 use kinora_engine::limits::{HttpLimits, Limits};
-use kinora_engine::{DataFolder, Engine, data};
+use kinora_engine::{DataFolder, Engine, data, descriptors};
 use kinora_log as log;
 
 /// Time for requests under way when the host is told to stop. A subscription never ends by itself.
@@ -40,6 +41,8 @@ pub struct Options {
     /// Where backups go; `None`: none are made.
     pub backups: Option<PathBuf>,
     pub limits: Limits,
+    /// Whether the process ends once a write to the log has failed, for whoever starts it again.
+    pub exit_when_poisoned: bool,
     /// The program that compiles modules in processes of its own: one that passes `kinora_sandbox::CHILD_COMMAND` to
     /// `kinora_sandbox::compile_child`.
     pub compiler: PathBuf,
@@ -98,13 +101,21 @@ pub enum Error {
     Tls(#[from] tls::Error),
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    #[error(
+        "this process may open {limit} files at once, and a host needs {LEAST_DESCRIPTORS}: raise the limit \
+         (ulimit -n, LimitNOFILE)"
+    )]
+    Descriptors { limit: u64 },
+    #[error("a write to the log has failed: {0}; nothing acknowledged is lost, and the host can be started again")]
+    Poisoned(Arc<str>),
     #[error("the server failed: {0}")]
     Server(io::Error),
 }
 
 /// Serves until the process is told to stop (SIGINT or SIGTERM); then answers what is under way and closes the log.
 pub async fn serve(options: Options) -> Result<(), Error> {
-    let data = options.data.clone();
+    let (data, exits) = (options.data.clone(), options.exit_when_poisoned);
+    claim_descriptors()?;
     let serving = Serving::open(options).await?;
     // Whoever reads that the host serves may stop it at once.
     let told = told_to_stop();
@@ -113,15 +124,37 @@ pub async fn serve(options: Options) -> Result<(), Error> {
         tracing::info!(%address, "serving operators");
     }
     tracing::info!(%address, data = %data.display(), events, "serving");
-    serving.until(told).await?;
+    let log = serving.engine.log().clone();
+    let poisoned = async { if exits { log.until_poisoned().await } else { std::future::pending().await } };
+    let mut cause = None;
+    let ends = async {
+        tokio::select! {
+            () = told => {}
+            poisoned = poisoned => cause = Some(poisoned),
+        }
+    };
+    serving.until(ends).await?;
     tracing::info!("stopped");
-    Ok(())
+    cause.map_or(Ok(()), |cause| Err(Error::Poisoned(cause)))
+}
+
+/// Lets the process open as many files as the system allows, and refuses to go on with too few: a log that has no more
+/// in the middle of a flush is in trouble.
+fn claim_descriptors() -> Result<(), Error> {
+    let limit = descriptors::raise().unwrap_or_else(|cause| {
+        tracing::warn!(%cause, "the limit on open files could not be raised");
+        descriptors::limit()
+    });
+    match limit {
+        Some(limit) if limit < LEAST_DESCRIPTORS => Err(Error::Descriptors { limit }),
+        _ => Ok(()),
+    }
 }
 
 impl Serving {
     /// Opens what is in the data folder, and listens.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { data, listen, log, backups, limits, compiler, doors } = options;
+        let Options { data, listen, log, backups, limits, compiler, doors, .. } = options;
         let Doors { access, tls, operators, names, insecure, plain_http } = doors;
         let access = Arc::new(Access::open(access)?);
         for address in std::iter::once(listen).chain(operators).filter(|at| !insecure && !at.ip().is_loopback()) {

@@ -35,6 +35,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::NothingToReproduce, "`kinora status NAME` shows each version; `kinora verify NAME` replays all of history"),
     (Kind::NothingToRollBackTo, "`kinora promote NAME VERSION` makes a version live"),
     (Kind::OtherLive, "somebody else was faster: look at `kinora status NAME` again"),
+    (Kind::OtherIncarnation, "begin again, without --cursor; `kinora log status` shows the incarnations of the log"),
     (Kind::QueryStopped, LIMITS),
     (Kind::TimedOut, "ask for less at a time; `kinora serve --limit NAME=VALUE` sets limits"),
     (Kind::TooLarge, "send less at a time, or build a module for size; `kinora serve --limit NAME=VALUE` sets limits"),

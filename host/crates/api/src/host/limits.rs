@@ -51,6 +51,7 @@ pub struct Http {
 pub struct Log {
     pub client_requests: u64,
     pub commit_events: u64,
+    pub condition_reads: u64,
     pub condition_terms: u64,
     pub event_bytes: u64,
     pub event_tags: u64,
@@ -60,6 +61,8 @@ pub struct Log {
     pub request_bytes: u64,
     pub request_claims: u64,
     pub request_events: u64,
+    pub request_streams: u64,
+    pub types: u64,
 }
 
 /// All projections of a host.

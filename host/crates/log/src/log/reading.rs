@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use rocksdb::{Direction as Toward, IteratorMode, ReadOptions};
+use rocksdb::{DB, Direction as Toward, IteratorMode, ReadOptions};
 
 use kinora_files::folder_bytes;
 use kinora_types::{Direction, ExpectedRevision, Micros, Position, Progress, Revision, StreamName};
@@ -204,18 +204,17 @@ impl Log {
     /// What the log holds, in figures.
     pub fn stats(&self) -> Result<Stats, Error> {
         let db = &self.inner.db;
-        let property = |name, of| Ok::<_, Error>(db.property_int_value_cf(lookup::family(db, of)?, name)?.unwrap_or(0));
         let failed = |cause: std::io::Error| Error::Folder { dir: db.path().to_owned(), cause: cause.to_string() };
-        Ok(Stats {
-            events: self.progress().0,
-            streams: property("rocksdb.estimate-num-keys", keys::STREAMS)?,
-            bytes: folder_bytes(db.path()).map_err(failed)?,
-            types: self.types()?,
-        })
+        stats(db, self.progress(), folder_bytes(db.path()).map_err(failed)?)
     }
 
     /// Which event types the log holds, ordered by name and schema.
     pub fn types(&self) -> Result<Vec<TypeCount>, Error> {
         lookup::types(&self.inner.db)
     }
+}
+
+pub fn stats(db: &DB, end: Progress, bytes: u64) -> Result<Stats, Error> {
+    let streams = db.property_int_value_cf(lookup::family(db, keys::STREAMS)?, "rocksdb.estimate-num-keys")?;
+    Ok(Stats { events: end.0, streams: streams.unwrap_or(0), bytes, types: lookup::types(db)? })
 }

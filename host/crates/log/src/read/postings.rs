@@ -159,13 +159,39 @@ impl<'a> Matches<'a> {
     /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it
     /// may be one of their category only.
     pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
-        self.leaps = 0;
-        self.node.find(at, self.direction, self.in_steps, &mut self.leaps)
+        let mut walk = Walk { in_steps: self.in_steps, leaps: 0, left: u64::MAX };
+        let found = self.node.find(at, self.direction, &mut walk);
+        self.leaps = walk.leaps;
+        found
     }
 
     /// How often the last search went on in vain.
     pub fn leaps(&self) -> usize {
         self.leaps
+    }
+
+    /// The same, with a number of looks into lists that it may take.
+    pub fn find_within(&mut self, at: u64, left: &mut u64) -> Result<Option<u64>, Error> {
+        let mut walk = Walk { in_steps: false, leaps: 0, left: *left };
+        let found = self.node.find(at, self.direction, &mut walk);
+        *left = walk.left;
+        found
+    }
+}
+
+/// How far a search may go, and how far it went.
+struct Walk {
+    /// Whether it stops after some leaps in vain, and goes on when it is asked again.
+    in_steps: bool,
+    leaps: usize,
+    /// Looks into lists that are left.
+    left: u64,
+}
+
+impl Walk {
+    fn look(&mut self) -> Result<(), Error> {
+        self.left = self.left.checked_sub(1).ok_or(Error::LongSearch)?;
+        Ok(())
     }
 }
 
@@ -201,15 +227,21 @@ fn selected<'a>(db: &'a DB, selection: &Selection, direction: Direction) -> Node
 }
 
 impl Node<'_> {
-    fn find(&mut self, at: u64, direction: Direction, in_steps: bool, leaps: &mut usize) -> Result<Option<u64>, Error> {
+    fn find(&mut self, at: u64, direction: Direction, walk: &mut Walk) -> Result<Option<u64>, Error> {
         match self {
             Self::Every => Ok(Some(at)),
-            Self::List(list) => list.find(at),
-            Self::Stream(list) => list.find(at),
+            Self::List(list) => {
+                walk.look()?;
+                list.find(at)
+            }
+            Self::Stream(list) => {
+                walk.look()?;
+                list.find(at)
+            }
             Self::Any(nodes) => {
                 let mut nearest = None;
                 for node in nodes {
-                    if let Some(found) = node.find(at, direction, in_steps, leaps)? {
+                    if let Some(found) = node.find(at, direction, walk)? {
                         nearest = Some(match (nearest, direction) {
                             (None, _) => found,
                             (Some(other), Direction::Forwards) => found.min(other),
@@ -225,7 +257,7 @@ impl Node<'_> {
                 loop {
                     let mut next = at;
                     for node in nodes.iter_mut() {
-                        match node.find(next, direction, in_steps, leaps)? {
+                        match node.find(next, direction, walk)? {
                             Some(found) => next = found,
                             None => return Ok(None),
                         }

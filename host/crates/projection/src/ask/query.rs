@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::QueryFailure;
-use kinora_types::{Budget, Position};
+use kinora_types::{Budget, Incarnation, Position};
 
 use crate::ask::admission::{Admission, Line};
 use crate::ask::statuses::Statuses;
@@ -25,6 +25,8 @@ pub struct Answer {
     pub snapshot: Arc<Snapshot>,
     /// The version stands still, and old rows were welcome.
     pub still: Option<Still>,
+    /// The life of the log that it is of.
+    pub incarnation: Incarnation,
 }
 
 /// Why a version stands still: its rows no longer follow the log.
@@ -85,7 +87,11 @@ impl Queries {
         self.throttle.serve();
         let (version, mut still) = self.look(name, number, stale_is_welcome)?;
         if let Some((position, timeout)) = at_least {
-            version.reached(position, timeout).await?;
+            tokio::select! {
+                biased;
+                reached = version.reached(position, timeout) => reached?,
+                poisoned = self.registry.log().never_has(position) => return Err(poisoned.into()),
+            }
             // It may have stopped while the query waited.
             still = self.look(name, Some(version.number), stale_is_welcome)?.1;
         }
@@ -95,7 +101,7 @@ impl Queries {
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.latest()?.ok_or_else(gone)?;
-        Ok(Answer { version, snapshot, still })
+        Ok(Answer { version, snapshot, still, incarnation: self.registry.log().incarnation() })
     }
 
     /// The version that answers, and why it stands still if it does: refused, unless old rows are welcome.

@@ -96,6 +96,7 @@ fn open(
         Some(store) => store,
         None => Arc::new(Store::open(storage, version.dir(), &manifest.tables).map_err(Failure::storage)?),
     };
+    refuse_foreign(&store, log)?;
     if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
         store.start_at(from).map_err(Failure::storage)?;
     }
@@ -182,6 +183,26 @@ pub fn located(mut fault: Fault, log: &Log) -> Fault {
         fault.stream = Some(event.stream);
     }
     fault
+}
+
+/// Rows of a log that was there before are not taken for those of the log as it is.
+fn refuse_foreign(store: &Store, log: &Log) -> Result<(), Failure> {
+    let lineage = log.lineage();
+    let of = store.incarnation().map_err(Failure::storage)?.unwrap_or(lineage.first());
+    if of == lineage.current() {
+        return Ok(());
+    }
+    let checkpoint = store.checkpoint().map_err(Failure::storage)?;
+    let shared = lineage.shares(of).unwrap_or_default();
+    if checkpoint > shared {
+        let message = format!(
+            "its rows stand for {} events, and the log, which was restored or repaired since, has only the first {} of \
+             these: retry the version, or deploy its module anew if it is live",
+            checkpoint.0, shared.0
+        );
+        return Err(Failure::new(Category::Storage, message));
+    }
+    store.adopt(lineage.current()).map_err(Failure::storage)
 }
 
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.

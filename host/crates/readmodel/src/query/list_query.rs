@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kinora_types::Mark;
+
 use crate::error::Error;
 use crate::query::filter::RowFilter;
 
@@ -44,6 +46,8 @@ pub struct ListQuery {
     pub cursor: Option<String>,
     /// Whether it may read up to [`EntryLimits::scan_entries`].
     pub scan: bool,
+    /// The life of the log that the rows are of: a cursor of another one is none of this list.
+    pub log: Option<Mark>,
     /// Fields that nobody has declared: the page says which of them no row had.
     pub undeclared: Vec<String>,
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use kinora_storage::{NoSpace, Storage, ensure_space};
-use kinora_types::{Progress, TableSpec};
+use kinora_types::{Incarnation, Progress, TableSpec};
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::layout::index::Indexes;
@@ -118,6 +119,20 @@ impl Store {
     /// How many events the rows stand for.
     pub fn checkpoint(&self) -> Result<Progress, Error> {
         self.view().checkpoint()
+    }
+
+    /// The life of the log that the rows follow from; `None`: nobody has said so, and it is the first one.
+    pub fn incarnation(&self) -> Result<Option<Incarnation>, Error> {
+        let Some(bytes) = self.db.get(keys::INCARNATION)? else { return Ok(None) };
+        let id = Uuid::from_slice(&bytes).map_err(|_| Error::Corrupt("its incarnation makes no sense".to_owned()))?;
+        Ok(Some(Incarnation(id)))
+    }
+
+    /// Says which life of the log the rows follow from, before anything of it is applied.
+    pub fn adopt(&self, incarnation: Incarnation) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        Ok(self.db.put_opt(keys::INCARNATION, incarnation.0.as_bytes(), &options)?)
     }
 
     /// Rows in the order of the keys, as they were committed last.

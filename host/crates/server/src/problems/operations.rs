@@ -46,15 +46,16 @@ groups! {
     BODY: Busy InvalidBody TooLarge TooSlow;
     // What a read may use is used up, or there is no place for one more.
     WORK: Busy TimedOut TooLarge;
-    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
-        ReservedName TooManyRequests WrongExpectedRevision;
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown
+        PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
     MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
     CHANGED: IdempotencyKeyReused InvalidJson OtherLive WrongState;
-    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted VersionPaused WrongState;
+    QUERIED: LogPoisoned NotThereYet NothingLive OtherIncarnation Starting UnknownProjection UnknownVersion
+        VersionFaulted VersionPaused WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
@@ -63,9 +64,9 @@ groups! {
 operations! {
     Append: [BODY APPENDED] InvalidCloudevent;
     Transact: [BODY APPENDED] ClaimFailed ConditionFailed InvalidCondition;
-    ReadStream: [WORK] InvalidName UnknownStream;
-    ReadLog: [WORK] InvalidName;
-    Claim: [] InvalidName NotClaimed;
+    ReadStream: [WORK] InvalidName OtherIncarnation UnknownStream;
+    ReadLog: [WORK] InvalidName OtherIncarnation;
+    Claim: [] InvalidName LogPoisoned NotClaimed;
     Log: [];
 
     ListModules: [];

@@ -42,7 +42,7 @@ pub async fn show(
     let from = Revision(from.unwrap_or(0));
     let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     projections.status(&name)?;
-    let (stream, id) = (history_stream(&name)?, log.id());
+    let (stream, id) = (history_stream(&name)?, log.incarnation());
     let page_bytes = work.admission().limits().page_bytes;
     let read = work.run(move |budget| {
         let (head, mut page) = (log.stream_head(&stream)?, Page::new(page_bytes));

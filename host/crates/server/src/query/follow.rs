@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use kinora_projection::{Answer, Line, Projections};
 use kinora_readmodel::{Error, ListQuery, Row, RowFilter, Snapshot};
-use kinora_types::{Budget, Exhausted, Progress};
+use kinora_types::{Budget, Exhausted, Mark, Progress};
 
 use crate::edge::budget::Work;
 use crate::edge::problem::Problem;
@@ -80,7 +80,9 @@ pub async fn follow(
     followed: Followed,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut client = Client::new(work.0.clone(), last_event_id(headers)?);
+    // What it has of a log that was there before is void.
+    let came_with = last_event_id(headers)?.filter(|came| came.mark == Some(answer.incarnation.mark()));
+    let mut client = Client::new(work.0.clone(), came_with.map(|came| came.at));
     let followed = Arc::new(followed);
     let first = round(&work, &followed, answer, &mut client).await?;
     let (sender, receiver) = mpsc::channel(1);
@@ -146,12 +148,24 @@ async fn tell(
     }
 }
 
-/// `2:1234`: a version, and how many events it had applied.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<(u32, Progress)>, Problem> {
+/// Where a client was, and in which life of the log; without that, in the first one.
+struct CameWith {
+    at: (u32, Progress),
+    mark: Option<Mark>,
+}
+
+/// `2:1234-0a1b2c3d`: a version, how many events it had applied, and the mark of the log's life.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<CameWith>, Problem> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
-    let parts = id.to_str().ok().and_then(|id| id.split_once(':'));
-    let parsed = parts.and_then(|(version, at)| Some((version.parse().ok()?, Progress(at.parse().ok()?))));
-    parsed.map(Some).ok_or_else(|| {
+    let parse = |id: &str| {
+        let (version, rest) = id.split_once(':')?;
+        let (at, mark) = match rest.split_once('-') {
+            Some((at, mark)) => (at, Some(mark.parse().ok()?)),
+            None => (rest, None),
+        };
+        Some(CameWith { at: (version.parse().ok()?, Progress(at.parse().ok()?)), mark })
+    };
+    id.to_str().ok().and_then(parse).map(Some).ok_or_else(|| {
         Problem::new(Kind::InvalidHeader, "Last-Event-ID is not one of this stream")
             .hint("send the id of the last event that you received, or none to begin anew")
     })
@@ -200,7 +214,8 @@ async fn round(
     let changed = since.and_then(|(_, at)| answer.version.changed_since(table, at));
     client.at = Some((version, progress));
     let reached = Reached { position: progress.last().map(|position| position.0), version };
-    let position = event("position", &reached)?.id(format!("{version}:{}", progress.0));
+    let id = format!("{version}:{}-{}", progress.0, answer.incarnation.mark());
+    let position = event("position", &reached)?.id(id);
     let snapshot = Arc::clone(&answer.snapshot);
     let windowed = asked.query.limit != NO_LIMIT;
     match changed {

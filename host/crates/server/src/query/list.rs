@@ -83,6 +83,7 @@ pub async fn list(
     let Parameters { format, explain, count, .. } = parameters;
     let Asked { mut query, select, statistics, shape } = asked;
     query.page_bytes = Some(work.admission().limits().page_bytes);
+    query.log = Some(answer.incarnation.mark());
     if let Some(query) = statistics {
         let (query, figures) = figures(&work, &answer, query, past).await?;
         let absent = figures.absent.clone();

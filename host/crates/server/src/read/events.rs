@@ -134,7 +134,7 @@ pub async fn all(
         let limit = parameters.0.limit.map(|limit| limit as u64);
         return ndjson::answer(&work, log, filter, start, direction, limit);
     }
-    let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
+    let (id, durable, limit) = (log.incarnation(), log.progress(), parameters.limit()?);
     let range = SearchRange { from: start, upto: durable, direction, limit };
     let page_bytes = work.admission().limits().page_bytes;
     let found = work.run(move |budget| {
@@ -189,7 +189,7 @@ pub async fn stream(
     if wants_events(&headers) {
         return subscribe_stream(&work, log, stream, start, &headers).await;
     }
-    let id = log.id();
+    let id = log.incarnation();
     let page_bytes = work.admission().limits().page_bytes;
     let read = work.run(move |budget| {
         let (head, mut page) = (log.stream_head(&stream)?, Page::new(page_bytes));

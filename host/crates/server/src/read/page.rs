@@ -7,10 +7,9 @@ use std::ops::ControlFlow;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use uuid::Uuid;
 
 use kinora_log::RecordRef;
-use kinora_types::{Direction, Position};
+use kinora_types::{Direction, Incarnation, Position};
 
 use crate::edge::problem::Problem;
 use crate::read::encode;
@@ -91,7 +90,7 @@ impl Page {
     /// it is.
     pub fn answer(
         self,
-        log: Uuid,
+        log: Incarnation,
         headers: &HeaderMap,
         head: Option<u64>,
         next: Option<String>,
@@ -108,7 +107,7 @@ impl Page {
         };
         let (first, last, count) = (self.first, self.last, self.count);
         let head_of_tag = if for_ever { None } else { head };
-        let tag = format!(r#"W/"{}-{first}-{last}-{count}-{}""#, log.simple(), serde_json::json!(head_of_tag));
+        let tag = format!(r#"W/"{}-{first}-{last}-{count}-{}""#, log.0.simple(), serde_json::json!(head_of_tag));
         let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
         let cached = if for_ever { FOR_EVER } else { FOR_NOW };
         let about = [

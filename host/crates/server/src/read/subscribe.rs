@@ -23,6 +23,7 @@ use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::budget::Work;
 use crate::edge::problem::Problem;
+use crate::edge::session::Seen;
 use crate::read::encode;
 
 /// Messages that wait for a slow client, in bunches. The rest waits in the log, at no cost.
@@ -68,12 +69,12 @@ pub fn subscribe(
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
-            let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let last = value.to_str().ok().and_then(Seen::parse);
             let invalid = || {
-                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not a position")
+                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not the id of an event here")
                     .hint("send the id of the last event that you received")
             };
-            Position(last.ok_or_else(invalid)?.saturating_add(1))
+            Position(last.ok_or_else(invalid)?.position(log.lineage())?.saturating_add(1))
         }
     };
     let work = work.following()?;
@@ -128,7 +129,7 @@ impl Follower<'_> {
                 let round = self.work.round();
                 let (found, upto) = round.run(move |_| step(&reader, &selected, next, progress)).await?;
                 let event = |(position, json): (u64, String)| {
-                    Event::default().id(position.to_string()).event("event").data(json)
+                    Event::default().id(Seen::text(position, log.incarnation())).event("event").data(json)
                 };
                 if !found.is_empty() {
                     self.send(found.into_iter().map(event).collect()).await?;
@@ -145,7 +146,9 @@ impl Follower<'_> {
                 self.say("caught-up", progress.0.checked_sub(1), &log).await?;
             }
             tokio::select! {
+                biased;
                 changed = durable.changed() => changed.map_err(|_| Ended::Gone)?,
+                poisoned = log.never_has(next) => return self.end(poisoned.into()).await,
                 () = self.client.closed() => return Err(Ended::Gone),
             }
         }
@@ -155,6 +158,12 @@ impl Follower<'_> {
         let head = log.progress().last().map(|position| position.0);
         let event = Event::default().event(what).json_data(SubscriptionState { head, position });
         self.send(vec![event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?]).await
+    }
+
+    /// Nothing more will come, and the client is told why.
+    async fn end(&self, problem: Problem) -> Result<(), Ended> {
+        self.send(vec![Event::default().event("problem").data(problem.into_text())]).await?;
+        Err(Ended::Gone)
     }
 
     async fn send(&self, bunch: Vec<Event>) -> Result<(), Ended> {

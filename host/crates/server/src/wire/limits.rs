@@ -29,6 +29,7 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
         log: api::Log {
             client_requests: log.client_requests as u64,
             commit_events: log.commit_events.get() as u64,
+            condition_reads: log.condition_reads,
             condition_terms: log.condition_terms as u64,
             event_bytes: log.event_bytes as u64,
             event_tags: log.event_tags as u64,
@@ -38,6 +39,8 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             request_bytes: log.request_bytes as u64,
             request_claims: log.request_claims as u64,
             request_events: log.request_events as u64,
+            request_streams: log.request_streams as u64,
+            types: log.types as u64,
         },
         projections: api::Projections {
             reserved_cores: projections.reserved_cores as u64,
