@@ -9,7 +9,7 @@ mod schema;
 mod shape;
 mod table;
 
-pub use budget::{Budget, CancelOnDrop, Exhausted};
+pub use budget::{Allowance, Budget, CancelOnDrop, Exhausted};
 pub use digest::{Digest, InvalidDigest};
 pub use event::{ExpectedRevision, NewEvent};
 pub use name::{EventType, InvalidName, RESERVED, StreamName, Tag};
