@@ -9,7 +9,8 @@ use kinora_types::Digest;
 
 /// An engine whose guests give the same result on any machine:
 ///
-/// - fuel rather than epochs, because fuel runs out at the same instruction everywhere;
+/// - fuel decides how much they compute, because it runs out at the same instruction everywhere; epochs only end what
+///   nobody waits for, which leaves nothing behind;
 /// - canonical NaNs, no threads, no relaxed SIMD: the three places where WebAssembly leaves a choice;
 /// - no async support: guests run on dedicated threads, and a call costs a function call.
 pub fn engine(limits: &Limits) -> Result<Engine, Error> {
@@ -17,6 +18,7 @@ pub fn engine(limits: &Limits) -> Result<Engine, Error> {
     config.wasm_component_model(true);
     config.concurrency_support(false);
     config.consume_fuel(true);
+    config.epoch_interruption(true);
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
     config.wasm_memory64(false);

@@ -1,7 +1,7 @@
 //! Errors of a module (an [`Error`], told to whoever uploads) and of a call of a guest (a [`Failure`], which becomes
 //! the fault of a projection's version).
 
-use kinora_types::Position;
+use kinora_types::{Exhausted, Position};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -49,6 +49,10 @@ pub enum Category {
     Panic,
     Trap,
     Fuel,
+    /// It took longer than it may, by the clock.
+    Time,
+    /// Nobody waits for it any more: it was ended, and nothing is wrong.
+    Cancelled,
     Memory,
     Stack,
     Table,
@@ -72,6 +76,8 @@ impl Category {
             Self::Panic => "panic",
             Self::Trap => "trap",
             Self::Fuel => "fuel-limit",
+            Self::Time => "time-limit",
+            Self::Cancelled => "cancelled",
             Self::Memory => "memory-limit",
             Self::Stack => "stack-limit",
             Self::Table => "table-limit",
@@ -134,6 +140,17 @@ impl Failure {
     pub fn over(category: Category, what: impl std::fmt::Display, name: &'static str, value: u64) -> Self {
         let message = format!("{what}; the limit sandbox.{name} is {value}");
         Self { limit: Some(Box::new(Exceeded { name, value })), ..Self::new(category, message) }
+    }
+
+    /// Ended by the budget that it has from whoever waits for it.
+    pub fn exhausted(why: Exhausted) -> Self {
+        let category = if why == Exhausted::Cancelled { Category::Cancelled } else { Category::Time };
+        Self::new(category, why.to_string())
+    }
+
+    /// Whether it was ended only because nobody waits for it any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.category == Category::Cancelled
     }
 
     pub fn storage(cause: impl std::fmt::Display) -> Self {

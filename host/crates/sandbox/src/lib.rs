@@ -21,7 +21,7 @@ pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorMani
 pub use module::modules::{ModuleState, Modules, Status};
 pub use module::schemas::{RowSchemas, Schemas};
 pub use module::typed::{Module, ProjectorModule, UpcasterModule};
-pub use run::access::{NoRows, Range, RowAccess};
+pub use run::access::{Most, NoRows, Range, RowAccess, Scanned};
 pub use run::bindings::{Batch, Texts, TextsTooLong};
 pub use run::instance::{Projector, ProjectorPre, QueryFailure, Upcasted, Upcaster};
 pub use run::usage::Usage;

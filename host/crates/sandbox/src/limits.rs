@@ -42,8 +42,12 @@ pub struct Limits {
     /// one `get-many` may ask for.
     pub call_bytes: usize,
     /// Rows that one call of a guest may read, scan and write, and log lines that it may write: what costs the host
-    /// time, and the guest no fuel. A KiB counts as one, too. About a microsecond each.
+    /// time, and the guest no fuel. A KiB counts as one, too, and so do the entries that a scan passes over. About a
+    /// microsecond each.
     pub call_operations: u64,
+    /// Seconds that one call of a guest may take, whatever it does: far more than its fuel and its operations come to
+    /// on a machine that is not overloaded.
+    pub call_seconds: u64,
     /// Lines that one instance may write to the host's output; further ones are dropped.
     pub log_lines: usize,
     /// Bytes of one such line, and of a fault's message; the rest is cut.
@@ -84,6 +88,7 @@ impl Default for Limits {
             scan_bytes: 1 << 20,
             call_bytes: 64 << 20,
             call_operations: 2_000_000,
+            call_seconds: 120,
             log_lines: 1_000,
             message_bytes: 4 << 10,
             manifest_entries: 256,
