@@ -30,6 +30,16 @@ pub enum Error {
     Unknown(kinora_types::Digest),
     #[error("module {0} is still being compiled")]
     Compiling(kinora_types::Digest),
+    #[error("{waiting} modules are compiled or wait for that already, the limit is sandbox.compiles_waiting")]
+    Busy { waiting: usize },
+    #[error("there is no room for another module: the limit {limit} is {value}")]
+    TooMany { limit: &'static str, value: u64 },
+    #[error(
+        "the host ended {ends} times while it was compiled or asked what it is, so it is not tried again by itself"
+    )]
+    Quarantined { ends: u32 },
+    #[error("the host was started without guests, so it was not asked what it is")]
+    NotTried,
     #[error("module {digest} was refused: {why}")]
     Refused { digest: kinora_types::Digest, why: Box<Error> },
     /// `actual` and `wanted` are a noun with its article.

@@ -18,7 +18,7 @@ pub use error::{Category, Error, Exceeded, Failure};
 pub use limits::Limits;
 pub use module::compile::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
-pub use module::modules::{ModuleState, Modules, Status};
+pub use module::modules::{ModuleState, Modules, Opening, Status};
 pub use module::schemas::{RowSchemas, Schemas};
 pub use module::typed::{Module, ProjectorModule, UpcasterModule};
 pub use run::access::{Most, NoRows, Range, RowAccess, Scanned};

@@ -54,6 +54,12 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Tables, indexes, handled types, ignored types and queries in a manifest, each.
     pub manifest_entries: usize,
+    /// Modules that are kept. Some 0.1 s of a start each, and up to a hundred MB of memory.
+    pub modules: usize,
+    /// Bytes of all modules on disk, their machine code among them: it has about ten times the bytes of a module.
+    pub modules_bytes: u64,
+    /// Uploads that wait for the compiler. Beyond it one is refused at once, since each may take minutes.
+    pub compiles_waiting: usize,
     /// Address space of the compiler's process, in bytes.
     pub compile_memory_bytes: u64,
     /// Seconds for the compiler's process. A JavaScript guest takes 10 to 25.
@@ -92,6 +98,9 @@ impl Default for Limits {
             log_lines: 1_000,
             message_bytes: 4 << 10,
             manifest_entries: 256,
+            modules: 256,
+            modules_bytes: 16 << 30,
+            compiles_waiting: 16,
             compile_memory_bytes: 4 << 30,
             compile_seconds: 120,
         }

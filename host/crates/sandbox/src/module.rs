@@ -4,6 +4,7 @@ pub(crate) mod compile;
 pub(crate) mod component;
 pub(crate) mod confine;
 pub(crate) mod describe;
+pub(crate) mod emitted;
 pub(crate) mod manifest;
 pub(crate) mod modules;
 pub(crate) mod schemas;
