@@ -58,6 +58,10 @@ enum Command {
         /// running host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
+        /// Start without any guest: everything can be looked at, paused, aborted and retired, and versions go on one by
+        /// one with `kinora resume`, or all of them when the host is started without this
+        #[arg(long)]
+        paused: bool,
     },
     #[command(flatten)]
     Client(cli::Command),
@@ -71,12 +75,12 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups, limits } => match Limits::with(&limits) {
+        Command::Serve { data, listen, durability, keep_requests, backups, limits, paused } => match Limits::with(&limits) {
             Ok(limits) => {
                 let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
                 let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
                 match std::env::current_exe() {
-                    Ok(compiler) => run(Options { data, listen, log, backups, limits, compiler }),
+                    Ok(compiler) => run(Options { data, listen, log, backups, limits, paused, compiler }),
                     Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
                 }
             }

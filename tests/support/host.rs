@@ -47,7 +47,7 @@ impl Host {
             limits: limits.log.clone(),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        Options { data: data.to_owned(), listen, log, backups: None, limits, compiler: compiler() }
+        Options { data: data.to_owned(), listen, log, backups: None, limits, paused: false, compiler: compiler() }
     }
 
     pub fn run(options: Options) -> Self {

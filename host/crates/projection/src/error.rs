@@ -4,7 +4,7 @@ use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
 use kinora_sandbox::Failure;
-use kinora_types::{Digest, InvalidName, Position, Progress, likeness};
+use kinora_types::{Digest, Exhausted, InvalidName, Position, Progress, likeness};
 
 use crate::record::fault::Fault;
 use crate::record::gap::Gap;
@@ -68,6 +68,9 @@ pub enum Error {
     QueryStopped(Failure),
     #[error("too many queries are running already, and {limit} = {waiting} wait")]
     TooManyQueries { limit: &'static str, waiting: usize },
+    /// What it was given for this is used up, or nobody waits for it any more.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     #[error("position {wanted} was not reached in time; the answer would be from position {}", or_none(*reached))]
     NotThereYet { wanted: u64, reached: Option<u64> },
     #[error("position {wanted} has been passed: the rows stand for all events up to {}", or_none(last(*reached)))]

@@ -4,6 +4,7 @@
 //! them knows the supervisor.
 
 pub(crate) mod stalls;
+pub(crate) mod suspects;
 pub(crate) mod thread;
 
 use std::sync::{Arc, Weak};
@@ -12,10 +13,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::{Category, Failure, Modules};
 use kinora_storage::Storage;
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
@@ -45,6 +47,9 @@ pub struct Supervision {
     pub stalls: StallWatch,
     pub continuation: Continuation,
     pub promotions: Arc<Promotions>,
+    pub probation: Arc<Probation>,
+    /// No version is started by itself.
+    pub paused: bool,
 }
 
 /// Starts, stops and hears the threads of versions.
@@ -58,6 +63,12 @@ pub struct Supervisor {
     _stalls: Arc<StallWatch>,
     continuation: Continuation,
     promotions: Arc<Promotions>,
+    probation: Arc<Probation>,
+    paused: bool,
+    /// Versions that may have ended the host, on their way to be started again.
+    suspects: mpsc::UnboundedSender<Arc<Version>>,
+    /// Of what is done before a thread is there: ends with the host.
+    budget: Budget,
     /// For the threads of versions, which must not keep their host alive.
     this: Weak<Self>,
 }
@@ -66,8 +77,11 @@ impl Supervisor {
     /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are
     /// open when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
     pub fn start(with: Supervision, queue: mpsc::UnboundedReceiver<ToStart>) -> Arc<Self> {
-        let Supervision { registry, log, storage, modules, turns, stalls, continuation, promotions } = with;
+        let Supervision {
+            registry, log, storage, modules, turns, stalls, continuation, promotions, probation, paused,
+        } = with;
         let stalls = Arc::new(stalls);
+        let (suspects, to_try) = mpsc::unbounded_channel();
         let supervisor = Arc::new_cyclic(|this| Self {
             registry,
             log,
@@ -77,9 +91,14 @@ impl Supervisor {
             _stalls: Arc::clone(&stalls),
             continuation,
             promotions,
+            probation,
+            paused,
+            suspects,
+            budget: Budget::unlimited(),
             this: this.clone(),
         });
         supervisor.resume_all();
+        supervisor.try_suspects(to_try);
         supervisor.take_from(queue);
         stalls.start();
         supervisor
@@ -97,13 +116,14 @@ impl Supervisor {
                 version.remove();
                 continue;
             }
+            version.hold_back(self.paused);
             match VersionModules::ready(&self.modules, record.module, &record.upcasters) {
                 Ok(modules) => {
-                    if let Err(failure) = self.start_thread(&version, modules) {
+                    if let Err(failure) = self.start_again(&version, modules) {
                         self.not_started(&version, &failure);
                     }
                 }
-                Err(_) => self.prepare(ToStart { version, record }),
+                Err(_) => self.prepare(ToStart { version, record }, Self::start_again),
             }
         }
     }
@@ -114,13 +134,15 @@ impl Supervisor {
         tokio::spawn(async move {
             while let Some(to_start) = queue.recv().await {
                 let Some(this) = this.upgrade() else { return };
-                this.prepare(to_start);
+                // Somebody has asked for it.
+                to_start.version.hold_back(false);
+                this.prepare(to_start, Self::start_thread);
             }
         });
     }
 
-    /// Starts a version as soon as its modules are there.
-    fn prepare(&self, ToStart { version, record }: ToStart) {
+    /// Starts a version, in one way or the other, as soon as its modules are there.
+    fn prepare(&self, ToStart { version, record }: ToStart, start: Start) {
         let (modules, this) = (Arc::clone(&self.modules), self.this.clone());
         tokio::spawn(async move {
             let settled = VersionModules::settled(&modules, record.module, &record.upcasters).await;
@@ -130,7 +152,7 @@ impl Supervisor {
                 Ok(modules) => {
                     let starting = tokio::task::spawn_blocking({
                         let (this, version) = (Arc::clone(&this), Arc::clone(&version));
-                        move || this.start_thread(&version, modules)
+                        move || start(&this, &version, modules)
                     });
                     starting.await.unwrap_or_else(|cause| Err(Failure::storage(cause))).err()
                 }
@@ -144,8 +166,15 @@ impl Supervisor {
 
     /// Starts the thread, unless the version has been paused or retired meanwhile. Blocks.
     fn start_thread(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
+        self.start_or_open(version, modules, true)
+    }
+
+    /// Opens the rows of a version, so that they can be queried, and starts its thread if its guests are to run. Blocks.
+    fn start_or_open(&self, version: &Arc<Version>, modules: VersionModules, run: bool) -> Result<(), Failure> {
         let record = self.registry.read().record(&version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
+        let runs = run && !version.is_held() && !record.paused && record.fault.is_none();
+        let trial = if runs { self.on_probation(version)? } else { None };
         // Modules that were not compiled yet when they were deployed could not be checked then.
         if record.proof.is_none() {
             let live = live_tables(&self.registry, &version.projection);
@@ -153,7 +182,12 @@ impl Supervisor {
             checked.map_err(|error| Failure::new(Category::Rule, error.to_string()))?;
         }
         if let (Some(from), None) = (record.continue_from, &record.continued) {
-            record = self.continuation.decide(version, from)?;
+            if !runs && version.store().is_none() {
+                // Whose rows it goes on with is found out by its guests.
+                version.set_fault(record.fault);
+                return Ok(());
+            }
+            record = self.continuation.decide(version, from, &self.budget)?;
         }
         let (this, about) = (self.this.clone(), Arc::downgrade(version));
         let notify = move |notice| {
@@ -167,7 +201,9 @@ impl Supervisor {
             modules,
             was_ready: record.replayed_in_ms.is_some(),
             from: Progress(record.start),
-            paused: record.paused || record.fault.is_some(),
+            paused: !runs,
+            budget: Budget::unlimited(),
+            trial,
             limits: self.modules.limits(),
             proven: record.proof.is_some(),
             skipped: record.skipped.iter().map(|skipped| Position(skipped.position)).collect(),
@@ -258,14 +294,18 @@ impl Supervisor {
         }
     }
 
-    /// Ends all threads after a last commit. Blocks.
+    /// Ends all threads after a last commit, as far as their guests let them make one. Blocks.
     pub fn stop(&self) {
+        self.budget.cancel();
         let versions: Vec<_> = self.registry.read().versions.values().cloned().collect();
-        for version in versions {
-            version.stop();
-        }
+        versions.iter().for_each(|version| version.tell_to_stop());
+        versions.iter().for_each(|version| version.stop());
+        self.probation.rest();
     }
 }
+
+/// How a version is started.
+type Start = fn(&Supervisor, &Arc<Version>, VersionModules) -> Result<(), Failure>;
 
 fn not_remembered(version: &Version, error: &Error) {
     tracing::error!(projection = version.projection, version = version.number, %error, "cannot be remembered");

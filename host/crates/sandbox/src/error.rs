@@ -75,6 +75,8 @@ pub enum Category {
     Nondeterministic,
     /// The projector declares that its rows depend on one partition only, and they do not.
     Partition,
+    /// The host has ended while it ran, and more than once.
+    Quarantined,
     /// The host's own trouble: the log or the read model cannot be read or written.
     Storage,
 }
@@ -96,6 +98,7 @@ impl Category {
             Self::Upcast => "upcast",
             Self::Nondeterministic => "nondeterministic",
             Self::Partition => "partition",
+            Self::Quarantined => "quarantined",
             Self::Storage => "storage",
         }
     }

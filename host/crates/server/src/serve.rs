@@ -31,6 +31,8 @@ pub struct Options {
     /// Where backups go; `None`: none are made.
     pub backups: Option<PathBuf>,
     pub limits: Limits,
+    /// No guest is run before somebody asks for it.
+    pub paused: bool,
     /// The program that compiles modules in processes of its own: one that passes `kinora_sandbox::CHILD_COMMAND` to
     /// `kinora_sandbox::compile_child`.
     pub compiler: PathBuf,
@@ -72,10 +74,10 @@ pub async fn serve(options: Options) -> Result<(), Error> {
 impl Serving {
     /// Opens what is in the data folder, and listens.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { data, listen, log, backups, limits, compiler } = options;
+        let Options { data, listen, log, backups, limits, paused, compiler } = options;
         let data = DataFolder::claim(data)?;
         let listener = TcpListener::bind(listen).await.map_err(|cause| Error::Listen { address: listen, cause })?;
-        let engine = Engine::open(&data, engine::Options { log, backups, limits, compiler })?;
+        let engine = Engine::open(&data, engine::Options { log, backups, limits, paused, compiler })?;
         let address = listener.local_addr().map_err(Error::Server)?;
         Ok(Self { listener, address, engine })
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, first_difference};
 use kinora_sandbox::Failure;
-use kinora_types::{Digest, Position, Progress};
+use kinora_types::{Budget, Digest, Position, Progress};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -150,7 +150,9 @@ impl Verification {
         let turn = turn.map_err(|_| Error::AlreadyVerifying)?;
         let started = Instant::now();
         let snapshot = Arc::new(self.rows_of(name, number)?);
-        let cast = self.casts.of(name, number)?;
+        let budget = Budget::unlimited();
+        let _waiting = budget.cancelled_on_drop();
+        let cast = self.casts.of(name, number, &budget)?;
         let rows = self.digest_of(name, number, Arc::clone(&snapshot)).await?;
         let events = snapshot.checkpoint().0.saturating_sub(cast.from.0);
         let comparing = tokio::task::spawn_blocking(move || {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kinora_sandbox::{Error, Modules, Needs, Partition, ProjectorModule, UpcasterModule};
-use kinora_types::Digest;
+use kinora_types::{Budget, Digest};
 
 use crate::feed::routes::Routes;
 use crate::feed::upcasting::Chain;
@@ -13,6 +13,8 @@ use crate::feed::upcasting::Chain;
 pub struct VersionModules {
     pub projector: Arc<ProjectorModule>,
     pub upcasters: Vec<Arc<UpcasterModule>>,
+    /// That of whoever waits for what the guests do.
+    pub budget: Budget,
 }
 
 impl VersionModules {
@@ -23,7 +25,7 @@ impl VersionModules {
     pub fn ready(modules: &Modules, projector: Digest, upcasters: &[Digest]) -> Result<Self, Error> {
         let projector = modules.projector(projector)?;
         let upcasters = upcasters.iter().map(|digest| modules.upcaster(*digest)).collect::<Result<_, _>>()?;
-        Ok(Self { projector, upcasters })
+        Ok(Self { projector, upcasters, budget: Budget::unlimited() })
     }
 
     /// The modules of these digests, once they have been compiled.
@@ -36,8 +38,13 @@ impl VersionModules {
         for digest in upcasters {
             settled.push(modules.settled(*digest).await?);
         }
-        let upcasters = settled.into_iter().map(|module| module.into_upcaster());
-        Ok(Self { projector: projector.into_projector()?, upcasters: upcasters.collect::<Result<_, _>>()? })
+        let upcasters = settled.into_iter().map(|module| module.into_upcaster()).collect::<Result<_, _>>()?;
+        Ok(Self { projector: projector.into_projector()?, upcasters, budget: Budget::unlimited() })
+    }
+
+    /// The same, for whoever has this budget: the calls of all instances end with it.
+    pub fn within(self, budget: &Budget) -> Self {
+        Self { budget: budget.clone(), ..self }
     }
 
     /// The columns that any of them needs.
@@ -60,6 +67,6 @@ impl VersionModules {
 
     /// Its upcasters, with instances of their own.
     pub fn chain(&self) -> Chain {
-        Chain::new(self.upcasters.clone())
+        Chain::new(self.upcasters.clone(), &self.budget)
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
@@ -141,7 +142,13 @@ impl Shared {
         }
     }
 
-    pub fn supervision(&self, promotions: &Arc<Promotions>, stalls_after: Duration) -> Supervision {
+    pub fn supervision(
+        &self,
+        promotions: &Arc<Promotions>,
+        stalls_after: Duration,
+        probation: Arc<Probation>,
+        paused: bool,
+    ) -> Supervision {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
         Supervision {
             registry: Arc::clone(&registry),
@@ -152,6 +159,8 @@ impl Shared {
             stalls: StallWatch { registry: Arc::clone(&registry), log, patience: stalls_after },
             continuation: Continuation { registry, casts: self.casts.clone() },
             promotions: Arc::clone(promotions),
+            probation,
+            paused,
         }
     }
 }

@@ -72,6 +72,10 @@ fn hint(failure: &Failure) -> String {
     let hint = match failure.category {
         Category::Storage => "look at the host's output and its disk, then resume this version",
         Category::UnknownEvent => "handle or ignore the type, or add an upcaster, and deploy again",
+        Category::Quarantined => {
+            "look why the host ended (its output, its memory, the kernel's log), then resume the version for one more \
+             time, or retire it and deploy a mended one"
+        }
         Category::Nondeterministic => "mend the projector and deploy it again; nothing else is affected",
         _ if failure.position.is_some() => {
             "`kinora repro` runs the event alone: mend the guest and deploy it again, or skip the event for a reason"

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use kinora_readmodel as readmodel;
 use kinora_readmodel::{CommitMode, Snapshot, Store, Writes};
 use kinora_sandbox::{Category, Failure, Projector, ProjectorPre};
-use kinora_types::Progress;
+use kinora_types::{Budget, Progress};
 
+use crate::feed::modules::VersionModules;
 use crate::replay::committer::Committer;
 use crate::replay::rows::VersionRows;
 use crate::replay::sink::{Commit, Sink};
@@ -18,6 +19,8 @@ use crate::throttle::Throttle;
 /// The rows of a version, and the projector that makes them.
 pub struct RowSink {
     projector: ProjectorPre,
+    /// That of whoever waits for what the projector does.
+    budget: Budget,
     store: Arc<Store>,
     rows: VersionRows,
     /// Told what has been committed.
@@ -29,13 +32,14 @@ pub struct RowSink {
 impl RowSink {
     /// `commit_bytes`: what may be pending at most.
     pub fn new(
-        projector: ProjectorPre,
+        modules: &VersionModules,
         store: Arc<Store>,
         commit_bytes: usize,
         checkpoint: watch::Sender<Progress>,
     ) -> Self {
         let rows = VersionRows::new(Arc::clone(&store), commit_bytes);
-        Self { projector, store, rows, checkpoint, committer: None }
+        let (projector, budget) = (modules.projector.pre.clone(), modules.budget.clone());
+        Self { projector, budget, store, rows, checkpoint, committer: None }
     }
 
     /// What has been written since the last commit.
@@ -77,12 +81,13 @@ impl Sink for RowSink {
     type Pending = Writes;
 
     fn instance(&self) -> Result<Projector, Failure> {
-        self.projector.instantiate(Box::new(self.rows.clone()))
+        self.projector.instantiate(Box::new(self.rows.clone()), &self.budget)
     }
 
     fn beside(&self, count: usize) -> Self {
         Self {
             projector: self.projector.clone(),
+            budget: self.budget.clone(),
             store: Arc::clone(&self.store),
             rows: self.rows.beside(count),
             checkpoint: self.checkpoint.clone(),

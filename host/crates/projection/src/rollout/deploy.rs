@@ -8,7 +8,7 @@ use serde_json::json;
 use kinora_log::Log;
 use kinora_sandbox::{Module, Modules};
 use kinora_storage::Storage;
-use kinora_types::{Digest, InvalidName, Micros, Position, Progress};
+use kinora_types::{Budget, Digest, InvalidName, Micros, Position, Progress};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -111,7 +111,7 @@ impl Deployments {
 
     /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
     /// them. The modules have to be compiled. Blocks.
-    pub fn preflight(&self, name: &str, deploy: &Deploy) -> Result<Preflight, Error> {
+    pub fn preflight(&self, name: &str, deploy: &Deploy, budget: &Budget) -> Result<Preflight, Error> {
         check_name(name)?;
         let start = self.start_of(name, deploy)?;
         let skipped = self.skipped(name, deploy)?;
@@ -123,7 +123,7 @@ impl Deployments {
             storage: &self.storage,
             limits: self.modules.limits(),
             dir: &self.registry.folders().scratch()?,
-            modules,
+            modules: modules.within(budget),
             start,
             skipped: skipped.iter().map(|skipped| Position(skipped.position)).collect(),
             turns: &self.turns,
@@ -215,7 +215,7 @@ impl Deployments {
         let (Some(projector), Some(upcasters)) = (projector, upcasters) else { return Ok(None) };
         let projector = projector.into_projector()?;
         let upcasters = upcasters.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
-        let modules = VersionModules { projector, upcasters };
+        let modules = VersionModules { projector, upcasters, budget: Budget::unlimited() };
         gates::check(&deploy.gates, &modules.projector.manifest, &live_tables(&self.registry, name))?;
         let skipped = skipped.iter().map(|skipped| Position(skipped.position)).collect();
         let routes = modules.routes().map_err(Error::Chain)?.skipping(skipped);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use kinora_log::{Filter, Item, Log, Recorded, SearchRange, Selection};
 use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
-use kinora_types::{Digest, Direction, EventType, Position};
+use kinora_types::{Budget, Digest, Direction, EventType, Exhausted, Position};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -102,18 +102,22 @@ pub struct Upcasters {
 
 impl Upcasters {
     /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
-    pub fn dry_run(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], when the budget is used up or nobody waits any more; else those of the modules.
+    pub fn dry_run(&self, upcasters: &[Digest], samples: usize, budget: &Budget) -> Result<DryRun, Error> {
         let modules = upcasters.iter().map(|digest| self.modules.ready(*digest));
         let modules: Vec<Module> = modules.collect::<Result<_, _>>()?;
         let upcasters = modules.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
-        let mut running = Running::new(upcasters, samples)?;
+        let mut running = Running::new(upcasters, samples, budget)?;
         let (end, mut from) = (self.log.progress(), Position(0));
         let filter = Filter { selection: Some(running.selection()), ..Filter::default() };
         loop {
+            budget.check()?;
             let page = self
                 .log
                 .select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
-            running.take(page.events);
+            running.take(page.events)?;
             match page.next {
                 Some(next) => from = next,
                 None => break,
@@ -202,10 +206,11 @@ struct Running {
     ends: Vec<EventType>,
     outcomes: BTreeMap<(String, u32), Outcome>,
     samples: usize,
+    budget: Budget,
 }
 
 impl Running {
-    fn new(upcasters: Vec<Arc<UpcasterModule>>, samples: usize) -> Result<Self, Error> {
+    fn new(upcasters: Vec<Arc<UpcasterModule>>, samples: usize, budget: &Budget) -> Result<Self, Error> {
         let manifests: Vec<_> = upcasters.iter().map(|upcaster| &upcaster.manifest).collect();
         let steps = || manifests.iter().flat_map(|manifest| &manifest.steps);
         let mut ends: Vec<EventType> = Vec::new();
@@ -219,7 +224,7 @@ impl Running {
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
-        Ok(Self { chain: Chain::new(upcasters), routes, needs, ends, outcomes, samples })
+        Ok(Self { chain: Chain::new(upcasters, budget), routes, needs, ends, outcomes, samples, budget: budget.clone() })
     }
 
     fn selection(&self) -> Selection {
@@ -229,20 +234,24 @@ impl Running {
     }
 
     /// Upcasts events together, or one at a time if that fails, so that each failure has its event.
-    fn take(&mut self, mut events: Vec<Recorded>) {
+    fn take(&mut self, mut events: Vec<Recorded>) -> Result<(), Exhausted> {
         events.retain(|event| self.outcomes.contains_key(&(event.kind.clone(), event.schema)));
         match self.upcast(&events) {
             Ok(made) => self.note(&events, &made),
             Err(_) => {
                 for event in &events {
                     let one = std::slice::from_ref(event);
+                    // A call that was ended is no failure of the event.
+                    self.budget.check()?;
                     match self.upcast(one) {
                         Ok(made) => self.note(one, &made),
                         Err(failure) => self.note_failure(event, failure),
                     }
+                    self.budget.check()?;
                 }
             }
         }
+        Ok(())
     }
 
     fn upcast(&mut self, events: &[Recorded]) -> Result<Batch, Failure> {

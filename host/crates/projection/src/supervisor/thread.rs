@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use kinora_files::OnProbation;
 use kinora_log::Log;
 use kinora_readmodel::Store;
 use kinora_sandbox::{Category, Failure, Limits, Schemas};
 use kinora_storage::Storage;
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
@@ -38,6 +39,10 @@ pub struct StartWith<'a> {
     pub from: Progress,
     /// Its rows can be read, but it does not project.
     pub paused: bool,
+    /// Ends with the thread: nobody has to wait for what its guests do.
+    pub budget: Budget,
+    /// That it is started is noted, until it is ready.
+    pub trial: Option<OnProbation>,
     pub limits: &'a Limits,
     /// Whether its determinism has been checked.
     pub proven: bool,
@@ -62,9 +67,10 @@ pub enum Notice {
 pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Starts the thread of a version, if none runs, and tells `notify` how it goes. Blocks while the read model is opened.
-pub fn start(version: &Arc<Version>, with: StartWith<'_>, notify: Notify) -> Result<(), Failure> {
+pub fn start(version: &Arc<Version>, mut with: StartWith<'_>, notify: Notify) -> Result<(), Failure> {
     version.run(|| {
-        let (paused, log) = (with.paused, with.log);
+        let StartWith { paused, log, .. } = with;
+        let (budget, trial) = (with.budget.clone(), with.trial.take());
         let (ready, is_ready) = oneshot::channel();
         let (runner, cast) = open(version, with, ready)?;
         if paused {
@@ -74,11 +80,12 @@ pub fn start(version: &Arc<Version>, with: StartWith<'_>, notify: Notify) -> Res
         let told = Arc::clone(&notify);
         tokio::spawn(async move {
             if let Ok(replayed_in) = is_ready.await {
+                trial.map(OnProbation::proved_well);
                 // It is written down, which waits for a disk.
                 let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }
         });
-        spawn(version, runner, cast, log.clone(), notify).map(Some)
+        spawn(version, runner, cast, log.clone(), budget, notify).map(Some)
     })
 }
 
@@ -90,6 +97,7 @@ fn open(
     ready: oneshot::Sender<Duration>,
 ) -> Result<(Runner, Option<Cast>), Failure> {
     let StartWith { log, storage, modules, was_ready, from, limits, proven, skipped, scratch, turns, .. } = with;
+    let modules = modules.within(&with.budget);
     let manifest = &modules.projector.manifest;
     let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
     let store = match version.store() {
@@ -123,6 +131,7 @@ fn spawn(
     runner: Runner,
     cast: Option<Cast>,
     log: Log,
+    budget: Budget,
     notify: Notify,
 ) -> Result<Running, Failure> {
     let (commands, received) = mpsc::unbounded_channel();
@@ -148,7 +157,7 @@ fn spawn(
             notify(Notice::Faulted);
         }
     });
-    Ok(Running { commands, thread: thread.map_err(Failure::storage)? })
+    Ok(Running { commands, thread: thread.map_err(Failure::storage)?, budget })
 }
 
 /// Compares the projector with itself, until nobody waits for it any more. `None`: it may go on.

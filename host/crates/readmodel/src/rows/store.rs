@@ -18,6 +18,7 @@ use crate::rows::ingest::{INGESTED_BYTES, ingest};
 use crate::rows::range::KeyRange;
 use crate::rows::replay_clock::ReplayClock;
 use crate::rows::row_versions;
+use crate::rows::scan::{Most, Scanned};
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
 use crate::rows::view::View;
@@ -126,15 +127,8 @@ impl Store {
     }
 
     /// Rows of a range, with what is pending on top of what was committed.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-        pending: &Writes,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        self.view().scan(table, range, limit, max_bytes, pending)
+    pub fn scan(&self, table: u16, range: &KeyRange, most: &Most<'_>, pending: &Writes) -> Result<Scanned, Error> {
+        self.view().scan(table, range, most, pending)
     }
 
     /// Makes rows, their index entries and the checkpoint visible in one step.

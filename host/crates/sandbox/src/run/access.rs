@@ -27,9 +27,19 @@ pub struct Most<'a> {
     pub rows: usize,
     /// About so many bytes of rows.
     pub bytes: usize,
-    /// Entries that are looked at, rows or not.
+    /// Entries that are looked at, rows or not: what is left of the operations of a call.
     pub entries: u64,
+    /// Operations of a whole call.
+    pub operations: u64,
     pub budget: &'a Budget,
+}
+
+impl Most<'_> {
+    /// Why a scan ends that would look at more.
+    pub fn exceeded(&self) -> Failure {
+        let message = "a scan would look at too many entries, deleted ones among them";
+        Failure::over(Category::Rule, message, "call_operations", self.operations)
+    }
 }
 
 /// What a scan has found, in the order of the keys, and how many entries it has looked at.

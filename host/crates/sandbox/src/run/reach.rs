@@ -207,8 +207,9 @@ impl rows::Host for Reach {
 
     fn scan(&mut self, table: u32, range: Range, limit: u32) -> wasmtime::Result<rows::Page> {
         self.meter.charge(1, 0)?;
-        let (bytes, entries) = (self.limits().scan_bytes, self.meter.left());
-        let most = Most { rows: limit as usize, bytes, entries, budget: &self.meter.call };
+        let Limits { scan_bytes, call_operations, .. } = **self.limits();
+        let (entries, budget) = (self.meter.left(), &self.meter.call);
+        let most = Most { rows: limit as usize, bytes: scan_bytes, entries, operations: call_operations, budget };
         let found = self.rows.scan(table, &range, &most)?;
         let entries = usize::try_from(found.entries).unwrap_or(usize::MAX);
         self.meter.charge(entries, found.rows.iter().map(|(_, row)| row.len()).sum())?;
