@@ -5,3 +5,4 @@ mod cache;
 mod kills;
 mod model;
 mod queries;
+mod scans;

@@ -1,23 +1,29 @@
 //! Guests, really compiled: what they can do, and what they cannot do to others.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kinora_files::SECRET_BYTES;
+use kinora_files::{Probation, SECRET_BYTES};
 use kinora_sandbox::{
-    Batch, Category, Error, Failure, Limits, Modules, Projector, ProjectorModule, QueryFailure, Range, RowAccess,
+    Batch, Category, Error, Failure, Limits, Modules, Most, Opening, Projector, ProjectorModule, QueryFailure, Range,
+    RowAccess, Scanned,
 };
 use kinora_tests::{Host, module};
-use kinora_types::Digest;
-use kinora_types::Position;
+use kinora_types::{Budget, Digest, Position};
 
 fn hostile() -> Vec<u8> {
     module("hostile")
 }
 
 fn open(dir: &Path, secret: u8, limits: Limits) -> Arc<Modules> {
-    Modules::open(dir, Host::options(dir).compiler, [secret; SECRET_BYTES], limits).unwrap()
+    open_with(dir, secret, limits, Host::options(dir).compiler)
+}
+
+fn open_with(dir: &Path, secret: u8, limits: Limits, compiler: PathBuf) -> Arc<Modules> {
+    let probation = Probation::open(&dir.join(".probation")).unwrap();
+    let secret = [secret; SECRET_BYTES];
+    Modules::open(dir, Opening { compiler, secret, limits, probation, paused: false }).unwrap()
 }
 
 type Stored = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
@@ -30,8 +36,8 @@ impl RowAccess for Rows {
         Ok(keys.iter().map(|key| self.0.lock().unwrap().get(*key).cloned()).collect())
     }
 
-    fn scan(&mut self, _: u32, _: &Range, _: usize, _: usize) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        Ok(Vec::new())
+    fn scan(&mut self, _: u32, _: &Range, _: &Most<'_>) -> Result<Scanned, Failure> {
+        Ok(Scanned::default())
     }
 
     fn write(&mut self, _: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
@@ -51,12 +57,13 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        let (event_fuel, query_fuel, memory_bytes) = (100_000_000, 20_000_000, 32 << 20);
+        Self::with(Limits { event_fuel, query_fuel, memory_bytes, ..Limits::default() }).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let modules = open(
-            dir.path(),
-            1,
-            Limits { event_fuel: 100_000_000, query_fuel: 20_000_000, memory_bytes: 32 << 20, ..Limits::default() },
-        );
+        let modules = open(dir.path(), 1, limits);
         let (status, new) = modules.upload(hostile()).await.unwrap();
         assert!(new);
         let module = modules.settled(status.digest).await.unwrap().into_projector().unwrap();
@@ -64,7 +71,7 @@ impl Bench {
     }
 
     fn projector(&self, rows: Rows) -> Projector {
-        self.module.pre.instantiate(Box::new(rows)).unwrap()
+        self.module.pre.instantiate(Box::new(rows), &Budget::unlimited()).unwrap()
     }
 
     fn batch(&self, events: &[(&str, &str)]) -> Batch {
@@ -124,7 +131,7 @@ async fn a_module_that_was_accepted_is_kept_though_it_cannot_be_compiled_again()
     drop(modules);
 
     let no_compiler = dir.path().join("missing");
-    let failing = Modules::open(dir.path(), no_compiler, [2; SECRET_BYTES], Limits::default()).unwrap();
+    let failing = open_with(dir.path(), 2, Limits::default(), no_compiler);
     assert!(matches!(failing.settled(digest).await, Err(Error::Refused { .. })));
     assert_eq!(failing.source(digest).unwrap(), hostile());
     drop(failing);
@@ -175,9 +182,8 @@ async fn a_compiler_that_needs_too_much_memory_or_time_is_ended_and_the_module_r
     ] {
         let dir = tempfile::tempdir().unwrap();
         let modules = open(dir.path(), 1, limits);
-        let (status, _) = modules.upload(hostile()).await.unwrap();
-        let Err(error) = modules.settled(status.digest).await else { panic!("it was compiled") };
-        assert!(matches!(&error, Error::Refused { why, .. } if matches!(**why, Error::Compile(_))), "{error}");
+        let refused = modules.upload(hostile()).await.err();
+        assert!(matches!(refused, Some(Error::Compile(_))), "{refused:?}");
     }
 }
 
@@ -219,6 +225,27 @@ async fn each_way_to_fail_is_named_with_its_position_where_the_guest_can_know_it
     let failure = bench.projector(Rows::default()).apply(&bench.batch(&[("Count", r#"{"m":1}"#)])).unwrap_err();
     assert_eq!((failure.category, failure.position), (Category::Fault, Some(Position(100))));
     assert!(failure.message.contains("Count schema 1") && failure.message.contains("missing field `n`"), "{failure}");
+}
+
+/// A call that would go on for hours by its fuel.
+#[tokio::test]
+async fn a_call_ends_when_nobody_waits_for_it_or_when_it_takes_too_long() {
+    let bench = Bench::with(Limits { event_fuel: u64::MAX / 2, call_seconds: 1, ..Limits::default() }).await;
+    let endless = bench.batch(&[("Loop", "{}")]);
+    let budget = Budget::unlimited();
+    let mut projector = bench.module.pre.instantiate(Box::new(Rows::default()), &budget).unwrap();
+    let failure = projector.apply(&endless).unwrap_err();
+    assert_eq!((failure.category, failure.limit.map(|limit| limit.name)), (Category::Time, Some("call_seconds")));
+    let patient = Bench::with(Limits { event_fuel: u64::MAX / 2, ..Limits::default() }).await;
+    let mut projector = patient.module.pre.instantiate(Box::new(Rows::default()), &budget).unwrap();
+    let failure = std::thread::scope(|scope| {
+        let call = scope.spawn(|| projector.apply(&endless).unwrap_err());
+        budget.cancel();
+        call.join().unwrap()
+    });
+    assert!(failure.is_cancelled(), "{failure}");
+    let failure = patient.module.pre.instantiate(Box::new(Rows::default()), &budget).err();
+    assert!(failure.is_none_or(|failure| failure.is_cancelled()));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::QueryFailure;
-use kinora_types::Position;
+use kinora_types::{Budget, Position};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -164,6 +164,9 @@ impl Queries {
         let Some(module) = module else {
             return Err(Error::WrongState { name, version, state: State::Retired, wanted: "queried" });
         };
+        if answer.version.is_held() {
+            return Err(Error::WrongState { name, version, state: State::Paused, wanted: "asked for more than its rows" });
+        }
         let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {
             let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
@@ -173,9 +176,11 @@ impl Queries {
         schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
         let turn = self.named.turn().await?;
         let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
+        let budget = Budget::unlimited();
+        let _waiting = budget.cancelled_on_drop();
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let mut projector = module.pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            let mut projector = module.pre.instantiate(Box::new(rows), &budget).map_err(Error::QueryStopped)?;
             let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),

@@ -207,7 +207,7 @@ impl rows::Host for Reach {
 
     fn scan(&mut self, table: u32, range: Range, limit: u32) -> wasmtime::Result<rows::Page> {
         self.meter.charge(1, 0)?;
-        let Limits { scan_bytes, call_operations, .. } = **self.limits();
+        let &Limits { scan_bytes, call_operations, .. } = self.limits();
         let (entries, budget) = (self.meter.left(), &self.meter.call);
         let most = Most { rows: limit as usize, bytes: scan_bytes, entries, operations: call_operations, budget };
         let found = self.rows.scan(table, &range, &most)?;

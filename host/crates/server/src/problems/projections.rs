@@ -77,6 +77,7 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
             (Kind::ProjectionsFailed, "nothing has changed; the host's output names the cause")
         }
         Error::Chain(_) => (Kind::Chain, CHAIN),
+        Error::Exhausted(_) => (Kind::Busy, "try again a little later"),
         Error::Gaps(_) => (Kind::Gaps, GAPS),
         Error::GatesClosed { .. } => (Kind::GatesClosed, GATES),
         Error::InvalidArguments(_) => (Kind::InvalidArguments, "GET /v1/read-models/{name} describes the queries"),

@@ -12,7 +12,7 @@ use kinora_api::modules::WasmBytes;
 use kinora_api::rollouts as api;
 use kinora_api::versions::Version;
 use kinora_projection::{Deploy, Gates, Projections, Start};
-use kinora_types::{Micros, Position};
+use kinora_types::{Budget, Micros, Position};
 
 use crate::edge::change::Change;
 use crate::edge::parameters;
@@ -72,7 +72,10 @@ pub async fn deploy(
     };
     if dry_run {
         projections.deployments().settled(&deploy).await?;
-        let preflight = blocking(move || projections.deployments().preflight(&name, &deploy)).await?;
+        // Ends with its client.
+        let budget = Budget::unlimited();
+        let _waiting = budget.cancelled_on_drop();
+        let preflight = blocking(move || projections.deployments().preflight(&name, &deploy, &budget)).await?;
         return Ok(Json(rollouts::preflight(preflight)).into_response());
     }
     let (deploying, request) = (Arc::clone(&projections), asked.expecting(expected_live));

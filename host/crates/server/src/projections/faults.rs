@@ -10,6 +10,7 @@ use kinora_api::projections::Projection;
 use kinora_api::rollouts::Skip;
 use kinora_api::verifications::Bundle;
 use kinora_projection::Projections;
+use kinora_types::Budget;
 
 use crate::edge::change::Change;
 use crate::edge::parameters;
@@ -39,7 +40,10 @@ pub async fn reproduction(
     let version = parameters::version(&version)?;
     let file = format!("attachment; filename=\"{name}-{version}.repro.json\"");
     // It goes to a file as it is, and is read by the crate that made it.
-    let bundle = blocking(move || projections.reproductions().of(&name, version)).await?;
+    // Ends with its client.
+    let budget = Budget::unlimited();
+    let _waiting = budget.cancelled_on_drop();
+    let bundle = blocking(move || projections.reproductions().of(&name, version, &budget)).await?;
     Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
 

@@ -9,6 +9,7 @@ use axum::response::Json;
 use kinora_api::headers;
 use kinora_api::upcasters as api;
 use kinora_projection::Projections;
+use kinora_types::Budget;
 
 use crate::edge::change::Change;
 use crate::edge::parameters;
@@ -41,7 +42,10 @@ pub async fn dry_run(
     for digest in &upcasters {
         projections.modules().settled(*digest).await?;
     }
-    let found = blocking(move || projections.upcasters().dry_run(&upcasters, samples)).await?;
+    // Ends with its client.
+    let budget = Budget::unlimited();
+    let _waiting = budget.cancelled_on_drop();
+    let found = blocking(move || projections.upcasters().dry_run(&upcasters, samples, &budget)).await?;
     Ok(Json(upcasters::dry_run(found)))
 }
 
