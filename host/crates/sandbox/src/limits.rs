@@ -34,7 +34,7 @@ pub struct Limits {
     pub key_bytes: usize,
     /// Bytes of a row's value. A read model is served row by row; a row beyond this is a design to rethink.
     pub value_bytes: usize,
-    /// Bytes of keys and values that one commit may write.
+    /// Bytes of keys, values and index entries that one commit may write.
     pub commit_bytes: usize,
     /// Bytes of rows in one page of a scan.
     pub scan_bytes: usize,

@@ -12,7 +12,7 @@ const ENDLESS: [&str; 2] = ["sandbox.event_fuel=1000000000000000", "sandbox.desc
 fn host_with(data: &Path, arguments: &[&str]) -> Program {
     let mut command = Program::command(data);
     command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-    ENDLESS.iter().for_each(|limit| drop(command.args(["--limit", limit])));
+    command.args(ENDLESS.iter().flat_map(|limit| ["--limit", limit]));
     Program::start_command(command)
 }
 

@@ -40,6 +40,7 @@ pub struct Shared {
     turns: Turns,
     pub statuses: Statuses,
     casts: Casts,
+    limits: Limits,
 }
 
 impl Shared {
@@ -53,7 +54,7 @@ impl Shared {
             storage: storage.clone(),
             modules: Arc::clone(&modules),
         };
-        Self { log, storage, modules, registry, turns, statuses, casts }
+        Self { log, storage, modules, registry, turns, statuses, casts, limits: *limits }
     }
 
     pub fn queries(&self, limits: QueryLimits) -> Queries {
@@ -95,6 +96,7 @@ impl Shared {
             modules: Arc::clone(&self.modules),
             turns: self.turns.clone(),
             starter,
+            limits: self.limits,
         }
     }
 

@@ -153,10 +153,12 @@ impl RowAccess for VersionRows {
     fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
         let table = ordinal(table, self.store.tables().len())?;
         self.check_parts(table, key)?;
+        // One row can have gigabytes of entries: they are counted before anybody makes them.
+        let weight = value.map_or(Ok(0), |row| self.store.index_bytes(table, key, row)).map_err(Failure::storage)?;
         let mut pending = self.pending();
-        pending.set(table, key, value);
+        pending.set_weighing(table, key, value, weight);
         if pending.bytes() > self.max_bytes {
-            let message = format!("the rows of one commit have {} bytes", pending.bytes());
+            let message = format!("the rows and index entries of one commit have {} bytes", pending.bytes());
             return Err(Failure::over(Category::Rule, message, "commit_bytes", self.max_bytes as u64));
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Deployments: a version from modules, after a look at what it would come to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,12 +15,14 @@ use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
+use crate::limits::Limits;
 use crate::record::gates::Gates;
 use crate::record::history::What;
+use crate::record::projection::ProjectionRecord;
 use crate::record::request::{Done, Outcome, Request};
 use crate::record::status::VersionStatus;
 use crate::record::version::{Promote, Skipped, VersionRecord};
-use crate::registry::Registry;
+use crate::registry::{Registry, Versions};
 use crate::registry::starter::Starter;
 use crate::registry::version::Version;
 use crate::replay::turns::Turns;
@@ -31,6 +34,9 @@ use crate::trial::forecast::Sample;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;
+
+/// Versions that are gone and still shown.
+const GONE_KEPT: usize = 256;
 
 /// A version that somebody wants.
 #[derive(Clone, Debug)]
@@ -65,6 +71,7 @@ pub struct Deployments {
     pub(crate) modules: Arc<Modules>,
     pub(crate) turns: Turns,
     pub(crate) starter: Starter,
+    pub(crate) limits: Limits,
 }
 
 impl Deployments {
@@ -81,7 +88,9 @@ impl Deployments {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
         let done = self.registry.change_for(name, request, |projection, versions| {
+            self.admit(name, projection, versions)?;
             let number = projection.next_version();
+            forget_oldest(name, projection, versions);
             let record = Self::record(deploy, start, projection.live, skipped);
             projection.versions.insert(number, record.clone());
             let version = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, 0)));
@@ -102,6 +111,19 @@ impl Deployments {
         tracing::info!(projection = name, version = number, module = %record.module, "deployed");
         self.starter.start(version, record);
         self.statuses.version(name, number)
+    }
+
+    /// Whether there is room for one more version.
+    fn admit(&self, name: &str, projection: &ProjectionRecord, versions: &Versions) -> Result<(), Error> {
+        let Limits { projections: most_projections, versions: most_versions, .. } = self.limits;
+        let others: BTreeSet<&String> = versions.keys().map(|(other, _)| other).filter(|other| *other != name).collect();
+        if others.len() >= most_projections {
+            return Err(Error::TooMany { limit: "projections.projections", value: most_projections });
+        }
+        if projection.versions.values().filter(|record| !record.retired).count() >= most_versions {
+            return Err(Error::TooMany { limit: "projections.versions", value: most_versions });
+        }
+        Ok(())
     }
 
     /// The version that a request made before.
@@ -220,6 +242,17 @@ impl Deployments {
         let skipped = skipped.iter().map(|skipped| Position(skipped.position)).collect();
         let routes = modules.routes().map_err(Error::Chain)?.skipping(skipped);
         Ok(Some((modules, routes)))
+    }
+}
+
+/// Forgets the oldest versions that are gone, whose history the log has. Numbers are never used again all the same: the
+/// last one stays.
+fn forget_oldest(name: &str, projection: &mut ProjectionRecord, versions: &mut Versions) {
+    let gone = projection.versions.iter().filter(|(_, record)| record.retired).map(|(number, _)| *number);
+    let gone: Vec<u32> = gone.collect();
+    for number in gone.iter().take(gone.len().saturating_sub(GONE_KEPT)) {
+        projection.versions.remove(number);
+        versions.remove(&(name.to_owned(), *number));
     }
 }
 

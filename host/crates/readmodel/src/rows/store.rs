@@ -230,6 +230,14 @@ impl Store {
         self.commit(&Writes::default(), progress, CommitMode::Logged)
     }
 
+    /// Bytes that the index entries of a row will take, about.
+    pub fn index_bytes(&self, table: u16, key: &str, row: &[u8]) -> Result<usize, Error> {
+        match self.indexes.get(usize::from(table)) {
+            Some(indexes) if !indexes.is_empty() => indexes.bytes(key, row),
+            _ => Ok(0),
+        }
+    }
+
     /// What becomes of index entries: whether each exists from now on.
     fn entries(&self, writes: &Writes) -> Result<Vec<(Vec<u8>, bool)>, Error> {
         let mut changes = Vec::new();

@@ -46,7 +46,7 @@ groups! {
     APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
         ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
-    MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
+    MODULE: CompileFailed Contract DescribeFailed ForeignImports Held InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
@@ -66,7 +66,7 @@ operations! {
     Log: [];
 
     ListModules: [];
-    UploadModule: [BODY] Contract ForeignImports MissingExports NotWasm;
+    UploadModule: [BODY] CompileFailed Contract ForeignImports LimitReached MissingExports NotWasm;
     Module: [] InvalidDigest UnknownModule;
     DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
     ModuleUses: [] InvalidDigest UnknownModule;
@@ -77,7 +77,7 @@ operations! {
     Projection: [] UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
     History: [] UnknownProjection;
-    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
+    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName LimitReached ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
