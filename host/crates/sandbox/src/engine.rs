@@ -24,8 +24,8 @@ pub fn engine(limits: &Limits) -> Result<Engine, Error> {
     config.wasm_memory64(false);
     config.max_wasm_stack(limits.stack_bytes);
     config.memory_init_cow(true);
-    // A trap names file and line, if the module brings them along.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    // What a module says of its own lines is read in the compiler's process, when somebody wants to know them.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     Engine::new(&config).map_err(|cause| Error::Engine(format!("{cause:#}")))
 }
 

@@ -1,6 +1,8 @@
 //! Errors of a module (an [`Error`], told to whoever uploads) and of a call of a guest (a [`Failure`], which becomes
 //! the fault of a projection's version).
 
+use std::sync::Arc;
+
 use kinora_types::{Exhausted, Position};
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -104,6 +106,13 @@ impl Category {
     }
 }
 
+/// Where in a guest a call ended: known by the names of functions, and for whoever takes the time by files and lines.
+pub trait Frames: std::fmt::Debug + Send + Sync {
+    /// The functions, innermost first, with file and line where the module says them. Starts a process, and waits for
+    /// it.
+    fn with_lines(&self) -> Vec<String>;
+}
+
 /// Why a call of a guest did not end well.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -112,8 +121,10 @@ pub struct Failure {
     /// The event, where the guest or the host knows it.
     pub position: Option<Position>,
     pub message: String,
-    /// The guest's functions that it happened in, innermost first, with file and line where the module knows them.
+    /// The guest's functions that it happened in, innermost first.
     pub backtrace: Box<[String]>,
+    /// The same, for whoever wants to know files and lines.
+    pub frames: Option<Arc<dyn Frames>>,
     /// The limit that was in the way, if one was.
     pub limit: Option<Box<Exceeded>>,
 }
@@ -146,7 +157,8 @@ impl From<Error> for Failure {
 
 impl Failure {
     pub fn new(category: Category, message: impl Into<String>) -> Self {
-        Self { category, position: None, message: message.into(), backtrace: Box::default(), limit: None }
+        let (position, backtrace, frames, limit) = Default::default();
+        Self { category, position, message: message.into(), backtrace, frames, limit }
     }
 
     /// More than a limit of the sandbox allows.
@@ -159,6 +171,11 @@ impl Failure {
     pub fn exhausted(why: Exhausted) -> Self {
         let category = if why == Exhausted::Cancelled { Category::Cancelled } else { Category::Time };
         Self::new(category, why.to_string())
+    }
+
+    /// The guest's functions that it happened in, with file and line where the module knows them. Blocks.
+    pub fn backtrace_with_lines(&self) -> Vec<String> {
+        self.frames.as_ref().map_or_else(|| self.backtrace.to_vec(), |frames| frames.with_lines())
     }
 
     /// Whether it was ended only because nobody waits for it any more.

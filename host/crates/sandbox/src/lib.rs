@@ -14,9 +14,9 @@ mod limits;
 mod module;
 mod run;
 
-pub use error::{Category, Error, Exceeded, Failure};
+pub use error::{Category, Error, Exceeded, Failure, Frames};
 pub use limits::Limits;
-pub use module::compile::{CHILD_COMMAND, compile_child};
+pub use module::child::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
 pub use module::modules::{ModuleState, Modules, Opening, Status};
 pub use module::schemas::{RowSchemas, Schemas};

@@ -45,7 +45,7 @@ impl Fault {
             event_type,
             schema,
             message: failure.message.clone(),
-            backtrace: failure.backtrace.to_vec(),
+            backtrace: failure.backtrace_with_lines(),
             limit: failure.limit.as_ref().map(|limit| LimitHit { name: limit.name.to_owned(), value: limit.value }),
             hint: hint(failure),
             stream: None,

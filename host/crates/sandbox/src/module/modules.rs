@@ -20,12 +20,14 @@ use std::time::Instant;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::manifest::{Kind, Manifest};
+use crate::module::symbols::Symbols;
 use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
 use crate::module::{compile, describe, emitted};
 use crate::run::access::NoRows;
@@ -115,7 +117,9 @@ pub struct Opening {
 pub struct Modules {
     dir: PathBuf,
     compiler: PathBuf,
-    surroundings: Surroundings,
+    engine: Engine,
+    clock: Arc<Clock>,
+    limits: Arc<Limits>,
     settings: Digest,
     secret: [u8; SECRET_BYTES],
     probation: Arc<Probation>,
@@ -144,7 +148,9 @@ impl Modules {
             settings: settings(&limits),
             line: Arc::new(Semaphore::new(limits.compiles_waiting.saturating_add(1))),
             checks: Semaphore::new(CHECKED_AT_ONCE),
-            surroundings: Surroundings { engine, clock, limits: Arc::new(limits) },
+            engine,
+            clock,
+            limits: Arc::new(limits),
             secret,
             probation,
             paused,
@@ -171,7 +177,7 @@ impl Modules {
     }
 
     pub fn limits(&self) -> &Arc<Limits> {
-        &self.surroundings.limits
+        &self.limits
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Digest, Status>> {
@@ -383,24 +389,35 @@ impl Modules {
     /// Signs code together with what it was made of and what it was made for.
     fn mac(&self, digest: Digest, code: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new(&self.secret.into());
-        mac.update(&fingerprint(&self.surroundings.engine));
+        mac.update(&fingerprint(&self.engine));
         mac.update(digest.as_bytes());
         mac.update(code);
         mac
     }
 
     fn link(&self, digest: Digest, manifest: Manifest, code: &[u8]) -> Result<Module, Error> {
-        let component = load_code(&self.surroundings, code)?;
+        let (component, surroundings) = (load_code(&self.engine, code)?, self.surroundings(digest));
         Ok(match manifest {
             Manifest::Projector(manifest) => {
-                let pre = ProjectorPre::new(&self.surroundings, &component)?;
+                let pre = ProjectorPre::new(&surroundings, &component)?;
                 Module::Projector(Arc::new(ProjectorModule { digest, manifest, pre }))
             }
             Manifest::Upcaster(manifest) => {
-                let pre = UpcasterPre::new(&self.surroundings, &component)?;
+                let pre = UpcasterPre::new(&surroundings, &component)?;
                 Module::Upcaster(Arc::new(UpcasterModule { digest, manifest, pre }))
             }
         })
+    }
+
+    fn surroundings(&self, digest: Digest) -> Surroundings {
+        let (compiler, source) = (self.compiler.clone(), self.folder(digest).join(SOURCE));
+        let symbols = Arc::new(Symbols { compiler, source, limits: Arc::clone(&self.limits) });
+        Surroundings {
+            engine: self.engine.clone(),
+            clock: Arc::clone(&self.clock),
+            limits: Arc::clone(&self.limits),
+            symbols,
+        }
     }
 
     /// Starts to compile, unless somebody else has done so since the caller looked. `true` if it did. Those that the
@@ -459,7 +476,7 @@ impl Modules {
             // What was asked once is not asked again: it may be that nobody wants guests to run now.
             let manifest = match record(&dir) {
                 Ok(record) if record.manifest.kind() == kind => record.manifest,
-                _ => this.describe(kind, &code)?,
+                _ => this.describe(digest, kind, &code)?,
             };
             let module = this.link(digest, manifest.clone(), &code)?;
             std::fs::create_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
@@ -476,8 +493,8 @@ impl Modules {
     }
 
     /// Asks a module what it is. The first time that code of an upload runs, and already under all limits.
-    fn describe(&self, kind: Kind, code: &[u8]) -> Result<Manifest, Error> {
-        let component = load_code(&self.surroundings, code)?;
+    fn describe(&self, digest: Digest, kind: Kind, code: &[u8]) -> Result<Manifest, Error> {
+        let (component, surroundings) = (load_code(&self.engine, code)?, self.surroundings(digest));
         let budget = Budget::unlimited();
         let failed = |failure: crate::error::Failure| match failure.limit {
             Some(limit) => Error::Describe(format!("{}; {}", failure.message, limit.hint())),
@@ -485,13 +502,13 @@ impl Modules {
         };
         match kind {
             Kind::Projector => {
-                let pre = ProjectorPre::new(&self.surroundings, &component)?;
+                let pre = ProjectorPre::new(&surroundings, &component)?;
                 let guest = pre.instantiate(Box::new(NoRows), &budget);
                 let raw = guest.and_then(|mut guest| guest.describe()).map_err(failed)?;
                 describe::projector(raw, self.limits()).map(Manifest::Projector)
             }
             Kind::Upcaster => {
-                let pre = UpcasterPre::new(&self.surroundings, &component)?;
+                let pre = UpcasterPre::new(&surroundings, &component)?;
                 let raw = pre.instantiate(&budget).and_then(|mut guest| guest.describe()).map_err(failed)?;
                 describe::upcaster(raw, self.limits()).map(Manifest::Upcaster)
             }
@@ -504,9 +521,9 @@ impl Modules {
 /// Contract: `code` comes from this host's compiler process and has passed [`emitted::check`], or from a file whose MAC
 /// under this host's secret has been verified. Anything else could run arbitrary instructions.
 #[allow(unsafe_code)]
-fn load_code(surroundings: &Surroundings, code: &[u8]) -> Result<Component, Error> {
+fn load_code(engine: &Engine, code: &[u8]) -> Result<Component, Error> {
     // SAFETY: see the contract above; both callers obtain `code` in one of these two ways.
-    unsafe { Component::deserialize(&surroundings.engine, code) }.map_err(|cause| Error::Compile(format!("{cause:#}")))
+    unsafe { Component::deserialize(engine, code) }.map_err(|cause| Error::Compile(format!("{cause:#}")))
 }
 
 /// Under which name a module is on probation.

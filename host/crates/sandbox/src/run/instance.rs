@@ -11,6 +11,7 @@ use kinora_types::{Budget, Position};
 
 use crate::error::{Category, Error, Failure};
 use crate::limits::{Fuel, Limits};
+use crate::module::symbols::Symbols;
 use crate::run::access::{NoRows, RowAccess};
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
@@ -30,12 +31,13 @@ pub struct ProjectorPre(projector::ProjectorPre<Reach>, Surroundings);
 #[derive(Clone)]
 pub struct UpcasterPre(upcaster::UpcasterPre<Reach>, Surroundings);
 
-/// What all instances of an engine have in common.
+/// What all instances of a module have in common.
 #[derive(Clone)]
 pub struct Surroundings {
     pub engine: Engine,
     pub clock: Arc<Clock>,
     pub limits: Arc<Limits>,
+    pub symbols: Arc<Symbols>,
 }
 
 impl ProjectorPre {
@@ -86,12 +88,13 @@ struct Guest {
     store: Store<Reach>,
     clock: Arc<Clock>,
     limits: Arc<Limits>,
+    symbols: Arc<Symbols>,
     usage: Usage,
 }
 
 impl Guest {
     fn new(surroundings: &Surroundings, rows: Box<dyn RowAccess>, budget: &Budget) -> Self {
-        let Surroundings { engine, clock, limits } = surroundings;
+        let Surroundings { engine, clock, limits, symbols } = surroundings;
         let mut store = Store::new(engine, Reach::new(rows, limits, budget));
         store.limiter(|reach| &mut reach.meter);
         store.set_hostcall_fuel(limits.call_bytes);
@@ -99,7 +102,8 @@ impl Guest {
             store.data().meter.ask()?;
             Ok(UpdateDeadline::Continue(1))
         });
-        Self { store, clock: Arc::clone(clock), limits: Arc::clone(limits), usage: Usage::default() }
+        let (clock, limits, symbols) = (Arc::clone(clock), Arc::clone(limits), Arc::clone(symbols));
+        Self { store, clock, limits, symbols, usage: Usage::default() }
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
@@ -124,7 +128,7 @@ impl Guest {
             log_lines: *log_lines as u64,
             ..Usage::default()
         });
-        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits))
+        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits, &self.symbols))
     }
 
     /// Fuel that the last call used.
