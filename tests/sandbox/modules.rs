@@ -187,6 +187,67 @@ async fn a_compiler_that_needs_too_much_memory_or_time_is_ended_and_the_module_r
     }
 }
 
+/// A compiler that says what a module is, and never compiles it.
+#[cfg(unix)]
+fn endless_compiler(dir: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join(".compiler");
+    let real = Host::options(dir).compiler;
+    let script = format!("#!/bin/sh\n[ \"$2\" = check ] && exec {} \"$@\"\nexec sleep 1000\n", real.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn uploads_wait_for_the_compiler_up_to_a_limit_and_take_no_more_of_the_disk_than_they_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { compiles_waiting: 1, ..Limits::default() };
+    let modules = open_with(dir.path(), 1, limits, endless_compiler(dir.path()));
+    for name in ["hostile", "tally"] {
+        let (status, new) = modules.upload(module(name)).await.unwrap();
+        assert!(new && matches!(modules.ready(status.digest), Err(Error::Compiling(_))));
+    }
+    let third = modules.upload(module("members")).await;
+    assert!(matches!(third, Err(Error::Busy { waiting: 1 })), "{:?}", third.err());
+    assert!(!modules.upload(module("tally")).await.unwrap().1, "what waits is known");
+    drop(modules);
+    let dir = tempfile::tempdir().unwrap();
+    let small = open(dir.path(), 1, Limits { modules_bytes: 1_000, ..Limits::default() });
+    let refused = small.upload(hostile()).await;
+    let Err(Error::TooMany { limit, .. }) = refused else { panic!("{:?}", refused.err()) };
+    assert_eq!(limit, "sandbox.modules_bytes");
+}
+
+/// The process that reads an upload, while it waits for one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_compiler_is_alone_where_the_kernel_allows_that_and_has_few_system_calls_anyhow() {
+    use std::process::{Command, Stdio};
+    let compiler = Host::options(Path::new("/")).compiler;
+    let arguments = ["compile-module", "check", "1000000000", "100", "524288", "1000000"];
+    let mut waiting =
+        Command::new(compiler).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let field = |process: &str, name: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned())
+    };
+    let confined = kinora_tests::until_some("a confined process", async || {
+        let id = waiting.id().to_string();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let all = children.split_whitespace().map(str::to_owned).chain([id]);
+        all.into_iter().find(|process| field(process, "Seccomp:").as_deref() == Some("2"))
+    })
+    .await;
+    let numbers = field(&confined, "NSpid:").unwrap();
+    let allowed = Command::new("unshare").args(["-U", "-p", "-f", "true"]).status().is_ok_and(|ended| ended.success());
+    assert_eq!(numbers.split_whitespace().nth(1) == Some("1"), allowed, "NSpid: {numbers}");
+    assert_eq!(field(&confined, "NoNewPrivs:").as_deref(), Some("1"));
+    drop(waiting.stdin.take());
+    assert!(waiting.wait().unwrap().success());
+}
+
 #[tokio::test]
 async fn rows_are_written_at_the_flush_and_read_back_by_a_fresh_instance() {
     let bench = Bench::new().await;

@@ -404,7 +404,11 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     restore(&rows, bundle.rows.iter().chain(bundle.other_rows.iter().flatten()))?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
     let watched = BundledRows::new(access.clone(), &rows, bundle);
-    let outcome = run(&bundle.event, &modules, &routes, watched.clone());
+    let outcome = run(&bundle.event, &modules, &routes, watched.clone()).map_err(|failure| {
+        // The module is there only until this returns.
+        let backtrace = failure.backtrace_with_lines().into();
+        Failure { backtrace, frames: None, ..failure }
+    });
     let unknown = std::mem::take(&mut *watched.unknown.lock().unwrap_or_else(PoisonError::into_inner));
     let pending = access.pending();
     let text = |row: &[u8]| String::from_utf8_lossy(row).into_owned();

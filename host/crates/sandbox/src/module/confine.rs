@@ -131,16 +131,4 @@ mod tests {
         assert_eq!(said.contains("signal by name: false"), is_there, "{said}");
     }
 
-    /// In namespaces of its own a process is the first one, and there is no network but its own.
-    #[test]
-    fn in_namespaces_of_its_own_there_is_no_other_process() {
-        if std::env::var_os(CONFINED).is_some() {
-            let alone = isolation::leave();
-            let shell = Command::new("/bin/sh").args(["-c", "echo number: $$"]).output().unwrap();
-            print!("alone: {alone}\n{}", String::from_utf8_lossy(&shell.stdout));
-            return;
-        }
-        let said = again("in_namespaces_of_its_own_there_is_no_other_process");
-        assert!(said.contains("alone: false") || said.contains("number: 1\n"), "{said}");
-    }
 }

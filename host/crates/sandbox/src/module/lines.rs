@@ -81,3 +81,28 @@ impl Core<'_> {
         lines
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A component with a core module, and a custom section with these bytes in that.
+    fn component(section: &str, bytes: &str) -> Vec<u8> {
+        let custom = format!("(@custom \"{section}\" \"{bytes}\")");
+        wat::parse_str(format!("(component (core module (func (export \"f\") unreachable) {custom}))")).unwrap()
+    }
+
+    #[test]
+    fn what_has_no_debug_information_or_a_broken_one_has_no_lines() {
+        for (section, bytes) in
+            [("other", ""), (".debug_info", "\\ff\\ff\\ff\\ff\\ff"), (".debug_line", "\\01\\00\\00\\00\\00")]
+        {
+            let component = component(section, bytes);
+            let end = component.len() as u64;
+            let offsets: Vec<u64> = (0..end + 2).chain([u64::MAX]).collect();
+            assert!(lines(&component, &offsets).into_iter().all(|lines| lines.is_empty()), "{section}");
+        }
+        assert_eq!(lines(b"no component", &[1]), [[]]);
+    }
+}
