@@ -275,7 +275,7 @@ fn load(folder: &Path) {
     for _ in 0..20 {
         let started = Instant::now();
         let (compiler, limits) = (PathBuf::from("nowhere"), kinora_sandbox::Limits::default());
-        let probation = kinora_files::Probation::open(&data.join("probation")).unwrap();
+        let probation = kinora_files::Probation::open(&data.join("probation"));
         let opening = kinora_sandbox::Opening { compiler, secret, limits, probation, paused: false };
         let modules = kinora_sandbox::Modules::open(&dir, opening).unwrap();
         took.push(started.elapsed().as_secs_f64() * 1000.0 / modules.list().len() as f64);

@@ -21,7 +21,7 @@ fn open(dir: &Path, secret: u8, limits: Limits) -> Arc<Modules> {
 }
 
 fn open_with(dir: &Path, secret: u8, limits: Limits, compiler: PathBuf) -> Arc<Modules> {
-    let probation = Probation::open(&dir.join(".probation")).unwrap();
+    let probation = Probation::open(&dir.join(".probation"));
     let secret = [secret; SECRET_BYTES];
     Modules::open(dir, Opening { compiler, secret, limits, probation, paused: false }).unwrap()
 }

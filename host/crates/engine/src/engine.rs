@@ -35,8 +35,6 @@ pub enum Error {
     Log(#[from] log::Error),
     #[error("the secret key at {}: {cause}", path.display())]
     Secret { path: PathBuf, cause: io::Error },
-    #[error("the notes of what is on probation in {} cannot be read: {cause}", path.display())]
-    Probation { path: PathBuf, cause: io::Error },
     #[error(transparent)]
     Modules(#[from] sandbox::Error),
     #[error(transparent)]
@@ -60,8 +58,7 @@ impl Engine {
         let log = Log::open(&storage, &data.log(), log)?;
         let path = data.secret();
         let secret = kinora_files::secret(&path).map_err(|cause| Error::Secret { path, cause })?;
-        let path = data.probation();
-        let probation = Probation::open(&path).map_err(|cause| Error::Probation { path, cause })?;
+        let probation = Probation::open(&data.probation());
         let modules = sandbox::Opening {
             compiler,
             secret,

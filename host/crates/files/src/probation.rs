@@ -35,12 +35,12 @@ struct Known {
 }
 
 impl Probation {
-    /// Reads what notes are left. Those of what was under way are there because the host has not ended in order.
-    pub fn open(dir: &Path) -> io::Result<Arc<Self>> {
-        std::fs::create_dir_all(dir)?;
+    /// Reads what notes are left. Those of what was under way are there because the host has not ended in order. What
+    /// cannot be read or written, such as on a disk that is full, keeps nobody from starting.
+    pub fn open(dir: &Path) -> Arc<Self> {
+        let _ = std::fs::create_dir_all(dir);
         let mut notes = BTreeMap::new();
-        for entry in std::fs::read_dir(dir)? {
-            let entry = entry?;
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             if name.starts_with('.') {
                 // A file that was to take the place of another one.
@@ -49,14 +49,15 @@ impl Probation {
             }
             // A note that cannot be read was cut short together with the host.
             let unread = Note { under_way: true, ..Note::default() };
-            let mut note: Note = serde_json::from_slice(&std::fs::read(entry.path())?).unwrap_or(unread);
+            let read = std::fs::read(entry.path()).unwrap_or_default();
+            let mut note: Note = serde_json::from_slice(&read).unwrap_or(unread);
             if note.under_way {
                 note = Note { ends: note.ends.saturating_add(1), under_way: false, ..note };
-                write(dir, &name, note)?;
+                let _ = write(dir, &name, note);
             }
             notes.insert(name, Known { note, turn: 0 });
         }
-        Ok(Arc::new(Self { dir: dir.to_owned(), notes: Mutex::new(notes) }))
+        Arc::new(Self { dir: dir.to_owned(), notes: Mutex::new(notes) })
     }
 
     fn notes(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
@@ -80,15 +81,15 @@ impl Probation {
     }
 
     /// Notes that this begins, from so far on. It is noted until the answer is told that it proved well, or is dropped.
-    pub fn begin(self: &Arc<Self>, name: &str, from: u64) -> io::Result<OnProbation> {
+    pub fn begin(self: &Arc<Self>, name: &str, from: u64) -> OnProbation {
         let mut notes = self.notes();
         let known = notes.entry(name.to_owned()).or_default();
         known.note = Note { from, under_way: true, ..known.note };
         known.turn += 1;
         let turn = known.turn;
-        write(&self.dir, name, known.note)?;
+        let unnoted = write(&self.dir, name, known.note).err();
         drop(notes);
-        Ok(OnProbation { probation: Arc::clone(self), name: name.to_owned(), turn })
+        OnProbation { probation: Arc::clone(self), name: name.to_owned(), turn, unnoted }
     }
 
     /// Gives what is not run any more by itself one more time, for whoever asks for it.
@@ -148,6 +149,8 @@ pub struct OnProbation {
     probation: Arc<Probation>,
     name: String,
     turn: u64,
+    /// Why there is no note of it, if there is none: then nobody will know what has ended the host.
+    pub unnoted: Option<io::Error>,
 }
 
 impl OnProbation {
@@ -170,7 +173,7 @@ mod tests {
 
     /// Begins, and ends without a word to anybody, as a killed host does.
     fn killed_while(dir: &Path, name: &str, from: u64) {
-        std::mem::forget(Probation::open(dir).unwrap().begin(name, from).unwrap());
+        std::mem::forget(Probation::open(dir).begin(name, from));
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for ends in 1..=3 {
             killed_while(dir.path(), "it", 7);
-            let known = Probation::open(dir.path()).unwrap();
+            let known = Probation::open(dir.path());
             assert_eq!((known.ends("it"), known.ends_at("it", 7), known.ends("other")), (ends, ends, 0));
             assert_eq!(known.under_way(), 0);
         }
@@ -189,7 +192,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for from in 0..3 {
             killed_while(dir.path(), "it", from);
-            let known = Probation::open(dir.path()).unwrap();
+            let known = Probation::open(dir.path());
             assert_eq!(known.ends_at("it", from + 1), 1);
         }
     }
@@ -197,24 +200,36 @@ mod tests {
     #[test]
     fn an_end_in_order_leaves_no_note_and_what_was_known_before_stays_known_until_it_proves_well() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Probation::open(dir.path()).unwrap().begin("it", 0).unwrap());
+        drop(Probation::open(dir.path()).begin("it", 0));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         killed_while(dir.path(), "it", 0);
-        let known = Probation::open(dir.path()).unwrap();
-        let running = known.begin("it", 0).unwrap();
+        let known = Probation::open(dir.path());
+        let running = known.begin("it", 0);
         assert_eq!(known.under_way(), 1);
         known.rest();
         drop(running);
-        assert_eq!(Probation::open(dir.path()).unwrap().ends("it"), 1);
-        known.begin("it", 0).unwrap().proved_well();
-        assert_eq!(Probation::open(dir.path()).unwrap().ends("it"), 0);
+        assert_eq!(Probation::open(dir.path()).ends("it"), 1);
+        known.begin("it", 0).proved_well();
+        assert_eq!(Probation::open(dir.path()).ends("it"), 0);
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_note_keeps_nobody_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "in the way").unwrap();
+        let known = Probation::open(&file);
+        let running = known.begin("it", 0);
+        assert!(running.unnoted.is_some() && known.under_way() == 1);
+        drop(running);
+        assert_eq!((known.under_way(), known.ends("it")), (0, 0));
     }
 
     #[test]
     fn what_began_again_is_not_ended_by_what_began_before() {
         let dir = tempfile::tempdir().unwrap();
-        let known = Probation::open(dir.path()).unwrap();
-        let (first, second) = (known.begin("it", 0).unwrap(), known.begin("it", 0).unwrap());
+        let known = Probation::open(dir.path());
+        let (first, second) = (known.begin("it", 0), known.begin("it", 0));
         drop(first);
         assert_eq!(known.under_way(), 1);
         second.proved_well();
@@ -225,13 +240,13 @@ mod tests {
     fn a_note_that_was_cut_short_counts_and_one_that_is_spared_has_one_more_time() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("it"), "{\"ends\": 1, \"fr").unwrap();
-        assert_eq!(Probation::open(dir.path()).unwrap().ends("it"), 1);
+        assert_eq!(Probation::open(dir.path()).ends("it"), 1);
         killed_while(dir.path(), "it", 0);
-        let known = Probation::open(dir.path()).unwrap();
+        let known = Probation::open(dir.path());
         assert_eq!(known.ends("it"), 2);
         known.spare("it").unwrap();
-        assert_eq!(Probation::open(dir.path()).unwrap().ends("it"), 1);
+        assert_eq!(Probation::open(dir.path()).ends("it"), 1);
         known.forget("it");
-        assert_eq!(Probation::open(dir.path()).unwrap().ends("it"), 0);
+        assert_eq!(Probation::open(dir.path()).ends("it"), 0);
     }
 }

@@ -174,7 +174,7 @@ impl Supervisor {
         let record = self.registry.read().record(&version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
         let runs = run && !version.is_held() && !record.paused && record.fault.is_none();
-        let trial = if runs { self.on_probation(version)? } else { None };
+        let trial = runs.then(|| self.on_probation(version));
         // Modules that were not compiled yet when they were deployed could not be checked then.
         if record.proof.is_none() {
             let live = live_tables(&self.registry, &version.projection);

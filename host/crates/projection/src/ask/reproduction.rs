@@ -382,7 +382,7 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     let dir = tempfile::tempdir()?;
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret)?;
-    let (limits, probation) = (bundle.limits.clone(), Probation::open(&dir.path().join("probation"))?);
+    let (limits, probation) = (bundle.limits.clone(), Probation::open(&dir.path().join("probation")));
     let opening = Opening { compiler, secret, limits, probation, paused: false };
     let store = sandbox::Modules::open(&dir.path().join("modules"), opening)?;
     let compiled = async |bytes: Vec<u8>| {

@@ -31,9 +31,13 @@ pub fn note(version: &Version) -> String {
 
 impl Supervisor {
     /// Notes that a version is started, from where its rows stand.
-    pub(super) fn on_probation(&self, version: &Version) -> Result<Option<OnProbation>, Failure> {
+    pub(super) fn on_probation(&self, version: &Version) -> OnProbation {
         let begun = self.probation.begin(&note(version), version.checkpoint().0);
-        begun.map(Some).map_err(|cause| Failure::storage(format!("a note of its start cannot be written: {cause}")))
+        if let Some(cause) = &begun.unnoted {
+            let (projection, number) = (version.projection.as_str(), version.number);
+            tracing::warn!(projection, version = number, %cause, "there is no note that a version is started");
+        }
+        begun
     }
 
     /// Starts a version when the host starts: at once, last, or not at all. Blocks.
@@ -48,8 +52,9 @@ impl Supervisor {
             return Ok(());
         }
         if ends >= ENDS {
-            let spared = self.probation.spare(&note(version));
-            spared.map_err(|cause| Failure::storage(format!("a note cannot be written: {cause}")))?;
+            if let Err(cause) = self.probation.spare(&note(version)) {
+                tracing::warn!(projection, version = number, %cause, "a note of a version cannot be written");
+            }
             let failure = Failure::new(
                 Category::Quarantined,
                 format!(

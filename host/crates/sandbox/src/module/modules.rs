@@ -346,7 +346,9 @@ impl Modules {
         let ends = self.probation.ends(&note(digest));
         let held = if ends >= ENDS {
             // One more time for whoever uploads it again.
-            self.probation.spare(&note(digest)).map_err(|cause| store_error(dir, cause))?;
+            if let Err(cause) = self.probation.spare(&note(digest)) {
+                tracing::warn!(%digest, %cause, "a note of a module cannot be written");
+            }
             Some(Error::Quarantined { ends })
         } else if self.paused && record(dir).is_err() {
             Some(Error::NotTried)
@@ -463,7 +465,10 @@ impl Modules {
 
     async fn make(self: &Arc<Self>, digest: Digest, bytes: u64) -> Result<(u64, Module), Error> {
         let _turn = self.one_compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
-        let trial = self.probation.begin(&note(digest), 0).map_err(|cause| store_error(&self.dir, cause))?;
+        let trial = self.probation.begin(&note(digest), 0);
+        if let Some(cause) = &trial.unnoted {
+            tracing::warn!(%digest, %cause, "there is no note that a module is tried");
+        }
         let started = Instant::now();
         let this = Arc::clone(self);
         let source = blocking(move || this.source(digest)).await?;
