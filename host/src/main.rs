@@ -75,17 +75,19 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups, limits, paused } => match Limits::with(&limits) {
-            Ok(limits) => {
-                let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
-                let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
-                match std::env::current_exe() {
-                    Ok(compiler) => run(Options { data, listen, log, backups, limits, paused, compiler }),
-                    Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+        Command::Serve { data, listen, durability, keep_requests, backups, limits, paused } => {
+            match Limits::with(&limits) {
+                Ok(limits) => {
+                    let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
+                    let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
+                    match std::env::current_exe() {
+                        Ok(compiler) => run(Options { data, listen, log, backups, limits, paused, compiler }),
+                        Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+                    }
                 }
+                Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
             }
-            Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
-        },
+        }
         Command::Client(command) => cli::run(arguments.global, command),
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use kinora_api::grammar::Filter;
 use kinora_readmodel::{
-    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Most, Order, RowFilter, StatisticsQuery, Store,
-    Writes, diff,
+    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Most, Order, RowFilter, StatisticsQuery,
+    Store, Writes, diff,
 };
 use kinora_server::Translation;
 use kinora_storage::Storage;

@@ -77,9 +77,8 @@ impl Supervisor {
     /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are
     /// open when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
     pub fn start(with: Supervision, queue: mpsc::UnboundedReceiver<ToStart>) -> Arc<Self> {
-        let Supervision {
-            registry, log, storage, modules, turns, stalls, continuation, promotions, probation, paused,
-        } = with;
+        let Supervision { registry, log, storage, modules, turns, stalls, continuation, promotions, probation, paused } =
+            with;
         let stalls = Arc::new(stalls);
         let (suspects, to_try) = mpsc::unbounded_channel();
         let supervisor = Arc::new_cyclic(|this| Self {
@@ -218,6 +217,10 @@ impl Supervisor {
     }
 
     fn not_started(&self, version: &Version, failure: &Failure) {
+        // The host ends, and the next start does it again.
+        if failure.is_cancelled() {
+            return;
+        }
         let fault = located(Fault::new(failure, None), &self.log);
         let (projection, number) = (version.projection.as_str(), version.number);
         tracing::error!(projection, version = number, ?fault, "a version could not be started");

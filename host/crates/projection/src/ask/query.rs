@@ -165,7 +165,12 @@ impl Queries {
             return Err(Error::WrongState { name, version, state: State::Retired, wanted: "queried" });
         };
         if answer.version.is_held() {
-            return Err(Error::WrongState { name, version, state: State::Paused, wanted: "asked for more than its rows" });
+            return Err(Error::WrongState {
+                name,
+                version,
+                state: State::Paused,
+                wanted: "asked for more than its rows",
+            });
         }
         let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {

@@ -111,15 +111,19 @@ pub fn at_most<'a>(most: &Most<'a>) -> readmodel::Most<'a> {
 }
 
 /// What a scan has found, for a guest.
-pub fn scanned(
-    found: Result<readmodel::Scanned, readmodel::Error>,
-    most: &Most<'_>,
-) -> Result<Scanned, Failure> {
+pub fn scanned(found: Result<readmodel::Scanned, readmodel::Error>, most: &Most<'_>) -> Result<Scanned, Failure> {
     match found {
         Ok(readmodel::Scanned { rows, entries }) => Ok(Scanned { rows, entries }),
         Err(readmodel::Error::TooManyEntries { .. }) => Err(most.exceeded()),
-        Err(readmodel::Error::Exhausted(why)) => Err(Failure::exhausted(why)),
-        Err(cause) => Err(Failure::storage(cause)),
+        Err(cause) => Err(unread(cause)),
+    }
+}
+
+/// Why rows could not be read.
+pub fn unread(cause: readmodel::Error) -> Failure {
+    match cause {
+        readmodel::Error::Exhausted(why) => Failure::exhausted(why),
+        cause => Failure::storage(cause),
     }
 }
 

@@ -22,9 +22,9 @@ use crate::record::projection::ProjectionRecord;
 use crate::record::request::{Done, Outcome, Request};
 use crate::record::status::VersionStatus;
 use crate::record::version::{Promote, Skipped, VersionRecord};
-use crate::registry::{Registry, Versions};
 use crate::registry::starter::Starter;
 use crate::registry::version::Version;
+use crate::registry::{Registry, Versions};
 use crate::replay::turns::Turns;
 use crate::rollout::gates;
 use crate::rollout::gates::live_tables;
@@ -116,7 +116,8 @@ impl Deployments {
     /// Whether there is room for one more version.
     fn admit(&self, name: &str, projection: &ProjectionRecord, versions: &Versions) -> Result<(), Error> {
         let Limits { projections: most_projections, versions: most_versions, .. } = self.limits;
-        let others: BTreeSet<&String> = versions.keys().map(|(other, _)| other).filter(|other| *other != name).collect();
+        let others: BTreeSet<&String> =
+            versions.keys().map(|(other, _)| other).filter(|other| *other != name).collect();
         if others.len() >= most_projections {
             return Err(Error::TooMany { limit: "projections.projections", value: most_projections });
         }

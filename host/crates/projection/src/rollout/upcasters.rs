@@ -224,7 +224,15 @@ impl Running {
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
-        Ok(Self { chain: Chain::new(upcasters, budget), routes, needs, ends, outcomes, samples, budget: budget.clone() })
+        Ok(Self {
+            chain: Chain::new(upcasters, budget),
+            routes,
+            needs,
+            ends,
+            outcomes,
+            samples,
+            budget: budget.clone(),
+        })
     }
 
     fn selection(&self) -> Selection {

@@ -68,7 +68,11 @@ impl Supervisor {
             self.remember_fault(version, fault);
             return Ok(());
         }
-        tracing::warn!(projection, version = number, "the host may have ended because of a version: it is started last");
+        tracing::warn!(
+            projection,
+            version = number,
+            "the host may have ended because of a version: it is started last"
+        );
         // Without anybody who takes it the host is about to end.
         let _ = self.suspects.send(Arc::clone(version));
         Ok(())

@@ -178,6 +178,7 @@ fn proved(
             None
         }
         Err(Interrupted::Cancelled) => Some(End::Stopped),
+        Err(Interrupted::Failed(failure)) if failure.is_cancelled() => Some(End::Stopped),
         Err(Interrupted::Failed(failure)) => Some(End::Faulted(Fault::new(&failure, None))),
     }
 }

@@ -11,6 +11,7 @@ use kinora_types::{Budget, Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
 use crate::record::proof::{Proof, Validation};
+use crate::replay::rows::unread;
 use crate::trial::cast::Cast;
 use crate::trial::events::Events;
 use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
@@ -126,7 +127,7 @@ fn check_rows(snapshot: &Snapshot, budget: &Budget) -> Result<(), Failure> {
     for (number, table) in (0..).zip(snapshot.tables()).filter(|(_, table)| table.schema.is_some()) {
         let mut range = KeyRange::default();
         loop {
-            let rows = snapshot.scan(number, &range, &most).map_err(Failure::storage)?.rows;
+            let rows = snapshot.scan(number, &range, &most).map_err(unread)?.rows;
             let Some((last, _)) = rows.last() else { break };
             range.start = Some(format!("{last}\0"));
             for (key, row) in rows {

@@ -200,9 +200,8 @@ impl Writes {
     pub fn set_weighing(&mut self, table: u16, key: &str, row: Write<'_>, weight: usize) {
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let table = self.tables.entry(table).or_default();
-        let bytes = |row: Write<'_>, weight: u32| {
-            ROW_OVERHEAD_BYTES + key.len() + row.map_or(0, <[u8]>::len) + weight as usize
-        };
+        let bytes =
+            |row: Write<'_>, weight: u32| ROW_OVERHEAD_BYTES + key.len() + row.map_or(0, <[u8]>::len) + weight as usize;
         self.bytes += bytes(row, weight);
         // What comes in order is not there yet, so nobody has to look.
         if let Some(run) = table.open_run(key) {

@@ -71,13 +71,20 @@ mod tests {
             return confined();
         }
         let said = again("a_confined_process_computes_in_threads_and_reaches_nothing");
-        for line in
-            [
-                "read: false", "write: false", "connect: false", "run: false", "thread: 6000000", "allocate: false",
-                "signal by name: false", "signal by thread: false", "signal itself: true", "limit others: false",
-                "watch others: false", "new namespace: false",
-            ]
-        {
+        for line in [
+            "read: false",
+            "write: false",
+            "connect: false",
+            "run: false",
+            "thread: 6000000",
+            "allocate: false",
+            "signal by name: false",
+            "signal by thread: false",
+            "signal itself: true",
+            "limit others: false",
+            "watch others: false",
+            "new namespace: false",
+        ] {
             assert!(said.contains(line), "{line} is not in {said}");
         }
     }
@@ -130,5 +137,4 @@ mod tests {
         let is_there = said.contains("read: false");
         assert_eq!(said.contains("signal by name: false"), is_there, "{said}");
     }
-
 }

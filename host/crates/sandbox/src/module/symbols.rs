@@ -40,7 +40,8 @@ impl Symbols {
 
     fn ask(&self, offsets: &[u64]) -> Option<Vec<Vec<Line>>> {
         let source = std::fs::read(&self.source).ok()?;
-        let limits = Limits { compile_memory_bytes: MEMORY_BYTES, compile_seconds: TIME.as_secs(), ..(*self.limits).clone() };
+        let limits =
+            Limits { compile_memory_bytes: MEMORY_BYTES, compile_seconds: TIME.as_secs(), ..(*self.limits).clone() };
         let mut child = Command::new(&self.compiler)
             .args(arguments(Task::Lines, &limits))
             .args(offsets.iter().map(u64::to_string))
