@@ -80,7 +80,9 @@ pub fn start(version: &Arc<Version>, mut with: StartWith<'_>, notify: Notify) ->
         let told = Arc::clone(&notify);
         tokio::spawn(async move {
             if let Ok(replayed_in) = is_ready.await {
-                trial.map(OnProbation::proved_well);
+                if let Some(trial) = trial {
+                    trial.proved_well();
+                }
                 // It is written down, which waits for a disk.
                 let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }

@@ -52,7 +52,7 @@ fn look(code: &[u8]) -> Result<(), String> {
         }
         let flags = section.sh_flags(endian);
         let (runs, is_written) = (flags & u64::from(SHF_EXECINSTR) != 0, flags & u64::from(SHF_WRITE) != 0);
-        if (runs && name != ".text") || (runs && is_written) {
+        if runs && (is_written || name != ".text") {
             return Err(format!("its section {name:?} would run"));
         }
         if kind != SHT_NOBITS {

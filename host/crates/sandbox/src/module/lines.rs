@@ -42,7 +42,7 @@ fn cores(component: &[u8]) -> Vec<Core<'_>> {
             Ok(Payload::Version { .. }) => open.push(Core::default()),
             Ok(Payload::CodeSectionStart { range, .. }) => {
                 if let Some(core) = open.last_mut() {
-                    core.code = Some((range.start as u64, range.end as u64));
+                    core.code = Some((range.start, range.end));
                 }
             }
             Ok(Payload::CustomSection(section)) => {
