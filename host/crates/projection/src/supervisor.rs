@@ -35,6 +35,7 @@ use crate::rollout::gates;
 use crate::rollout::gates::live_tables;
 use crate::rollout::promotion::Promotions;
 use stalls::StallWatch;
+use suspects::{Judgement, Line, Suspects};
 use thread::{Notice, StartWith, located};
 
 /// What threads are started with, and who is asked and told about them.
@@ -63,10 +64,8 @@ pub struct Supervisor {
     _stalls: Arc<StallWatch>,
     continuation: Continuation,
     promotions: Arc<Promotions>,
-    probation: Arc<Probation>,
+    suspects: Suspects,
     paused: bool,
-    /// Versions that may have ended the host, on their way to be started again.
-    suspects: mpsc::UnboundedSender<Arc<Version>>,
     /// Of what is done before a thread is there: ends with the host.
     budget: Budget,
     /// For the threads of versions, which must not keep their host alive.
@@ -77,10 +76,9 @@ impl Supervisor {
     /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are
     /// open when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
     pub fn start(with: Supervision, queue: mpsc::UnboundedReceiver<ToStart>) -> Arc<Self> {
-        let Supervision { registry, log, storage, modules, turns, stalls, continuation, promotions, probation, paused } =
-            with;
-        let stalls = Arc::new(stalls);
-        let (suspects, to_try) = mpsc::unbounded_channel();
+        let Supervision { registry, log, storage, modules, turns, continuation, promotions, paused, .. } = with;
+        let stalls = Arc::new(with.stalls);
+        let (suspects, line) = Suspects::new(with.probation);
         let supervisor = Arc::new_cyclic(|this| Self {
             registry,
             log,
@@ -90,14 +88,13 @@ impl Supervisor {
             _stalls: Arc::clone(&stalls),
             continuation,
             promotions,
-            probation,
-            paused,
             suspects,
+            paused,
             budget: Budget::unlimited(),
             this: this.clone(),
         });
         supervisor.resume_all();
-        supervisor.try_suspects(to_try);
+        supervisor.try_suspects(line);
         supervisor.take_from(queue);
         stalls.start();
         supervisor
@@ -168,12 +165,55 @@ impl Supervisor {
         self.start_or_open(version, modules, true)
     }
 
-    /// Opens the rows of a version, so that they can be queried, and starts its thread if its guests are to run. Blocks.
+    /// Starts a version when the host starts: at once, last, or not at all. Blocks.
+    fn start_again(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
+        if !self.suspects.has(version) {
+            return self.start_thread(version, modules);
+        }
+        self.start_or_open(version, modules, false)?;
+        if version.is_held() || version.fault().is_some() {
+            return Ok(());
+        }
+        if let Judgement::Quarantined(failure) = self.suspects.judge(version) {
+            let fault = Fault::new(&failure, None);
+            tracing::error!(projection = version.projection, version = version.number, ?fault, "quarantined");
+            version.set_fault(Some(fault.clone()));
+            self.remember_fault(version, fault);
+        }
+        Ok(())
+    }
+
+    /// Starts suspects, each alone.
+    fn try_suspects(&self, mut line: Line) {
+        let this = self.this.clone();
+        tokio::spawn(async move {
+            while let Some(version) = line.next().await {
+                let Some(this) = this.upgrade() else { return };
+                if let Err(cause) = tokio::task::spawn_blocking(move || this.try_suspect(&version)).await {
+                    tracing::error!(%cause, "a version could not be started");
+                }
+            }
+        });
+    }
+
+    fn try_suspect(&self, version: &Arc<Version>) {
+        let record = self.registry.read().record(&version.projection, version.number).cloned();
+        let Some(record) = record.filter(|record| !record.retired) else { return };
+        tracing::info!(projection = version.projection, version = version.number, "a version is started alone");
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters).map_err(Failure::from);
+        if let Err(failure) = modules.and_then(|modules| self.start_thread(version, modules)) {
+            self.not_started(version, &failure);
+        }
+        self.registry.changed();
+    }
+
+    /// Opens the rows of a version, so that they can be queried, and starts its thread if its guests are to run.
+    /// Blocks.
     fn start_or_open(&self, version: &Arc<Version>, modules: VersionModules, run: bool) -> Result<(), Failure> {
         let record = self.registry.read().record(&version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
         let runs = run && !version.is_held() && !record.paused && record.fault.is_none();
-        let trial = runs.then(|| self.on_probation(version));
+        let trial = runs.then(|| self.suspects.begin(version));
         // Modules that were not compiled yet when they were deployed could not be checked then.
         if record.proof.is_none() {
             let live = live_tables(&self.registry, &version.projection);
@@ -303,7 +343,7 @@ impl Supervisor {
         let versions: Vec<_> = self.registry.read().versions.values().cloned().collect();
         versions.iter().for_each(|version| version.tell_to_stop());
         versions.iter().for_each(|version| version.stop());
-        self.probation.rest();
+        self.suspects.rest();
     }
 }
 
