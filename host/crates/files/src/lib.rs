@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 pub use durable::write_durably;
-pub use probation::{OnProbation, Probation};
+pub use probation::{InPlace, OnProbation, Place, Probation};
 
 /// Bytes of a secret: one block of SHA-256, the longest key that HMAC takes as it is.
 pub const SECRET_BYTES: usize = 64;

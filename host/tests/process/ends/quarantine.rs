@@ -27,12 +27,14 @@ async fn append(api: &Api, kind: &str) -> u64 {
     answer.body["first_position"].as_u64().unwrap()
 }
 
-/// Waits until something is on probation.
+/// Waits until a guest that is on probation runs.
 async fn until_under_way(data: &Path, name: &str) {
-    let note = data.join("probation").join(name);
+    let probation = data.join("probation");
     until(name, async || {
-        let note = std::fs::read(&note).ok().and_then(|note| serde_json::from_slice::<Value>(&note).ok());
-        note.is_some_and(|note| note["under_way"] == true)
+        let note = std::fs::read(probation.join(name)).unwrap_or_default();
+        let under_way = serde_json::from_slice::<Value>(&note).is_ok_and(|note| note["under_way"] == true);
+        let place = std::fs::read(probation.join(format!("{name}.at"))).unwrap_or_default();
+        under_way && place.iter().any(|byte| *byte != 0xff)
     })
     .await;
 }

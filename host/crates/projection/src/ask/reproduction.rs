@@ -396,8 +396,7 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
         let upcaster = compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?;
         upcasters.push(upcaster.into_upcaster()?);
     }
-    let budget = Budget::unlimited();
-    let modules = VersionModules { projector: projector.into_projector()?, upcasters, budget };
+    let modules = VersionModules::new(projector.into_projector()?, upcasters);
     let routes = modules.routes().map_err(anyhow::Error::msg)?;
     let rows =
         Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &modules.projector.manifest.tables)?);

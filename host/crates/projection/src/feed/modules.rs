@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kinora_files::Place;
 use kinora_sandbox::{Error, Modules, Needs, Partition, ProjectorModule, UpcasterModule};
 use kinora_types::{Budget, Digest};
 
@@ -15,6 +16,8 @@ pub struct VersionModules {
     pub upcasters: Vec<Arc<UpcasterModule>>,
     /// That of whoever waits for what the guests do.
     pub budget: Budget,
+    /// Where it is noted that they do something, while they are on probation.
+    pub place: Place,
 }
 
 impl VersionModules {
@@ -25,7 +28,7 @@ impl VersionModules {
     pub fn ready(modules: &Modules, projector: Digest, upcasters: &[Digest]) -> Result<Self, Error> {
         let projector = modules.projector(projector)?;
         let upcasters = upcasters.iter().map(|digest| modules.upcaster(*digest)).collect::<Result<_, _>>()?;
-        Ok(Self { projector, upcasters, budget: Budget::unlimited() })
+        Ok(Self::new(projector, upcasters))
     }
 
     /// The modules of these digests, once they have been compiled.
@@ -39,7 +42,11 @@ impl VersionModules {
             settled.push(modules.settled(*digest).await?);
         }
         let upcasters = settled.into_iter().map(|module| module.into_upcaster()).collect::<Result<_, _>>()?;
-        Ok(Self { projector: projector.into_projector()?, upcasters, budget: Budget::unlimited() })
+        Ok(Self::new(projector.into_projector()?, upcasters))
+    }
+
+    pub fn new(projector: Arc<ProjectorModule>, upcasters: Vec<Arc<UpcasterModule>>) -> Self {
+        Self { projector, upcasters, budget: Budget::unlimited(), place: Place::default() }
     }
 
     /// The same, for whoever has this budget: the calls of all instances end with it.

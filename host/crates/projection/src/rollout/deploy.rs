@@ -238,7 +238,7 @@ impl Deployments {
         let (Some(projector), Some(upcasters)) = (projector, upcasters) else { return Ok(None) };
         let projector = projector.into_projector()?;
         let upcasters = upcasters.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
-        let modules = VersionModules { projector, upcasters, budget: Budget::unlimited() };
+        let modules = VersionModules::new(projector, upcasters);
         gates::check(&deploy.gates, &modules.projector.manifest, &live_tables(&self.registry, name))?;
         let skipped = skipped.iter().map(|skipped| Position(skipped.position)).collect();
         let routes = modules.routes().map_err(Error::Chain)?.skipping(skipped);

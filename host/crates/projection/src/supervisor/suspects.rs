@@ -12,9 +12,6 @@ use kinora_sandbox::{Category, Failure};
 
 use crate::registry::version::Version;
 
-/// How often a version may end the host before it is not started any more by itself.
-const ENDS: u32 = 2;
-
 /// How long a suspect waits for the others to prove well: a replay may take hours.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -69,9 +66,10 @@ impl Suspects {
 
     /// Decides what becomes of a suspect.
     pub fn judge(&self, version: &Arc<Version>) -> Judgement {
-        let ends = self.probation.ends_at(&note(version), version.checkpoint().0);
+        self.probation.stands_at(&note(version), version.checkpoint().0);
+        let ends = self.probation.ends(&note(version));
         let (projection, number) = (version.projection.as_str(), version.number);
-        if ends < ENDS {
+        if !self.probation.is_to_blame(&note(version)) {
             tracing::warn!(projection, version = number, "it may have ended the host, and is started last");
             // Without anybody who takes it the host is about to end.
             let _ = self.line.send(Arc::clone(version));
@@ -81,7 +79,7 @@ impl Suspects {
             tracing::warn!(projection, version = number, %cause, "a note of a version cannot be written");
         }
         let message = format!(
-            "the host ended {ends} times after it had started this version, each time in the same place, so it does \
+            "the host ended {ends} times after it had started this version, and before that got any further, so it does \
              not start it again by itself"
         );
         Judgement::Quarantined(Failure::new(Category::Quarantined, message))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use kinora_files::OnProbation;
+use kinora_files::{OnProbation, Place};
 use kinora_log::Log;
 use kinora_readmodel::Store;
 use kinora_sandbox::{Category, Failure, Limits, Schemas};
@@ -71,8 +71,9 @@ pub fn start(version: &Arc<Version>, mut with: StartWith<'_>, notify: Notify) ->
     version.run(|| {
         let StartWith { paused, log, .. } = with;
         let (budget, trial) = (with.budget.clone(), with.trial.take());
+        let place = trial.as_ref().map(|trial| trial.place.clone()).unwrap_or_default();
         let (ready, is_ready) = oneshot::channel();
-        let (runner, cast) = open(version, with, ready)?;
+        let (runner, cast) = open(version, with, place, ready)?;
         if paused {
             version.committed().send_replace(runner.committed());
             return Ok(None);
@@ -96,10 +97,11 @@ pub fn start(version: &Arc<Version>, mut with: StartWith<'_>, notify: Notify) ->
 fn open(
     version: &Version,
     with: StartWith<'_>,
+    place: Place,
     ready: oneshot::Sender<Duration>,
 ) -> Result<(Runner, Option<Cast>), Failure> {
     let StartWith { log, storage, modules, was_ready, from, limits, proven, skipped, scratch, turns, .. } = with;
-    let modules = modules.within(&with.budget);
+    let modules = VersionModules { place, ..modules.within(&with.budget) };
     let manifest = &modules.projector.manifest;
     let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
     let store = match version.store() {

@@ -69,9 +69,6 @@ impl Status {
 const KIND: &str = "kind";
 const SOURCE: &str = "source.wasm";
 
-/// How often a module may end the host before it is not tried again by itself.
-const ENDS: u32 = 2;
-
 /// Uploads that are looked at at once: that takes less than compiling, but a process each.
 const CHECKED_AT_ONCE: usize = 2;
 
@@ -344,7 +341,7 @@ impl Modules {
         // Without either file it is known as soon as it is compiled.
         let kind = kind(dir).unwrap_or(Kind::Projector);
         let ends = self.probation.ends(&note(digest));
-        let held = if ends >= ENDS {
+        let held = if self.probation.is_to_blame(&note(digest)) {
             // One more time for whoever uploads it again.
             if let Err(cause) = self.probation.spare(&note(digest)) {
                 tracing::warn!(%digest, %cause, "a note of a module cannot be written");
@@ -481,7 +478,10 @@ impl Modules {
             // What was asked once is not asked again: it may be that nobody wants guests to run now.
             let manifest = match record(&dir) {
                 Ok(record) if record.manifest.kind() == kind => record.manifest,
-                _ => this.describe(digest, kind, &code)?,
+                _ => {
+                    let _here = trial.place.enter(0);
+                    this.describe(digest, kind, &code)?
+                }
             };
             let module = this.link(digest, manifest.clone(), &code)?;
             std::fs::create_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
