@@ -30,7 +30,7 @@ impl From<sandbox::Error> for Problem {
             Error::Compile(_) => (Kind::CompileFailed, "see whether the limits for compiling at /v1/limits are enough"),
             Error::Describe(_) => (Kind::DescribeFailed, "describe() must answer at once, without touching rows"),
             Error::Manifest(_) => (Kind::InvalidManifest, "mend describe()"),
-            Error::Busy { .. } => (Kind::Busy, "try again when some of them are ready: GET /v1/modules"),
+            Error::Busy { .. } => (Kind::Busy, "try again when some of them are ready"),
             Error::TooMany { .. } => (
                 Kind::LimitReached,
                 "delete modules that no version uses, or start the host with a higher limit: --limit NAME=VALUE",
