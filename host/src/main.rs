@@ -68,6 +68,10 @@ enum Command {
         /// running host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
+        /// Start without any guest: everything can be looked at, paused, aborted and retired, and versions go on one by
+        /// one with `kinora resume`, or all of them when the host is started without this
+        #[arg(long)]
+        paused: bool,
         #[command(flatten)]
         doors: doors::Arguments,
     },
@@ -83,22 +87,30 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups, exit_when_poisoned, limits, doors } => {
-            match Limits::with(&limits) {
-                Ok(limits) => {
-                    let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
-                    let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
-                    match std::env::current_exe() {
-                        Ok(compiler) => {
-                            let doors = doors.doors(&data, listen);
-                            run(Options { data, listen, log, backups, limits, exit_when_poisoned, compiler, doors })
-                        }
-                        Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
+        Command::Serve {
+            data,
+            listen,
+            durability,
+            keep_requests,
+            backups,
+            exit_when_poisoned,
+            limits,
+            paused,
+            doors,
+        } => match Limits::with(&limits) {
+            Ok(limits) => {
+                let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
+                let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
+                match std::env::current_exe() {
+                    Ok(compiler) => {
+                        let doors = doors.doors(&data, listen);
+                        run(Options { data, listen, log, backups, limits, exit_when_poisoned, paused, compiler, doors })
                     }
+                    Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
                 }
-                Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
             }
-        }
+            Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
+        },
         Command::Client(command) => cli::run(arguments.global, command),
     }
 }

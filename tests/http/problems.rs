@@ -17,9 +17,11 @@ use kinora_tests::{Answer, Api, Handwritten, Host, delete_raw, module, put_raw};
 use serde_json::{Value, json};
 
 /// Problems that it takes more than a request to get, each with the test that names it.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
+    ("held", include_str!("../../host/tests/process/ends/quarantine.rs")),
+    ("limit-reached", include_str!("../sandbox/limits.rs")),
     ("log-poisoned", include_str!("../../host/tests/process/ends/disk_faults.rs")),
     ("no-space", include_str!("../../host/tests/process/ends/disk_full.rs")),
     ("not-comparable", include_str!("../rollouts/diff.rs")),

@@ -6,3 +6,4 @@ mod cache;
 mod kills;
 mod model;
 mod queries;
+mod scans;

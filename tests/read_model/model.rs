@@ -6,8 +6,8 @@ use std::path::Path;
 
 use kinora_api::grammar::Filter;
 use kinora_readmodel::{
-    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Order, RowFilter, StatisticsQuery, Store,
-    Writes, diff,
+    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Most, Order, RowFilter, StatisticsQuery,
+    Store, Writes, diff,
 };
 use kinora_server::Translation;
 use kinora_storage::Storage;
@@ -383,7 +383,7 @@ proptest! {
             };
         }
         let range = KeyRange { start: start.clone(), end: end.clone(), reverse };
-        let found = store.scan(0, &range, limit, usize::MAX, &writes).unwrap();
+        let found = store.scan(0, &range, &Most::rows(limit, &Budget::unlimited()), &writes).unwrap().rows;
         let within = |key: &String| {
             start.as_ref().is_none_or(|start| key >= start) && end.as_ref().is_none_or(|end| key < end)
         };

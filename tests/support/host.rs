@@ -57,6 +57,7 @@ impl Host {
             backups: None,
             limits,
             exit_when_poisoned: false,
+            paused: false,
             compiler: compiler(),
             doors: Doors::default(),
         }

@@ -101,6 +101,8 @@ kinds! {
     NotComparable "not-comparable" 409 "the versions cannot be taken at one position"
     ModuleCompiling "module-compiling" 409 "the module is still being compiled"
     ModuleInUse "module-in-use" 409 "a version uses the module"
+    Held "held" 409 "it is not run before somebody asks for it: it may have ended the host, or that has no guests"
+    LimitReached "limit-reached" 409 "there are as many of these as there may be"
     NotStoppedThere "not-stopped-there" 409 "the version did not stop at this event"
     NothingToReproduce "nothing-to-reproduce" 409 "the version has no fault of one event"
     BeyondPosition "beyond-position" 409 "the version is past this position"

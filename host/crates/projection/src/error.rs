@@ -90,6 +90,8 @@ pub enum Error {
     NoReason { limit: usize },
     #[error("version {version} of projection {name} has no fault that one event reproduces")]
     NothingToReproduce { name: String, version: u32 },
+    #[error("there is no room for another one: the limit {limit} is {value}")]
+    TooMany { limit: &'static str, value: usize },
     #[error(transparent)]
     Module(#[from] sandbox::Error),
     #[error(transparent)]

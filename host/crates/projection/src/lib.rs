@@ -26,7 +26,7 @@ pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
 pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
 pub use error::Error;
 pub use limits::{Limits, QueryLimits};
-pub use projections::Projections;
+pub use projections::{Opening, Projections};
 pub use record::continuation::Continued;
 pub use record::fault::Fault;
 pub use record::gap::Gap;

@@ -10,13 +10,17 @@ pub struct Limits {
     /// Seconds without progress after which a version that has events to apply counts as stalled. Above what the
     /// slowest event may take (`sandbox.event_fuel`) and what a busy disk may.
     pub stall_seconds: u64,
+    /// Projections of a host. Each has a stream of its history, and at least one read model.
+    pub projections: usize,
+    /// Versions of a projection that are not retired or aborted: each has a thread, and a read model of its own.
+    pub versions: usize,
     /// Cores that replays leave alone while events are appended or queries answered. One they take in any case.
     pub reserved_cores: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stall_seconds: 30, reserved_cores: 1 }
+        Self { stall_seconds: 30, projections: 256, versions: 32, reserved_cores: 1 }
     }
 }
 

@@ -2,12 +2,13 @@
 
 mod shared;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
@@ -56,19 +57,24 @@ pub struct Projections {
     supervisor: Arc<Supervisor>,
 }
 
+/// What projections are opened with.
+pub struct Opening {
+    pub catalog: PathBuf,
+    /// The folder of the read models.
+    pub dir: PathBuf,
+    pub query_limits: QueryLimits,
+    pub limits: Limits,
+    pub probation: Arc<Probation>,
+    /// No version is started before somebody asks for it.
+    pub paused: bool,
+}
+
 impl Projections {
-    /// Opens the catalog at `catalog`, with the read models in `dir`, and starts every version that was running.
+    /// Opens the catalog and the read models, and starts every version that was running.
     /// Needs a runtime to be there.
-    pub fn open(
-        log: Log,
-        storage: Storage,
-        modules: Arc<Modules>,
-        catalog: &Path,
-        dir: PathBuf,
-        query_limits: QueryLimits,
-        limits: Limits,
-    ) -> Result<Arc<Self>, Error> {
-        let registry = Arc::new(Registry::open(catalog, Folders::open(dir), log.clone())?);
+    pub fn open(log: Log, storage: Storage, modules: Arc<Modules>, opening: Opening) -> Result<Arc<Self>, Error> {
+        let Opening { catalog, dir, query_limits, limits, probation, paused } = opening;
+        let registry = Arc::new(Registry::open(&catalog, Folders::open(dir), log.clone())?);
         let (starter, queue) = Starter::new();
         let shared = Shared::new(log, storage, modules, registry, &limits);
         let admission = Arc::new(Admission::new(query_limits));
@@ -78,7 +84,8 @@ impl Projections {
         let checklists = Arc::new(shared.checklists(&comparisons, &queries));
         let lifecycle = Arc::new(shared.lifecycle(&comparisons, starter));
         let promotions = Arc::new(shared.promotions(&checklists, &lifecycle));
-        let supervision = shared.supervision(&promotions, Duration::from_secs(limits.stall_seconds));
+        let patience = Duration::from_secs(limits.stall_seconds);
+        let supervision = shared.supervision(&promotions, patience, probation, paused);
         Ok(Arc::new(Self {
             row_traces: shared.row_traces(),
             verification: shared.verification(&admission),

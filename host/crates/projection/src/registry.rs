@@ -211,7 +211,8 @@ impl Registry {
         let live = || projection.live.ok_or_else(|| Error::NothingLive { name: name.to_owned() });
         let number = number.map_or_else(live, Ok)?;
         let version = find(name, projection, &loaded.versions, number)?;
-        let paused = projection.versions.get(&number).is_some_and(|record| record.paused && !record.retired);
+        let record = projection.versions.get(&number).filter(|record| !record.retired);
+        let paused = record.is_some_and(|record| record.paused || version.is_held());
         Ok(Serving { version, paused, on_fault: projection.settings.on_fault })
     }
 

@@ -48,6 +48,8 @@ pub enum Error {
     /// What it was given for this is used up, or nobody waits for it any more.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
+    #[error("a scan would look at more than {limit} entries, deleted ones among them")]
+    TooManyEntries { limit: u64 },
     #[error(
         "row {key:?} of table {table:?} has the same values as row {other:?} in the index {index:?}, which is unique"
     )]

@@ -30,6 +30,7 @@ pub use query::select::SelectedFields;
 pub use query::statistics::{Group, GroupOrder, GroupValue, Statistics, StatisticsQuery};
 pub use rows::range::KeyRange;
 pub use rows::row_versions::RowVersion;
+pub use rows::scan::{Most, Scanned};
 pub use rows::snapshot::Snapshot;
 pub use rows::store::{CommitMode, Store};
 pub use rows::writes::Writes;

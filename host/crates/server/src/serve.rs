@@ -43,6 +43,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether the process ends once a write to the log has failed, for whoever starts it again.
     pub exit_when_poisoned: bool,
+    /// No guest is run before somebody asks for it.
+    pub paused: bool,
     /// The program that compiles modules in processes of its own: one that passes `kinora_sandbox::CHILD_COMMAND` to
     /// `kinora_sandbox::compile_child`.
     pub compiler: PathBuf,
@@ -154,7 +156,7 @@ fn claim_descriptors() -> Result<(), Error> {
 impl Serving {
     /// Opens what is in the data folder, and listens.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { data, listen, log, backups, limits, compiler, doors, .. } = options;
+        let Options { data, listen, log, backups, limits, paused, compiler, doors, .. } = options;
         let Doors { access, tls, operators, names, insecure, plain_http } = doors;
         let access = Arc::new(Access::open(access)?);
         for address in std::iter::once(listen).chain(operators).filter(|at| !insecure && !at.ip().is_loopback()) {
@@ -174,7 +176,7 @@ impl Serving {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let engine = Engine::open(&data, engine::Options { log, backups, limits, compiler })?;
+        let engine = Engine::open(&data, engine::Options { log, backups, limits, paused, compiler })?;
         let address = listener.local_addr().map_err(Error::Server)?;
         Ok(Self { listener, operators, address, engine, access, tls, names })
     }

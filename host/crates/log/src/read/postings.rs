@@ -262,11 +262,11 @@ impl Node<'_> {
                             None => return Ok(None),
                         }
                     }
-                    if next == at || (in_steps && *leaps >= LEAPS) {
+                    if next == at || (walk.in_steps && walk.leaps >= LEAPS) {
                         return Ok(Some(next));
                     }
                     at = next;
-                    *leaps += 1;
+                    walk.leaps += 1;
                 }
             }
         }

@@ -132,6 +132,14 @@ impl Queries {
         let Some(module) = module else {
             return Err(Error::WrongState { name, version, state: State::Retired, wanted: "queried" });
         };
+        if answer.version.is_held() {
+            return Err(Error::WrongState {
+                name,
+                version,
+                state: State::Paused,
+                wanted: "asked for more than its rows",
+            });
+        }
         let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {
             let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
@@ -145,7 +153,7 @@ impl Queries {
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             budget.check()?;
-            let mut projector = module.pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            let mut projector = module.pre.instantiate(Box::new(rows), &budget).map_err(Error::QueryStopped)?;
             let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),

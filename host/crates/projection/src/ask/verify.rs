@@ -168,7 +168,7 @@ impl Verification {
         let turn = turn.map_err(|_| Error::AlreadyVerifying)?;
         let started = Instant::now();
         let snapshot = Arc::new(self.rows_of(name, number)?);
-        let cast = self.casts.of(name, number)?;
+        let cast = self.casts.of(name, number, budget)?;
         let rows = self.digest_of(name, number, Arc::clone(&snapshot), budget).await?;
         let events = snapshot.checkpoint().0.saturating_sub(cast.from.0);
         let within = budget.clone();

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
@@ -40,6 +41,7 @@ pub struct Shared {
     turns: Turns,
     pub statuses: Statuses,
     casts: Casts,
+    limits: Limits,
 }
 
 impl Shared {
@@ -53,7 +55,7 @@ impl Shared {
             storage: storage.clone(),
             modules: Arc::clone(&modules),
         };
-        Self { log, storage, modules, registry, turns, statuses, casts }
+        Self { log, storage, modules, registry, turns, statuses, casts, limits: *limits }
     }
 
     pub fn queries(&self, admission: &Arc<Admission>) -> Queries {
@@ -95,6 +97,7 @@ impl Shared {
             modules: Arc::clone(&self.modules),
             turns: self.turns.clone(),
             starter,
+            limits: self.limits,
         }
     }
 
@@ -142,7 +145,13 @@ impl Shared {
         }
     }
 
-    pub fn supervision(&self, promotions: &Arc<Promotions>, stalls_after: Duration) -> Supervision {
+    pub fn supervision(
+        &self,
+        promotions: &Arc<Promotions>,
+        stalls_after: Duration,
+        probation: Arc<Probation>,
+        paused: bool,
+    ) -> Supervision {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
         Supervision {
             registry: Arc::clone(&registry),
@@ -153,6 +162,8 @@ impl Shared {
             stalls: StallWatch { registry: Arc::clone(&registry), log, patience: stalls_after },
             continuation: Continuation { registry, casts: self.casts.clone() },
             promotions: Arc::clone(promotions),
+            probation,
+            paused,
         }
     }
 }

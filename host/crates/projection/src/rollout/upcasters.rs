@@ -106,6 +106,9 @@ pub struct Upcasters {
 
 impl Upcasters {
     /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], when the budget is used up or nobody waits any more; else those of the modules.
     pub fn dry_run(&self, upcasters: &[Digest], samples: usize, budget: &Budget) -> Result<DryRun, Error> {
         let modules = upcasters.iter().map(|digest| self.modules.ready(*digest));
         let modules: Vec<Module> = modules.collect::<Result<_, _>>()?;
@@ -232,7 +235,7 @@ impl<'a> Running<'a> {
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
-        Ok(Self { budget, chain: Chain::new(upcasters), routes, needs, ends, outcomes, samples })
+        Ok(Self { budget, chain: Chain::new(upcasters, budget), routes, needs, ends, outcomes, samples })
     }
 
     fn selection(&self) -> Selection {
@@ -248,6 +251,7 @@ impl<'a> Running<'a> {
             return self.note(&events, &made);
         }
         for event in &events {
+            // A call that was ended is no failure of the event.
             self.budget.check()?;
             let one = std::slice::from_ref(event);
             match self.upcast(one) {

@@ -13,6 +13,7 @@ use crate::layout::shown::shown_row;
 use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::Idle;
 use crate::rows::range::KeyRange;
+use crate::rows::scan::{Most, Scanned};
 use crate::rows::view::{Entries, View};
 use crate::rows::writes::Writes;
 
@@ -78,14 +79,8 @@ impl Snapshot {
     }
 
     /// Rows as they are stored.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        self.view().scan(table, range, limit, max_bytes, &Writes::default())
+    pub fn scan(&self, table: u16, range: &KeyRange, most: &Most<'_>) -> Result<Scanned, Error> {
+        self.view().scan(table, range, most, &Writes::default())
     }
 
     /// All rows of a table in the order of their keys (which stand after [`keys::ROW_PREFIX_BYTES`]).

@@ -19,6 +19,7 @@ use crate::rows::ingest::{INGESTED_BYTES, ingest};
 use crate::rows::range::KeyRange;
 use crate::rows::replay_clock::ReplayClock;
 use crate::rows::row_versions;
+use crate::rows::scan::{Most, Scanned};
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
 use crate::rows::view::View;
@@ -141,15 +142,8 @@ impl Store {
     }
 
     /// Rows of a range, with what is pending on top of what was committed.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-        pending: &Writes,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        self.view().scan(table, range, limit, max_bytes, pending)
+    pub fn scan(&self, table: u16, range: &KeyRange, most: &Most<'_>, pending: &Writes) -> Result<Scanned, Error> {
+        self.view().scan(table, range, most, pending)
     }
 
     /// Makes rows, their index entries and the checkpoint visible in one step.
@@ -249,6 +243,14 @@ impl Store {
     /// Makes an empty read model stand for the events before `progress`, which its projector never sees.
     pub fn start_at(&self, progress: Progress) -> Result<(), Error> {
         self.commit(&Writes::default(), progress, CommitMode::Logged)
+    }
+
+    /// Bytes that the index entries of a row will take, about.
+    pub fn index_bytes(&self, table: u16, key: &str, row: &[u8]) -> Result<usize, Error> {
+        match self.indexes.get(usize::from(table)) {
+            Some(indexes) if !indexes.is_empty() => indexes.bytes(key, row),
+            _ => Ok(0),
+        }
     }
 
     /// What becomes of index entries: whether each exists from now on.

@@ -9,8 +9,6 @@ use crate::error::Error;
 use crate::layout::keys;
 use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::{Idle, Loan};
-use crate::rows::range::KeyRange;
-use crate::rows::writes::Writes;
 
 /// Bytes that a sweep reads ahead of itself.
 const READAHEAD_BYTES: usize = 1 << 20;
@@ -146,51 +144,20 @@ impl<'a> View<'a> {
         self.entries(Iterator::Own(iterator), false)
     }
 
-    /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-        pending: &Writes,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        let prefix = keys::rows(table);
-        let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));
-        let upper = range.end.as_deref().map_or_else(|| keys::after(&prefix), |end| keys::row(table, end));
-        let mut stored = self.iterate(&lower, &upper, range.reverse);
-        let mut pending = pending.range(table, range).peekable();
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        while found.len() < limit && bytes < max_bytes {
-            let here = stored.current().map(|(key, _)| row_key(key)).transpose()?;
-            let first = match (here, pending.peek()) {
-                (None, None) => break,
-                (Some(_), None) => EntrySource::Stored,
-                (None, Some(_)) => EntrySource::Pending,
-                (Some(here), Some((name, _))) => match here.cmp(name) {
-                    std::cmp::Ordering::Equal => EntrySource::Both,
-                    order if (order == std::cmp::Ordering::Less) != range.reverse => EntrySource::Stored,
-                    _ => EntrySource::Pending,
-                },
-            };
-            if first == EntrySource::Stored {
-                if let Some((key, row)) = stored.current() {
-                    bytes += key.len() + row.len();
-                    found.push((row_key(key)?.to_owned(), row.to_vec()));
-                }
-            } else if let Some((name, row)) = pending.next()
-                && let Some(row) = row
-            {
-                bytes += name.len() + row.len();
-                found.push((name.to_owned(), row.to_vec()));
-            }
-            if first != EntrySource::Pending {
-                stored.advance();
-            }
+    /// The iterator of [`Self::iterate`] itself, which gives up where it would pass over more than `skipped` deleted or
+    /// replaced entries in one step.
+    pub(super) fn raw(&self, lower: &[u8], upper: &[u8], reverse: bool, skipped: u64) -> DBRawIterator<'a> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(lower);
+        options.set_iterate_upper_bound(upper.max(lower));
+        options.set_max_skippable_internal_keys(skipped.max(1));
+        let mut iterator = self.db.raw_iterator_opt(options);
+        if reverse {
+            iterator.seek_to_last()
+        } else {
+            iterator.seek_to_first()
         }
-        stored.end()?;
-        Ok(found)
+        iterator
     }
 }
 
@@ -198,13 +165,6 @@ impl<'a> View<'a> {
 pub fn text(key: &str, row: &[u8]) -> Result<Arc<str>, Error> {
     let text = std::str::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} is not UTF-8")))?;
     Ok(text.into())
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum EntrySource {
-    Stored,
-    Pending,
-    Both,
 }
 
 /// The key of a row, out of its key in the database.

@@ -49,7 +49,7 @@ groups! {
     APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown
         PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
-    MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
+    MODULE: CompileFailed Contract DescribeFailed ForeignImports Held InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
@@ -70,7 +70,7 @@ operations! {
     Log: [];
 
     ListModules: [];
-    UploadModule: [BODY] Contract ForeignImports MissingExports NotWasm;
+    UploadModule: [BODY] CompileFailed Contract ForeignImports LimitReached MissingExports NotWasm;
     Module: [] InvalidDigest UnknownModule;
     DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
     ModuleUses: [] InvalidDigest UnknownModule;
@@ -81,7 +81,7 @@ operations! {
     Projection: [] Busy UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
     History: [WORK] UnknownProjection;
-    Deploy: [BODY CHANGED MODULE WORK] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
+    Deploy: [BODY CHANGED MODULE WORK] Chain Gaps InvalidName LimitReached ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];

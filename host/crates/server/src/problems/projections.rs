@@ -50,6 +50,7 @@ const CHAIN: &str = "each type and schema has to end at a type that the projecto
 const GAPS: &str =
     "handle them, name them in `ignores`, or deploy with an upcaster that brings them to what is handled";
 const GATES: &str = "GET .../gates shows all of them; {\"force\": true} passes them over, and the history says so";
+const LIMIT: &str = "retire what nobody needs, or start the host with a higher limit: --limit NAME=VALUE";
 const NOT_THERE_YET: &str = "try again, with a longer timeout, or without min_position for an older answer";
 const NOT_VERIFIED: &str = "the version has gone through these events, but a replay does not: look at the limits, the \
      disk and the host's output";
@@ -108,6 +109,7 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         }
         Error::StartBeyondEnd { .. } => (Kind::StartBeyondEnd, "start at an event that is there, or at the beginning"),
         Error::Stopped { .. } => (Kind::VersionFaulted, STALE),
+        Error::TooMany { .. } => (Kind::LimitReached, LIMIT),
         Error::TooManyQueries { .. } | Error::TooManyFollowers { .. } => (Kind::Busy, "try again a little later"),
         Error::UnknownProjection { .. } => {
             (Kind::UnknownProjection, "GET /v1/projections lists them; a deployment makes one")

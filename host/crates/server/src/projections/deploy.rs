@@ -74,7 +74,7 @@ pub async fn deploy(
     };
     if dry_run {
         projections.deployments().settled(&deploy).await?;
-        let run = move |_: &Budget| projections.deployments().preflight(&name, &deploy);
+        let run = move |budget: &Budget| projections.deployments().preflight(&name, &deploy, budget);
         let preflight = work.run_in(Line::Comparisons, run).await?;
         return Ok(Json(rollouts::preflight(preflight)).into_response());
     }

@@ -41,7 +41,7 @@ pub async fn reproduction(
     let version = parameters::version(&version)?;
     let file = format!("attachment; filename=\"{name}-{version}.repro.json\"");
     // It goes to a file as it is, and is read by the crate that made it.
-    let made = work.run_in(Line::Comparisons, move |_| projections.reproductions().of(&name, version));
+    let made = work.run_in(Line::Comparisons, move |budget| projections.reproductions().of(&name, version, budget));
     let bundle = made.await?;
     Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
