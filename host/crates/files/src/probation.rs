@@ -13,8 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::write_durably;
-
 /// How often the host has ended in the same place, or anywhere, before that is put down to what was on probation.
 const ENDS_IN_PLACE: u32 = 2;
 const ENDS: u32 = 10;
@@ -130,6 +128,15 @@ impl Probation {
         OnProbation { probation: Arc::clone(self), name: name.to_owned(), turn, place: Place(place), unnoted }
     }
 
+    /// Has a note outlive the machine, too. Whoever begins need not wait for that.
+    pub fn sync(&self, name: &str) {
+        // One that is gone by now is about what has proved well.
+        if let Ok(note) = File::open(self.dir.join(name)) {
+            let _ = note.sync_all();
+            let _ = File::open(&self.dir).and_then(|dir| dir.sync_all());
+        }
+    }
+
     /// Gives what is not run any more by itself one more time, for whoever asks for it.
     pub fn spare(&self, name: &str) -> io::Result<()> {
         let mut notes = self.notes();
@@ -172,8 +179,11 @@ impl Probation {
     }
 }
 
+/// Replaces a note. The end of this process loses nothing of it; see [`Probation::sync`] for that of the machine.
 fn write(dir: &Path, name: &str, note: Note) -> io::Result<()> {
-    write_durably(&dir.join(name), &serde_json::to_vec(&note)?)
+    let new = dir.join(format!(".{name}"));
+    std::fs::write(&new, serde_json::to_vec(&note)?)?;
+    std::fs::rename(new, dir.join(name))
 }
 
 fn remove(dir: &Path, name: &str) {

@@ -250,6 +250,9 @@ impl Supervisor {
             turns: &self.turns,
         };
         thread::start(version, with, Arc::new(notify))?;
+        if runs {
+            self.suspects.sync(version);
+        }
         if record.fault.is_some() {
             version.set_fault(record.fault);
         }

@@ -64,6 +64,11 @@ impl Suspects {
         begun
     }
 
+    /// Has the note of a version that was started outlive the machine. Blocks.
+    pub fn sync(&self, version: &Version) {
+        self.probation.sync(&note(version));
+    }
+
     /// Decides what becomes of a suspect.
     pub fn judge(&self, version: &Arc<Version>) -> Judgement {
         self.probation.stands_at(&note(version), version.checkpoint().0);

@@ -474,6 +474,7 @@ impl Modules {
         let this = Arc::clone(self);
         blocking(move || {
             emitted::check(&code)?;
+            this.probation.sync(&note(digest));
             let dir = this.folder(digest);
             // What was asked once is not asked again: it may be that nobody wants guests to run now.
             let manifest = match record(&dir) {
