@@ -177,11 +177,13 @@ async fn without_keys_pages_of_other_sites_get_nothing() {
         let request = api.client.post(api.at("streams/a/events")).body(r#"{"type":"T","data":{}}"#);
         kind.iter().fold(request, |request, kind| request.header("content-type", *kind))
     };
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+    for kind in [Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let answer = api.send(post(kind)).await;
         assert_eq!((answer.status, self::kind(&answer).1), (415, "unknown-content-type"), "{kind:?}");
     }
-    assert_eq!(api.send(post(Some("application/json"))).await.status, 201);
+    for kind in [None, Some("application/json")] {
+        assert_eq!(api.send(post(kind)).await.status, 201, "{kind:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 async fn answer(request: RequestBuilder) -> (u16, Value) {
-    let api = Api { client: Client::new(), url: String::new() };
+    let api = Api { client: kinora_tests::client(), url: String::new() };
     let answer = api.send(request).await;
     (answer.status, answer.body)
 }
@@ -17,7 +17,7 @@ fn counted(n: u64) -> Value {
 #[tokio::test]
 async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::new();
+    let client = kinora_tests::client();
     let host = Host::start(dir.path());
     let (status, body) = answer(client.post(host.events_of("a")).json(&json!([counted(0), counted(1)]))).await;
     assert_eq!(
@@ -57,7 +57,7 @@ async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_resta
 async fn each_wrong_input_is_a_problem_that_says_what_to_do_and_appends_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let url = host.events_of("s");
     let post = |body: &str| client.post(&url).body(body.to_owned());
     let id = "00000000-0000-0000-0000-000000000001";
@@ -101,7 +101,7 @@ async fn each_wrong_input_is_a_problem_that_says_what_to_do_and_appends_nothing(
 async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |n| answer(client.post(host.events_of("s")).json(&counted(n))).await;
     for n in 0..5 {
         append(n).await;
@@ -123,7 +123,7 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
 async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |stream: &str, n| answer(client.post(host.events_of(stream)).json(&counted(n))).await;
     for n in 0..4 {
         append("s", n).await;
@@ -142,7 +142,7 @@ async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events
 async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let transactions = format!("{}/v1/transactions", host.url);
     let book = |user: &str, after: Option<u64>| {
         json!({
@@ -175,7 +175,7 @@ async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them(
 async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |stream: &str, kind: &str, tag: &str| {
         let event = json!({"type": kind, "data": {}, "tags": [tag, "all, of them"]});
         assert_eq!(answer(client.post(host.events_of(stream)).json(&event)).await.0, 201);

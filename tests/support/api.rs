@@ -66,7 +66,12 @@ async fn checked(method: &str, path: &str, response: reqwest::Response) -> reqwe
     Ok(Text { status, headers, text })
 }
 
-fn client(headers: HeaderMap) -> reqwest::Client {
+/// An HTTP client as the tests use it.
+pub fn client() -> reqwest::Client {
+    with_headers(HeaderMap::new())
+}
+
+fn with_headers(headers: HeaderMap) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).default_headers(headers);
     builder.build().unwrap()
@@ -74,13 +79,13 @@ fn client(headers: HeaderMap) -> reqwest::Client {
 
 impl Api {
     pub(crate) fn of(url: &str) -> Self {
-        Self { client: client(HeaderMap::new()), url: url.to_owned() }
+        Self { client: client(), url: url.to_owned() }
     }
 
     /// The same for whoever has this key.
     pub fn with_key(&self, key: &str) -> Self {
         let value = format!("Bearer {key}").parse().unwrap();
-        Self { client: client([(AUTHORIZATION, value)].into_iter().collect()), url: self.url.clone() }
+        Self { client: with_headers([(AUTHORIZATION, value)].into_iter().collect()), url: self.url.clone() }
     }
 
     /// The answer, which has to be as the description of the API says.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kinora_api::headers;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,6 +31,13 @@ pub struct Caller {
     pub key: Option<String>,
     /// Authorities of certificates, as PEM, that are trusted instead of those of the system.
     pub authorities: Option<Vec<u8>>,
+}
+
+/// An HTTP client to be set up: without proxies, since a host is spoken to directly, whatever the environment says.
+pub fn http() -> ClientBuilder {
+    // Whoever has chosen one for the process has chosen.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
 }
 
 /// A client of one host. Cheap to clone.
@@ -73,13 +80,10 @@ impl Client {
             value.set_sensitive(true);
             sent.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
-        // Whoever has chosen one for the process has chosen.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = http().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
         let http = match authorities {
             Some(pem) => http.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(Error::Setup)?),
             None if base.scheme() == "https" => http,
-            // Those of the system are many files, and nobody asks for them.
             None => http.tls_certs_only([]),
         };
         let http = http.default_headers(sent).build().map_err(Error::Setup)?;
