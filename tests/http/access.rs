@@ -122,7 +122,7 @@ async fn who_changes_a_projection_is_who_they_are_and_not_who_they_say() {
         let request = api.client.post(api.at(&format!("projections/{name}/versions")));
         request.header("kinora-actor", "the boss").json(&json!({"module": digest}))
     };
-    assert_eq!(deployer.send(deploy(&deployer, "counts")).await.status, 201);
+    assert_eq!(deployer.send(deploy(&deployer, "counts")).await.status, 202);
     assert_eq!(kind(&deployer.send(deploy(&deployer, "payroll")).await), (403, "forbidden"));
     let operator = guarded.api("night", Role::Operator, [&[], &["counts"], &[]]).await;
     operator.until_state("counts", 1, "ready").await;

@@ -1,7 +1,7 @@
 //! The log over HTTP.
 
 use kinora_tests::{Api, Host, Message};
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 async fn answer(request: RequestBuilder) -> (u16, Value) {
