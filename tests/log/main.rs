@@ -6,7 +6,5 @@ mod damage;
 mod golden;
 mod journal;
 mod model;
-mod poison;
-mod repair;
 mod selection;
 mod verify;

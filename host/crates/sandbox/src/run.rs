@@ -2,7 +2,6 @@
 
 pub(crate) mod access;
 pub(crate) mod bindings;
-pub(crate) mod clock;
 pub(crate) mod explain;
 pub(crate) mod instance;
 pub(crate) mod reach;

@@ -4,7 +4,6 @@ pub mod accept;
 pub mod actor;
 pub mod around;
 pub mod bodies;
-pub mod budget;
 pub mod caller;
 pub mod change;
 pub mod described;

@@ -6,9 +6,7 @@
 mod edge;
 #[doc(hidden)]
 pub mod fuzz;
-mod gate;
 mod host;
-mod listen;
 mod problems;
 mod projections;
 mod query;
@@ -19,6 +17,5 @@ mod upkeep;
 mod wire;
 mod write;
 
-pub use listen::tls;
 pub use query::translation::Translation;
-pub use router::document;
+pub use router::{document, service};

@@ -7,7 +7,6 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::claims::Claims;
-use crate::problems::Problem;
 
 /// An event of the log.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -69,8 +68,6 @@ pub enum LogMessage {
     Event(Event),
     CaughtUp(SubscriptionState),
     FellBehind(SubscriptionState),
-    /// Nothing more will come.
-    Problem(Problem),
 }
 
 /// Which events of the log.

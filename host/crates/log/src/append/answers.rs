@@ -5,11 +5,10 @@ use tokio::sync::oneshot;
 
 use kinora_types::Progress;
 
-use crate::append::queue::Reply;
-use crate::error::AppendError;
+use crate::error::{AppendError, Error};
 use crate::record::request::Appended;
 
-pub type PendingAnswer = (oneshot::Sender<Reply>, Result<Appended, AppendError>);
+pub type PendingAnswer = (oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>);
 
 /// The answers of one commit.
 pub struct Group {
@@ -19,12 +18,15 @@ pub struct Group {
 }
 
 impl Group {
-    /// Tells everybody how it went. Without a sync nobody knows: a refusal, too, may follow from what is lost.
-    pub fn answer(self, is_synced: bool) {
+    /// Tells everybody how it went.
+    pub fn answer(self, synced: &Result<(), Error>) {
         for (answer, result) in self.answers {
-            let result = if is_synced { result } else { Err(AppendError::OutcomeUnknown) };
+            let result = match synced {
+                Ok(()) => result,
+                Err(error) => Err(AppendError::Failed(error.clone())),
+            };
             // A caller that no longer waits finds the answer by trying again: ids make that harmless.
-            let _ = answer.send(Reply::Answered(result));
+            let _ = answer.send(result);
         }
     }
 }

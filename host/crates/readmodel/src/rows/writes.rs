@@ -20,19 +20,12 @@ pub struct Writes {
     bytes: usize,
 }
 
-/// A row that stands aside, and what else it takes.
-#[derive(Default)]
-struct Late {
-    row: Option<Box<[u8]>>,
-    weight: u32,
-}
-
 /// The writes of a table. A guest mostly writes its rows in order, once each: those make a run. What comes out of
 /// order, or again, stands aside. Several guests make a run each, none of which has a row of another.
 #[derive(Default)]
 struct Table {
     runs: Vec<Run>,
-    late: BTreeMap<Box<str>, Late>,
+    late: BTreeMap<Box<str>, Option<Box<[u8]>>>,
 }
 
 /// Rows in the order of their keys, one after the other in memory, without an allocation for each.
@@ -48,8 +41,6 @@ struct Entry {
     key_end: usize,
     value_end: usize,
     deletes: bool,
-    /// What else it takes, see [`Writes::set_weighing`].
-    weight: u32,
 }
 
 impl Run {
@@ -87,17 +78,16 @@ impl Run {
         low
     }
 
-    fn get(&self, key: &str) -> Option<(Write<'_>, u32)> {
+    fn get(&self, key: &str) -> Option<Write<'_>> {
         let index = self.before(key);
-        let entry = self.entries.get(index).filter(|_| self.key(index) == Some(key))?;
-        Some((self.value(index), entry.weight))
+        (self.key(index)? == key).then(|| self.value(index))
     }
 
-    fn push(&mut self, key: &str, row: Write<'_>, weight: u32) {
+    fn push(&mut self, key: &str, row: Write<'_>) {
         self.keys.push_str(key);
         self.values.extend_from_slice(row.unwrap_or_default());
         let (key_end, value_end) = (self.keys.len(), self.values.len());
-        self.entries.push(Entry { key_end, value_end, deletes: row.is_none(), weight });
+        self.entries.push(Entry { key_end, value_end, deletes: row.is_none() });
     }
 
     fn range(&self, range: &KeyRange) -> Rows<'_> {
@@ -119,9 +109,9 @@ impl Table {
         self.late.clear();
     }
 
-    fn get(&self, key: &str) -> Option<(Write<'_>, u32)> {
+    fn get(&self, key: &str) -> Option<Write<'_>> {
         if let Some(late) = self.late.get(key) {
-            return Some((late.row.as_deref(), late.weight));
+            return Some(late.as_deref());
         }
         self.runs.iter().find_map(|run| run.get(key))
     }
@@ -145,7 +135,7 @@ impl Table {
     fn range(&self, range: &KeyRange) -> Merged<'_> {
         let start = range.start.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let late = self.late.range::<str, _>((start, end)).map(|(key, late)| (&**key, late.row.as_deref()));
+        let late = self.late.range::<str, _>((start, end)).map(|(key, row)| (&**key, row.as_deref()));
         let late: Rows<'_> = if range.reverse { Box::new(late.rev()) } else { Box::new(late) };
         let runs = self.runs.iter().map(|run| run.range(range).peekable()).collect();
         Merged { runs, late: late.peekable(), reverse: range.reverse }
@@ -193,32 +183,25 @@ impl<'a> Iterator for Merged<'a> {
 
 impl Writes {
     pub fn set(&mut self, table: u16, key: &str, row: Write<'_>) {
-        self.set_weighing(table, key, row, 0);
-    }
-
-    /// The same for a row that will take so many bytes more when it is committed: those of its index entries.
-    pub fn set_weighing(&mut self, table: u16, key: &str, row: Write<'_>, weight: usize) {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let table = self.tables.entry(table).or_default();
-        let bytes =
-            |row: Write<'_>, weight: u32| ROW_OVERHEAD_BYTES + key.len() + row.map_or(0, <[u8]>::len) + weight as usize;
-        self.bytes += bytes(row, weight);
+        let length = |row: Write<'_>| row.map_or(0, <[u8]>::len);
+        self.bytes += ROW_OVERHEAD_BYTES + key.len() + length(row);
         // What comes in order is not there yet, so nobody has to look.
         if let Some(run) = table.open_run(key) {
-            return run.push(key, row, weight);
+            return run.push(key, row);
         }
-        if let Some((replaced, weight)) = table.get(key) {
-            self.bytes -= bytes(replaced, weight);
+        if let Some(replaced) = table.get(key) {
+            self.bytes -= ROW_OVERHEAD_BYTES + key.len() + length(replaced);
         }
-        table.late.insert(key.into(), Late { row: row.map(Into::into), weight });
+        table.late.insert(key.into(), row.map(Into::into));
     }
 
     /// What was written under this key, if anything was.
     pub fn get(&self, table: u16, key: &str) -> Option<Write<'_>> {
-        self.tables.get(&table)?.get(key).map(|(row, _)| row)
+        self.tables.get(&table)?.get(key)
     }
 
-    /// Bytes of keys, rows and what they take beside, and what holds them.
+    /// Bytes of keys and rows, and what holds them.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -293,11 +276,6 @@ mod tests {
         assert_eq!(writes.bytes(), 2 + 7 + 1 + 2 * ROW_OVERHEAD_BYTES);
         writes.set(0, "ab", None);
         assert_eq!(writes.bytes(), 2 + 1 + 2 * ROW_OVERHEAD_BYTES);
-        writes.set_weighing(0, "ab", Some(b"{}"), 100);
-        writes.set_weighing(0, "b", Some(b"{}"), 1_000);
-        assert_eq!(writes.bytes(), 2 + 2 + 1 + 2 + 1 + 1_100 + 3 * ROW_OVERHEAD_BYTES);
-        writes.set(0, "b", None);
-        assert_eq!(writes.bytes(), 2 + 2 + 1 + 1 + 100 + 3 * ROW_OVERHEAD_BYTES);
         writes.clear();
         assert!(writes.is_empty() && writes.bytes() == 0);
     }

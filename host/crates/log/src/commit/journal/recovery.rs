@@ -34,12 +34,10 @@ pub struct Recovered {
 #[derive(Debug)]
 pub enum Failure<E> {
     Read(io::Error),
-    /// The frames are of a later time than the tables: of how many openings of the log each knows, and how far the
-    /// log went then.
+    /// The frames are of a later time than the tables: of how many openings of the log each knows.
     TablesOlder {
         tables: u64,
         journal: u64,
-        upto: Progress,
     },
     Apply(E),
 }
@@ -54,8 +52,7 @@ pub fn recover<E>(
 ) -> Result<Recovered, Failure<E>> {
     let mut found = headers(file, seed).map_err(Failure::Read)?;
     if let Some(journal) = found.iter().map(|found| found.header.epoch).max().filter(|newest| *newest > epoch) {
-        let upto = found.iter().map(|found| found.header.upto).max().unwrap_or_default();
-        return Err(Failure::TablesOlder { tables: epoch, journal, upto });
+        return Err(Failure::TablesOlder { tables: epoch, journal });
     }
     found.retain(|found| found.header.epoch == epoch);
     let durable = found.iter().map(|found| found.header.durable).max().unwrap_or_default();

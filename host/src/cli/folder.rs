@@ -1,4 +1,0 @@
-//! Commands about a data folder as a whole.
-
-pub mod backup;
-pub mod doctor;
