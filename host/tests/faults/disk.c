@@ -1,6 +1,7 @@
 /* A disk that fails when it is told to: loaded before libc (LD_PRELOAD), it makes writes or syncs of the log's files
    fail for as long as the file named by KINORA_TEST_FAULT exists. That file says which: "write", "sync" (what is
-   written is there, but the disk says that it failed), "late" (the same, once, after a while; later ones succeed), or
+   written is there, but the disk says that it failed), "late" (the same, once, after a while; later ones succeed, and
+   so do those of a file that is made longer by zeros, which hold no commit), or
    "short" (half of what is to be written is, and then nothing more). A write to a file that syncs each of them is a
    sync, too. */
 #define _GNU_SOURCE
@@ -36,9 +37,18 @@ static int fail(void) {
   return -1;
 }
 
+/* Whether zeros were the last that was written to a descriptor. */
+static char zeros[1024];
+
+static void note(int fd, const void *bytes, size_t count) {
+  static const char none[64];
+  if (fd >= 0 && (size_t)fd < sizeof zeros) zeros[fd] = count >= sizeof none && memcmp(bytes, none, sizeof none) == 0;
+}
+
 static int sync_fails(int fd) {
   static int was_late;
   if (told("sync", fd)) return 1;
+  if (fd >= 0 && (size_t)fd < sizeof zeros && zeros[fd]) return 0;
   if (!told("late", fd) || __atomic_exchange_n(&was_late, 1, __ATOMIC_SEQ_CST)) return 0;
   usleep(300 * 1000);
   return 1;
@@ -60,6 +70,7 @@ static ssize_t write_at(writer real, int fd, const void *bytes, size_t count, of
   if (told("write", fd)) return fail();
   if (told("short", fd)) return count > BLOCK ? real(fd, bytes, count / 2 / BLOCK * BLOCK, at) : fail();
   ssize_t written = real(fd, bytes, count, at);
+  note(fd, bytes, count);
   return syncs_writes(fd) && sync_fails(fd) ? fail() : written;
 }
 
