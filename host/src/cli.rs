@@ -2,8 +2,9 @@
 
 mod actor;
 mod append;
-mod backup;
 mod fault;
+mod folder;
+mod keys;
 mod log;
 mod modules;
 mod outcome;
@@ -15,12 +16,16 @@ mod rollouts;
 mod tail;
 mod upcasters;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
+use folder::{backup, doctor};
+pub use keys::key_file;
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};
@@ -40,6 +45,12 @@ pub struct Global {
     /// Who does it, for the history [default: the user, and the machine]
     #[arg(long, global = true, env = "KINORA_ACTOR", value_name = "NAME")]
     actor: Option<String>,
+    /// The API key that the host knows you by
+    #[arg(long, global = true, env = "KINORA_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Authorities of certificates, as PEM, to trust instead of those of the system
+    #[arg(long, global = true, env = "KINORA_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Why, for the history
     #[arg(long, global = true, value_name = "TEXT")]
     reason: Option<String>,
@@ -83,9 +94,11 @@ pub enum Command {
     Backup(backup::Arguments),
     Upcasters(upcasters::Arguments),
     Log(log::Arguments),
+    Doctor(doctor::Arguments),
     Verify(verify::Arguments),
     Repro(repro::Arguments),
     Skip(rollout::Skip),
+    Keys(keys::Arguments),
 }
 
 impl Command {
@@ -111,7 +124,9 @@ impl Command {
             | Self::Modules(_)
             | Self::Backup(_)
             | Self::Upcasters(_)
-            | Self::Log(_) => None,
+            | Self::Log(_)
+            | Self::Doctor(_)
+            | Self::Keys(_) => None,
         }
     }
 }
@@ -157,7 +172,10 @@ pub fn run(global: Global, command: Command) -> ExitCode {
 
 fn execute(global: Global, command: Command) -> anyhow::Result<()> {
     let actor = Some(actor::actor(global.actor));
-    let client = Client::of(global.url, &Caller { actor, reason: global.reason, client: None })?;
+    let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
+    let authorities = global.ca.map(read).transpose()?;
+    let caller = Caller { actor, reason: global.reason, client: None, key: global.key, authorities };
+    let client = Client::of(global.url, &caller)?;
     let mut output = Output::new(global.output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -183,9 +201,11 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,
             Command::Log(arguments) => log::run(&client, &mut output, arguments).await,
+            Command::Doctor(arguments) => doctor::run(&mut output, &arguments),
             Command::Repro(arguments) => repro::run(&client, &mut output, arguments).await,
             Command::Skip(arguments) => rollout::skip(&client, &mut output, arguments).await,
             Command::Verify(arguments) => verify::run(&client, &mut output, arguments).await,
+            Command::Keys(arguments) => keys::run(arguments, &mut output),
         }
     })?;
     output.flush()

@@ -12,7 +12,9 @@ use kinora_engine::limits::Limits;
 use kinora_log as log;
 use kinora_log::Durability;
 use kinora_sandbox as sandbox;
-use kinora_server::serve::{Options, serve};
+use kinora_server::serve::{Error, Options, serve};
+
+mod doors;
 
 /// Many threads allocate and free all the time, RocksDB's too.
 #[cfg(not(target_env = "msvc"))]
@@ -22,7 +24,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A projection engine for event-sourced systems
 ///
 /// Exit codes: 0 done, 1 another error, 2 wrong command line, 3 refused by the host, 4 no host there, 5 a version
-/// stopped at a fault, 141 nobody reads the output any more.
+/// stopped at a fault, 6 a write to the log failed (kinora serve --exit-when-poisoned), 141 nobody reads the output any
+/// more.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -31,6 +34,9 @@ struct Arguments {
     #[command(flatten)]
     global: cli::Global,
 }
+
+/// The exit code of a host that ends since a write to its log has failed.
+const POISONED: u8 = 6;
 
 #[derive(Subcommand)]
 enum Command {
@@ -54,10 +60,20 @@ enum Command {
         /// The folder for backups; without it, none are made
         #[arg(long)]
         backups: Option<PathBuf>,
+        /// End the process with code 6 once a write to the log has failed, so that whoever watches it starts it again;
+        /// without it, the host goes on answering what can be read
+        #[arg(long)]
+        exit_when_poisoned: bool,
         /// A limit to set, such as sandbox.event_fuel=500000000 or sandbox.memory_bytes=256M; may be repeated. A
         /// running host shows all of them at /v1/limits, and host/LIMITS.md says what each is for
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<limits::Setting>,
+        /// Start without any guest: everything can be looked at, paused, aborted and retired, and versions go on one by
+        /// one with `kinora resume`, or all of them when the host is started without this
+        #[arg(long)]
+        paused: bool,
+        #[command(flatten)]
+        doors: doors::Arguments,
     },
     #[command(flatten)]
     Client(cli::Command),
@@ -71,12 +87,25 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     match arguments.command {
-        Command::Serve { data, listen, durability, keep_requests, backups, limits } => match Limits::with(&limits) {
+        Command::Serve {
+            data,
+            listen,
+            durability,
+            keep_requests,
+            backups,
+            exit_when_poisoned,
+            limits,
+            paused,
+            doors,
+        } => match Limits::with(&limits) {
             Ok(limits) => {
                 let keep_requests = Duration::from_secs(keep_requests.saturating_mul(60 * 60));
                 let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
                 match std::env::current_exe() {
-                    Ok(compiler) => run(Options { data, listen, log, backups, limits, compiler }),
+                    Ok(compiler) => {
+                        let doors = doors.doors(&data, listen);
+                        run(Options { data, listen, log, backups, limits, exit_when_poisoned, paused, compiler, doors })
+                    }
                     Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
                 }
             }
@@ -108,7 +137,10 @@ fn run(options: Options) -> ExitCode {
         .and_then(|runtime| Ok(runtime.block_on(serve(options))?));
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&format!("{error:#}")),
+        Err(error) => {
+            let code = failed(&format!("{error:#}"));
+            if matches!(error.downcast_ref(), Some(Error::Poisoned(_))) { POISONED.into() } else { code }
+        }
     }
 }
 

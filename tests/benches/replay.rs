@@ -274,8 +274,10 @@ fn load(folder: &Path) {
     let mut took: Vec<f64> = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();
-        let limits = kinora_sandbox::Limits::default();
-        let modules = kinora_sandbox::Modules::open(&dir, PathBuf::from("nowhere"), secret, limits).unwrap();
+        let (compiler, limits) = (PathBuf::from("nowhere"), kinora_sandbox::Limits::default());
+        let probation = kinora_files::Probation::open(&data.join("probation"));
+        let opening = kinora_sandbox::Opening { compiler, secret, limits, probation, paused: false };
+        let modules = kinora_sandbox::Modules::open(&dir, opening).unwrap();
         took.push(started.elapsed().as_secs_f64() * 1000.0 / modules.list().len() as f64);
     }
     took.sort_by(f64::total_cmp);

@@ -13,8 +13,8 @@ use kinora_readmodel::{CommitMode, Store, Writes, diff};
 use kinora_storage::Storage;
 use kinora_tests::bench::{Figures, rounds};
 use kinora_tests::{Api, Program, module};
-use kinora_types::Progress;
 use kinora_types::TableSpec;
+use kinora_types::{Budget, Progress};
 use serde_json::{Value, json};
 
 /// Rows of a commit, while the compared read models are made.
@@ -89,7 +89,7 @@ fn compared(figures: &mut Figures, rows: u64) {
     ] {
         let other = other.snapshot().unwrap();
         let started = Instant::now();
-        let found = diff(&base, &other, 5).unwrap();
+        let found = diff(&base, &other, 5, &Budget::unlimited()).unwrap();
         let took = started.elapsed().as_secs_f64();
         assert_eq!((found.tables[0].changed, found.tables[0].rows_to), (differ, rows));
         figures.add(name, "rows/s", rows as f64 / took);

@@ -53,7 +53,7 @@ fn an_address_that_is_not_utf8_is_a_problem_like_any_other() {
         ("/nowhere/%ff", "path"),
         ("/v1/events?types=%ff", "query"),
     ] {
-        let (status, problem) = answer(&host, format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes());
+        let (status, problem) = answer(&host, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes());
         assert_eq!(
             (status, &problem["type"]),
             (400, &json!("https://kinora.dev/problems/invalid-parameter")),
@@ -68,7 +68,8 @@ fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     for more in ["", "expect: 100-continue\r\n"] {
-        let head = format!("POST /v1/transactions HTTP/1.1\r\nhost: h\r\ncontent-length: 99999999999\r\n{more}\r\n");
+        let head =
+            format!("POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999\r\n{more}\r\n");
         let (status, problem) = answer(&host, head.as_bytes());
         assert_eq!((status, &problem["actual"]), (413, &json!(99_999_999_999_u64)), "{more}");
     }

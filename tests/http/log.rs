@@ -1,11 +1,11 @@
 //! The log over HTTP.
 
-use kinora_tests::{Api, Host};
-use reqwest::{Client, RequestBuilder};
+use kinora_tests::{Api, Host, Message};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 async fn answer(request: RequestBuilder) -> (u16, Value) {
-    let api = Api { client: Client::new(), url: String::new() };
+    let api = Api { client: kinora_tests::client(), url: String::new() };
     let answer = api.send(request).await;
     (answer.status, answer.body)
 }
@@ -17,7 +17,7 @@ fn counted(n: u64) -> Value {
 #[tokio::test]
 async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::new();
+    let client = kinora_tests::client();
     let host = Host::start(dir.path());
     let (status, body) = answer(client.post(host.events_of("a")).json(&json!([counted(0), counted(1)]))).await;
     assert_eq!(
@@ -57,7 +57,7 @@ async fn what_is_appended_is_read_back_by_stream_and_globally_also_after_a_resta
 async fn each_wrong_input_is_a_problem_that_says_what_to_do_and_appends_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let url = host.events_of("s");
     let post = |body: &str| client.post(&url).body(body.to_owned());
     let id = "00000000-0000-0000-0000-000000000001";
@@ -101,7 +101,7 @@ async fn each_wrong_input_is_a_problem_that_says_what_to_do_and_appends_nothing(
 async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |n| answer(client.post(host.events_of("s")).json(&counted(n))).await;
     for n in 0..5 {
         append(n).await;
@@ -114,8 +114,8 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
         found.push(followed.next().await);
     }
     let told = |kind: &str| found.iter().filter(|message| message.kind == kind).collect::<Vec<_>>();
-    let ids: Vec<_> = told("event").iter().map(|message| message.id.as_str()).collect();
-    assert_eq!(ids, ["2", "3", "4", "5", "6", "7", "8", "9"]);
+    let ids: Vec<_> = told("event").into_iter().map(Message::position).collect();
+    assert_eq!(ids, [2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!(told("caught-up").len(), 1);
 }
 
@@ -123,7 +123,7 @@ async fn a_subscription_crosses_from_history_to_live_without_a_gap_and_resumes_w
 async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |stream: &str, n| answer(client.post(host.events_of(stream)).json(&counted(n))).await;
     for n in 0..4 {
         append("s", n).await;
@@ -134,15 +134,15 @@ async fn a_subscription_of_a_stream_begins_at_a_revision_and_has_no_other_events
     append("other", 4).await;
     append("s", 4).await;
     found.push(followed.next().await);
-    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
-    assert_eq!(ids, ["4", "6", "9"]);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(Message::position).collect();
+    assert_eq!(ids, [4, 6, 9]);
 }
 
 #[tokio::test]
 async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let transactions = format!("{}/v1/transactions", host.url);
     let book = |user: &str, after: Option<u64>| {
         json!({
@@ -175,7 +175,7 @@ async fn a_transaction_carries_conditions_and_claims_and_its_refusal_shows_them(
 async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
-    let client = Client::new();
+    let client = kinora_tests::client();
     let append = async |stream: &str, kind: &str, tag: &str| {
         let event = json!({"type": kind, "data": {}, "tags": [tag, "all, of them"]});
         assert_eq!(answer(client.post(host.events_of(stream)).json(&event)).await.0, 201);
@@ -208,6 +208,6 @@ async fn a_filtered_read_is_paged_in_both_directions_and_followed_live() {
     append("c-1", "B", "x").await;
     append("c-1", "A", "x").await;
     found.push(followed.next().await);
-    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(|message| &*message.id).collect();
-    assert_eq!(ids, ["0", "3", "4", "6"]);
+    let ids: Vec<_> = found.iter().filter(|message| message.kind == "event").map(Message::position).collect();
+    assert_eq!(ids, [0, 3, 4, 6]);
 }

@@ -13,18 +13,21 @@ use kinora_api::Kind;
 use kinora_engine::limits::Limits;
 use kinora_server::serve::Options;
 use kinora_tests::description::Answered;
-use kinora_tests::{Answer, Api, Handwritten, Host, module, put_raw};
+use kinora_tests::{Answer, Api, Handwritten, Host, delete_raw, module, put_raw};
 use serde_json::{Value, json};
 
 /// Problems that it takes more than a request to get, each with the test that names it.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
-    ("log-failed", include_str!("../../host/tests/process/ends/disk_faults.rs")),
+    ("held", include_str!("../../host/tests/process/ends/quarantine.rs")),
+    ("limit-reached", include_str!("../sandbox/limits.rs")),
     ("log-poisoned", include_str!("../../host/tests/process/ends/disk_faults.rs")),
     ("no-space", include_str!("../../host/tests/process/ends/disk_full.rs")),
     ("not-comparable", include_str!("../rollouts/diff.rs")),
+    ("outcome-unknown", include_str!("../../host/tests/process/ends/disk_faults.rs")),
     ("query-failed", include_str!("queries.rs")),
+    ("timed-out", include_str!("bounds.rs")),
     ("too-many-requests", include_str!("append.rs")),
 ];
 
@@ -318,6 +321,21 @@ async fn of_damage(problems: &mut Problems, dir: &Path) {
     std::fs::rename(data.join("read-models"), dir.join("away")).unwrap();
     std::fs::write(data.join("read-models"), "").unwrap();
     problems.get("no-sample", "projections/counts/diff/events?from=1&to=2&table=counts&key=a").await;
+
+    let holes = dir.join("holes");
+    let host = Host::start(&holes);
+    for n in 0..3 {
+        let counted = host.api().post("streams/a/events", json!({"type": "Count", "data": {"n": n}})).await;
+        assert_eq!(counted.status, 201, "{counted:?}");
+    }
+    host.stop();
+    delete_raw(&holes.join("log"), "events", &1_u64.to_be_bytes());
+    let host = Host::start(&holes);
+    problems.api = host.api();
+    problems.get("log-failed", "events").await;
+    let request = host.api().client.get(host.api().at("events")).header("accept", "text/event-stream");
+    let answer = host.api().send(request.header("last-event-id", "0-00000000")).await;
+    problems.note("other-incarnation", answer);
 }
 
 #[tokio::test]

@@ -6,5 +6,7 @@ mod damage;
 mod golden;
 mod journal;
 mod model;
+mod poison;
+mod repair;
 mod selection;
 mod verify;

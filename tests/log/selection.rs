@@ -282,3 +282,27 @@ async fn a_rejection_names_the_condition_the_claims_and_the_revisions_at_once() 
     assert!(log.append(claiming(3, over())).await.unwrap().duplicate);
     assert_eq!(log.claim(&take[0].key).unwrap().unwrap().owner.as_str(), "bob");
 }
+
+#[tokio::test]
+async fn a_search_for_what_never_comes_together_goes_in_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    // Two lists that are long, and have no event in common.
+    let known = |n: u64| Known { stream: "a".into(), kind: (n % 2) as usize, tags: HashSet::from([(n % 2) as usize]) };
+    for from in (0..30_000_u64).step_by(10_000) {
+        let events = (from..from + 10_000).map(|n| known(n).to_event(u128::from(n) + 1)).collect();
+        log.append(vec![to("a", Any, events)].into()).await.unwrap();
+    }
+    for direction in [Direction::Forwards, Direction::Backwards] {
+        let filter = Filter { selection: Some(selection(&vec![([0].into(), [1].into())])), ..Filter::default() };
+        let from = if direction == Direction::Forwards { Position(0) } else { Position(u64::MAX) };
+        let (mut next, mut steps) = (Some(from), 0);
+        while let Some(from) = next {
+            let range = SearchRange { from, upto: Progress(u64::MAX), direction, limit: 10 };
+            let found = log.select(&filter, range).unwrap();
+            assert!(found.events.is_empty());
+            (next, steps) = (found.next, steps + 1);
+        }
+        assert!(steps > 1, "it was one step, {direction:?}");
+    }
+}

@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kinora_readmodel::{CommitMode, KeyRange, Store, Writes};
+use kinora_readmodel::{CommitMode, KeyRange, Most, Store, Writes};
 use kinora_storage::Storage;
 use kinora_tests::Seed;
-use kinora_types::Progress;
-use kinora_types::TableSpec;
+use kinora_types::{Budget, Progress, TableSpec};
 
 /// The process that is killed is this program again, with the folder in this variable.
 const CHILD: &str = "KINORA_TEST_READ_MODEL";
@@ -47,7 +46,7 @@ fn commit(store: &Store, number: u64) {
 fn check(store: &Store, at: u64) {
     let rows = |start: &str, end: &str| {
         let range = KeyRange { start: Some(start.into()), end: Some(end.into()), reverse: false };
-        store.scan(0, &range, usize::MAX, usize::MAX, &Writes::default()).unwrap()
+        store.scan(0, &range, &Most::rows(usize::MAX, &Budget::unlimited()), &Writes::default()).unwrap().rows
     };
     let own: Vec<_> = rows("own/", "own0").into_iter().map(|(key, _)| key).collect();
     assert_eq!(own, (1..=at).map(|number| format!("own/{number:06}")).collect::<Vec<_>>(), "at {at}");

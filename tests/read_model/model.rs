@@ -6,13 +6,13 @@ use std::path::Path;
 
 use kinora_api::grammar::Filter;
 use kinora_readmodel::{
-    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Order, RowFilter, StatisticsQuery, Store,
-    Writes, diff,
+    CommitMode, Error, Explanation, Figure, FigureKind, KeyRange, ListQuery, Most, Order, RowFilter, StatisticsQuery,
+    Store, Writes, diff,
 };
 use kinora_server::Translation;
 use kinora_storage::Storage;
 use kinora_tests::property;
-use kinora_types::{IndexSpec, Progress, TableSpec};
+use kinora_types::{Budget, IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -216,8 +216,8 @@ fn list(store: &Store, query: &ListQuery) -> Vec<(String, Value)> {
     // One snapshot for all queries between two commits, so that iterators are used again.
     let (snapshot, mut query, mut found) = (store.latest().unwrap(), query.clone(), Vec::new());
     loop {
-        let page = snapshot.list(&query).unwrap();
-        if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
+        let page = snapshot.list(&query, &Budget::unlimited()).unwrap();
+        if let Some(from_memory) = snapshot.list_from_memory(&query, &Budget::unlimited()).unwrap() {
             assert_eq!(from_memory, page, "{query:?}");
         }
         assert!(page.rows.len() <= query.limit);
@@ -310,7 +310,8 @@ proptest! {
                 rows.iter().map(|(key, row)| places(&wanted.1, key, row)).collect()
             };
             prop_assert_eq!(order(&found), order(&expected), "{:?} {:?}", &query, &expected);
-            prop_assert_eq!(store.snapshot().unwrap().count(&query).unwrap(), expected.len() as u64);
+            let counted = store.snapshot().unwrap().count(&query, &Budget::unlimited());
+            prop_assert_eq!(counted.unwrap(), expected.len() as u64);
             // What the order does not tell apart may come in either.
             found.sort_by(|a, b| a.0.cmp(&b.0));
             expected.sort_by(|a, b| a.0.cmp(&b.0));
@@ -342,7 +343,7 @@ proptest! {
         let mut changes = changes.into_iter();
         let (mut found, mut changed) = (Vec::new(), std::collections::BTreeSet::new());
         loop {
-            let page = store.snapshot().unwrap().list(&query).unwrap();
+            let page = store.snapshot().unwrap().list(&query, &Budget::unlimited()).unwrap();
             found.extend(page.rows.into_iter().map(|row| row.key));
             let Some(next) = page.next else { break };
             query.cursor = Some(next);
@@ -382,7 +383,7 @@ proptest! {
             };
         }
         let range = KeyRange { start: start.clone(), end: end.clone(), reverse };
-        let found = store.scan(0, &range, limit, usize::MAX, &writes).unwrap();
+        let found = store.scan(0, &range, &Most::rows(limit, &Budget::unlimited()), &writes).unwrap().rows;
         let within = |key: &String| {
             start.as_ref().is_none_or(|start| key >= start) && end.as_ref().is_none_or(|end| key < end)
         };
@@ -415,10 +416,13 @@ fn a_snapshot_stays_as_it_was_and_a_diff_finds_what_has_changed_since() {
     let after = store.snapshot().unwrap();
     assert_eq!((before.checkpoint(), after.checkpoint()), (Progress(1), Progress(2)));
     assert_eq!(before.get("rows", "new").unwrap().unwrap(), br#"{"n":1}"#);
-    assert_ne!(before.digest().unwrap(), after.digest().unwrap());
-    assert_eq!(after.digest().unwrap(), store.snapshot().unwrap().digest().unwrap());
+    assert_ne!(before.digest(&Budget::unlimited()).unwrap(), after.digest(&Budget::unlimited()).unwrap());
+    assert_eq!(
+        after.digest(&Budget::unlimited()).unwrap(),
+        store.snapshot().unwrap().digest(&Budget::unlimited()).unwrap()
+    );
 
-    let found = &diff(&before, &after, 10).unwrap().tables[0];
+    let found = &diff(&before, &after, 10, &Budget::unlimited()).unwrap().tables[0];
     assert_eq!((found.rows_from, found.rows_to), (3, 3));
     assert_eq!(
         (found.added, found.removed, found.changed, found.unchanged),
@@ -486,7 +490,7 @@ proptest! {
         let mut query = ListQuery { table: "rows".into(), limit: 2, order: ordered("-n"), ..ListQuery::default() };
         query.filter.and(filter("n", "gte.1"));
         for (progress, state) in (0..).zip(&states) {
-            let found = snapshot.list_at(&query, Progress(progress));
+            let found = snapshot.list_at(&query, Progress(progress), &Budget::unlimited());
             if progress < horizon {
                 let refused = matches!(found, Err(Error::BeyondHistory { .. }));
                 prop_assert!(refused);
@@ -494,16 +498,18 @@ proptest! {
             }
             let mut expected: Vec<_> = state.iter().filter(|(_, row)| row["n"].as_i64() >= Some(1)).collect();
             expected.sort_by_key(|(key, row)| (-row["n"].as_i64().unwrap(), (*key).clone()));
-            prop_assert_eq!(snapshot.count_at(&query, Progress(progress)).unwrap(), expected.len() as u64);
+            let counted = snapshot.count_at(&query, Progress(progress), &Budget::unlimited());
+            prop_assert_eq!(counted.unwrap(), expected.len() as u64);
             let figures = vec![Figure::new("sum(n)", FigureKind::Sum, Some("n".into())).unwrap()];
             let filter = query.filter.clone();
             let sum = StatisticsQuery { table: "rows".into(), filter, figures, ..StatisticsQuery::default() };
-            let sum = snapshot.statistics_at(&sum, Progress(progress)).unwrap().groups[0].figures["sum(n)"].as_i64();
+            let summed = snapshot.statistics_at(&sum, Progress(progress), &Budget::unlimited()).unwrap();
+            let sum = summed.groups[0].figures["sum(n)"].as_i64();
             prop_assert_eq!(sum.unwrap_or(0), expected.iter().map(|(_, row)| row["n"].as_i64().unwrap()).sum::<i64>());
             let mut found = Vec::new();
             query.cursor = None;
             loop {
-                let page = snapshot.list_at(&query, Progress(progress)).unwrap();
+                let page = snapshot.list_at(&query, Progress(progress), &Budget::unlimited()).unwrap();
                 let row = |row: kinora_readmodel::Row| (row.key, serde_json::from_str::<Value>(&row.json).unwrap());
                 found.extend(page.rows.into_iter().map(row));
                 query.cursor = page.next;
@@ -524,7 +530,7 @@ proptest! {
         let snapshot = store.snapshot().unwrap();
         let horizon = if retention == 0 { 0 } else { (now + 1).saturating_sub(retention) };
         for key in ["a", "b", "aa", "ab", "ba", "bb"] {
-            let versions = snapshot.versions("rows", key, 100).unwrap();
+            let versions = snapshot.versions("rows", key, 100, &Budget::unlimited()).unwrap();
             let old = versions.iter().filter(|version| version.progress.0 <= horizon).count();
             prop_assert!(old <= 1, "{} keeps {:?}, though nothing before {} can be asked for", key, versions, horizon);
         }
@@ -557,7 +563,7 @@ fn explained(store: &Store, filters: &[(&str, &str)], order: &str) -> Explanatio
         query.order = ordered(order);
     }
     let mut explanation = Explanation::default();
-    let _ = store.snapshot().unwrap().list_explained(&query, &mut explanation);
+    let _ = store.snapshot().unwrap().list_explained(&query, &mut explanation, &Budget::unlimited());
     explanation
 }
 
@@ -584,10 +590,10 @@ fn the_best_index_is_read_and_a_large_scan_is_refused_with_the_index_that_would_
     assert!(refused.refused.unwrap().contains("an index on [d, -b] would serve it"));
     let mut query = ListQuery { table: "rows".into(), limit: 10, ..ListQuery::default() };
     query.filter.and(filter("d", "eq.9"));
-    let error = store.snapshot().unwrap().list(&query).unwrap_err();
+    let error = store.snapshot().unwrap().list(&query, &Budget::unlimited()).unwrap_err();
     assert!(matches!(error, Error::BeyondBudget { .. }), "{error}");
     query.scan = true;
-    assert_eq!(store.snapshot().unwrap().list(&query).unwrap().rows.len(), 0);
+    assert_eq!(store.snapshot().unwrap().list(&query, &Budget::unlimited()).unwrap().rows.len(), 0);
 }
 
 #[test]
@@ -609,14 +615,14 @@ fn a_page_from_memory_does_not_walk_through_all_that_was_deleted_behind_its_rang
             };
             let by_one = order.starts_with(field);
             let rows = |page: &kinora_readmodel::Page| page.rows.len();
-            let few = snapshot.list_from_memory(&ask(5)).unwrap();
+            let few = snapshot.list_from_memory(&ask(5), &Budget::unlimited()).unwrap();
             assert_eq!(few.as_ref().map(rows), by_one.then_some(5), "{field} {order}");
             // The end of its range is behind the last row, and nothing but deleted ones follow.
-            let all = snapshot.list_from_memory(&ask(1_001)).unwrap();
+            let all = snapshot.list_from_memory(&ask(1_001), &Budget::unlimited()).unwrap();
             assert_eq!(all.as_ref().map(rows), None, "{field} {order}");
-            assert_eq!(rows(&snapshot.list(&ask(1_001)).unwrap()), 1_000);
+            assert_eq!(rows(&snapshot.list(&ask(1_001), &Budget::unlimited()).unwrap()), 1_000);
             // An iterator that gave up is not used again.
-            assert_eq!(snapshot.list_from_memory(&ask(5)).unwrap(), few);
+            assert_eq!(snapshot.list_from_memory(&ask(5), &Budget::unlimited()).unwrap(), few);
         }
     }
 }
@@ -632,7 +638,8 @@ fn parts_of_a_key_are_filtered_like_fields() {
         let mut query = ListQuery { table: "rows".into(), limit: 100, ..ListQuery::default() };
         filters.iter().for_each(|(field, text)| query.filter.and(filter(field, text)));
         let mut explanation = Explanation::default();
-        let rows = store.snapshot().unwrap().list_explained(&query, &mut explanation).unwrap().rows;
+        let rows =
+            store.snapshot().unwrap().list_explained(&query, &mut explanation, &Budget::unlimited()).unwrap().rows;
         (rows.into_iter().map(|row| row.key).collect::<Vec<_>>(), explanation.entries_visited)
     };
     for day in days {
@@ -650,7 +657,7 @@ fn parts_of_a_key_are_filtered_like_fields() {
     assert_eq!(keys(&[("key.route", "eq.a/b"), ("key.day", "eq.2014")]), (vec!["2014/a%2Fb".into()], 1));
     let mut query = ListQuery { table: "rows".into(), limit: 1, ..ListQuery::default() };
     query.filter.and(filter("key.month", "eq.1"));
-    let error = store.snapshot().unwrap().list(&query).unwrap_err().to_string();
+    let error = store.snapshot().unwrap().list(&query, &Budget::unlimited()).unwrap_err().to_string();
     assert!(error.contains("their parts are day, route"), "{error}");
 }
 

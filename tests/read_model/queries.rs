@@ -8,7 +8,7 @@ use kinora_readmodel::{CommitMode, GroupOrder, GroupValue, ListQuery, RowFilter,
 use kinora_server::Translation;
 use kinora_storage::Storage;
 use kinora_tests::property;
-use kinora_types::{IndexSpec, Progress, TableSpec};
+use kinora_types::{Budget, IndexSpec, Progress, TableSpec};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -300,11 +300,11 @@ fn compare_pages(asked: &[Asked], order: &[(&str, &str, bool)], limit: usize) ->
     let order = Translation::new(&undeclared()).order(&words.parse().unwrap()).unwrap();
     let mut query = ListQuery { table: "flights".into(), filter, order, limit, scan: true, ..ListQuery::default() };
     let snapshot = BOTH.store.latest().unwrap();
-    prop_assert_eq!(snapshot.count(&query).unwrap(), count as u64, "{}", &sql);
+    prop_assert_eq!(snapshot.count(&query, &Budget::unlimited()).unwrap(), count as u64, "{}", &sql);
     let mut found = Vec::new();
     for _ in 0..PAGES {
-        let page = snapshot.list(&query).unwrap();
-        if let Some(from_memory) = snapshot.list_from_memory(&query).unwrap() {
+        let page = snapshot.list(&query, &Budget::unlimited()).unwrap();
+        if let Some(from_memory) = snapshot.list_from_memory(&query, &Budget::unlimited()).unwrap() {
             prop_assert_eq!(&from_memory, &page);
         }
         prop_assert!(page.rows.len() <= limit);
@@ -336,7 +336,7 @@ fn compare_figures(
         scan: true,
         ..StatisticsQuery::default()
     };
-    let statistics = BOTH.store.snapshot().unwrap().statistics(&query).unwrap();
+    let statistics = BOTH.store.snapshot().unwrap().statistics(&query, &Budget::unlimited()).unwrap();
 
     let sqlite = BOTH.sqlite.lock().unwrap();
     let by = group.map_or("NULL", |(_, column)| column);
@@ -361,7 +361,7 @@ fn compare_figures(
     }
     let order = vec![GroupOrder { by: GroupValue::Figure("count".into()), descending: true }];
     let first = StatisticsQuery { order, limit: Some(3), ..query };
-    let first = BOTH.store.snapshot().unwrap().statistics(&first).unwrap();
+    let first = BOTH.store.snapshot().unwrap().statistics(&first, &Budget::unlimited()).unwrap();
     let mut most: Vec<_> = statistics.groups.iter().collect();
     // By hand: equal ones stay in the order of their values.
     most.sort_by_key(|group| std::cmp::Reverse(group.figures["count"].as_u64()));

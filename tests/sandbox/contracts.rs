@@ -49,7 +49,9 @@ async fn a_folder_with_modules_of_the_contract_before_opens_and_their_versions_s
 
     let host = Host::start(dir.path());
     let api = host.api();
-    let kept = api.get(&format!("modules/{before}")).await.body;
+    // The compiler's process says so.
+    let settled = |module: &serde_json::Value| module["state"] != "compiling";
+    let kept = api.until(&format!("modules/{before}"), settled).await;
     assert_eq!(kept["state"], "refused");
     let faulted = api.until_state("old", 1, "faulted").await;
     let message = faulted["fault"]["message"].as_str().unwrap();
@@ -66,5 +68,6 @@ async fn a_folder_with_modules_of_the_contract_before_opens_and_their_versions_s
     assert_eq!(api.get("read-models/old/rows").await.status, 200);
     drop(host);
     let host = Host::start(dir.path());
-    assert_eq!(host.api().get(&format!("modules/{before}")).await.body["state"], "refused", "it is kept");
+    let kept = host.api().until(&format!("modules/{before}"), settled).await;
+    assert_eq!(kept["state"], "refused", "it is kept");
 }

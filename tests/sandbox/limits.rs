@@ -31,3 +31,35 @@ async fn limits_are_set_by_name_shown_and_held_and_what_is_used_is_shown_too() {
     assert_eq!(status["fault"]["limit"], json!({"name": "value_bytes", "value": 64}), "{status}");
     assert!(status["fault"]["hint"].as_str().unwrap().contains("--limit sandbox.value_bytes=N"), "{status}");
 }
+
+/// Refused as `limit-reached`, with the limit's name.
+fn assert_no_room(answer: &kinora_tests::Answer, limit: &str) {
+    assert_eq!((answer.status, &answer.body["title"]), (409, &json!("limit reached")), "{answer:?}");
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains(limit), "{limit} is not in {detail}");
+}
+
+#[tokio::test]
+async fn modules_projections_and_versions_have_a_number_and_whoever_wants_more_is_told_which() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = ["sandbox.modules=2", "projections.projections=1", "projections.versions=2"];
+    let host = Host::start_with_limits(dir.path(), &limits);
+    let api = host.api();
+    let digest = api.upload(module("hostile")).await;
+    let other = api.upload(module("tally")).await;
+    let third = api.send(api.client.post(api.at("modules")).body(module("members"))).await;
+    assert_no_room(&third, "sandbox.modules");
+    assert_eq!(api.delete(&format!("modules/{other}")).await.status, 204);
+    api.upload(module("members")).await;
+    append(&api, "Count").await;
+    for version in 1..=2 {
+        assert_eq!(api.deploy("counts", &digest, &[]).await, version);
+    }
+    let another = api.post("projections/counts/versions", json!({"module": digest})).await;
+    assert_no_room(&another, "projections.versions");
+    let another = api.post("projections/others/versions", json!({"module": digest})).await;
+    assert_no_room(&another, "projections.projections");
+    api.until_state("counts", 1, "ready").await;
+    assert_eq!(api.post("projections/counts/versions/1/abort", json!({})).await.status, 200);
+    assert_eq!(api.deploy("counts", &digest, &[]).await, 3);
+}

@@ -1,23 +1,29 @@
 //! Guests, really compiled: what they can do, and what they cannot do to others.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kinora_files::SECRET_BYTES;
+use kinora_files::{Probation, SECRET_BYTES};
 use kinora_sandbox::{
-    Batch, Category, Error, Failure, Limits, Modules, Projector, ProjectorModule, QueryFailure, Range, RowAccess,
+    Batch, Category, Error, Failure, Limits, Modules, Most, Opening, Projector, ProjectorModule, QueryFailure, Range,
+    RowAccess, Scanned,
 };
 use kinora_tests::{Host, module};
-use kinora_types::Digest;
-use kinora_types::Position;
+use kinora_types::{Budget, Digest, Position};
 
 fn hostile() -> Vec<u8> {
     module("hostile")
 }
 
 fn open(dir: &Path, secret: u8, limits: Limits) -> Arc<Modules> {
-    Modules::open(dir, Host::options(dir).compiler, [secret; SECRET_BYTES], limits).unwrap()
+    open_with(dir, secret, limits, Host::options(dir).compiler)
+}
+
+fn open_with(dir: &Path, secret: u8, limits: Limits, compiler: PathBuf) -> Arc<Modules> {
+    let probation = Probation::open(&dir.join(".probation"));
+    let secret = [secret; SECRET_BYTES];
+    Modules::open(dir, Opening { compiler, secret, limits, probation, paused: false }).unwrap()
 }
 
 type Stored = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
@@ -30,8 +36,8 @@ impl RowAccess for Rows {
         Ok(keys.iter().map(|key| self.0.lock().unwrap().get(*key).cloned()).collect())
     }
 
-    fn scan(&mut self, _: u32, _: &Range, _: usize, _: usize) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        Ok(Vec::new())
+    fn scan(&mut self, _: u32, _: &Range, _: &Most<'_>) -> Result<Scanned, Failure> {
+        Ok(Scanned::default())
     }
 
     fn write(&mut self, _: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
@@ -51,12 +57,13 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        let (event_fuel, query_fuel, memory_bytes) = (100_000_000, 20_000_000, 32 << 20);
+        Self::with(Limits { event_fuel, query_fuel, memory_bytes, ..Limits::default() }).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let modules = open(
-            dir.path(),
-            1,
-            Limits { event_fuel: 100_000_000, query_fuel: 20_000_000, memory_bytes: 32 << 20, ..Limits::default() },
-        );
+        let modules = open(dir.path(), 1, limits);
         let (status, new) = modules.upload(hostile()).await.unwrap();
         assert!(new);
         let module = modules.settled(status.digest).await.unwrap().into_projector().unwrap();
@@ -64,7 +71,7 @@ impl Bench {
     }
 
     fn projector(&self, rows: Rows) -> Projector {
-        self.module.pre.instantiate(Box::new(rows)).unwrap()
+        self.module.pre.instantiate(Box::new(rows), &Budget::unlimited()).unwrap()
     }
 
     fn batch(&self, events: &[(&str, &str)]) -> Batch {
@@ -124,7 +131,7 @@ async fn a_module_that_was_accepted_is_kept_though_it_cannot_be_compiled_again()
     drop(modules);
 
     let no_compiler = dir.path().join("missing");
-    let failing = Modules::open(dir.path(), no_compiler, [2; SECRET_BYTES], Limits::default()).unwrap();
+    let failing = open_with(dir.path(), 2, Limits::default(), no_compiler);
     assert!(matches!(failing.settled(digest).await, Err(Error::Refused { .. })));
     assert_eq!(failing.source(digest).unwrap(), hostile());
     drop(failing);
@@ -175,10 +182,70 @@ async fn a_compiler_that_needs_too_much_memory_or_time_is_ended_and_the_module_r
     ] {
         let dir = tempfile::tempdir().unwrap();
         let modules = open(dir.path(), 1, limits);
-        let (status, _) = modules.upload(hostile()).await.unwrap();
-        let Err(error) = modules.settled(status.digest).await else { panic!("it was compiled") };
-        assert!(matches!(&error, Error::Refused { why, .. } if matches!(**why, Error::Compile(_))), "{error}");
+        let refused = modules.upload(hostile()).await.err();
+        assert!(matches!(refused, Some(Error::Compile(_))), "{refused:?}");
     }
+}
+
+/// A compiler that says what a module is, and never compiles it.
+#[cfg(unix)]
+fn endless_compiler(dir: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join(".compiler");
+    let real = Host::options(dir).compiler;
+    let script = format!("#!/bin/sh\n[ \"$2\" = check ] && exec {} \"$@\"\nexec sleep 1000\n", real.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn uploads_wait_for_the_compiler_up_to_a_limit_and_take_no_more_of_the_disk_than_they_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { compiles_waiting: 1, ..Limits::default() };
+    let modules = open_with(dir.path(), 1, limits, endless_compiler(dir.path()));
+    for name in ["hostile", "tally"] {
+        let (status, new) = modules.upload(module(name)).await.unwrap();
+        assert!(new && matches!(modules.ready(status.digest), Err(Error::Compiling(_))));
+    }
+    let third = modules.upload(module("members")).await;
+    assert!(matches!(third, Err(Error::Busy { waiting: 1 })), "{:?}", third.err());
+    assert!(!modules.upload(module("tally")).await.unwrap().1, "what waits is known");
+    drop(modules);
+    let dir = tempfile::tempdir().unwrap();
+    let small = open(dir.path(), 1, Limits { modules_bytes: 1_000, ..Limits::default() });
+    let refused = small.upload(hostile()).await;
+    let Err(Error::TooMany { limit, .. }) = refused else { panic!("{:?}", refused.err()) };
+    assert_eq!(limit, "sandbox.modules_bytes");
+}
+
+/// The process that reads an upload, while it waits for one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_compiler_is_alone_where_the_kernel_allows_that_and_has_few_system_calls_anyhow() {
+    use std::process::{Command, Stdio};
+    let compiler = Host::options(Path::new("/")).compiler;
+    let arguments = ["compile-module", "check", "1000000000", "100", "524288", "1000000"];
+    let mut waiting =
+        Command::new(compiler).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let field = |process: &str, name: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned())
+    };
+    let confined = kinora_tests::until_some("a confined process", async || {
+        let id = waiting.id().to_string();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let all = children.split_whitespace().map(str::to_owned).chain([id]);
+        all.into_iter().find(|process| field(process, "Seccomp:").as_deref() == Some("2"))
+    })
+    .await;
+    let numbers = field(&confined, "NSpid:").unwrap();
+    let allowed = Command::new("unshare").args(["-U", "-p", "-f", "true"]).status().is_ok_and(|ended| ended.success());
+    assert_eq!(numbers.split_whitespace().nth(1) == Some("1"), allowed, "NSpid: {numbers}");
+    assert_eq!(field(&confined, "NoNewPrivs:").as_deref(), Some("1"));
+    drop(waiting.stdin.take());
+    assert!(waiting.wait().unwrap().success());
 }
 
 #[tokio::test]
@@ -219,6 +286,27 @@ async fn each_way_to_fail_is_named_with_its_position_where_the_guest_can_know_it
     let failure = bench.projector(Rows::default()).apply(&bench.batch(&[("Count", r#"{"m":1}"#)])).unwrap_err();
     assert_eq!((failure.category, failure.position), (Category::Fault, Some(Position(100))));
     assert!(failure.message.contains("Count schema 1") && failure.message.contains("missing field `n`"), "{failure}");
+}
+
+/// A call that would go on for hours by its fuel.
+#[tokio::test]
+async fn a_call_ends_when_nobody_waits_for_it_or_when_it_takes_too_long() {
+    let bench = Bench::with(Limits { event_fuel: u64::MAX / 2, call_seconds: 1, ..Limits::default() }).await;
+    let endless = bench.batch(&[("Loop", "{}")]);
+    let budget = Budget::unlimited();
+    let mut projector = bench.module.pre.instantiate(Box::new(Rows::default()), &budget).unwrap();
+    let failure = projector.apply(&endless).unwrap_err();
+    assert_eq!((failure.category, failure.limit.map(|limit| limit.name)), (Category::Time, Some("call_seconds")));
+    let patient = Bench::with(Limits { event_fuel: u64::MAX / 2, ..Limits::default() }).await;
+    let mut projector = patient.module.pre.instantiate(Box::new(Rows::default()), &budget).unwrap();
+    let failure = std::thread::scope(|scope| {
+        let call = scope.spawn(|| projector.apply(&endless).unwrap_err());
+        budget.cancel();
+        call.join().unwrap()
+    });
+    assert!(failure.is_cancelled(), "{failure}");
+    let failure = patient.module.pre.instantiate(Box::new(Rows::default()), &budget).err();
+    assert!(failure.is_none_or(|failure| failure.is_cancelled()));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 
 use crate::description::Answered;
@@ -66,9 +66,26 @@ async fn checked(method: &str, path: &str, response: reqwest::Response) -> reqwe
     Ok(Text { status, headers, text })
 }
 
+/// An HTTP client as the tests use it.
+pub fn client() -> reqwest::Client {
+    with_headers(HeaderMap::new())
+}
+
+fn with_headers(headers: HeaderMap) -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).default_headers(headers);
+    builder.build().unwrap()
+}
+
 impl Api {
     pub(crate) fn of(url: &str) -> Self {
-        Self { client: reqwest::Client::builder().no_proxy().build().unwrap(), url: url.to_owned() }
+        Self { client: client(), url: url.to_owned() }
+    }
+
+    /// The same for whoever has this key.
+    pub fn with_key(&self, key: &str) -> Self {
+        let value = format!("Bearer {key}").parse().unwrap();
+        Self { client: with_headers([(AUTHORIZATION, value)].into_iter().collect()), url: self.url.clone() }
     }
 
     /// The answer, which has to be as the description of the API says.

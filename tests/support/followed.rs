@@ -25,6 +25,13 @@ pub struct Message {
     pub data: Value,
 }
 
+impl Message {
+    /// Where the event stands that it tells: the id names the life of the log, too.
+    pub fn position(&self) -> u64 {
+        self.id.split('-').next().unwrap().parse().unwrap()
+    }
+}
+
 impl Followed {
     pub(crate) fn new(method: String, path: String, response: reqwest::Response) -> Self {
         assert_eq!(response.headers()["content-type"], "text/event-stream", "{path}");

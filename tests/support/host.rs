@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use kinora_engine::limits::Limits;
 use kinora_log::Durability;
-use kinora_server::serve::{Error, Options, Serving};
+use kinora_server::serve::{Doors, Error, Options, Serving};
 use tokio::sync::oneshot;
 
 use crate::Api;
 use crate::wait::PATIENCE;
+
+/// What tokio has if nobody says anything.
+const BLOCKING_THREADS: usize = 512;
 
 pub struct Host {
     pub url: String,
@@ -47,7 +50,22 @@ impl Host {
             limits: limits.log.clone(),
         };
         let listen = "127.0.0.1:0".parse().unwrap();
-        Options { data: data.to_owned(), listen, log, backups: None, limits, compiler: compiler() }
+        Options {
+            data: data.to_owned(),
+            listen,
+            log,
+            backups: None,
+            limits,
+            exit_when_poisoned: false,
+            paused: false,
+            compiler: compiler(),
+            doors: Doors::default(),
+        }
+    }
+
+    /// With so few threads for what may wait for a disk.
+    pub fn start_with_blocking_threads(data: &Path, threads: usize) -> Self {
+        Self::run_on(Self::options(data), threads).unwrap_or_else(|cause| panic!("the host did not start: {cause}"))
     }
 
     pub fn run(options: Options) -> Self {
@@ -55,11 +73,16 @@ impl Host {
     }
 
     pub fn try_run(options: Options) -> Result<Self, Error> {
+        Self::run_on(options, BLOCKING_THREADS)
+    }
+
+    fn run_on(options: Options, blocking_threads: usize) -> Result<Self, Error> {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         // A runtime of its own: what it still does when it is told to stop ends with it, as with a process.
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.enable_all().max_blocking_threads(blocking_threads).build().unwrap();
             match runtime.block_on(Serving::open(options)) {
                 Ok(serving) => {
                     tell.send(Ok(serving.address())).unwrap();

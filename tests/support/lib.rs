@@ -14,7 +14,7 @@ mod raw;
 mod seed;
 mod wait;
 
-pub use api::{Answer, Api, Text};
+pub use api::{Answer, Api, Text, client};
 pub use events::{copied, event, everything, open, request, to};
 pub use followed::{Followed, Message};
 pub use handwritten::Handwritten;

@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crate::Api;
 
 pub struct Program {
     process: Child,
+    said: Arc<Mutex<Vec<String>>>,
     pub url: String,
 }
 
@@ -36,8 +38,10 @@ impl Program {
         });
         let Some(address) = address else { unreachable!("the host did not start: {said:#?}") };
         // Somebody has to read what the host says, or it would wait for a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url: format!("http://{address}") }
+        let said = Arc::new(Mutex::new(said));
+        let saying = Arc::clone(&said);
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| saying.lock().unwrap().push(line)));
+        Self { process, said, url: format!("http://{address}") }
     }
 
     /// The program as it has just been built: by Cargo for the tests of its package, by `make` for the benches.
@@ -58,6 +62,11 @@ impl Program {
         self.process.wait().unwrap();
     }
 
+    /// The lines of its output so far.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
     /// Its HTTP interface.
     pub fn api(&self) -> Api {
         Api::of(&self.url)
@@ -68,6 +77,11 @@ impl Program {
         let told = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
         assert!(told.success());
         assert!(self.process.wait().unwrap().success());
+    }
+
+    /// Waits for an end that nobody asks for, and gives its code.
+    pub fn ends(mut self) -> i32 {
+        self.process.wait().unwrap().code().expect("no signal ends it")
     }
 
     /// The most memory that it has had, in MiB. Only Linux tells.

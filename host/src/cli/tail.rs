@@ -7,6 +7,7 @@ use kinora_client::api::events::{Direction, Event, ReadLog};
 use kinora_client::{Client, Error};
 
 use crate::cli::output::{Output, clean, note};
+use crate::cli::problems;
 
 /// Events of a page.
 const PAGE: usize = 1_000;
@@ -100,6 +101,8 @@ async fn follow(client: &Client, output: &mut Output, stream: Option<&str>, read
                         print(output, &message.read()?)?;
                         output.flush()?;
                         last = Some(message.id);
+                    } else if message.kind == "problem" {
+                        note(problems::tell(&message.read()?, None));
                     }
                 }
                 note("the subscription broke off; trying again");

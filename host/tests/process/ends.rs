@@ -5,5 +5,6 @@ mod crash;
 mod disk_faults;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod quarantine;
 mod replays;
 mod switching;

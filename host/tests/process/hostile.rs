@@ -263,6 +263,31 @@ async fn what_a_guest_does_to_events_and_rows_is_stopped_at_the_event_and_others
 }
 
 #[tokio::test]
+async fn a_row_with_more_index_entries_than_a_commit_may_have_is_refused_before_they_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = host_with(dir.path(), &["sandbox.commit_bytes=16M"]);
+    let api = host.api();
+    // A row of a megabyte, which is an array of half a million numbers.
+    let body = "(drop (memory.grow (i32.const 32)))
+        (memory.copy (i32.const 131072) (i32.const 1024) (i32.const 6)) (local.set $at (i32.const 131078))
+        (loop $more
+          (i32.store16 (local.get $at) (i32.const 0x2c31)) (local.set $at (i32.add (local.get $at) (i32.const 2)))
+          (br_if $more (i32.lt_u (local.get $at) (i32.const 1131078))))
+        (memory.copy (local.get $at) (i32.const 1030) (i32.const 3))
+        (call $put (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 131072) (i32.const 1000009))";
+    let apply = format!("(local $at i32) {}", at_bad(body)).leak();
+    let guest = Handwritten { apply, index: "a[]", texts: b"{\"a\":[1]}", ..Handwritten::default() };
+    let digest = api.upload(guest.module()).await;
+    api.deploy("many", &digest, &[]).await;
+    api.until_state("many", 1, "ready").await;
+    let position = append(&api, &["Count", "Bad"]).await + 1;
+    let status = api.until_state("many", 1, "faulted").await;
+    let fault = &status["fault"];
+    assert_eq!((&fault["position"], &fault["limit"]["name"]), (&json!(position), &json!("commit_bytes")), "{status}");
+    assert!(fault["message"].as_str().unwrap().contains("index entries"), "{fault}");
+}
+
+#[tokio::test]
 async fn queries_that_loop_or_answer_with_a_bomb_are_ended_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path());

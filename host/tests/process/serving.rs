@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
-use kinora_tests::{Api, Program, delete_raw, event, open, to};
+use kinora_tests::{Api, Message, Program, delete_raw, event, open, to, until};
 use kinora_types::ExpectedRevision::Any;
 use kinora_types::Progress;
 use serde_json::json;
@@ -60,9 +60,19 @@ async fn the_commands_show_the_log_and_its_faults_and_leave_a_running_host_alone
 
     let host = tempfile::tempdir().unwrap();
     let running = Program::start(host.path());
-    let mut kinora = Command::new(Program::path());
-    let output = kinora.args(["log", "verify", "--data"]).arg(host.path()).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("another process has the log"), "{output:?}");
+    append(&running.api(), "s", 0..5).await;
+    for (command, code, words) in [
+        (&["log", "verify"][..], 0, "0 events in 0 streams, 0 claims: 0 faults"),
+        (&["log", "stats"], 0, "5 more events are whole in the journal"),
+        (&["doctor"], 0, "a host is at work here"),
+        (&["log", "repair"], 1, "another process has the log"),
+    ] {
+        let mut kinora = Command::new(Program::path());
+        let output = kinora.args(command).arg("--data").arg(host.path()).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(output.status.code() == Some(code) && said.contains(words), "{command:?}: {said}");
+    }
+    append(&running.api(), "s", 5..6).await;
     drop(running);
 }
 
@@ -99,6 +109,13 @@ fn a_host_that_cannot_start_says_why() {
     assert!(complaint(&foreign, "127.0.0.1:0").contains("is not empty and not a data folder of Kinora"));
     assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1);
 
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 100; exec \"$0\" serve --data \"$1\" --listen 127.0.0.1:0"]);
+    let output = few.arg(Program::path()).arg(&data).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("may open 100 files at once, and a host needs 512"), "{said}");
+    assert!(!data.exists(), "nothing was begun");
+
     let host = Program::start(&data);
     assert!(complaint(&data, "127.0.0.1:0").contains("another process has the log"));
     let taken = host.url.strip_prefix("http://").unwrap();
@@ -124,7 +141,7 @@ async fn a_slow_subscriber_is_told_that_it_fell_behind_and_misses_nothing() {
     assert!(found.iter().any(|message| message.kind == "fell-behind"), "it was told");
     // What is said of the subscription itself goes by the id of the event before it.
     let events = found.iter().filter(|message| !["caught-up", "fell-behind"].contains(&message.kind.as_str()));
-    let ids: Vec<u64> = events.filter_map(|message| message.id.parse().ok()).collect();
+    let ids: Vec<u64> = events.map(Message::position).collect();
     let wrong = ids.iter().zip(0..).find(|(id, wanted)| *id != wanted);
     assert_eq!((wrong, ids.len() as u64), (None, LATER + 1));
     if let (Some(before), Some(after)) = (before, host.peak_memory()) {
@@ -145,4 +162,24 @@ fn options_that_make_no_sense_are_refused_with_what_would() {
     }
     let said = refused("--limit", "sandbox.speed=1");
     assert!(said.contains("there is no limit \"sandbox.speed\"") && said.contains("sandbox.event_fuel"), "{said}");
+}
+
+#[tokio::test]
+async fn slow_reads_are_named_and_readers_that_do_not_read_do_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Program::command(dir.path());
+    command.args(["--listen", "127.0.0.1:0", "--limit", "queries.slow_milliseconds=0"]);
+    let host = Program::start_command(command);
+    let api = host.api();
+    append(&api, "a", 0..1_000).await;
+    assert_eq!(api.get("events?limit=7&types=Even").await.status, 200);
+    let named = |line: &String| {
+        let (slow, asked) = (line.contains("slow: a read was slow"), line.contains("/v1/events?limit=7&types=Even"));
+        slow && asked && line.contains("looked_at=7")
+    };
+    until("the read is named", async || host.said().iter().any(named)).await;
+    let lines = api.client.get(api.at("events")).header("accept", "application/x-ndjson").send().await.unwrap();
+    let followed = api.follow(api.client.get(api.at("events"))).await;
+    host.stop();
+    drop((lines, followed));
 }

@@ -18,7 +18,7 @@ pub struct Api {
 
 impl Api {
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::builder().no_proxy().build()?, url: url.to_owned() })
+        Ok(Self { client: kinora_client::http().tls_certs_only([]).build()?, url: url.to_owned() })
     }
 
     pub fn at(&self, path: &str) -> String {

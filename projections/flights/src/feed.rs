@@ -96,7 +96,7 @@ impl Feed {
                 }
             }
         });
-        let client = Client::builder().no_proxy().build();
+        let client = kinora_client::http().tls_certs_only([]).build();
         let client = client.map_err(|cause| FeedError::Unreachable { url: self.url.clone(), cause })?;
         let mut fed = Fed { events: 0, duplicates: 0, took: Duration::ZERO };
         while let Some(body) = bodies.recv().await {

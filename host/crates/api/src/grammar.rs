@@ -4,6 +4,7 @@
 //! It only reads text and writes it: what a field is, and whether a table has it, is not known here. What is written
 //! reads back as the same.
 
+pub mod bounds;
 mod error;
 mod figures;
 mod filter;

@@ -5,4 +5,4 @@ pub mod claims;
 pub mod events;
 mod statistics;
 
-pub use statistics::{Log, TypeCount};
+pub use statistics::{Incarnation, Log, TypeCount};

@@ -11,8 +11,8 @@ use crate::error::Error;
 /// A sentence, if it is no URL or not one of HTTP.
 pub fn base_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|cause| format!("{cause}; a URL looks like http://127.0.0.1:7070"))?;
-    if url.scheme() != "http" || url.cannot_be_a_base() {
-        return Err("a URL looks like http://127.0.0.1:7070; only http is spoken".to_owned());
+    if !["http", "https"].contains(&url.scheme()) || url.cannot_be_a_base() {
+        return Err("a URL looks like http://127.0.0.1:7070; http and https are spoken".to_owned());
     }
     Ok(url)
 }

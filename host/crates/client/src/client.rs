@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kinora_api::headers;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,7 +19,7 @@ const JSON: &str = "application/json";
 const WASM: &str = "application/wasm";
 
 /// What is said of whoever asks. It stands in the history of projections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Caller {
     /// Who, such as `ada@example.org` or `ci/build-812`.
     pub actor: Option<String>,
@@ -27,6 +27,17 @@ pub struct Caller {
     pub reason: Option<String>,
     /// A name that tells this client from others at the same address: clients take turns.
     pub client: Option<String>,
+    /// An API key, or a token.
+    pub key: Option<String>,
+    /// Authorities of certificates, as PEM, that are trusted instead of those of the system.
+    pub authorities: Option<Vec<u8>>,
+}
+
+/// An HTTP client to be set up: without proxies, since a host is spoken to directly, whatever the environment says.
+pub fn http() -> ClientBuilder {
+    // Whoever has chosen one for the process has chosen.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
 }
 
 /// A client of one host. Cheap to clone.
@@ -55,14 +66,26 @@ impl Client {
     pub fn of(base: Url, caller: &Caller) -> Result<Self, Error> {
         let agent = concat!("kinora/", env!("CARGO_PKG_VERSION"));
         let mut sent = HeaderMap::new();
-        let Caller { actor, reason, client } = caller;
+        let Caller { actor, reason, client, key, authorities } = caller;
         for (name, text) in [(headers::ACTOR, actor), (headers::REASON, reason), (headers::CLIENT, client)] {
             if let Some(text) = text {
                 let value = HeaderValue::from_bytes(text.as_bytes());
                 sent.insert(name, value.map_err(|_| Error::Header(text.clone()))?);
             }
         }
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
+        if let Some(key) = key {
+            let value = HeaderValue::try_from(format!("Bearer {key}"));
+            // The error would show it.
+            let mut value = value.map_err(|_| Error::Header("the key".into()))?;
+            value.set_sensitive(true);
+            sent.insert(AUTHORIZATION, value);
+        }
+        let http = http().connect_timeout(CONNECT_TIMEOUT).user_agent(agent);
+        let http = match authorities {
+            Some(pem) => http.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(Error::Setup)?),
+            None if base.scheme() == "https" => http,
+            None => http.tls_certs_only([]),
+        };
         let http = http.default_headers(sent).build().map_err(Error::Setup)?;
         Ok(Self { http, base, key: None })
     }

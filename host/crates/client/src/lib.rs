@@ -36,7 +36,7 @@ mod stream;
 
 pub use address::base_url;
 pub use answer::{Answer, Paged};
-pub use client::{Caller, Client};
+pub use client::{Caller, Client, http};
 pub use error::Error;
 pub use kinora_api as api;
 pub use queries::{ListQuery, RowQuery};

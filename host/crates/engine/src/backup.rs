@@ -45,11 +45,12 @@ impl Backups {
         let _one = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(&self.dir).map_err(|cause| file(&self.dir, cause))?;
         let mut backups = log::Backups::open(&self.dir.join("log"))?;
-        let backup = backups.create(&self.log)?;
         let hosts = self.dir.join("hosts");
         std::fs::create_dir_all(&hosts).map_err(|cause| file(&hosts, cause))?;
         let unfinished = tempfile::tempdir_in(&hosts).map_err(|cause| file(&hosts, cause))?;
+        // Before the log: what the catalog says of events is about some that the log has.
         copy(&self.data, &DataFolder::at(unfinished.path()))?;
+        let backup = backups.create(&self.log)?;
         let place = host_folder(&self.dir, backup.number);
         std::fs::rename(unfinished.keep(), &place).map_err(|cause| file(&place, cause))?;
         std::fs::File::open(&hosts).and_then(|dir| dir.sync_all()).map_err(|cause| file(&hosts, cause))?;

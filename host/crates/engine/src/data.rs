@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! log/                       the log: a RocksDB, JOURNAL (not yet in its tables), DURABLE (how far the log went)
-//! modules/DIGEST/            source.wasm as it was uploaded, component.wasm, machine code with a MAC, manifest
+//! modules/DIGEST/            source.wasm as it was uploaded, machine code with a MAC, manifest
 //! read-models/NAME/VERSION/  a RocksDB for each version of a projection; `.scratch-*` goes when the host starts
 //! projections.json           the catalog: which versions there are, which is live, what the log was not told yet
 //! secret.key                 signs machine code
+//! repairs/NUMBER/            a log as it was before it was repaired, and what was wrong with it
+//! probation/                 a note for each module or version that was started and has not proved well yet
 //! ```
 //!
 //! Only `log/`, `modules/DIGEST/source.wasm` and `projections.json` do not follow from something else: a backup has
@@ -59,6 +61,10 @@ impl DataFolder {
 
     pub fn catalog(&self) -> PathBuf {
         self.0.join("projections.json")
+    }
+
+    pub fn probation(&self) -> PathBuf {
+        self.0.join("probation")
     }
 
     pub fn secret(&self) -> PathBuf {

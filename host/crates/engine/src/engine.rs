@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kinora_files::Probation;
 use kinora_log as log;
 use kinora_log::Log;
 use kinora_projection as projection;
@@ -22,6 +23,8 @@ pub struct Options {
     /// Where backups go; `None`: none are made.
     pub backups: Option<PathBuf>,
     pub limits: Limits,
+    /// No guest is run before somebody asks for it.
+    pub paused: bool,
     /// The program that compiles modules in a process of its own, when it is called with [`sandbox::CHILD_COMMAND`].
     pub compiler: PathBuf,
 }
@@ -50,16 +53,29 @@ impl Engine {
     /// Opens the log, then the modules, then the projections, whose versions go on from where they stopped. Versions
     /// whose modules are compiled answer queries when this returns. Needs a runtime to be there. Blocks.
     pub fn open(data: &DataFolder, options: Options) -> Result<Self, Error> {
-        let Options { log, backups, limits, compiler } = options;
+        let Options { log, backups, limits, paused, compiler } = options;
         let storage = Storage::default();
         let log = Log::open(&storage, &data.log(), log)?;
         let path = data.secret();
         let secret = kinora_files::secret(&path).map_err(|cause| Error::Secret { path, cause })?;
-        let modules = Modules::open(&data.modules(), compiler, secret, limits.sandbox.clone())?;
-        let (catalog, read_models) = (data.catalog(), data.read_models());
-        let (queries, projections) = (limits.queries, limits.projections);
-        let projections =
-            Projections::open(log.clone(), storage, modules, &catalog, read_models, queries, projections)?;
+        let probation = Probation::open(&data.probation());
+        let modules = sandbox::Opening {
+            compiler,
+            secret,
+            limits: limits.sandbox.clone(),
+            probation: Arc::clone(&probation),
+            paused,
+        };
+        let modules = Modules::open(&data.modules(), modules)?;
+        let opening = projection::Opening {
+            catalog: data.catalog(),
+            dir: data.read_models(),
+            query_limits: limits.queries,
+            limits: limits.projections,
+            probation,
+            paused,
+        };
+        let projections = Projections::open(log.clone(), storage, modules, opening)?;
         let backups = backups.map(|dir| Arc::new(Backups::new(dir, data.clone(), log.clone())));
         Ok(Self { log, projections, backups, limits })
     }
@@ -97,7 +113,7 @@ mod tests {
 
     fn options(compiler: PathBuf) -> Options {
         let limits = Limits::default();
-        Options { log: limits.log.clone().into(), backups: None, limits, compiler }
+        Options { log: limits.log.clone().into(), backups: None, limits, paused: false, compiler }
     }
 
     /// Runs a host until `work` is done, as a process does: nothing of it is left after that.

@@ -5,8 +5,11 @@
 
 pub mod backup;
 pub mod data;
+pub mod doctor;
 mod engine;
 pub mod limits;
+
+pub use kinora_files::descriptors;
 
 pub use data::DataFolder;
 pub use engine::{Engine, Error, Options};

@@ -17,6 +17,44 @@ pub struct Limits {
     pub sandbox: sandbox::Limits,
     pub queries: projection::QueryLimits,
     pub projections: projection::Limits,
+    pub http: HttpLimits,
+}
+
+/// What connections may cost. Whoever serves a host enforces it; it stands here because all limits are set in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpLimits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Those of one address, or of one network of version 6.
+    pub address_connections: usize,
+    /// Seconds that a new connection has for its first request.
+    pub head_seconds: u64,
+    /// Seconds that a connection is kept on which nothing is asked.
+    pub idle_seconds: u64,
+    /// Seconds that a client may take nothing of what is sent to it.
+    pub send_seconds: u64,
+    /// Bytes of a body, if it goes on for long, that have to come...
+    pub body_bytes: usize,
+    /// ...in so many seconds.
+    pub body_seconds: u64,
+    /// Bytes of the bodies of one client at once.
+    pub client_body_bytes: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            address_connections: 2_048,
+            head_seconds: 10,
+            idle_seconds: 75,
+            send_seconds: 30,
+            body_bytes: 64 << 10,
+            body_seconds: 10,
+            client_body_bytes: 128 << 20,
+        }
+    }
 }
 
 /// `NAME=VALUE`, as in `sandbox.event_fuel=500000000`. A value may end with K, M or G, for multiples of 1024.

@@ -1,22 +1,19 @@
-//! Plain files of a host: replacing one durably, keeping a secret.
+//! Plain files of a host: replacing one durably, keeping a secret, notes of what may end the host, and how many may be
+//! open.
 
-use std::fs::File;
-use std::io::{self, Write};
+pub mod descriptors;
+
+mod durable;
+mod probation;
+
+use std::io;
 use std::path::Path;
+
+pub use durable::write_durably;
+pub use probation::{InPlace, OnProbation, Place, Probation};
 
 /// Bytes of a secret: one block of SHA-256, the longest key that HMAC takes as it is.
 pub const SECRET_BYTES: usize = 64;
-
-/// Replaces a file in one atomic step: after a crash it has its old content or its new one, and what this function
-/// has returned for stays.
-pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().ok_or_else(|| io::Error::other("a file without a folder"))?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    File::open(dir)?.sync_all()
-}
 
 /// Reads a key of [`SECRET_BYTES`] random bytes, or makes one that only the owner can read.
 pub fn secret(path: &Path) -> io::Result<[u8; SECRET_BYTES]> {

@@ -231,7 +231,7 @@ async fn nothing_is_seen_before_it_is_durable<P: Home>(home: P) {
     let other = P::new();
     let soon = other.open(Durability::Interval(1));
     soon.append(request("s", Any, [1, 2])).await.unwrap();
-    soon.settled().await;
+    soon.settled().await.unwrap();
     assert_eq!(soon.progress(), Progress(2));
     assert_sound(&soon, 2);
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kinora_storage::{NoSpace, is_no_space};
 use kinora_types::Position;
@@ -30,7 +31,11 @@ pub enum Error {
     Corrupt { position: Position, what: String },
     #[error("the log's index {family} is damaged: {what}; restore it from a backup")]
     CorruptIndex { family: &'static str, what: String },
-    #[error("the log's journal {} is damaged: {what}; restore the log from a backup", path.display())]
+    #[error(
+        "the log's journal {} is damaged: {what}; restore the log from a backup, or see what `kinora log repair` can \
+         save",
+        path.display()
+    )]
     JournalDamaged { path: PathBuf, what: String },
     #[error("the log's journal {} cannot be read or written: {cause}", path.display())]
     Journal { path: PathBuf, kind: io::ErrorKind, cause: String },
@@ -47,6 +52,13 @@ pub enum Error {
     Folder { dir: PathBuf, cause: String },
     #[error("the backup: {0}")]
     Backup(String),
+    /// Nothing that is not durable now will be, before the log is opened again.
+    #[error("a write to the log has failed ({0}), so nothing more becomes durable until the host is restarted")]
+    Poisoned(Arc<str>),
+    #[error("the search takes too long")]
+    LongSearch,
+    #[error("the log cannot be repaired: {0}")]
+    Repair(String),
 }
 
 impl Error {
@@ -82,9 +94,16 @@ pub enum AppendError {
         "a write to the log has failed, so it takes no more until the host is restarted; nothing acknowledged is lost"
     )]
     Poisoned,
+    /// A write failed on its way: its events are in the log once that is opened again, or not.
+    #[error(
+        "a write to the log failed, so nobody knows whether this append is in it: ask again with the same ids once the \
+         host is restarted"
+    )]
+    OutcomeUnknown,
     /// Nothing was written. The log goes on once there is space.
     #[error(transparent)]
     NoSpace(NoSpace),
-    #[error("the append failed and was not acknowledged: {0}")]
+    /// Nothing was written.
+    #[error("the append could not be decided: {0}")]
     Failed(Error),
 }

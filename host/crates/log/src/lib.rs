@@ -67,12 +67,16 @@ pub mod simulation;
 
 pub use append::limits::Limits;
 pub use append::queue::ClientId;
+pub use append::sync_times::Histogram;
+pub use append::writer::Figures;
 pub use commit::durability::Durability;
 pub use error::{AppendError, Error};
 pub use log::reading::Stats;
 pub use log::searching::{FoundEvents, SearchRange};
 pub use log::{Log, Options};
 pub use maintain::backup::{Backup, Backups};
+pub use maintain::inspection::{Inspection, Journal as InJournal, User, in_use};
+pub use maintain::repair::{Diagnosis, Repaired, diagnose, repair};
 pub use maintain::verify::{Flaw, Report};
 pub use read::lookup::TypeCount;
 pub use record::claims::{Claim, ClaimKey, Claims, HeldClaim};

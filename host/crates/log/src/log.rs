@@ -11,12 +11,12 @@ use rocksdb::DB;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use kinora_storage::Storage;
-use kinora_types::{Micros, Progress};
+use kinora_storage::{Storage, free_space};
+use kinora_types::{Incarnation, Lineage, Micros, Position, Progress};
 
 use crate::append::limits::Limits;
 use crate::append::queue::ClientId;
-use crate::append::writer::{self, Appender};
+use crate::append::writer::{self, Appender, Figures};
 use crate::commit::durability::Durability;
 use crate::commit::opening::{self, Opened};
 use crate::commit::site::Site;
@@ -53,9 +53,11 @@ pub struct Log {
 
 struct Inner {
     id: Uuid,
+    lineage: Lineage,
     db: Arc<DB>,
     options: Options,
     progress: watch::Receiver<Progress>,
+    trouble: watch::Receiver<Option<Arc<str>>>,
     appender: Arc<Appender>,
 }
 
@@ -77,10 +79,11 @@ impl Log {
 
     /// What was opened, as a log. Nobody syncs it unless a caller waits for that.
     pub(crate) fn of(opened: Opened, options: Options) -> Result<Self, Error> {
-        let Opened { id, db, commits } = opened;
+        let Opened { id, lineage, db, commits } = opened;
         let Options { limits, durability, keep_requests } = &options;
         let appender = Appender::open(Arc::clone(&db), commits, limits, *durability, *keep_requests)?;
-        Ok(Self { inner: Arc::new(Inner { id, db, options, progress: appender.watch(), appender }) })
+        let (progress, trouble) = (appender.watch(), appender.trouble());
+        Ok(Self { inner: Arc::new(Inner { id, lineage, db, options, progress, trouble, appender }) })
     }
 
     fn sync_at_intervals(self) -> Result<Self, Error> {
@@ -116,11 +119,53 @@ impl Log {
         self.inner.progress.clone()
     }
 
-    /// Waits until all that is written now is durable.
-    pub async fn settled(&self) {
+    /// Waits until all that is written now is durable; on a poisoned log it never will be.
+    pub async fn settled(&self) -> Result<(), Error> {
         let written = self.inner.appender.written();
         let mut progress = self.watch();
-        let _ = progress.wait_for(|progress| *progress >= written).await;
+        tokio::select! {
+            biased;
+            _ = progress.wait_for(|progress| *progress >= written) => Ok(()),
+            cause = self.until_poisoned() => Err(Error::Poisoned(cause)),
+        }
+    }
+
+    /// Why nothing is written any more, if a write has failed.
+    pub fn poisoned(&self) -> Option<Arc<str>> {
+        self.inner.trouble.borrow().clone()
+    }
+
+    /// Waits until a write fails: for ever, mostly.
+    pub async fn until_poisoned(&self) -> Arc<str> {
+        let mut trouble = self.inner.trouble.clone();
+        match trouble.wait_for(Option::is_some).await.map(|cause| cause.clone()) {
+            Ok(Some(cause)) => cause,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits until it is certain that no event will ever be durable at a position: for ever, mostly.
+    pub async fn never_has(&self, position: Position) -> Error {
+        let cause = self.until_poisoned().await;
+        if self.progress().includes(position) {
+            return std::future::pending().await;
+        }
+        Error::Poisoned(cause)
+    }
+
+    /// How the way of appends is doing.
+    pub fn figures(&self) -> Figures {
+        self.inner.appender.figures()
+    }
+
+    /// How many types of events there are, each schema counted. What is durable when this is asked is counted.
+    pub fn type_count(&self) -> u64 {
+        self.inner.appender.types()
+    }
+
+    /// Bytes that are free on the disk of the log, beyond those that stay free; where that can be found out.
+    pub fn free_bytes(&self) -> Option<u64> {
+        free_space(self.inner.db.path())
     }
 
     /// The way of its appends.
@@ -148,6 +193,16 @@ impl Log {
     /// What tells this log from all others. Copies and backups have the same.
     pub fn id(&self) -> Uuid {
         self.inner.id
+    }
+
+    /// The lives that the log has had.
+    pub fn lineage(&self) -> &Lineage {
+        &self.inner.lineage
+    }
+
+    /// The life that it is in.
+    pub fn incarnation(&self) -> Incarnation {
+        self.inner.lineage.current()
     }
 }
 

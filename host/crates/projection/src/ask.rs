@@ -1,5 +1,7 @@
-//! Questions about versions: statuses, queries, comparisons, traces of rows, verifications, reproductions.
+//! Questions about versions: admission to them, statuses, queries, comparisons, traces of rows, verifications,
+//! reproductions.
 
+pub(crate) mod admission;
 pub(crate) mod compare;
 pub(crate) mod query;
 pub(crate) mod reproduction;

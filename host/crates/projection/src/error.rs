@@ -4,7 +4,7 @@ use kinora_log as log;
 use kinora_readmodel as readmodel;
 use kinora_sandbox as sandbox;
 use kinora_sandbox::Failure;
-use kinora_types::{Digest, InvalidName, Position, Progress, likeness};
+use kinora_types::{Digest, Exhausted, InvalidName, Position, Progress, likeness};
 
 use crate::record::fault::Fault;
 use crate::record::gap::Gap;
@@ -68,6 +68,11 @@ pub enum Error {
     QueryStopped(Failure),
     #[error("too many queries are running already, and {limit} = {waiting} wait")]
     TooManyQueries { limit: &'static str, waiting: usize },
+    #[error("as many follow what changes as may: the limit queries.followers is {limit}")]
+    TooManyFollowers { limit: usize },
+    /// What it was given for this is used up, or nobody waits for it any more.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     #[error("position {wanted} was not reached in time; the answer would be from position {}", or_none(*reached))]
     NotThereYet { wanted: u64, reached: Option<u64> },
     #[error("position {wanted} has been passed: the rows stand for all events up to {}", or_none(last(*reached)))]
@@ -85,6 +90,8 @@ pub enum Error {
     NoReason { limit: usize },
     #[error("version {version} of projection {name} has no fault that one event reproduces")]
     NothingToReproduce { name: String, version: u32 },
+    #[error("there is no room for another one: the limit {limit} is {value}")]
+    TooMany { limit: &'static str, value: usize },
     #[error(transparent)]
     Module(#[from] sandbox::Error),
     #[error(transparent)]

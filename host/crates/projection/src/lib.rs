@@ -18,14 +18,15 @@ mod supervisor;
 mod throttle;
 mod trial;
 
+pub use ask::admission::{Admission, Busy, FollowerPlace, Line, QueryTurn};
 pub use ask::compare::{Compared, Comparison, Comparisons, FAR_PATIENCE};
-pub use ask::query::{Answer, Queries, QueryTurn, Still};
+pub use ask::query::{Answer, Queries, Still};
 pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
 pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
 pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
 pub use error::Error;
 pub use limits::{Limits, QueryLimits};
-pub use projections::Projections;
+pub use projections::{Opening, Projections};
 pub use record::continuation::Continued;
 pub use record::fault::Fault;
 pub use record::gap::Gap;

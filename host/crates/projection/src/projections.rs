@@ -2,16 +2,18 @@
 
 mod shared;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
 
+use crate::ask::admission::Admission;
 use crate::ask::compare::Comparisons;
 use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
@@ -40,6 +42,7 @@ pub struct Projections {
     modules: Arc<Modules>,
     registry: Arc<Registry>,
     statuses: Statuses,
+    admission: Arc<Admission>,
     queries: Arc<Queries>,
     comparisons: Arc<Comparisons>,
     row_traces: RowTraces,
@@ -54,31 +57,38 @@ pub struct Projections {
     supervisor: Arc<Supervisor>,
 }
 
+/// What projections are opened with.
+pub struct Opening {
+    pub catalog: PathBuf,
+    /// The folder of the read models.
+    pub dir: PathBuf,
+    pub query_limits: QueryLimits,
+    pub limits: Limits,
+    pub probation: Arc<Probation>,
+    /// No version is started before somebody asks for it.
+    pub paused: bool,
+}
+
 impl Projections {
-    /// Opens the catalog at `catalog`, with the read models in `dir`, and starts every version that was running.
+    /// Opens the catalog and the read models, and starts every version that was running.
     /// Needs a runtime to be there.
-    pub fn open(
-        log: Log,
-        storage: Storage,
-        modules: Arc<Modules>,
-        catalog: &Path,
-        dir: PathBuf,
-        query_limits: QueryLimits,
-        limits: Limits,
-    ) -> Result<Arc<Self>, Error> {
-        let registry = Arc::new(Registry::open(catalog, Folders::open(dir), log.clone())?);
+    pub fn open(log: Log, storage: Storage, modules: Arc<Modules>, opening: Opening) -> Result<Arc<Self>, Error> {
+        let Opening { catalog, dir, query_limits, limits, probation, paused } = opening;
+        let registry = Arc::new(Registry::open(&catalog, Folders::open(dir), log.clone())?);
         let (starter, queue) = Starter::new();
         let shared = Shared::new(log, storage, modules, registry, &limits);
-        let queries = Arc::new(shared.queries(query_limits));
-        let comparisons = Arc::new(Comparisons::new(Arc::clone(&shared.registry)));
+        let admission = Arc::new(Admission::new(query_limits));
+        let queries = Arc::new(shared.queries(&admission));
+        let comparisons = Arc::new(Comparisons::new(Arc::clone(&shared.registry), Arc::clone(&admission)));
         let deployments = Arc::new(shared.deployments(starter.clone()));
         let checklists = Arc::new(shared.checklists(&comparisons, &queries));
         let lifecycle = Arc::new(shared.lifecycle(&comparisons, starter));
         let promotions = Arc::new(shared.promotions(&checklists, &lifecycle));
-        let supervision = shared.supervision(&promotions, Duration::from_secs(limits.stall_seconds));
+        let patience = Duration::from_secs(limits.stall_seconds);
+        let supervision = shared.supervision(&promotions, patience, probation, paused);
         Ok(Arc::new(Self {
             row_traces: shared.row_traces(),
-            verification: shared.verification(),
+            verification: shared.verification(&admission),
             reproductions: shared.reproductions(),
             skipping: shared.skipping(&lifecycle),
             upcasters: shared.upcasters(&deployments),
@@ -87,6 +97,7 @@ impl Projections {
             modules: shared.modules,
             registry: shared.registry,
             statuses: shared.statuses,
+            admission,
             queries,
             comparisons,
             deployments,
@@ -94,6 +105,11 @@ impl Projections {
             promotions,
             lifecycle,
         }))
+    }
+
+    /// Who may read how much at once.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Queries, each answered by one version.

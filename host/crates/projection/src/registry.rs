@@ -44,6 +44,7 @@ pub struct Registry {
     changes: watch::Sender<u64>,
     recorder: Recorder,
     folders: Folders,
+    log: Log,
     /// How long a request is known by its key.
     kept: Duration,
 }
@@ -77,7 +78,7 @@ impl Registry {
     /// Opens the catalog at `path`. Needs a runtime to be there: what the log does not have yet of the history is on
     /// its way when this returns.
     pub fn open(path: &Path, folders: Folders, log: Log) -> Result<Self, Error> {
-        let catalog = Catalog::open(path)?;
+        let catalog = Catalog::open(path, log.lineage())?;
         let mut versions = Versions::new();
         for (name, projection) in &catalog.projections {
             for (number, record) in &projection.versions {
@@ -86,7 +87,7 @@ impl Registry {
             }
         }
         let kept = log.options().keep_requests;
-        let recorder = Recorder::start(log);
+        let recorder = Recorder::start(log.clone());
         for (name, projection) in &catalog.projections {
             projection.unrecorded.iter().for_each(|entry| recorder.send(name, entry.clone()));
         }
@@ -96,6 +97,7 @@ impl Registry {
             changes: watch::Sender::new(0),
             recorder,
             folders,
+            log,
             kept,
         })
     }
@@ -183,6 +185,11 @@ impl Registry {
         self.recorder.settled(HISTORY_PATIENCE).await;
     }
 
+    /// The log that its history goes to.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// The folders of the read models.
     pub fn folders(&self) -> &Folders {
         &self.folders
@@ -204,7 +211,8 @@ impl Registry {
         let live = || projection.live.ok_or_else(|| Error::NothingLive { name: name.to_owned() });
         let number = number.map_or_else(live, Ok)?;
         let version = find(name, projection, &loaded.versions, number)?;
-        let paused = projection.versions.get(&number).is_some_and(|record| record.paused && !record.retired);
+        let record = projection.versions.get(&number).filter(|record| !record.retired);
+        let paused = record.is_some_and(|record| record.paused || version.is_held());
         Ok(Serving { version, paused, on_fault: projection.settings.on_fault })
     }
 
@@ -234,6 +242,7 @@ pub fn find(
 mod tests {
     use kinora_log::Limits;
     use kinora_storage::Storage;
+    use kinora_types::Lineage;
 
     use super::*;
 
@@ -261,7 +270,8 @@ mod tests {
         let watched = registry.watch();
         retain(&registry, 3).unwrap();
         assert!(watched.has_changed().unwrap());
-        let written = Catalog::open(&dir.path().join("projections.json")).unwrap();
+        let lineage = Lineage::new(registry.log().incarnation());
+        let written = Catalog::open(&dir.path().join("projections.json"), &lineage).unwrap();
         let written = written.projections.get("ontime").unwrap().settings.retain;
         assert_eq!((retained(&registry), written), (Some(3), Some(3)));
     }

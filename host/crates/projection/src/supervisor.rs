@@ -4,6 +4,7 @@
 //! them knows the supervisor.
 
 pub(crate) mod stalls;
+pub(crate) mod suspects;
 pub(crate) mod thread;
 
 use std::sync::{Arc, Weak};
@@ -12,10 +13,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::{Category, Failure, Modules};
 use kinora_storage::Storage;
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
@@ -33,6 +35,7 @@ use crate::rollout::gates;
 use crate::rollout::gates::live_tables;
 use crate::rollout::promotion::Promotions;
 use stalls::StallWatch;
+use suspects::{Judgement, Line, Suspects};
 use thread::{Notice, StartWith, located};
 
 /// What threads are started with, and who is asked and told about them.
@@ -45,6 +48,9 @@ pub struct Supervision {
     pub stalls: StallWatch,
     pub continuation: Continuation,
     pub promotions: Arc<Promotions>,
+    pub probation: Arc<Probation>,
+    /// No version is started by itself.
+    pub paused: bool,
 }
 
 /// Starts, stops and hears the threads of versions.
@@ -58,6 +64,10 @@ pub struct Supervisor {
     _stalls: Arc<StallWatch>,
     continuation: Continuation,
     promotions: Arc<Promotions>,
+    suspects: Suspects,
+    paused: bool,
+    /// Of what is done before a thread is there: ends with the host.
+    budget: Budget,
     /// For the threads of versions, which must not keep their host alive.
     this: Weak<Self>,
 }
@@ -66,8 +76,9 @@ impl Supervisor {
     /// Starts what was running, and from then on what comes through the queue. Versions whose modules are there are
     /// open when this returns, so that a host answers queries from its first moment on. Needs a runtime to be there.
     pub fn start(with: Supervision, queue: mpsc::UnboundedReceiver<ToStart>) -> Arc<Self> {
-        let Supervision { registry, log, storage, modules, turns, stalls, continuation, promotions } = with;
-        let stalls = Arc::new(stalls);
+        let Supervision { registry, log, storage, modules, turns, continuation, promotions, paused, .. } = with;
+        let stalls = Arc::new(with.stalls);
+        let (suspects, line) = Suspects::new(with.probation);
         let supervisor = Arc::new_cyclic(|this| Self {
             registry,
             log,
@@ -77,9 +88,13 @@ impl Supervisor {
             _stalls: Arc::clone(&stalls),
             continuation,
             promotions,
+            suspects,
+            paused,
+            budget: Budget::unlimited(),
             this: this.clone(),
         });
         supervisor.resume_all();
+        supervisor.try_suspects(line);
         supervisor.take_from(queue);
         stalls.start();
         supervisor
@@ -97,13 +112,14 @@ impl Supervisor {
                 version.remove();
                 continue;
             }
+            version.hold_back(self.paused);
             match VersionModules::ready(&self.modules, record.module, &record.upcasters) {
                 Ok(modules) => {
-                    if let Err(failure) = self.start_thread(&version, modules) {
+                    if let Err(failure) = self.start_again(&version, modules) {
                         self.not_started(&version, &failure);
                     }
                 }
-                Err(_) => self.prepare(ToStart { version, record }),
+                Err(_) => self.prepare(ToStart { version, record }, Self::start_again),
             }
         }
     }
@@ -114,13 +130,15 @@ impl Supervisor {
         tokio::spawn(async move {
             while let Some(to_start) = queue.recv().await {
                 let Some(this) = this.upgrade() else { return };
-                this.prepare(to_start);
+                // Somebody has asked for it.
+                to_start.version.hold_back(false);
+                this.prepare(to_start, Self::start_thread);
             }
         });
     }
 
-    /// Starts a version as soon as its modules are there.
-    fn prepare(&self, ToStart { version, record }: ToStart) {
+    /// Starts a version, in one way or the other, as soon as its modules are there.
+    fn prepare(&self, ToStart { version, record }: ToStart, start: Start) {
         let (modules, this) = (Arc::clone(&self.modules), self.this.clone());
         tokio::spawn(async move {
             let settled = VersionModules::settled(&modules, record.module, &record.upcasters).await;
@@ -130,7 +148,7 @@ impl Supervisor {
                 Ok(modules) => {
                     let starting = tokio::task::spawn_blocking({
                         let (this, version) = (Arc::clone(&this), Arc::clone(&version));
-                        move || this.start_thread(&version, modules)
+                        move || start(&this, &version, modules)
                     });
                     starting.await.unwrap_or_else(|cause| Err(Failure::storage(cause))).err()
                 }
@@ -144,8 +162,58 @@ impl Supervisor {
 
     /// Starts the thread, unless the version has been paused or retired meanwhile. Blocks.
     fn start_thread(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
+        self.start_or_open(version, modules, true)
+    }
+
+    /// Starts a version when the host starts: at once, last, or not at all. Blocks.
+    fn start_again(&self, version: &Arc<Version>, modules: VersionModules) -> Result<(), Failure> {
+        if !self.suspects.has(version) {
+            return self.start_thread(version, modules);
+        }
+        self.start_or_open(version, modules, false)?;
+        if version.is_held() || version.fault().is_some() {
+            return Ok(());
+        }
+        if let Judgement::Quarantined(failure) = self.suspects.judge(version) {
+            let fault = Fault::new(&failure, None);
+            tracing::error!(projection = version.projection, version = version.number, ?fault, "quarantined");
+            version.set_fault(Some(fault.clone()));
+            self.remember_fault(version, fault);
+        }
+        Ok(())
+    }
+
+    /// Starts suspects, each alone.
+    fn try_suspects(&self, mut line: Line) {
+        let this = self.this.clone();
+        tokio::spawn(async move {
+            while let Some(version) = line.next().await {
+                let Some(this) = this.upgrade() else { return };
+                if let Err(cause) = tokio::task::spawn_blocking(move || this.try_suspect(&version)).await {
+                    tracing::error!(%cause, "a version could not be started");
+                }
+            }
+        });
+    }
+
+    fn try_suspect(&self, version: &Arc<Version>) {
+        let record = self.registry.read().record(&version.projection, version.number).cloned();
+        let Some(record) = record.filter(|record| !record.retired) else { return };
+        tracing::info!(projection = version.projection, version = version.number, "a version is started alone");
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters).map_err(Failure::from);
+        if let Err(failure) = modules.and_then(|modules| self.start_thread(version, modules)) {
+            self.not_started(version, &failure);
+        }
+        self.registry.changed();
+    }
+
+    /// Opens the rows of a version, so that they can be queried, and starts its thread if its guests are to run.
+    /// Blocks.
+    fn start_or_open(&self, version: &Arc<Version>, modules: VersionModules, run: bool) -> Result<(), Failure> {
         let record = self.registry.read().record(&version.projection, version.number).cloned();
         let Some(mut record) = record.filter(|record| !record.retired) else { return Ok(()) };
+        let runs = run && !version.is_held() && !record.paused && record.fault.is_none();
+        let trial = runs.then(|| self.suspects.begin(version));
         // Modules that were not compiled yet when they were deployed could not be checked then.
         if record.proof.is_none() {
             let live = live_tables(&self.registry, &version.projection);
@@ -153,7 +221,12 @@ impl Supervisor {
             checked.map_err(|error| Failure::new(Category::Rule, error.to_string()))?;
         }
         if let (Some(from), None) = (record.continue_from, &record.continued) {
-            record = self.continuation.decide(version, from)?;
+            if !runs && version.store().is_none() {
+                // Whose rows it goes on with is found out by its guests.
+                version.set_fault(record.fault);
+                return Ok(());
+            }
+            record = self.continuation.decide(version, from, &self.budget)?;
         }
         let (this, about) = (self.this.clone(), Arc::downgrade(version));
         let notify = move |notice| {
@@ -167,7 +240,9 @@ impl Supervisor {
             modules,
             was_ready: record.replayed_in_ms.is_some(),
             from: Progress(record.start),
-            paused: record.paused || record.fault.is_some(),
+            paused: !runs,
+            budget: Budget::unlimited(),
+            trial,
             limits: self.modules.limits(),
             proven: record.proof.is_some(),
             skipped: record.skipped.iter().map(|skipped| Position(skipped.position)).collect(),
@@ -175,6 +250,9 @@ impl Supervisor {
             turns: &self.turns,
         };
         thread::start(version, with, Arc::new(notify))?;
+        if runs {
+            self.suspects.sync(version);
+        }
         if record.fault.is_some() {
             version.set_fault(record.fault);
         }
@@ -182,6 +260,10 @@ impl Supervisor {
     }
 
     fn not_started(&self, version: &Version, failure: &Failure) {
+        // The host ends, and the next start does it again.
+        if failure.is_cancelled() {
+            return;
+        }
         let fault = located(Fault::new(failure, None), &self.log);
         let (projection, number) = (version.projection.as_str(), version.number);
         tracing::error!(projection, version = number, ?fault, "a version could not be started");
@@ -258,14 +340,18 @@ impl Supervisor {
         }
     }
 
-    /// Ends all threads after a last commit. Blocks.
+    /// Ends all threads after a last commit, as far as their guests let them make one. Blocks.
     pub fn stop(&self) {
+        self.budget.cancel();
         let versions: Vec<_> = self.registry.read().versions.values().cloned().collect();
-        for version in versions {
-            version.stop();
-        }
+        versions.iter().for_each(|version| version.tell_to_stop());
+        versions.iter().for_each(|version| version.stop());
+        self.suspects.rest();
     }
 }
+
+/// How a version is started.
+type Start = fn(&Supervisor, &Arc<Version>, VersionModules) -> Result<(), Failure>;
 
 fn not_remembered(version: &Version, error: &Error) {
     tracing::error!(projection = version.projection, version = version.number, %error, "cannot be remembered");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kinora_storage::NoSpace;
+use kinora_types::Exhausted;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,6 +45,11 @@ pub enum Error {
         /// The paths of an index that would serve it.
         helpful: Option<Vec<String>>,
     },
+    /// What it was given for this is used up, or nobody waits for it any more.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    #[error("a scan would look at more than {limit} entries, deleted ones among them")]
+    TooManyEntries { limit: u64 },
     #[error(
         "row {key:?} of table {table:?} has the same values as row {other:?} in the index {index:?}, which is unique"
     )]

@@ -7,6 +7,7 @@ pub(crate) mod ingest;
 pub(crate) mod range;
 pub(crate) mod replay_clock;
 pub(crate) mod row_versions;
+pub(crate) mod scan;
 pub(crate) mod snapshot;
 pub(crate) mod store;
 pub(crate) mod unique;

@@ -9,7 +9,8 @@ use kinora_types::Digest;
 
 /// An engine whose guests give the same result on any machine:
 ///
-/// - fuel rather than epochs, because fuel runs out at the same instruction everywhere;
+/// - fuel decides how much they compute, because it runs out at the same instruction everywhere; epochs only end what
+///   nobody waits for, which leaves nothing behind;
 /// - canonical NaNs, no threads, no relaxed SIMD: the three places where WebAssembly leaves a choice;
 /// - no async support: guests run on dedicated threads, and a call costs a function call.
 pub fn engine(limits: &Limits) -> Result<Engine, Error> {
@@ -17,13 +18,14 @@ pub fn engine(limits: &Limits) -> Result<Engine, Error> {
     config.wasm_component_model(true);
     config.concurrency_support(false);
     config.consume_fuel(true);
+    config.epoch_interruption(true);
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
     config.wasm_memory64(false);
     config.max_wasm_stack(limits.stack_bytes);
     config.memory_init_cow(true);
-    // A trap names file and line, if the module brings them along.
-    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    // What a module says of its own lines is read in the compiler's process, when somebody wants to know them.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     Engine::new(&config).map_err(|cause| Error::Engine(format!("{cause:#}")))
 }
 

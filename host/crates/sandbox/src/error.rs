@@ -1,7 +1,9 @@
 //! Errors of a module (an [`Error`], told to whoever uploads) and of a call of a guest (a [`Failure`], which becomes
 //! the fault of a projection's version).
 
-use kinora_types::Position;
+use std::sync::Arc;
+
+use kinora_types::{Exhausted, Position};
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,16 @@ pub enum Error {
     Unknown(kinora_types::Digest),
     #[error("module {0} is still being compiled")]
     Compiling(kinora_types::Digest),
+    #[error("{waiting} modules are compiled or wait for that already, the limit is sandbox.compiles_waiting")]
+    Busy { waiting: usize },
+    #[error("there is no room for another module: the limit {limit} is {value}")]
+    TooMany { limit: &'static str, value: u64 },
+    #[error(
+        "the host ended {ends} times while it was compiled or asked what it is, so it is not tried again by itself"
+    )]
+    Quarantined { ends: u32 },
+    #[error("the host was started without guests, so it was not asked what it is")]
+    NotTried,
     #[error("module {digest} was refused: {why}")]
     Refused { digest: kinora_types::Digest, why: Box<Error> },
     /// `actual` and `wanted` are a noun with its article.
@@ -49,6 +61,10 @@ pub enum Category {
     Panic,
     Trap,
     Fuel,
+    /// It took longer than it may, by the clock.
+    Time,
+    /// Nobody waits for it any more: it was ended, and nothing is wrong.
+    Cancelled,
     Memory,
     Stack,
     Table,
@@ -61,6 +77,8 @@ pub enum Category {
     Nondeterministic,
     /// The projector declares that its rows depend on one partition only, and they do not.
     Partition,
+    /// The host has ended while it ran, and more than once.
+    Quarantined,
     /// The host's own trouble: the log or the read model cannot be read or written.
     Storage,
 }
@@ -72,6 +90,8 @@ impl Category {
             Self::Panic => "panic",
             Self::Trap => "trap",
             Self::Fuel => "fuel-limit",
+            Self::Time => "time-limit",
+            Self::Cancelled => "cancelled",
             Self::Memory => "memory-limit",
             Self::Stack => "stack-limit",
             Self::Table => "table-limit",
@@ -80,9 +100,17 @@ impl Category {
             Self::Upcast => "upcast",
             Self::Nondeterministic => "nondeterministic",
             Self::Partition => "partition",
+            Self::Quarantined => "quarantined",
             Self::Storage => "storage",
         }
     }
+}
+
+/// Where in a guest a call ended: known by the names of functions, and for whoever takes the time by files and lines.
+pub trait Frames: std::fmt::Debug + Send + Sync {
+    /// The functions, innermost first, with file and line where the module says them. Starts a process, and waits for
+    /// it.
+    fn with_lines(&self) -> Vec<String>;
 }
 
 /// Why a call of a guest did not end well.
@@ -93,8 +121,10 @@ pub struct Failure {
     /// The event, where the guest or the host knows it.
     pub position: Option<Position>,
     pub message: String,
-    /// The guest's functions that it happened in, innermost first, with file and line where the module knows them.
+    /// The guest's functions that it happened in, innermost first.
     pub backtrace: Box<[String]>,
+    /// The same, for whoever wants to know files and lines.
+    pub frames: Option<Arc<dyn Frames>>,
     /// The limit that was in the way, if one was.
     pub limit: Option<Box<Exceeded>>,
 }
@@ -127,13 +157,30 @@ impl From<Error> for Failure {
 
 impl Failure {
     pub fn new(category: Category, message: impl Into<String>) -> Self {
-        Self { category, position: None, message: message.into(), backtrace: Box::default(), limit: None }
+        let (position, backtrace, frames, limit) = Default::default();
+        Self { category, position, message: message.into(), backtrace, frames, limit }
     }
 
     /// More than a limit of the sandbox allows.
     pub fn over(category: Category, what: impl std::fmt::Display, name: &'static str, value: u64) -> Self {
         let message = format!("{what}; the limit sandbox.{name} is {value}");
         Self { limit: Some(Box::new(Exceeded { name, value })), ..Self::new(category, message) }
+    }
+
+    /// Ended by the budget that it has from whoever waits for it.
+    pub fn exhausted(why: Exhausted) -> Self {
+        let category = if why == Exhausted::Cancelled { Category::Cancelled } else { Category::Time };
+        Self::new(category, why.to_string())
+    }
+
+    /// The guest's functions that it happened in, with file and line where the module knows them. Blocks.
+    pub fn backtrace_with_lines(&self) -> Vec<String> {
+        self.frames.as_ref().map_or_else(|| self.backtrace.to_vec(), |frames| frames.with_lines())
+    }
+
+    /// Whether it was ended only because nobody waits for it any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.category == Category::Cancelled
     }
 
     pub fn storage(cause: impl std::fmt::Display) -> Self {

@@ -14,14 +14,14 @@ mod limits;
 mod module;
 mod run;
 
-pub use error::{Category, Error, Exceeded, Failure};
+pub use error::{Category, Error, Exceeded, Failure, Frames};
 pub use limits::Limits;
-pub use module::compile::{CHILD_COMMAND, compile_child};
+pub use module::child::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
-pub use module::modules::{ModuleState, Modules, Status};
+pub use module::modules::{ModuleState, Modules, Opening, Status};
 pub use module::schemas::{RowSchemas, Schemas};
 pub use module::typed::{Module, ProjectorModule, UpcasterModule};
-pub use run::access::{NoRows, Range, RowAccess};
+pub use run::access::{Most, NoRows, Range, RowAccess, Scanned};
 pub use run::bindings::{Batch, Texts, TextsTooLong};
 pub use run::instance::{Projector, ProjectorPre, QueryFailure, Upcasted, Upcaster};
 pub use run::usage::Usage;

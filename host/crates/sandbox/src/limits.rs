@@ -34,7 +34,7 @@ pub struct Limits {
     pub key_bytes: usize,
     /// Bytes of a row's value. A read model is served row by row; a row beyond this is a design to rethink.
     pub value_bytes: usize,
-    /// Bytes of keys and values that one commit may write.
+    /// Bytes of keys, values and index entries that one commit may write.
     pub commit_bytes: usize,
     /// Bytes of rows in one page of a scan.
     pub scan_bytes: usize,
@@ -42,14 +42,24 @@ pub struct Limits {
     /// one `get-many` may ask for.
     pub call_bytes: usize,
     /// Rows that one call of a guest may read, scan and write, and log lines that it may write: what costs the host
-    /// time, and the guest no fuel. A KiB counts as one, too. About a microsecond each.
+    /// time, and the guest no fuel. A KiB counts as one, too, and so do the entries that a scan passes over. About a
+    /// microsecond each.
     pub call_operations: u64,
+    /// Seconds that one call of a guest may take, whatever it does: far more than its fuel and its operations come to
+    /// on a machine that is not overloaded.
+    pub call_seconds: u64,
     /// Lines that one instance may write to the host's output; further ones are dropped.
     pub log_lines: usize,
     /// Bytes of one such line, and of a fault's message; the rest is cut.
     pub message_bytes: usize,
     /// Tables, indexes, handled types, ignored types and queries in a manifest, each.
     pub manifest_entries: usize,
+    /// Modules that are kept. Some 0.1 s of a start each, and up to a hundred MB of memory.
+    pub modules: usize,
+    /// Bytes of all modules on disk, their machine code among them: it has about ten times the bytes of a module.
+    pub modules_bytes: u64,
+    /// Uploads that wait for the compiler. Beyond it one is refused at once, since each may take minutes.
+    pub compiles_waiting: usize,
     /// Address space of the compiler's process, in bytes.
     pub compile_memory_bytes: u64,
     /// Seconds for the compiler's process. A JavaScript guest takes 10 to 25.
@@ -84,9 +94,13 @@ impl Default for Limits {
             scan_bytes: 1 << 20,
             call_bytes: 64 << 20,
             call_operations: 2_000_000,
+            call_seconds: 120,
             log_lines: 1_000,
             message_bytes: 4 << 10,
             manifest_entries: 256,
+            modules: 256,
+            modules_bytes: 16 << 30,
+            compiles_waiting: 16,
             compile_memory_bytes: 4 << 30,
             compile_seconds: 120,
         }

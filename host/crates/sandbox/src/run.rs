@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bindings;
+pub(crate) mod clock;
 pub(crate) mod explain;
 pub(crate) mod instance;
 pub(crate) mod reach;

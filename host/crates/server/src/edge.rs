@@ -4,6 +4,7 @@ pub mod accept;
 pub mod actor;
 pub mod around;
 pub mod bodies;
+pub mod budget;
 pub mod caller;
 pub mod change;
 pub mod described;

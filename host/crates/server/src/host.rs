@@ -17,6 +17,7 @@ use crate::edge::accept;
 use crate::edge::bodies::Bodies;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
+use crate::gate::Gate;
 
 /// What the handlers work on.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ pub struct Parts {
     pub requests: Requests,
     pub limits: Limits,
     pub bodies: Bodies,
+    pub gate: Arc<Gate>,
 }
 
 impl From<Parts> for Host {

@@ -6,7 +6,9 @@
 mod edge;
 #[doc(hidden)]
 pub mod fuzz;
+mod gate;
 mod host;
+mod listen;
 mod problems;
 mod projections;
 mod query;
@@ -17,5 +19,6 @@ mod upkeep;
 mod wire;
 mod write;
 
+pub use listen::tls;
 pub use query::translation::Translation;
-pub use router::{document, service};
+pub use router::document;

@@ -5,4 +5,5 @@ pub mod events;
 pub mod log;
 pub mod ndjson;
 pub mod page;
+pub mod pieces;
 pub mod subscribe;

@@ -25,6 +25,7 @@ use crate::edge::bodies::Bodies;
 use crate::edge::described::Described;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
+use crate::gate::{Gate, Gated};
 use crate::host::{Host, Parts};
 use crate::problems::operations;
 use crate::projections::{changes, deploy, diff, diff_rows, faults, history, modules, status, upcasters, verify};
@@ -165,12 +166,16 @@ pub fn service(
     projections: Arc<Projections>,
     backups: Option<Arc<Backups>>,
     limits: Limits,
+    gate: Gate,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
-    let bodies = Bodies::new(body_bytes.max(module_bytes));
-    let host = Host::from(Parts { log, projections, backups, requests: Requests::default(), limits, bodies });
+    let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
+    let (gate, requests) = (Arc::new(gate), Requests::default());
+    let parts =
+        Parts { log, projections, backups, requests: requests.clone(), limits, bodies, gate: Arc::clone(&gate) };
+    let host = Host::from(parts);
     let (routes, document) = routes(module_bytes).split_for_parts();
     let described = Arc::new(Described::new(&document));
     let routes: Router = routes
@@ -179,7 +184,7 @@ pub fn service(
         .layer(RequestDecompressionLayer::new())
         .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
-    direct::Direct { host, routes }
+    Gated { gate, requests, inner: direct::Direct { host, routes } }
 }
 
 /// This description

@@ -41,6 +41,77 @@ async fn requests(api: &Api) -> Vec<u64> {
     parts.collect()
 }
 
+/// A poisoned log shows wherever somebody looks, and whoever would wait for it is answered.
+async fn everybody_sees_it(host: &Program) {
+    let api = host.api();
+    let ready = api.readiness().await;
+    assert_eq!((ready.status, ready.body["status"].as_str()), (503, Some("not ready")), "{ready:?}");
+    assert!(ready.body["log_poisoned"].is_string(), "{ready:?}");
+    assert!(api.metrics().await.contains("kinora_log_poisoned 1"));
+    assert!(api.get("log").await.body["poisoned"].is_string());
+    let said = Command::new(Program::path()).args(["log", "status", "--url", &host.url]).output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).contains("poisoned: a write has failed"), "{said:?}");
+    let claim = tokio::time::timeout(Duration::from_secs(20), api.get("claims/n/5")).await.expect("an answer");
+    assert!(claim.status == 404 || claim.body["title"] == "log poisoned", "{claim:?}");
+}
+
+#[tokio::test]
+async fn a_host_may_end_once_its_log_is_poisoned_and_a_retry_after_that_is_done_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = failing_disk(dir.path());
+    let (data, order) = (dir.path().join("data"), dir.path().join("order"));
+    let mut command = Program::command(&data);
+    command.env("LD_PRELOAD", &library).env("KINORA_TEST_FAULT", &order).args(["--listen", "127.0.0.1:0"]);
+    command.arg("--exit-when-poisoned");
+    let host = Program::start_command(command);
+    let api = host.api();
+    let event = json!([{"id": "00000000-0000-4000-8000-000000000001", "type": "Counted", "data": {"n": 1, "part": 0}}]);
+    std::fs::write(&order, "sync").unwrap();
+    let answer = api.post("streams/s/events", event.clone()).await;
+    assert_eq!((answer.status, answer.body["title"].as_str()), (503, Some("outcome unknown")), "{answer:?}");
+    assert!(answer.body["hint"].as_str().unwrap().contains("with the same ids"), "{answer:?}");
+    assert_eq!(host.ends(), 6);
+
+    let host = Program::start(&data);
+    let api = host.api();
+    for _ in 0..2 {
+        assert_eq!(api.post("streams/s/events", event.clone()).await.status, 201);
+    }
+    let page = api.get("streams/s/events").await.body;
+    assert_eq!(page["events"].as_array().unwrap().len(), 1, "once, whatever became of the first try");
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_grow_goes_on_as_it_is_and_grows_once_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    let count = async |numbers: std::ops::Range<u64>| {
+        for n in numbers {
+            let answer = api.post("streams/s/events", json!({"type": "Counted", "data": {"n": n}})).await;
+            assert_eq!(answer.status, 201, "{n}: {answer:?}");
+        }
+    };
+    let bytes = || std::fs::metadata(dir.path().join("log/JOURNAL")).unwrap().len();
+    count(0..20).await;
+    let before = bytes();
+    // Not one more descriptor than there are.
+    let (process, open) = (host.process_id(), std::fs::read_dir(format!("/proc/{}/fd", host.process_id())).unwrap());
+    let limit = |soft: u64| {
+        let mut old = (0, 0);
+        rlimit::prlimit(process as _, rlimit::Resource::NOFILE, None, Some((&mut old.0, &mut old.1))).unwrap();
+        rlimit::prlimit(process as _, rlimit::Resource::NOFILE, Some((soft.min(old.1), old.1)), None).unwrap();
+    };
+    limit(open.count() as u64);
+    // Half of the journal is used on the way, so it would grow.
+    count(20..50).await;
+    assert_eq!(bytes(), before);
+    limit(u64::MAX);
+    count(50..400).await;
+    assert!(bytes() > before, "another round, another try");
+    assert!(api.metrics().await.contains("kinora_log_poisoned 0"));
+}
+
 #[tokio::test]
 async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -55,9 +126,15 @@ async fn a_failed_write_or_sync_poisons_the_log_until_it_is_opened_again() {
             assert_eq!(append(&api, n).await.0, 201);
         }
         std::fs::write(&order, fault).unwrap();
-        assert_eq!(append(&api, 5).await, (500, "log failed".to_owned()), "{fault}");
+        let mut followed = api.follow(api.client.get(api.at("events?from=9"))).await;
+        followed.until(|message| message.kind == "caught-up").await;
+        let outcome = append(&api, 5).await;
+        assert_eq!(outcome, (503, "outcome unknown".to_owned()), "{fault}: it asks to try again");
         std::fs::remove_file(&order).unwrap();
         assert_eq!(append(&api, 6).await, (503, "log poisoned".to_owned()), "{fault}: though the disk is well again");
+        let told = followed.next().await;
+        assert_eq!((&*told.kind, &told.data["title"]), ("problem", &json!("log poisoned")), "{fault}");
+        everybody_sees_it(&host).await;
         assert_eq!(requests(&api).await, [0, 1, 2, 3, 4], "{fault}: what is durable can be read, and nothing else");
         host.kill();
 

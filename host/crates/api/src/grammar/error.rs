@@ -12,6 +12,8 @@ pub enum Error {
     TwiceNamed { name: String },
     #[error("{figure:?} is not a figure")]
     InvalidFigure { figure: String },
+    #[error("the figures are not valid: {why}")]
+    InvalidFigures { why: String },
 }
 
 /// Names that are none.
@@ -19,7 +21,7 @@ pub enum Error {
 #[error("{names:?} {why}")]
 pub struct InvalidNames {
     pub(super) names: String,
-    pub(super) why: &'static str,
+    pub(super) why: String,
 }
 
 /// Why something that was put together by hand is refused: names with commas, for one.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar::bounds;
 use crate::grammar::error::Error;
 
 /// In the order in which they are wanted, each under a name of its own; there may be none.
@@ -108,7 +109,12 @@ impl FromStr for Figures {
                 None => rest.find(',').unwrap_or(rest.len()),
             };
             let (one, more) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            figures.push(Figure::read(one).ok_or_else(|| Error::InvalidFigure { figure: one.to_owned() })?);
+            let figure = Figure::read(one).ok_or_else(|| Error::InvalidFigure { figure: one.to_owned() })?;
+            let fits = bounds::number("figures", figures.len() + 1, bounds::FIGURES)
+                .and_then(|()| bounds::name(&figure.name))
+                .and_then(|()| bounds::path(figure.field().unwrap_or_default()));
+            fits.map_err(|why| Error::InvalidFigures { why })?;
+            figures.push(figure);
             rest = match more.strip_prefix(',') {
                 Some(more) if !more.is_empty() => more,
                 None if more.is_empty() => more,

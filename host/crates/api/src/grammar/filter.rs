@@ -114,6 +114,21 @@ impl Filter {
         }
     }
 
+    /// How many conditions it has, and how many values these compare with.
+    pub fn size(&self) -> (usize, usize) {
+        match self {
+            Self::All(filters) | Self::Any(filters) => {
+                let sizes = filters.iter().map(Self::size);
+                sizes.fold((0, 0), |(conditions, values), (more, and)| (conditions + more, values + and))
+            }
+            Self::Test(test) => match &test.operator {
+                Operator::In(values) => (1, values.len()),
+                Operator::HasAll(elements) => (1, elements.len()),
+                _ => (1, 1),
+            },
+        }
+    }
+
     /// The filters that all have to hold.
     pub fn conjuncts(&self) -> &[Self] {
         match self {

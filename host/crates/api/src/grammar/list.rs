@@ -4,20 +4,23 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar::bounds;
 use crate::grammar::error::InvalidNames;
 
-/// At least one.
+/// At least one, and as many as [`bounds::LISTED`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List(Vec<String>);
 
 impl List {
     /// # Errors
-    /// None, or an empty one.
+    /// None, an empty one, or too many.
     pub fn new(names: Vec<String>) -> Result<Self, InvalidNames> {
-        if names.is_empty() || names.iter().any(String::is_empty) {
-            return Err(InvalidNames { names: names.join(","), why: "has an empty name" });
+        let empty = names.is_empty() || names.iter().any(String::is_empty);
+        let fits = bounds::number("names", names.len(), bounds::LISTED);
+        match if empty { Err("has an empty name".to_owned()) } else { fits } {
+            Ok(()) => Ok(Self(names)),
+            Err(why) => Err(InvalidNames { names: names.join(","), why }),
         }
-        Ok(Self(names))
     }
 
     pub fn into_inner(self) -> Vec<String> {
@@ -29,7 +32,7 @@ impl FromStr for List {
     type Err = InvalidNames;
 
     fn from_str(text: &str) -> Result<Self, InvalidNames> {
-        let invalid = |why| InvalidNames { names: text.to_owned(), why };
+        let invalid = |why: &str| InvalidNames { names: text.to_owned(), why: why.to_owned() };
         let mut names = vec![String::new()];
         let mut characters = text.chars().peekable();
         // Whether the name at hand was in quotes, and has ended.
@@ -56,7 +59,7 @@ impl FromStr for List {
                 other => name.push(other),
             }
         }
-        Self::new(names).map_err(|_| invalid("has an empty name"))
+        Self::new(names).map_err(|error| invalid(&error.why))
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar::bounds;
 use crate::grammar::error::{InvalidNames, UNWRITABLE};
 
-/// At least one, and each once.
+/// At least one, each once, and as many as [`bounds::TERMS`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);
 
@@ -14,7 +15,11 @@ impl Names {
     /// None, an empty one, or one with a comma.
     pub fn new(names: Vec<String>) -> Result<Self, InvalidNames> {
         let read = Self(names.clone()).to_string().parse::<Self>()?;
-        if read.0 == names { Ok(read) } else { Err(InvalidNames { names: names.join(","), why: UNWRITABLE }) }
+        if read.0 == names {
+            Ok(read)
+        } else {
+            Err(InvalidNames { names: names.join(","), why: UNWRITABLE.to_owned() })
+        }
     }
 
     pub fn into_inner(self) -> Vec<String> {
@@ -26,12 +31,15 @@ impl FromStr for Names {
     type Err = InvalidNames;
 
     fn from_str(text: &str) -> Result<Self, InvalidNames> {
+        let invalid = |why: String| InvalidNames { names: text.to_owned(), why };
         let names: Vec<_> = text.split(',').map(str::to_owned).collect();
+        bounds::number("names", names.len(), bounds::TERMS).map_err(invalid)?;
+        names.iter().try_for_each(|name| bounds::path(name)).map_err(invalid)?;
         if names.iter().any(String::is_empty) {
-            return Err(InvalidNames { names: text.to_owned(), why: "has an empty name" });
+            return Err(invalid("has an empty name".to_owned()));
         }
         if names.iter().enumerate().any(|(at, name)| names.iter().skip(at + 1).any(|other| other == name)) {
-            return Err(InvalidNames { names: text.to_owned(), why: "has a name twice" });
+            return Err(invalid("has a name twice".to_owned()));
         }
         Ok(Self(names))
     }

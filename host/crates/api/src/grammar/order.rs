@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar::bounds;
 use crate::grammar::error::{Error, UNWRITABLE};
 
 /// What other systems call directions. A field that is called so is ordered by with `.asc` behind it.
@@ -41,20 +42,21 @@ impl OrderTerm {
         self.descending
     }
 
-    fn read(term: &str) -> Result<Self, &'static str> {
+    fn read(term: &str) -> Result<Self, String> {
         let (field, descending) = match (term.strip_prefix('-'), term.strip_suffix(".desc"), term.strip_suffix(".asc"))
         {
             (Some(field), ..) | (_, Some(field), _) => (field, true),
             (.., Some(field)) => (field, false),
             // Nobody has a field of this name, but many a tool another word for it.
             _ if ends_with_direction(term) => {
-                return Err("a direction is .asc or .desc; null comes first, with .desc last");
+                return Err("a direction is .asc or .desc; null comes first, with .desc last".to_owned());
             }
             _ => (term, false),
         };
+        bounds::path(field)?;
         match field {
-            "" => Err("it takes fields, such as order=flights.desc,origin"),
-            field if field.contains("[]") => Err("an array has no place in an order"),
+            "" => Err("it takes fields, such as order=flights.desc,origin".to_owned()),
+            field if field.contains("[]") => Err("an array has no place in an order".to_owned()),
             _ => Ok(Self { field: field.to_owned(), descending }),
         }
     }
@@ -68,8 +70,10 @@ impl FromStr for Order {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::InvalidOrder { order: text.to_owned(), why: why.to_owned() };
-        let terms = terms(text).into_iter().map(|term| OrderTerm::read(term).map_err(invalid));
+        let invalid = |why: String| Error::InvalidOrder { order: text.to_owned(), why };
+        let terms = terms(text);
+        bounds::number("terms", terms.len(), bounds::TERMS).map_err(invalid)?;
+        let terms = terms.into_iter().map(|term| OrderTerm::read(term).map_err(invalid));
         terms.collect::<Result<_, _>>().map(Self)
     }
 }
@@ -77,9 +81,10 @@ impl FromStr for Order {
 /// Splits at commas, but not at those of a figure: `percentile(delay,90)`.
 fn terms(text: &str) -> Vec<&str> {
     let (mut terms, mut start, mut within) = (Vec::new(), 0, false);
+    let last_closed = text.rfind(')');
     for (at, sign) in text.char_indices() {
         match sign {
-            '(' => within = text.get(at..).is_some_and(|rest| rest.contains(')')),
+            '(' => within = last_closed.is_some_and(|closed| closed > at),
             ')' => within = false,
             ',' if !within => {
                 terms.push(text.get(start..at).unwrap_or_default());

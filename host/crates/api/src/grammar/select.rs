@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar::bounds;
 use crate::grammar::error::{Error, UNWRITABLE};
 
 /// Fields in the order in which they are wanted.
@@ -46,13 +47,15 @@ impl SelectTerm {
         top(self) == top(other) && (self.path == other.path || !is_nested(self) || !is_nested(other))
     }
 
-    fn read(term: &str) -> Result<Self, &'static str> {
+    fn read(term: &str) -> Result<Self, String> {
         let (name, path) = term.split_once(':').map_or((None, term), |(name, path)| (Some(name), path));
+        bounds::path(path)?;
+        bounds::name(name.unwrap_or_default())?;
         if path.split('.').any(str::is_empty) || name.is_some_and(str::is_empty) {
-            return Err("it takes fields, such as select=flights,delay.mean,worst:delay.max");
+            return Err("it takes fields, such as select=flights,delay.mean,worst:delay.max".to_owned());
         }
         if path.contains("[]") {
-            return Err("an array is taken as a whole, without []");
+            return Err("an array is taken as a whole, without []".to_owned());
         }
         Ok(Self { name: name.map(str::to_owned), path: path.to_owned() })
     }
@@ -62,11 +65,12 @@ impl FromStr for Select {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::InvalidSelect { select: text.to_owned(), why: why.to_owned() };
+        let invalid = |why: String| Error::InvalidSelect { select: text.to_owned(), why };
+        bounds::number("fields", text.split(',').count(), bounds::SELECTED).map_err(invalid)?;
         let terms = text.split(',').map(|term| SelectTerm::read(term).map_err(invalid));
         let terms = terms.collect::<Result<Vec<_>, _>>()?;
         match terms.iter().enumerate().find(|(at, term)| terms.iter().take(*at).any(|known| known.clashes(term))) {
-            Some((_, term)) => Err(invalid(&format!("{term} is there twice, under one name"))),
+            Some((_, term)) => Err(invalid(format!("{term} is there twice, under one name"))),
             None => Ok(Self(terms)),
         }
     }

@@ -12,11 +12,14 @@ pub struct Health {
     pub status: String,
 }
 
-/// Whether every live version runs.
+/// Whether the log takes appends, and every live version runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
     /// `ready` or `not ready`.
     pub status: String,
+    /// Why the log takes no appends until the host is restarted, if it does not.
+    #[schema(required)]
+    pub log_poisoned: Option<String>,
     /// Those that do not run.
     pub waiting: Vec<Waiting>,
 }

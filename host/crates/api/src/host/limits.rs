@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 pub struct Limits {
     pub bodies: Bodies,
     pub budget: Budget,
+    pub http: Http,
     pub log: Log,
     pub projections: Projections,
     pub queries: Queries,
@@ -30,12 +31,27 @@ pub struct Budget {
     pub total_entries: u64,
 }
 
+/// Connections and bodies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HttpLimits)]
+pub struct Http {
+    pub address_connections: u64,
+    pub body_bytes: u64,
+    pub body_seconds: u64,
+    pub client_body_bytes: u64,
+    pub connections: u64,
+    pub head_seconds: u64,
+    pub idle_seconds: u64,
+    pub send_seconds: u64,
+}
+
 /// Appends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = LogLimits)]
 pub struct Log {
     pub client_requests: u64,
     pub commit_events: u64,
+    pub condition_reads: u64,
     pub condition_terms: u64,
     pub event_bytes: u64,
     pub event_tags: u64,
@@ -45,6 +61,8 @@ pub struct Log {
     pub request_bytes: u64,
     pub request_claims: u64,
     pub request_events: u64,
+    pub request_streams: u64,
+    pub types: u64,
 }
 
 /// All projections of a host.
@@ -55,14 +73,24 @@ pub struct Projections {
     pub stall_seconds: u64,
 }
 
-/// Queries that run, and wait, at once.
+/// Reads: how many run, and wait, at once, and what each may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = QueryLimits)]
 pub struct Queries {
+    pub bytes: u64,
+    pub bytes_at_once: u64,
+    pub comparisons_at_once: u64,
+    pub comparisons_waiting: u64,
+    pub followers: u64,
+    pub long_seconds: u64,
     pub named_at_once: u64,
     pub named_waiting: u64,
+    pub page_bytes: u64,
     pub scans_at_once: u64,
     pub scans_waiting: u64,
+    pub seconds: u64,
+    pub slow_milliseconds: u64,
+    pub streams_at_once: u64,
 }
 
 /// What a guest may use.

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::claims::Claims;
+use crate::problems::Problem;
 
 /// An event of the log.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -68,6 +69,8 @@ pub enum LogMessage {
     Event(Event),
     CaughtUp(SubscriptionState),
     FellBehind(SubscriptionState),
+    /// Nothing more will come.
+    Problem(Problem),
 }
 
 /// Which events of the log.

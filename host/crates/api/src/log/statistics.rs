@@ -13,9 +13,23 @@ pub struct Log {
     pub durability: Durability,
     pub events: u64,
     pub id: Uuid,
+    /// The lives that the log has had, the present one last: it begins another one when it is restored from a backup,
+    /// or repaired.
+    pub incarnations: Vec<Incarnation>,
+    /// Why the log takes no appends until the host is restarted, if it does not.
+    #[schema(required)]
+    pub poisoned: Option<String>,
     /// About how many streams there are.
     pub streams_estimated: u64,
     pub types: Vec<TypeCount>,
+}
+
+/// One life of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Incarnation {
+    pub id: Uuid,
+    /// How many events it began with. Those that other lives had behind them are gone.
+    pub since: u64,
 }
 
 /// How often a type occurs, with one schema, and where first.

@@ -5,10 +5,11 @@ use tokio::sync::oneshot;
 
 use kinora_types::Progress;
 
-use crate::error::{AppendError, Error};
+use crate::append::queue::Reply;
+use crate::error::AppendError;
 use crate::record::request::Appended;
 
-pub type PendingAnswer = (oneshot::Sender<Result<Appended, AppendError>>, Result<Appended, AppendError>);
+pub type PendingAnswer = (oneshot::Sender<Reply>, Result<Appended, AppendError>);
 
 /// The answers of one commit.
 pub struct Group {
@@ -18,15 +19,12 @@ pub struct Group {
 }
 
 impl Group {
-    /// Tells everybody how it went.
-    pub fn answer(self, synced: &Result<(), Error>) {
+    /// Tells everybody how it went. Without a sync nobody knows: a refusal, too, may follow from what is lost.
+    pub fn answer(self, is_synced: bool) {
         for (answer, result) in self.answers {
-            let result = match synced {
-                Ok(()) => result,
-                Err(error) => Err(AppendError::Failed(error.clone())),
-            };
+            let result = if is_synced { result } else { Err(AppendError::OutcomeUnknown) };
             // A caller that no longer waits finds the answer by trying again: ids make that harmless.
-            let _ = answer.send(result);
+            let _ = answer.send(Reply::Answered(result));
         }
     }
 }

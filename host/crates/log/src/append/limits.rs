@@ -19,18 +19,25 @@ pub struct Limits {
     pub event_tags: usize,
     /// Events of one request: they are decided and written as one unit.
     pub request_events: usize,
+    /// Streams that one request names, those included that it only checks: each is looked up.
+    pub request_streams: usize,
     /// Claims that one request takes and releases.
     pub request_claims: usize,
     /// Items of a condition, and types and tags of each: each is a list to search.
     pub condition_terms: usize,
-    /// Bytes of data and metadata of one request.
+    /// Entries of lists that are looked at for the condition of one request. What the writer has no time for is
+    /// searched beside it.
+    pub condition_reads: u64,
+    /// Bytes of one request: data, metadata and all names.
     pub request_bytes: usize,
+    /// Types of events in the log, each schema counted: projections look at all of them.
+    pub types: usize,
     /// Requests that wait for the writer. Beyond it a request is refused at once rather than kept waiting: so those
     /// that are taken wait for tens of milliseconds at most.
     pub queued_requests: usize,
     /// Those of them that one client may have waiting, so that there is room for others.
     pub client_requests: usize,
-    /// Bytes of data and metadata that wait for the writer, beyond which no more are taken; of one client, half of
+    /// Bytes of requests that wait for the writer, beyond which no more are taken; of one client, half of
     /// that.
     pub queued_bytes: usize,
     /// Bytes of an idempotency key.
@@ -45,9 +52,12 @@ impl Default for Limits {
             event_bytes: 1 << 20,
             event_tags: 32,
             request_events: 10_000,
+            request_streams: 10_000,
             request_claims: 1_000,
             condition_terms: 100,
+            condition_reads: 1_000_000,
             request_bytes: 16 << 20,
+            types: 10_000,
             queued_requests: 1_024,
             client_requests: 512,
             queued_bytes: 64 << 20,
@@ -81,6 +91,9 @@ impl Limits {
         if events > self.request_events {
             return refuse("events of a request", events, self.request_events);
         }
+        if request.appends.len() > self.request_streams {
+            return refuse("streams of a request", request.appends.len(), self.request_streams);
+        }
         if request.claims.len() > self.request_claims {
             return refuse("claims of a request", request.claims.len(), self.request_claims);
         }
@@ -92,8 +105,9 @@ impl Limits {
         if let Some(key) = request.key.as_ref().filter(|key| key.key.len() > self.key_bytes) {
             return refuse("bytes of an idempotency key", key.key.len(), self.key_bytes);
         }
-        if request.bytes() > self.request_bytes {
-            return refuse("bytes of a request", request.bytes(), self.request_bytes);
+        let bytes = request.bytes();
+        if bytes > self.request_bytes {
+            return refuse("bytes of a request", bytes, self.request_bytes);
         }
         Ok(())
     }

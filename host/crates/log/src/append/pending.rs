@@ -8,11 +8,12 @@ use foldhash::{HashMap, HashMapExt};
 use rocksdb::{DB, WriteBatch};
 use uuid::Uuid;
 
-use kinora_types::{Direction, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
+use kinora_types::{Direction, EventType, Micros, NewEvent, Position, Progress, Revision, StreamName, Tag};
 
 use crate::append::decide::{Known, LogState};
 use crate::append::kept::Kept;
 use crate::append::recent::Recent;
+use crate::append::search::{self, Searched};
 use crate::error::Error;
 use crate::read::lookup;
 use crate::read::postings::{self, Matches};
@@ -82,6 +83,15 @@ impl Pending {
 
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The types of its events, each as often as it stands there.
+    pub fn types(&self) -> impl Iterator<Item = &EventType> {
+        self.events.iter().map(|accepted| &accepted.event.kind)
     }
 
     /// The position of the next event.
@@ -283,6 +293,8 @@ pub struct View<'a> {
     pub recent: &'a Recent,
     pub rows: &'a RefCell<Kept>,
     pub pending: &'a Pending,
+    /// How far the condition was looked into before.
+    pub searched: Option<Searched>,
     /// The time of the commit, and how long answered requests are kept.
     pub now: Micros,
     pub kept: Micros,
@@ -326,11 +338,16 @@ impl LogState for View<'_> {
     }
 
     fn first_match(&self, condition: &Condition) -> Result<Option<Position>, Error> {
-        let from = condition.after.map_or(0, |after| after.0.saturating_add(1));
+        if let Some(found) = self.searched.and_then(|searched| searched.found) {
+            return Ok(Some(found));
+        }
+        let from = search::begin(condition, self.searched);
         let pending = self.pending;
         let items = &condition.selection.items;
         if from < pending.first.0 && self.may_match(items, from)? {
-            let found = Matches::of(self.db, &condition.selection, Direction::Forwards).find(from)?;
+            let mut left = search::WRITERS_READS;
+            let mut matches = Matches::of(self.db, &condition.selection, Direction::Forwards);
+            let found = matches.find_within(from, &mut left)?;
             if let Some(found) = found.filter(|found| *found < pending.first.0) {
                 return Ok(Some(Position(found)));
             }

@@ -2,15 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use crate::append::limits::Limits;
+use crate::append::search::Searched;
 use crate::error::AppendError;
 use crate::record::request::{AppendRequest, Appended};
 
-/// Who asks. Requests of one client are appended in the order in which they came.
+/// Who asks. Requests of one client are appended in the order in which they came, but for one whose condition takes a
+/// long search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub u64);
 
@@ -21,7 +24,34 @@ impl ClientId {
 
 pub struct Job {
     pub request: AppendRequest,
-    pub answer: oneshot::Sender<Result<Appended, AppendError>>,
+    pub answer: oneshot::Sender<Reply>,
+    /// How far its condition was looked into before.
+    pub searched: Option<Searched>,
+    bytes: usize,
+    since: Instant,
+}
+
+/// What becomes of a job.
+pub enum Reply {
+    Answered(Result<Appended, AppendError>),
+    /// Its condition has to be looked into first, beside the writer.
+    SearchFirst(AppendRequest),
+}
+
+impl Job {
+    pub fn new(request: AppendRequest, answer: oneshot::Sender<Reply>, searched: Option<Searched>) -> Self {
+        let bytes = request.bytes();
+        Self { request, answer, searched, bytes, since: Instant::now() }
+    }
+}
+
+/// What waits in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Length {
+    pub requests: usize,
+    pub bytes: usize,
+    /// How long the one has waited that came first.
+    pub oldest: Duration,
 }
 
 /// What one client has waiting.
@@ -73,8 +103,8 @@ impl Queue {
             turns.push_back(client);
         }
         *requests += 1;
-        *bytes += job.request.bytes();
-        line.bytes += job.request.bytes();
+        *bytes += job.bytes;
+        line.bytes += job.bytes;
         line.jobs.push_back(job);
         Ok(())
     }
@@ -89,7 +119,7 @@ impl Queue {
         {
             let Some(line) = waiting.clients.get_mut(&client) else { continue };
             let job = line.jobs.pop_front();
-            line.bytes -= job.as_ref().map_or(0, |job| job.request.bytes());
+            line.bytes -= job.as_ref().map_or(0, |job| job.bytes);
             if line.jobs.is_empty() {
                 waiting.clients.remove(&client);
             } else {
@@ -97,7 +127,7 @@ impl Queue {
             }
             if let Some(job) = job {
                 waiting.requests -= 1;
-                waiting.bytes -= job.request.bytes();
+                waiting.bytes -= job.bytes;
                 events += job.request.events();
                 group.push(job);
             }
@@ -109,9 +139,19 @@ impl Queue {
         self.lock().requests
     }
 
-    /// Drops all that wait: they hear that the log takes nothing more.
-    pub fn clear(&self) {
-        *self.lock() = Waiting::default();
+    pub fn length(&self) -> Length {
+        let waiting = self.lock();
+        let first = waiting.clients.values().filter_map(|line| line.jobs.front()).map(|job| job.since).min();
+        let oldest = first.map_or(Duration::ZERO, |since| since.elapsed());
+        Length { requests: waiting.requests, bytes: waiting.bytes, oldest }
+    }
+
+    /// Tells all that wait that the log takes nothing more. Nothing of theirs has been written.
+    pub fn refuse(&self) {
+        let waiting = std::mem::take(&mut *self.lock());
+        for job in waiting.clients.into_values().flat_map(|line| line.jobs) {
+            let _ = job.answer.send(Reply::Answered(Err(AppendError::Poisoned)));
+        }
     }
 
     /// A panic while the lock was held cannot have left more than a wrong count.
@@ -139,7 +179,7 @@ mod tests {
         };
         let append =
             StreamAppend { stream: stream.parse().unwrap(), expected: ExpectedRevision::Any, events: vec![event] };
-        Job { request: vec![append].into(), answer: oneshot::channel().0 }
+        Job::new(vec![append].into(), oneshot::channel().0, None)
     }
 
     fn names(group: &[Job]) -> Vec<&str> {
@@ -167,14 +207,25 @@ mod tests {
         assert!(matches!(queue.push(ClientId(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));
         queue.push(ClientId(2), job("b")).unwrap();
         assert!(matches!(queue.push(ClientId(3), job("c")), Err(AppendError::Busy { queued: 3 })));
+        assert!(queue.length().requests == 3 && queue.length().bytes == 15);
         queue.take(1);
         queue.push(ClientId(3), job("c")).unwrap();
     }
 
     #[test]
+    fn who_waits_when_the_log_ends_is_told_that_nothing_was_written() {
+        let queue = Queue::new(&Limits::default());
+        let (answer, mut answered) = oneshot::channel();
+        queue.push(ClientId(1), Job { answer, ..job("a") }).unwrap();
+        queue.refuse();
+        assert!(matches!(answered.try_recv(), Ok(Reply::Answered(Err(AppendError::Poisoned)))));
+        assert_eq!(queue.length(), Length::default());
+    }
+
+    #[test]
     fn what_waits_is_bounded_in_bytes() {
-        // Each has 3 bytes.
-        let queue = Queue::new(&Limits { queued_bytes: 8, ..Limits::default() });
+        // Each has 5 bytes: names count, too.
+        let queue = Queue::new(&Limits { queued_bytes: 13, ..Limits::default() });
         queue.push(ClientId(1), job("a")).unwrap();
         queue.push(ClientId(1), job("a")).unwrap();
         assert!(matches!(queue.push(ClientId(1), job("a")), Err(AppendError::ClientBusy { queued: 2 })));

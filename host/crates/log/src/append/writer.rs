@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rocksdb::{DB, WriteOptions};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -23,14 +23,18 @@ use tokio::sync::{oneshot, watch};
 use kinora_storage::{NoSpace, ensure_space};
 use kinora_types::{Micros, Progress};
 
+use crate::append::admission::NewTypes;
 use crate::append::answers::{Group, PendingAnswer};
+use crate::append::clock::{self, Clock};
 use crate::append::decide::{Decision, decide};
 use crate::append::kept::Kept;
 use crate::append::leader::{Leader, Work};
 use crate::append::limits::Limits;
 use crate::append::pending::{Pending, Types, View};
-use crate::append::queue::{ClientId, Job, Queue};
+use crate::append::queue::{ClientId, Job, Length, Queue, Reply};
 use crate::append::recent::Recent;
+use crate::append::search::Searches;
+use crate::append::sync_times::{Histogram, SyncTimes};
 use crate::commit::commit_log::CommitLog;
 use crate::commit::commits::Commits;
 use crate::commit::durability::Durability;
@@ -46,8 +50,7 @@ const COMMIT_BYTES: usize = 1024 * 1024;
 struct Writer {
     /// What is written. Ahead of what is published only if syncs are put off.
     written: Progress,
-    /// The time of the last event: time never goes back, whatever the clock does.
-    last_time: Micros,
+    clock: Clock,
     types: Types,
     recent: Recent,
     kept: RefCell<Kept>,
@@ -61,7 +64,7 @@ impl Writer {
         let last_time = written.last().map(|last| lookup::record(db, last, |event| event.time)).transpose()?.flatten();
         let mut writer = Self {
             written,
-            last_time: last_time.unwrap_or(Micros(0)),
+            clock: Clock::new(last_time.unwrap_or(Micros(0))),
             types: Types::default(),
             recent: Recent::from(written),
             kept: RefCell::default(),
@@ -72,6 +75,21 @@ impl Writer {
         }
         Ok(writer)
     }
+}
+
+/// How the way of appends is doing.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    pub syncs: Histogram,
+    pub queued_requests: usize,
+    pub queued_bytes: usize,
+    /// How long the request has waited that waits longest.
+    pub oldest_queued: Duration,
+    pub journal_bytes: u64,
+    /// Of the journal, what is not in tables yet, as far as anybody has looked.
+    pub journal_needed_bytes: u64,
+    /// How far the last event's time is ahead of the machine's clock.
+    pub ahead_of_clock: Duration,
 }
 
 /// The writer and its queue, shared by all who append.
@@ -89,6 +107,13 @@ pub struct Appender {
     /// A copy of `Writer::written` for those that do not hold the writer.
     written: AtomicU64,
     publish: watch::Sender<Progress>,
+    /// Why the log is poisoned, once it is.
+    trouble: watch::Sender<Option<Arc<str>>>,
+    searches: Searches,
+    sync_times: SyncTimes,
+    /// The time of the last event, and how many types there are, for those that do not hold the writer.
+    last_time: AtomicU64,
+    types: AtomicU64,
     /// To the thread that syncs for many.
     syncer: mpsc::Sender<Arc<Appender>>,
 }
@@ -135,6 +160,11 @@ impl Appender {
             durability,
             kept: Micros(u64::try_from(keep_requests.as_micros()).unwrap_or(u64::MAX)),
             written: AtomicU64::new(writer.written.0),
+            trouble: watch::Sender::default(),
+            searches: Searches::new(limits),
+            sync_times: SyncTimes::default(),
+            last_time: AtomicU64::new(writer.clock.last().0),
+            types: AtomicU64::new(writer.types.len() as u64),
             writer: Mutex::new(writer),
             publish,
             syncer,
@@ -155,40 +185,92 @@ impl Appender {
         Progress(self.written.load(Ordering::Acquire))
     }
 
-    pub async fn append(self: &Arc<Self>, client: ClientId, request: AppendRequest) -> Result<Appended, AppendError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.push(client, Job { request, answer })?;
-        // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
-        self.leader.queued(self);
-        // Every job that is taken is answered; only a writer that died drops one.
-        answered.await.unwrap_or(Err(AppendError::Poisoned))
+    /// Tells when the log is poisoned, and why.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.trouble.subscribe()
+    }
+
+    /// How many types there are, each schema counted. It is told before an event of a new one is durable.
+    pub fn types(&self) -> u64 {
+        self.types.load(Ordering::Acquire)
+    }
+
+    pub fn figures(&self) -> Figures {
+        let Length { requests, bytes, oldest } = self.queue.length();
+        let (journal_bytes, journal_needed_bytes) = self.commits.fill();
+        Figures {
+            syncs: self.sync_times.read(),
+            queued_requests: requests,
+            queued_bytes: bytes,
+            oldest_queued: oldest,
+            journal_bytes,
+            journal_needed_bytes,
+            ahead_of_clock: Duration::from_micros(clock::ahead(Micros(self.last_time.load(Ordering::Relaxed)))),
+        }
+    }
+
+    pub async fn append(
+        self: &Arc<Self>,
+        client: ClientId,
+        mut request: AppendRequest,
+    ) -> Result<Appended, AppendError> {
+        let mut searched = None;
+        loop {
+            let (answer, answered) = oneshot::channel();
+            self.queue.push(client, Job::new(request, answer, searched))?;
+            // Nothing is awaited before somebody leads: what is queued is committed even if nobody waits for it.
+            self.leader.queued(self);
+            match answered.await {
+                Ok(Reply::Answered(answer)) => return answer,
+                Ok(Reply::SearchFirst(again)) => request = again,
+                // Every job that is taken is answered; only a writer that died drops one, and how far that came nobody
+                // knows.
+                Err(_) => return Err(AppendError::OutcomeUnknown),
+            }
+            if let Some(condition) = &request.condition {
+                searched = Some(self.searches.search(&self.db, self.written(), condition, searched).await?);
+            }
+        }
     }
 
     /// Ends it: nothing is written any more, not even by closing it.
     pub fn poison(&self, cause: &str) {
         tracing::error!(cause, "the log is poisoned: a write failed; restart the host");
         self.leader.poison();
-        self.queue.clear();
+        self.trouble.send_if_modified(|trouble| {
+            let is_first = trouble.is_none();
+            trouble.get_or_insert_with(|| cause.into());
+            is_first
+        });
+        self.queue.refuse();
     }
 
     /// Decides and writes. The answers wait for the disk, so that nobody hears of what is not durable.
     fn commit_group(&self, writer: &mut Writer, group: Vec<Job>) -> Result<(), Error> {
-        let now = now().max(writer.last_time);
+        let now = writer.clock.now();
         let mut pending = Pending::new(writer.written.next(), group.len());
         let mut answers: Vec<PendingAnswer> = Vec::with_capacity(group.len());
+        let mut new_types = NewTypes::beside(&writer.types, self.limits.types);
         for job in group {
             let view = View {
                 db: &self.db,
                 recent: &writer.recent,
                 rows: &writer.kept,
                 pending: &pending,
+                searched: job.searched,
                 now,
                 kept: self.kept,
             };
             let answer = match decide(&view, &job.request) {
-                Ok(Decision::Accept { known, places }) => Ok(pending.accept(job.request, known, places, now)),
+                Ok(Decision::Accept { known, places }) => {
+                    new_types.admit(&job.request, &pending).map(|()| pending.accept(job.request, known, places, now))
+                }
                 Ok(Decision::Duplicate(appended)) => Ok(appended),
                 Ok(Decision::Reject(rejection)) => Err(AppendError::Rejected(rejection)),
+                Err(Error::LongSearch) => {
+                    let _ = job.answer.send(Reply::SearchFirst(job.request));
+                    continue;
+                }
                 // The request could not be checked. Nothing of it is written, and the others go on.
                 Err(error) => Err(AppendError::Failed(error)),
             };
@@ -204,8 +286,8 @@ impl Appender {
                 let refused = match error {
                     Error::NoSpace(no_space) => AppendError::NoSpace(no_space),
                     error => {
-                        failed = Err(error.clone());
-                        AppendError::Failed(error)
+                        failed = Err(error);
+                        AppendError::OutcomeUnknown
                     }
                 };
                 // What was decided on top of the others' events is void, too.
@@ -217,7 +299,7 @@ impl Appender {
             let answers = group.answers.len();
             self.leader.add(group, answers);
         } else {
-            group.answer(&Ok(()));
+            group.answer(true);
         }
         failed
     }
@@ -234,8 +316,10 @@ impl Appender {
         self.commits.add(written, &writer.commit)?;
         writer.commit.shrink_to(COMMIT_BYTES);
         writer.types.extend(types);
+        self.types.store(writer.types.len() as u64, Ordering::Release);
         pending.remember(&mut writer.recent);
-        writer.last_time = time;
+        writer.clock.passed(time);
+        self.last_time.store(time.0, Ordering::Relaxed);
         writer.written = written;
         writer.kept.get_mut().let_go(written);
         self.written.store(writer.written.0, Ordering::Release);
@@ -246,13 +330,14 @@ impl Appender {
     pub fn import(&self, requests: Vec<(AppendRequest, Micros)>) -> Result<Progress, Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pending = Pending::new(writer.written.next(), requests.len());
-        let mut last = writer.last_time;
+        let mut last = writer.clock.last();
         for (request, time) in requests {
             let view = View {
                 db: &self.db,
                 recent: &writer.recent,
                 rows: &writer.kept,
                 pending: &pending,
+                searched: None,
                 now: time,
                 kept: self.kept,
             };
@@ -292,7 +377,9 @@ impl Appender {
     pub fn sync(&self) -> Result<(), Error> {
         let written = self.written();
         if self.progress() < written {
+            let begun = Instant::now();
             self.commits.sync()?;
+            self.sync_times.add(begun.elapsed());
             self.publish.send_if_modified(|progress| {
                 let further = *progress < written;
                 *progress = written.max(*progress);
@@ -326,7 +413,7 @@ impl Work for Arc<Appender> {
     }
 
     fn refuse(&self) {
-        self.queue.clear();
+        self.queue.refuse();
     }
 
     fn sync_and_answer(&self, groups: Vec<Group>) {
@@ -334,7 +421,7 @@ impl Work for Arc<Appender> {
         if let Err(error) = &synced {
             self.poison(&error.to_string());
         }
-        groups.into_iter().for_each(|group| group.answer(&synced));
+        groups.into_iter().for_each(|group| group.answer(synced.is_ok()));
     }
 
     fn hand_over(&self) -> bool {
@@ -375,9 +462,4 @@ pub fn sync_at_intervals(appender: &Arc<Appender>, interval: Duration) -> Result
     };
     let thread = std::thread::Builder::new().name("log-sync".into()).spawn(run);
     thread.map_err(|cause| Error::Thread(cause.to_string()))
-}
-
-fn now() -> Micros {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

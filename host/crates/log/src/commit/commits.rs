@@ -13,6 +13,16 @@ pub enum Commits {
     Memory(Memory),
 }
 
+impl Commits {
+    /// Bytes of the journal's file, and of what is needed of it; none of a log in memory.
+    pub fn fill(&self) -> (u64, u64) {
+        match self {
+            Self::Journal(journal) => journal.fill(),
+            Self::Memory(_) => (0, 0),
+        }
+    }
+}
+
 impl CommitLog for Commits {
     fn add(&self, upto: Progress, batch: &[u8]) -> Result<(), Error> {
         match self {

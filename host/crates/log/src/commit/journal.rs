@@ -7,6 +7,7 @@
 //! holds is in the tables, which RocksDB flushes all at once and in the order of the commits. What a crash leaves is
 //! put into the tables when the log is opened ([`recovery`]).
 
+mod examined;
 mod file;
 mod frame;
 pub mod fuzz;
@@ -17,6 +18,7 @@ mod witness;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::DB;
@@ -25,17 +27,18 @@ use uuid::Uuid;
 use kinora_types::Progress;
 
 use crate::commit::commit_log::CommitLog;
-use crate::commit::drive::{Drive, Way};
+use crate::commit::drive::Drive;
 use crate::commit::durability::Durability;
 use crate::commit::site::Site;
 use crate::error::Error;
 
-use file::{JournalFile, NAME};
+pub use examined::{Examined, Expected};
+use file::JournalFile;
+use file::NAME;
 use frame::{BLOCK, Buffer, FileHeader, HEADER_BYTES, Header};
-use recovery::{Failure, Recovered};
 use ring::{Place, Ring};
 use tables::Tables;
-pub use tables::{flush, without_wal};
+pub use tables::{flush, part, without_wal};
 use witness::Witness;
 
 /// Bytes of a buffer that is kept for the next frame.
@@ -49,6 +52,21 @@ pub struct Journal {
     /// Held by the one that syncs. The system tells of a failure once: another who synced beside it might hear of
     /// success.
     syncing: Mutex<()>,
+    fill: Fill,
+}
+
+/// The journal's bytes, for whoever does not wait for the disk.
+struct Fill {
+    bytes: AtomicU64,
+    needed: AtomicU64,
+}
+
+/// Whatever becomes of a log that has lost something durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    Refused,
+    /// It goes on from what is sound.
+    CutOff,
 }
 
 /// The frame that is to be written next: room for its header, and commits.
@@ -83,66 +101,60 @@ struct Disk {
 
 /// Makes the journal of a log that has none, or one of which nothing is needed.
 pub fn create(site: &Site, log: Uuid) -> Result<(), Error> {
-    let mut bytes = FileHeader { log, seed: Uuid::new_v4() }.encode();
-    bytes.resize(site.initial_bytes, 0);
-    let made = Witness::create(&*site.drive).and_then(|()| site.drive.replace(NAME, &bytes));
+    let made = Witness::create(&*site.drive).and_then(|()| create_file(site, log).map(drop));
     made.map_err(|cause| Error::journal_io(&site.dir.join(NAME), &cause))
+}
+
+/// Makes the file alone, and gives the seed and the bytes that it has.
+fn create_file(site: &Site, log: Uuid) -> io::Result<(Uuid, u64)> {
+    let seed = Uuid::new_v4();
+    let mut bytes = FileHeader { log, seed }.encode();
+    bytes.resize(site.initial_bytes, 0);
+    site.drive.replace(NAME, &bytes)?;
+    Ok((seed, bytes.len() as u64))
 }
 
 impl Journal {
     /// Opens the journal, puts what only it has into the tables, and begins anew: then all that is in the log is in
-    /// tables.
-    pub fn open(site: &Site, db: Arc<DB>, log: Uuid, durability: Durability) -> Result<Self, Error> {
+    /// tables. What is lost is a reason not to go on, or is left behind: another incarnation begins where it was.
+    pub fn open(site: &Site, db: Arc<DB>, log: Uuid, durability: Durability, damage: Damage) -> Result<Self, Error> {
         let path = site.dir.join(NAME);
         let failed = |cause: &io::Error| Error::journal_io(&path, cause);
-        let damaged = |what: String| Error::JournalDamaged { path: path.clone(), what };
-        let file = site.drive.open(NAME, Way::Read).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
-            _ => failed(&cause),
-        })?;
-        let bytes = file.bytes().map_err(|cause| failed(&cause))?;
-        // A part of the first block would be written over when the file grows.
-        let mut start = [0; BLOCK];
-        let whole = bytes >= BLOCK as u64;
-        if whole {
-            file.read_at(&mut start, 0).map_err(|cause| failed(&cause))?;
-        }
-        let Some(header) = FileHeader::decode(&start).filter(|_| whole) else {
-            return Err(damaged("it does not begin as a journal does".to_owned()));
-        };
-        if header.log != log {
-            return Err(damaged(format!("it belongs to the log {}, and this one is {log}", header.log)));
-        }
-        let (witness, said) = Witness::open(&*site.drive).map_err(|cause| failed(&cause))?;
-        if said.is_none() {
-            tracing::warn!("the file that says what was durable was missing or damaged; it is made anew");
-        }
-
         let tables = Tables::new(db);
-        let (epoch, from) = (tables.epoch()?, tables.end()?);
-        let recovered = recovery::recover(&*file, header.seed, epoch, from, |batch| tables.apply(batch));
-        let Recovered { upto, durable } = recovered.map_err(|failure| match failure {
-            Failure::Read(cause) => failed(&cause),
-            Failure::Apply(error) => error,
-            Failure::TablesOlder { tables, journal } => damaged(format!(
-                "it knows of {journal} times that the log was opened, and the tables of {tables}: they are of an \
-                 earlier time"
-            )),
-        })?;
-        let durable = durable.max(said.unwrap_or_default());
-        if durable > upto {
-            return Err(damaged(format!("events {} to {} were durable, and are not there", upto.0, durable.0 - 1)));
+        let expected = Expected { log, epoch: tables.epoch()?, tables: tables.end()?, closed: tables.were_closed()? };
+        let examined = Examined::of(site, &expected, |batch| tables.apply(batch))?;
+        let Examined { file, upto, durable, epoch, damage: found, has_witness } = examined;
+        match (found, damage) {
+            (None, _) => {}
+            (Some(what), Damage::Refused) => return Err(Error::JournalDamaged { path, what }),
+            (Some(what), Damage::CutOff) => {
+                tracing::warn!(what, kept = upto.0, known = durable.0, "the log goes on from what is sound");
+                // Also where nothing is known to be lost: after the end of the machine nobody knows.
+                tables.part(upto)?;
+            }
         }
-        if upto > from {
-            tracing::info!(events = upto.0 - from.0, "took up what the journal had");
+        if upto > expected.tables {
+            tracing::info!(events = upto.0 - expected.tables.0, "took up what the journal had");
         }
+        let (seed, bytes) = match file {
+            Some(found) => found,
+            None => {
+                tracing::warn!("the journal was gone or damaged; it is made anew");
+                create_file(site, log).map_err(|cause| failed(&cause))?
+            }
+        };
+        if !has_witness {
+            tracing::warn!("the file that says what was durable was missing or damaged; it is made anew");
+            Witness::create(&*site.drive).map_err(|cause| failed(&cause))?;
+        }
+        let witness = Witness::open(&*site.drive).map_err(|cause| failed(&cause))?;
         let epoch = epoch + 1;
         tables.begin(epoch)?;
         witness.say(upto).and_then(|()| witness.sync()).map_err(|cause| failed(&cause))?;
 
         let disk = Disk {
             file: JournalFile::open(&site.drive, durability).map_err(|cause| failed(&cause))?,
-            seed: header.seed,
+            seed,
             epoch,
             ring: Ring::new(bytes - bytes % BLOCK as u64, site.limit_bytes),
             tables,
@@ -154,8 +166,14 @@ impl Journal {
             spare: None,
             failed: false,
         };
+        let fill = Fill { bytes: AtomicU64::new(disk.ring.bytes()), needed: AtomicU64::default() };
         let (gathered, disk) = (Mutex::new(Gathered::new(upto)), Mutex::new(disk));
-        Ok(Self { path, durability, gathered, disk, syncing: Mutex::default() })
+        Ok(Self { path, durability, gathered, disk, syncing: Mutex::default(), fill })
+    }
+
+    /// Bytes of the file, and of the frames in it that are needed.
+    pub fn fill(&self) -> (u64, u64) {
+        (self.fill.bytes.load(Ordering::Relaxed), self.fill.needed.load(Ordering::Relaxed))
     }
 
     fn write(&self, disk: &mut Disk) -> Result<(), Error> {
@@ -193,27 +211,37 @@ impl Journal {
         if let Some(room) = gathered.buffer.first_chunk_mut() {
             *room = header.encode(disk.seed);
         }
-        let at = self.place(disk, bytes as u64)?;
+        let Some(at) = self.place(disk, bytes as u64)? else {
+            // It was in the tables' memory before it came here, and now it is in their files.
+            disk.tables.flush()?;
+            disk.written = gathered.upto;
+            return Ok(());
+        };
         disk.file.write_at(&gathered.buffer, at).map_err(|cause| self.failure(&cause))?;
         disk.ring.put(bytes as u64, gathered.upto);
         disk.written = gathered.upto;
         self.make_room_ahead(disk)
     }
 
-    /// Where a frame of `bytes` goes. What is in its way is flushed to the tables first.
-    fn place(&self, disk: &mut Disk, bytes: u64) -> Result<u64, Error> {
+    /// Where a frame of `bytes` goes. What is in its way is flushed to the tables first. `None`: nowhere, since it is
+    /// larger than the file, which cannot grow.
+    fn place(&self, disk: &mut Disk, bytes: u64) -> Result<Option<u64>, Error> {
         loop {
             let place = disk.ring.place(bytes);
             if let Place::At(at) = place {
-                return Ok(at);
+                return Ok(Some(at));
             }
             if let Some(grown) = disk.file.grown(true) {
-                self.take(disk, grown)?;
+                self.take(disk, grown);
                 continue;
             }
             if let Place::Grow(to) = place {
                 let grown = disk.file.grow(disk.ring.bytes(), to).map(|()| to);
-                self.take(disk, grown)?;
+                let failed = grown.is_err();
+                self.take(disk, grown);
+                if failed && disk.ring.needed() == 0 {
+                    return Ok(None);
+                }
                 continue;
             }
             let needed = disk.ring.needed();
@@ -224,32 +252,38 @@ impl Journal {
         }
     }
 
-    /// Uses what the file has grown by. If the disk is full, what the file has must do.
-    fn take(&self, disk: &mut Disk, grown: io::Result<u64>) -> Result<(), Error> {
+    /// Uses what the file has grown by. If it could not grow, for want of space or of descriptors, what it has must do
+    /// for a while: no block that is needed has been touched.
+    fn take(&self, disk: &mut Disk, grown: io::Result<u64>) {
         match grown {
-            Ok(bytes) => disk.ring.grown(bytes),
-            Err(cause) if cause.kind() == io::ErrorKind::StorageFull && disk.ring.needed() > 0 => {
-                disk.ring.grows_no_more();
+            Ok(bytes) => {
+                disk.ring.grown(bytes);
+                self.fill.bytes.store(bytes, Ordering::Relaxed);
             }
-            Err(cause) => return Err(self.failure(&cause)),
+            Err(cause) => {
+                tracing::warn!(%cause, path = %self.path.display(), "the journal cannot grow; it goes on as it is");
+                disk.ring.does_not_grow_now();
+            }
         }
-        Ok(())
     }
 
     /// Has the file grow, and the tables flushed, before anybody has to wait for it.
     fn make_room_ahead(&self, disk: &mut Disk) -> Result<(), Error> {
         if let Some(grown) = disk.file.grown(false) {
-            self.take(disk, grown)?;
+            self.take(disk, grown);
         }
         if let Some(to) = disk.ring.should_grow() {
             disk.file.grow_beside(disk.ring.bytes(), to);
         }
-        if disk.ring.needed() > disk.flush_bytes && !disk.tables.are_flushed() {
+        let mut needed = disk.ring.needed();
+        if needed > disk.flush_bytes && !disk.tables.are_flushed() {
             disk.ring.free(|upto| disk.tables.keep(upto))?;
-            if disk.ring.needed() > disk.flush_bytes {
+            needed = disk.ring.needed();
+            if needed > disk.flush_bytes {
                 disk.tables.flush_beside(&*disk.drive);
             }
         }
+        self.fill.needed.store(needed, Ordering::Relaxed);
         Ok(())
     }
 
@@ -299,11 +333,11 @@ impl CommitLog for Journal {
         Ok(())
     }
 
-    /// Flushes all tables: the next opening has nothing to take up.
+    /// Flushes all tables: the next opening has nothing to take up, and needs no journal.
     fn close(&self) -> Result<(), Error> {
         self.sync()?;
         let disk = lock(&self.disk);
-        disk.tables.flush()?;
+        disk.tables.close(disk.epoch)?;
         disk.witness.sync().map_err(|cause| self.failure(&cause))
     }
 }

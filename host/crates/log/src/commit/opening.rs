@@ -8,10 +8,11 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Env, ErrorKind, Options, SliceTransfor
 use uuid::Uuid;
 
 use kinora_storage::Storage;
+use kinora_types::{Incarnation, Lineage};
 
 use crate::commit::commits::Commits;
 use crate::commit::durability::Durability;
-use crate::commit::journal::{self, Journal};
+use crate::commit::journal::{self, Damage, Journal};
 use crate::commit::memory::Memory;
 use crate::commit::site::Site;
 use crate::error::Error;
@@ -30,17 +31,30 @@ const IN_MEMORY: &str = "/kinora-log-in-memory";
 
 pub struct Opened {
     pub id: Uuid,
+    pub lineage: Lineage,
     pub db: Arc<DB>,
     pub commits: Commits,
 }
 
-/// Opens the log of a site, or makes a new one there.
+/// Opens the log of a site, or makes a new one there. Damage is refused.
 pub fn open(storage: &Storage, site: &Site, durability: Durability, keep_requests: Duration) -> Result<Opened, Error> {
+    open_damaged(storage, site, durability, keep_requests, Damage::Refused)
+}
+
+/// The same of a log that may have lost something.
+pub fn open_damaged(
+    storage: &Storage,
+    site: &Site,
+    durability: Durability,
+    keep_requests: Duration,
+    damage: Damage,
+) -> Result<Opened, Error> {
     let open = || {
         let db = Arc::new(open_database(storage, site, keep_requests)?);
         let id = prepare(&db, site)?;
-        let journal = Journal::open(site, Arc::clone(&db), id, durability)?;
-        Ok(Opened { id, db, commits: Commits::Journal(Box::new(journal)) })
+        let journal = Journal::open(site, Arc::clone(&db), id, durability, damage)?;
+        let lineage = lookup::lineage(&db, id)?;
+        Ok(Opened { id, lineage, db, commits: Commits::Journal(Box::new(journal)) })
     };
     open().map_err(|error: Error| error.of_open(&site.dir))
 }
@@ -52,24 +66,67 @@ pub fn open_in_memory(storage: &Storage, keep_requests: Duration) -> Result<Open
     let db = DB::open_cf_descriptors(&options, dir, families(storage, keep_requests)?)?;
     let id = Uuid::new_v4();
     write_identity(&db, id)?;
-    Ok(Opened { id, db: Arc::new(db), commits: Commits::Memory(Memory) })
+    let lineage = Lineage::new(Incarnation(id));
+    Ok(Opened { id, lineage, db: Arc::new(db), commits: Commits::Memory(Memory) })
 }
 
-/// Gives a database that came back from a backup the journal that belongs to it. All of it is in tables.
-pub fn give_journal(dir: &Path) -> Result<(), Error> {
+/// Gives a database that came back from a backup the journal that belongs to it, and another incarnation: what came
+/// behind the backup is not in it. All of it is in tables.
+pub fn revive(dir: &Path) -> Result<(), Error> {
     let site = Site::folder(dir)?;
     let db = open_database(&Storage::default(), &site, Duration::MAX)?;
-    journal::create(&site, prepare(&db, &site)?)
+    journal::create(&site, prepare(&db, &site)?)?;
+    journal::part(&db, lookup::end(&db)?)?;
+    journal::flush(&db)
+}
+
+/// Makes an empty log that goes on in the place of another one: with its id and its lives.
+pub fn make_for(dir: &Path, id: Uuid, incarnations: &[u8]) -> Result<(), Error> {
+    let site = Site::folder(dir)?;
+    let db = open_database(&Storage::default(), &site, Duration::MAX)?;
+    let meta = lookup::family(&db, keys::META)?;
+    db.put_cf_opt(meta, keys::ID_KEY, id.as_bytes(), &journal::without_wal())?;
+    if !incarnations.is_empty() {
+        db.put_cf_opt(meta, keys::INCARNATIONS_KEY, incarnations, &journal::without_wal())?;
+    }
+    prepare(&db, &site).map(drop)
+}
+
+/// Makes the families that a database has lost.
+pub fn complete(dir: &Path) -> Result<(), Error> {
+    open_database(&Storage::default(), &Site::folder(dir)?, Duration::MAX).map(drop)
+}
+
+/// Opens the tables of a folder to look at them: nothing there is changed, whoever uses them meanwhile.
+pub fn open_to_read(storage: &Storage, dir: &Path) -> Result<DB, Error> {
+    let mut options = database_options(storage, dir, &Env::new()?)?;
+    // All files are opened at once: a host that removes one later does not take it away.
+    options.set_max_open_files(-1);
+    options.create_if_missing(false);
+    options.create_missing_column_families(false);
+    refuse_other_families(&options, dir)?;
+    let db = DB::open_cf_descriptors_read_only(&options, dir, families(storage, Duration::MAX)?, false)
+        .map_err(|cause| Error::Open { dir: dir.to_owned(), cause })?;
+    let meta = lookup::family(&db, keys::META)?;
+    match db.get_cf(meta, keys::FORMAT_KEY)? {
+        Some(found) if ![Some(FORMAT), Some(FORMAT_WITHOUT_JOURNAL)].contains(&number(&found)) => {
+            Err(other_format(dir, &found))
+        }
+        _ => Ok(db),
+    }
+}
+
+/// The version of a log's layout, and whether that one has a journal; `None`: nothing says so.
+pub fn format(db: &DB) -> Result<Option<(u32, bool)>, Error> {
+    let found = db.get_cf(lookup::family(db, keys::META)?, keys::FORMAT_KEY)?;
+    Ok(found.as_deref().and_then(number).map(|format| (format, format != FORMAT_WITHOUT_JOURNAL)))
 }
 
 /// Makes a log of an empty database, and one of today's format of the one before.
 fn prepare(db: &DB, site: &Site) -> Result<Uuid, Error> {
     let meta = lookup::family(db, keys::META)?;
     let found = db.get_cf(meta, keys::FORMAT_KEY)?;
-    let id = match db.get_cf(meta, keys::ID_KEY)? {
-        Some(id) => Uuid::from_slice(&id).map_err(|_| lookup::bad_key(keys::META, keys::ID_KEY))?,
-        None => Uuid::new_v4(),
-    };
+    let id = lookup::id(db)?.unwrap_or_else(Uuid::new_v4);
     match found.as_deref().map(number) {
         Some(Some(FORMAT)) => return Ok(id),
         None | Some(Some(FORMAT_WITHOUT_JOURNAL)) => {}

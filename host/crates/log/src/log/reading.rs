@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use rocksdb::{Direction as Toward, IteratorMode, ReadOptions};
+use rocksdb::{DB, Direction as Toward, IteratorMode, ReadOptions};
 
 use kinora_files::folder_bytes;
 use kinora_types::{Direction, ExpectedRevision, Micros, Position, Progress, Revision, StreamName};
@@ -109,18 +109,22 @@ impl Log {
         limit: usize,
     ) -> Result<Vec<Recorded>, Error> {
         let mut found = Vec::new();
-        self.visit_stream(stream, from, direction, limit, |position, record| found.push(record.to_owned(position)))?;
+        self.visit_stream(stream, from, direction, limit, |position, record| {
+            found.push(record.to_owned(position));
+            ControlFlow::Continue(())
+        })?;
         Ok(found)
     }
 
-    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning.
+    /// Visits at most `limit` events of a stream from revision `from` on, towards its end or its beginning, until
+    /// `visit` breaks off.
     pub fn visit_stream(
         &self,
         stream: &StreamName,
         from: Revision,
         direction: Direction,
         limit: usize,
-        mut visit: impl FnMut(Position, RecordRef<'_>),
+        mut visit: impl FnMut(Position, RecordRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let durable = self.progress();
         let db = &self.inner.db;
@@ -143,7 +147,9 @@ impl Log {
             if durable.includes(position) {
                 lookup::go_to(&mut rows, before, position);
                 before = Some(position);
-                visit(position, lookup::item(&rows, position)?);
+                if visit(position, lookup::item(&rows, position)?).is_break() {
+                    return Ok(());
+                }
                 left -= 1;
             }
         }
@@ -198,18 +204,17 @@ impl Log {
     /// What the log holds, in figures.
     pub fn stats(&self) -> Result<Stats, Error> {
         let db = &self.inner.db;
-        let property = |name, of| Ok::<_, Error>(db.property_int_value_cf(lookup::family(db, of)?, name)?.unwrap_or(0));
         let failed = |cause: std::io::Error| Error::Folder { dir: db.path().to_owned(), cause: cause.to_string() };
-        Ok(Stats {
-            events: self.progress().0,
-            streams: property("rocksdb.estimate-num-keys", keys::STREAMS)?,
-            bytes: folder_bytes(db.path()).map_err(failed)?,
-            types: self.types()?,
-        })
+        stats(db, self.progress(), folder_bytes(db.path()).map_err(failed)?)
     }
 
     /// Which event types the log holds, ordered by name and schema.
     pub fn types(&self) -> Result<Vec<TypeCount>, Error> {
         lookup::types(&self.inner.db)
     }
+}
+
+pub fn stats(db: &DB, end: Progress, bytes: u64) -> Result<Stats, Error> {
+    let streams = db.property_int_value_cf(lookup::family(db, keys::STREAMS)?, "rocksdb.estimate-num-keys")?;
+    Ok(Stats { events: end.0, streams: streams.unwrap_or(0), bytes, types: lookup::types(db)? })
 }

@@ -49,11 +49,15 @@ impl Log {
     /// The events that a filter lets through.
     pub fn select(&self, filter: &Filter, range: SearchRange) -> Result<FoundEvents, Error> {
         let mut events = Vec::new();
-        let next = self.visit(filter, range, |position, record| events.push(record.to_owned(position)))?;
+        let next = self.visit(filter, range, |position, record| {
+            events.push(record.to_owned(position));
+            ControlFlow::Continue(())
+        })?;
         Ok(FoundEvents { events, next })
     }
 
-    /// Visits the events that a filter lets through, and says where to go on, or `None` at the end of the range.
+    /// Visits the events that a filter lets through, until `visit` breaks off at one that it does not take, and says
+    /// where to go on, or `None` at the end of the range.
     ///
     /// Types, tags and streams are found by their lists. Only among very many streams of a prefix, those of their
     /// category are looked at one by one; a search that looks in vain for long ends early, with a place to go on
@@ -62,7 +66,7 @@ impl Log {
         &self,
         filter: &Filter,
         range: SearchRange,
-        mut visit: impl FnMut(Position, RecordRef<'_>),
+        mut visit: impl FnMut(Position, RecordRef<'_>) -> ControlFlow<()>,
     ) -> Result<Option<Position>, Error> {
         let end = range.upto.min(self.progress());
         let Some(last) = end.last() else { return Ok(None) };
@@ -76,17 +80,21 @@ impl Log {
         let mut rows = db.raw_iterator_cf(lookup::family(db, keys::EVENTS)?);
         let (mut found, mut in_vain, mut before) = (0, 0, None);
         while let Some(asked) = at {
-            if found == range.limit || in_vain == LOOKED_AT_EVENTS {
+            if found == range.limit || in_vain >= LOOKED_AT_EVENTS {
                 return Ok(end.includes(Position(asked)).then_some(Position(asked)));
             }
             let Some(position) = matches.find(asked)?.map(Position).filter(|position| end.includes(*position)) else {
                 return Ok(None);
             };
+            // The first two times are those of a match.
+            in_vain += matches.leaps().saturating_sub(2);
             lookup::go_to(&mut rows, before, position);
             before = Some(position);
             let record = lookup::item(&rows, position)?;
             if filter.selects(&record) {
-                visit(position, record);
+                if visit(position, record).is_break() {
+                    return Ok(Some(position));
+                }
                 found += 1;
             } else {
                 in_vain += 1;

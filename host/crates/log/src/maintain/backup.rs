@@ -68,7 +68,7 @@ impl Backups {
         std::fs::create_dir_all(dir).map_err(|cause| Error::Backup(format!("{}: {cause}", dir.display())))?;
         self.0.verify_backup(number).map_err(|cause| failed(&cause))?;
         self.0.restore_from_backup(dir, dir, &RestoreOptions::default(), number).map_err(|cause| failed(&cause))?;
-        opening::give_journal(dir)?;
+        opening::revive(dir)?;
         // Opened once, so that it is known to be a log, and how far it goes.
         Ok(Log::open(&Storage::default(), dir, Options::default())?.progress())
     }

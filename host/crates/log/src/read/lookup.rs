@@ -3,7 +3,7 @@
 use rocksdb::{ColumnFamily, DB, DBRawIterator, IteratorMode, ReadOptions};
 use uuid::Uuid;
 
-use kinora_types::{Position, Progress, Revision, StreamName};
+use kinora_types::{Incarnation, Lineage, Position, Progress, Revision, StreamName};
 
 use crate::error::Error;
 use crate::record::answered::Answered;
@@ -149,6 +149,31 @@ pub fn end(db: &DB) -> Result<Progress, Error> {
 /// How often the log has been opened.
 pub fn epoch(db: &DB) -> Result<u64, Error> {
     Ok(number(db, keys::META, keys::EPOCH_KEY)?.unwrap_or_default())
+}
+
+/// The last epoch that ended with all in tables, if any did.
+pub fn closed(db: &DB) -> Result<Option<u64>, Error> {
+    number(db, keys::META, keys::CLOSED_KEY)
+}
+
+/// What tells this log from all others, if it has been made at all.
+pub fn id(db: &DB) -> Result<Option<Uuid>, Error> {
+    match db.get_pinned_cf(family(db, keys::META)?, keys::ID_KEY)? {
+        Some(id) => Uuid::from_slice(&id).map(Some).map_err(|_| bad_key(keys::META, keys::ID_KEY)),
+        None => Ok(None),
+    }
+}
+
+/// The lives of a log. The first one has the id of the log.
+pub fn lineage(db: &DB, id: Uuid) -> Result<Lineage, Error> {
+    let first = Lineage::new(Incarnation(id));
+    let Some(later) = db.get_pinned_cf(family(db, keys::META)?, keys::INCARNATIONS_KEY)? else { return Ok(first) };
+    let (later, rest) = later.as_chunks::<{ keys::INCARNATION_BYTES }>();
+    let parted = later.iter().try_fold(first, |lineage, bytes| {
+        let (id, kept) = bytes.split_first_chunk()?;
+        Some(lineage.parted(Incarnation(Uuid::from_bytes(*id)), Progress(keys::number(kept)?)))
+    });
+    parted.filter(|_| rest.is_empty()).ok_or_else(|| bad_key(keys::META, keys::INCARNATIONS_KEY))
 }
 
 pub fn types(db: &DB) -> Result<Vec<TypeCount>, Error> {

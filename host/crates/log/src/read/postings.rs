@@ -118,10 +118,17 @@ impl<'a> List<'a> {
     }
 }
 
+/// How often lists are searched in vain for a position that all of them have, before the one that was reached is taken
+/// for a match.
+const LEAPS: usize = 64;
+
 /// A search for events, in one direction.
 pub struct Matches<'a> {
     direction: Direction,
     node: Node<'a>,
+    /// Whether a match may be none, so that no step takes long.
+    in_steps: bool,
+    leaps: usize,
 }
 
 enum Node<'a> {
@@ -133,23 +140,58 @@ enum Node<'a> {
 }
 
 impl<'a> Matches<'a> {
+    /// In steps, none of which takes long, however far apart the matches are: a position that is found may be none, so
+    /// its event has to be looked at.
     pub fn new(db: &'a DB, filter: &Filter, direction: Direction) -> Result<Self, Error> {
         // The streams first: they are rarer.
         let mut all = Vec::new();
         all.extend(stream_node(db, &filter.streams, direction)?);
         all.extend(filter.selection.iter().map(|selection| selected(db, selection, direction)));
-        Ok(Self { direction, node: if all.is_empty() { Node::Every } else { Node::All(all) } })
+        let node = if all.is_empty() { Node::Every } else { Node::All(all) };
+        Ok(Self { direction, node, in_steps: true, leaps: 0 })
     }
 
     /// Of all streams.
     pub fn of(db: &'a DB, selection: &Selection, direction: Direction) -> Self {
-        Self { direction, node: selected(db, selection, direction) }
+        Self { direction, node: selected(db, selection, direction), in_steps: false, leaps: 0 }
     }
 
     /// The first position from `at` on, in the direction of the search, that matches; of streams with a prefix, it
     /// may be one of their category only.
     pub fn find(&mut self, at: u64) -> Result<Option<u64>, Error> {
-        self.node.find(at, self.direction)
+        let mut walk = Walk { in_steps: self.in_steps, leaps: 0, left: u64::MAX };
+        let found = self.node.find(at, self.direction, &mut walk);
+        self.leaps = walk.leaps;
+        found
+    }
+
+    /// How often the last search went on in vain.
+    pub fn leaps(&self) -> usize {
+        self.leaps
+    }
+
+    /// The same, with a number of looks into lists that it may take.
+    pub fn find_within(&mut self, at: u64, left: &mut u64) -> Result<Option<u64>, Error> {
+        let mut walk = Walk { in_steps: false, leaps: 0, left: *left };
+        let found = self.node.find(at, self.direction, &mut walk);
+        *left = walk.left;
+        found
+    }
+}
+
+/// How far a search may go, and how far it went.
+struct Walk {
+    /// Whether it stops after some leaps in vain, and goes on when it is asked again.
+    in_steps: bool,
+    leaps: usize,
+    /// Looks into lists that are left.
+    left: u64,
+}
+
+impl Walk {
+    fn look(&mut self) -> Result<(), Error> {
+        self.left = self.left.checked_sub(1).ok_or(Error::LongSearch)?;
+        Ok(())
     }
 }
 
@@ -185,15 +227,21 @@ fn selected<'a>(db: &'a DB, selection: &Selection, direction: Direction) -> Node
 }
 
 impl Node<'_> {
-    fn find(&mut self, at: u64, direction: Direction) -> Result<Option<u64>, Error> {
+    fn find(&mut self, at: u64, direction: Direction, walk: &mut Walk) -> Result<Option<u64>, Error> {
         match self {
             Self::Every => Ok(Some(at)),
-            Self::List(list) => list.find(at),
-            Self::Stream(list) => list.find(at),
+            Self::List(list) => {
+                walk.look()?;
+                list.find(at)
+            }
+            Self::Stream(list) => {
+                walk.look()?;
+                list.find(at)
+            }
             Self::Any(nodes) => {
                 let mut nearest = None;
                 for node in nodes {
-                    if let Some(found) = node.find(at, direction)? {
+                    if let Some(found) = node.find(at, direction, walk)? {
                         nearest = Some(match (nearest, direction) {
                             (None, _) => found,
                             (Some(other), Direction::Forwards) => found.min(other),
@@ -209,15 +257,16 @@ impl Node<'_> {
                 loop {
                     let mut next = at;
                     for node in nodes.iter_mut() {
-                        match node.find(next, direction)? {
+                        match node.find(next, direction, walk)? {
                             Some(found) => next = found,
                             None => return Ok(None),
                         }
                     }
-                    if next == at {
-                        return Ok(Some(at));
+                    if next == at || (walk.in_steps && walk.leaps >= LEAPS) {
+                        return Ok(Some(next));
                     }
                     at = next;
+                    walk.leaps += 1;
                 }
             }
         }

@@ -15,6 +15,8 @@
 //! | `meta`    | `format`                              | format version, u32 big-endian          |
 //! | `meta`    | `id`                                  | a UUID that is this log's own, 16 bytes |
 //! | `meta`    | `epoch`                               | how often the log has been opened, u64 big-endian |
+//! | `meta`    | `closed`                              | the `epoch` that ended with all in tables, u64 big-endian |
+//! | `meta`    | `incarnations`                        | those after the first: UUID, position behind what it kept |
 //!
 //! Names have no control characters, so NUL ends them unambiguously and keeps the order of the names.
 //!
@@ -43,6 +45,11 @@ pub const FAMILIES: [&str; 11] =
 pub const FORMAT_KEY: &[u8] = b"format";
 pub const ID_KEY: &[u8] = b"id";
 pub const EPOCH_KEY: &[u8] = b"epoch";
+pub const CLOSED_KEY: &[u8] = b"closed";
+pub const INCARNATIONS_KEY: &[u8] = b"incarnations";
+
+/// Bytes of an incarnation.
+pub const INCARNATION_BYTES: usize = 24;
 
 /// The category of a stream: its name up to the first hyphen, that included, or all of it if there is none.
 pub fn category(stream: &str) -> &str {

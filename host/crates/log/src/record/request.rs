@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 
 use kinora_types::{ExpectedRevision, NewEvent, Position, Revision, StreamName};
 
-use crate::record::claims::Claims;
-use crate::record::selection::Selection;
+use crate::record::claims::{Claim, Claims};
+use crate::record::selection::{Item, Selection};
 
 /// Events for any number of streams, to be appended all or none.
 #[derive(Clone, Debug, Default)]
@@ -24,10 +24,18 @@ impl AppendRequest {
         self.appends.iter().map(|append| append.events.len()).sum()
     }
 
-    /// Bytes of data and metadata.
+    /// Bytes of data and metadata, and of all names: of streams, types, tags, claims and what the condition selects.
     pub fn bytes(&self) -> usize {
-        let events = self.appends.iter().flat_map(|append| &append.events);
-        events.map(|event| event.data.get().len() + event.metadata.as_ref().map_or(0, |json| json.get().len())).sum()
+        let appends: usize = self.appends.iter().map(StreamAppend::bytes).sum();
+        let claims = self.claims.release.iter().chain(&self.claims.take);
+        let claim = |claim: &Claim| claim.key.scope.len() + claim.key.value.len() + claim.owner.as_str().len();
+        let items = self.condition.iter().flat_map(|condition| &condition.selection.items);
+        let item = |item: &Item| {
+            let tags = item.tags.iter().map(|tag| tag.as_str().len());
+            item.types.iter().map(String::len).chain(tags).sum::<usize>()
+        };
+        let key = self.key.as_ref().map_or(0, |key| key.key.len());
+        appends + claims.map(claim).sum::<usize>() + items.map(item).sum::<usize>() + key
     }
 }
 
@@ -58,6 +66,17 @@ pub struct StreamAppend {
     pub stream: StreamName,
     pub expected: ExpectedRevision,
     pub events: Vec<NewEvent>,
+}
+
+impl StreamAppend {
+    fn bytes(&self) -> usize {
+        let event = |event: &NewEvent| {
+            let metadata = event.metadata.as_ref().map_or(0, |json| json.get().len());
+            let tags: usize = event.tags.iter().map(|tag| tag.as_str().len()).sum();
+            event.data.get().len() + metadata + event.kind.name.len() + tags
+        };
+        self.stream.as_str().len() + self.events.iter().map(event).sum::<usize>()
+    }
 }
 
 /// What an append did, or what the same request did when it was made for the first time (`duplicate`).

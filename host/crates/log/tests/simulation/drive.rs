@@ -183,6 +183,18 @@ impl FaultyDrive {
         sound
     }
 
+    /// The journal is gone, or is none any more.
+    pub fn lose_journal(&self) {
+        let State { rng, files, trace, .. } = &mut *self.state();
+        let gone = rng.bool();
+        trace.note(if gone { "the journal is gone" } else { "the journal is empty" });
+        if gone {
+            files.remove(JOURNAL);
+        } else {
+            files.insert(JOURNAL, File::new(b""));
+        }
+    }
+
     /// Makes files what they were.
     pub fn mend(&self, files: Vec<(&'static str, Vec<u8>)>) {
         self.state().files = files.into_iter().map(|(name, bytes)| (name, File::new(&bytes))).collect();
@@ -330,9 +342,13 @@ impl Drive for FaultyDrive {
                 && at > most
                 && (always || state.rng.bool())
             {
-                state.refused = true;
+                // A log lives without growth: nothing else may come of it.
                 state.trace.count("full");
                 return Err(io::ErrorKind::StorageFull.into());
+            }
+            if state.faults.no_descriptors && state.rng.u8(..3) > 0 {
+                state.trace.count("no descriptors");
+                return Err(io::Error::from_raw_os_error(24));
             }
             let State { rng, files, .. } = state;
             let file = files.get_mut(name).unwrap();

@@ -28,6 +28,8 @@ pub struct Faults {
     pub refuses: Option<Refusal>,
     /// Bytes of a file beyond which the disk is full; growth fails, always or half of the times.
     pub full: Option<(u64, bool)>,
+    /// The process has no more descriptors, most of the times when a file grows.
+    pub no_descriptors: bool,
     /// There is no way past the cache, as is seen at the opening or at the first write.
     pub cached_only: Option<bool>,
     /// In a hundred syncs and writes past the cache, how many are forgotten.
@@ -45,11 +47,12 @@ impl Faults {
         match rng.u8(..10) {
             0..4 => faults.dies = Some((step(rng), Death::OfPower)),
             4..6 => faults.dies = Some((step(rng), Death::OfProcess)),
-            6..8 => {
+            6 => {
                 let only_syncs = rng.bool();
                 let at = if only_syncs { rng.u64(1..10) } else { step(rng) };
                 faults.refuses = Some(Refusal { at, only_syncs, for_good: rng.u8(..3) == 0 });
             }
+            7 => faults.no_descriptors = true,
             8 => faults.full = Some((rng.u64(0..limit), rng.bool())),
             _ => {}
         }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What has to have happened, or the simulation shows less than it seems to.
-const HAPPENS: [&str; 27] = [
+const HAPPENS: [&str; 29] = [
     "accepted",
     "appended beside",
     "closed",
@@ -35,8 +35,10 @@ const HAPPENS: [&str; 27] = [
     "kept what nobody was told of",
     "log-flush",
     "log-journal",
+    "lost a journal that nobody needed",
     "lost what was not durable",
     "mended",
+    "no descriptors",
     "not run beside",
     "opening failed",
     "power cut",

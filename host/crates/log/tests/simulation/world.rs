@@ -156,8 +156,14 @@ impl World {
             self.drive.count("closed");
             (self.durable, self.acknowledged, self.in_tables) = (written, written, written);
         }
+        let closed = !failed && !self.drive.failed();
         let death = self.drive.died().unwrap_or(if self.rng.bool() { Death::OfPower } else { Death::OfProcess });
         self.end(death);
+        // Whatever becomes of a journal that is not needed, it is not missed.
+        if closed && !self.rotten && self.rng.u8(..4) == 0 {
+            self.drive.count("lost a journal that nobody needed");
+            self.drive.lose_journal();
+        }
     }
 
     fn end(&mut self, death: Death) {
@@ -326,7 +332,7 @@ impl World {
                 assert_eq!(answer, expected);
                 self.drive.count("rejected");
             }
-            (Err(AppendError::Failed(_) | AppendError::Poisoned), _) if self.drive.failed() => return true,
+            (Err(AppendError::OutcomeUnknown | AppendError::Poisoned), _) if self.drive.failed() => return true,
             (answer, expected) => panic!("it answers {answer:?}, and {expected:?} was to come"),
         }
         // All that an answer rests on is as durable as the answer.

@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use kinora_readmodel::{Diff, Snapshot, diff};
-use kinora_types::Progress;
+use kinora_types::{Budget, Progress};
 
+use crate::ask::admission::Admission;
 use crate::error::Error;
 use crate::registry::Registry;
 use crate::registry::version::{Held, Version};
@@ -90,12 +92,15 @@ impl KeptComparisons {
 /// Compares versions, and keeps some comparisons for their next page.
 pub struct Comparisons {
     registry: Arc<Registry>,
+    admission: Arc<Admission>,
     kept: Arc<KeptComparisons>,
+    /// Those of gates, one at a time: they do not wait for those of clients.
+    of_gates: Semaphore,
 }
 
 impl Comparisons {
-    pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, kept: Arc::default() }
+    pub fn new(registry: Arc<Registry>, admission: Arc<Admission>) -> Self {
+        Self { registry, admission, kept: Arc::default(), of_gates: Semaphore::new(1) }
     }
 
     /// Lets go of what keeps the rows of a version on disk.
@@ -103,26 +108,19 @@ impl Comparisons {
         self.kept.forget(projection, number);
     }
 
-    /// Compares two versions, with some of the differing rows as examples.
-    pub async fn compare(&self, name: &str, from: u32, to: u32, samples: usize) -> Result<Comparison, Error> {
+    /// Compares two versions for a gate. It ends when nobody waits for it any more.
+    pub async fn compare(&self, name: &str, from: u32, to: u32) -> Result<Comparison, Error> {
+        let turn = self.of_gates.acquire().await.map_err(|cause| Error::Thread(cause.to_string()))?;
+        let budget = self.admission.long();
+        let _waiting = budget.cancelled_on_drop();
         let compared = self.pair(name, from, to, FAR_PATIENCE).await?;
-        compare_pair(Arc::new(compared), samples).await
+        let comparing = tokio::task::spawn_blocking(move || compared.compare(0, &budget)).await;
+        drop(turn);
+        comparing.map_err(|cause| Error::Thread(cause.to_string()))?
     }
 
-    /// The same, kept so that its rows can be gone through page by page.
-    pub async fn compare_and_keep(
-        &self,
-        name: &str,
-        from: u32,
-        to: u32,
-        samples: usize,
-        patience: Duration,
-    ) -> Result<Comparison, Error> {
-        let compared = self.pair(name, from, to, patience).await?;
-        compare_pair(self.keep(compared), samples).await
-    }
-
-    /// A comparison that is still kept, or a new one.
+    /// A comparison that is still kept, or a new one, which then is kept so that its rows can be gone through page by
+    /// page.
     pub async fn compared(
         &self,
         name: &str,
@@ -194,11 +192,13 @@ impl Comparisons {
     }
 }
 
-async fn compare_pair(compared: Arc<Compared>, samples: usize) -> Result<Comparison, Error> {
-    let Compared { id, from, to, progress, .. } = *compared;
-    let found = tokio::task::spawn_blocking(move || diff(&compared.left, &compared.right, samples)).await;
-    let diff = found.map_err(|cause| Error::Thread(cause.to_string()))??;
-    Ok(Comparison { id, from, to, progress, diff })
+impl Compared {
+    /// What differs, with some of the differing rows as examples. Blocks.
+    pub fn compare(&self, samples: usize, budget: &Budget) -> Result<Comparison, Error> {
+        let Self { id, from, to, progress, .. } = *self;
+        let diff = diff(&self.left, &self.right, samples, budget)?;
+        Ok(Comparison { id, from, to, progress, diff })
+    }
 }
 
 fn snapshot(version: &Version) -> Result<Snapshot, Error> {

@@ -1,18 +1,15 @@
 //! Queries: each is answered by one version, from one snapshot.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use kinora_readmodel::Snapshot;
 use kinora_sandbox::QueryFailure;
-use kinora_types::Position;
+use kinora_types::{Budget, Incarnation, Position};
 
+use crate::ask::admission::{Admission, Line};
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
-use crate::limits::QueryLimits;
 use crate::record::fault::Fault;
 use crate::record::settings::OnFault;
 use crate::record::state::State;
@@ -22,45 +19,14 @@ use crate::registry::version::Version;
 use crate::replay::rows::SnapshotRows;
 use crate::throttle::Throttle;
 
-/// A line in which expensive queries wait: `n` run at once, `m` wait, and others are refused.
-struct Line {
-    /// The name and the value of the limit that those who find no place are told.
-    limit: (&'static str, usize),
-    admitted: Arc<Semaphore>,
-    running: Arc<Semaphore>,
-}
-
-/// A turn, until it is dropped: when the work is done, not when the client goes away.
-pub struct QueryTurn {
-    _admitted: OwnedSemaphorePermit,
-    _running: OwnedSemaphorePermit,
-}
-
-impl Line {
-    fn new(at_once: NonZeroUsize, waiting: usize, limit: &'static str) -> Self {
-        Self {
-            limit: (limit, waiting),
-            admitted: Arc::new(Semaphore::new(at_once.get().saturating_add(waiting))),
-            running: Arc::new(Semaphore::new(at_once.get())),
-        }
-    }
-
-    async fn turn(&self) -> Result<QueryTurn, Error> {
-        let (limit, waiting) = self.limit;
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
-        let admitted = admitted.map_err(|_| Error::TooManyQueries { limit, waiting })?;
-        let running = Arc::clone(&self.running).acquire_owned().await;
-        let running = running.map_err(|cause| Error::Thread(cause.to_string()))?;
-        Ok(QueryTurn { _admitted: admitted, _running: running })
-    }
-}
-
 /// One version as it was at one moment: everything that one answer is made of.
 pub struct Answer {
     pub version: Arc<Version>,
     pub snapshot: Arc<Snapshot>,
     /// The version stands still, and old rows were welcome.
     pub still: Option<Still>,
+    /// The life of the log that it is of.
+    pub incarnation: Incarnation,
 }
 
 /// Why a version stands still: its rows no longer follow the log.
@@ -75,21 +41,18 @@ pub struct Queries {
     registry: Arc<Registry>,
     statuses: Statuses,
     throttle: Throttle,
-    named: Line,
-    scans: Line,
+    admission: Arc<Admission>,
 }
 
 impl Queries {
     /// Replays give way to queries by `throttle`.
-    pub fn new(registry: Arc<Registry>, statuses: Statuses, throttle: Throttle, limits: QueryLimits) -> Self {
-        let QueryLimits { named_at_once, named_waiting, scans_at_once, scans_waiting } = limits;
-        Self {
-            registry,
-            statuses,
-            throttle,
-            named: Line::new(named_at_once, named_waiting, "queries.named_waiting"),
-            scans: Line::new(scans_at_once, scans_waiting, "queries.scans_waiting"),
-        }
+    pub fn new(registry: Arc<Registry>, statuses: Statuses, throttle: Throttle, admission: Arc<Admission>) -> Self {
+        Self { registry, statuses, throttle, admission }
+    }
+
+    /// What one query may use.
+    pub fn budget(&self) -> Budget {
+        self.admission.query()
     }
 
     /// The version that answers a query, and its rows. With `at_least`, waits until they stand for that position.
@@ -124,7 +87,11 @@ impl Queries {
         self.throttle.serve();
         let (version, mut still) = self.look(name, number, stale_is_welcome)?;
         if let Some((position, timeout)) = at_least {
-            version.reached(position, timeout).await?;
+            tokio::select! {
+                biased;
+                reached = version.reached(position, timeout) => reached?,
+                poisoned = self.registry.log().never_has(position) => return Err(poisoned.into()),
+            }
             // It may have stopped while the query waited.
             still = self.look(name, Some(version.number), stale_is_welcome)?.1;
         }
@@ -134,7 +101,7 @@ impl Queries {
             Error::WrongState { name, version, state, wanted: "queried" }
         };
         let snapshot = version.latest()?.ok_or_else(gone)?;
-        Ok(Answer { version, snapshot, still })
+        Ok(Answer { version, snapshot, still, incarnation: self.registry.log().incarnation() })
     }
 
     /// The version that answers, and why it stands still if it does: refused, unless old rows are welcome.
@@ -152,18 +119,27 @@ impl Queries {
         }
     }
 
-    /// A turn for a query that goes through more rows than a page has.
-    pub async fn scan_turn(&self) -> Result<QueryTurn, Error> {
-        self.scans.turn().await
-    }
-
     /// Lets the projector answer one of its named queries: JSON text.
-    pub async fn named(&self, answer: &Answer, query: &str, arguments: String) -> Result<String, Error> {
+    pub async fn named(
+        &self,
+        answer: &Answer,
+        query: &str,
+        arguments: String,
+        budget: &Budget,
+    ) -> Result<String, Error> {
         let module = answer.version.projector();
         let (name, version) = (answer.version.projection.clone(), answer.version.number);
         let Some(module) = module else {
             return Err(Error::WrongState { name, version, state: State::Retired, wanted: "queried" });
         };
+        if answer.version.is_held() {
+            return Err(Error::WrongState {
+                name,
+                version,
+                state: State::Paused,
+                wanted: "asked for more than its rows",
+            });
+        }
         let manifest = &module.manifest;
         if !manifest.queries.iter().any(|declared| declared.name == query) {
             let known = manifest.queries.iter().map(|declared| declared.name.clone()).collect();
@@ -171,11 +147,13 @@ impl Queries {
         }
         let schemas = answer.version.schemas();
         schemas.check_arguments(query, &arguments).map_err(Error::InvalidArguments)?;
-        let turn = self.named.turn().await?;
+        let turn = self.admission.turn(Line::Named, budget).await?;
         let (rows, query) = (SnapshotRows(Arc::clone(&answer.snapshot)), query.to_owned());
+        let budget = budget.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let mut projector = module.pre.instantiate(Box::new(rows)).map_err(Error::QueryStopped)?;
+            budget.check()?;
+            let mut projector = module.pre.instantiate(Box::new(rows), &budget).map_err(Error::QueryStopped)?;
             let answer = projector.query(&query, &arguments).map_err(|failure| match failure {
                 QueryFailure::InvalidArguments(why) => Error::InvalidArguments(why),
                 QueryFailure::Failed(why) => Error::QueryFailed(why),
@@ -189,28 +167,5 @@ impl Queries {
             Ok(answer)
         });
         asked.await.map_err(|cause| Error::Thread(cause.to_string()))?
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn so_many_run_so_many_wait_and_others_are_told_which_limit() {
-        let line = Arc::new(Line::new(NonZeroUsize::MIN, 1, "queries.scans_waiting"));
-        let running = line.turn().await.unwrap();
-        let waiting = tokio::spawn({
-            let line = Arc::clone(&line);
-            async move { line.turn().await.map(drop) }
-        });
-        tokio::task::yield_now().await;
-        let refused = line.turn().await.err().unwrap().to_string();
-        assert_eq!(refused, "too many queries are running already, and queries.scans_waiting = 1 wait");
-        assert!(!waiting.is_finished());
-        drop(running);
-        waiting.await.unwrap().unwrap();
-        line.turn().await.unwrap();
     }
 }

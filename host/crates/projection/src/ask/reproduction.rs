@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use kinora_files::SECRET_BYTES;
+use kinora_files::{Probation, SECRET_BYTES};
 use kinora_log::{Log, RecordRef, Recorded};
-use kinora_readmodel::{CommitMode, KeyRange, Store, Writes};
+use kinora_readmodel::{CommitMode, KeyRange, Most, Store, Writes};
 use kinora_sandbox as sandbox;
-use kinora_sandbox::{Category, Failure, Limits, Range, RowAccess};
+use kinora_sandbox::{Category, Failure, Limits, Opening, Range, RowAccess, Scanned};
 use kinora_storage::Storage;
-use kinora_types::{Digest, Micros, Position, Progress, Revision};
+use kinora_types::{Budget, Digest, Micros, Position, Progress, Revision};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -27,7 +27,7 @@ use crate::feed::source::only;
 use crate::feed::window::Window;
 use crate::record::fault::Fault;
 use crate::registry::Registry;
-use crate::replay::rows::{VersionRows, key_range};
+use crate::replay::rows::{VersionRows, at_most, key_range, scanned};
 use crate::trial::casts::Casts;
 
 /// The shape of a bundle. Another one is refused, never guessed at.
@@ -175,7 +175,7 @@ fn run<R: RowAccess + 'static>(
     if window.is_empty() {
         return Ok(());
     }
-    let mut guest = modules.projector.pre.instantiate(Box::new(rows))?;
+    let mut guest = modules.projector.pre.instantiate(Box::new(rows), &modules.budget)?;
     guest.apply(&window.events)?;
     guest.flush()
 }
@@ -191,13 +191,13 @@ pub struct Reproductions {
 
 impl Reproductions {
     /// Everything that the fault of a version depends on. Runs the event once more to see what it reads. Blocks.
-    pub fn of(&self, name: &str, number: u32) -> Result<Bundle, Error> {
+    pub fn of(&self, name: &str, number: u32, budget: &Budget) -> Result<Bundle, Error> {
         let nothing = || Error::NothingToReproduce { name: name.to_owned(), version: number };
         let status = self.statuses.version(name, number)?;
         let fault = status.fault.filter(Fault::is_of_one_event).ok_or_else(nothing)?;
         let event = fault.position.map(|position| self.log.event(Position(position))).transpose();
         let event = event.map_err(|cause| Error::Thread(cause.to_string()))?.flatten().ok_or_else(nothing)?;
-        let cast = self.casts.of(name, number)?;
+        let cast = self.casts.of(name, number, budget)?;
         let event = EventRecord::new(&event).map_err(Error::NotVerified)?;
         let mut bundle = Bundle {
             format: FORMAT,
@@ -223,7 +223,7 @@ impl Reproductions {
         let read = Arc::clone(&rows.read);
         bundle.reproduced = run(&bundle.event, &cast.modules, &cast.routes, rows).is_err();
         let read = std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner));
-        bundle.other_rows = other_rows(&store, &read).map_err(Error::NotVerified)?;
+        bundle.other_rows = other_rows(&store, &read, budget).map_err(Error::NotVerified)?;
         for ((table, key), row) in read {
             match row {
                 Some(row) => bundle.rows.push(record(&store, table, key, row).map_err(Error::NotVerified)?),
@@ -251,11 +251,13 @@ fn record(store: &Store, table: u16, key: String, row: Vec<u8>) -> Result<RowRec
 fn other_rows(
     store: &Store,
     read: &BTreeMap<(u16, String), Option<Vec<u8>>>,
+    budget: &Budget,
 ) -> Result<Option<Vec<RowRecord>>, Failure> {
     let (mut others, mut left) = (Vec::new(), OTHER_ROWS_BYTES);
     for (table, _) in (0..).zip(store.tables().iter()) {
-        let rows = store.scan(table, &KeyRange::default(), usize::MAX, left + 1, &Writes::default());
-        for (key, row) in rows.map_err(Failure::storage)? {
+        let most = Most { bytes: left + 1, ..Most::rows(usize::MAX, budget) };
+        let rows = store.scan(table, &KeyRange::default(), &most, &Writes::default());
+        for (key, row) in rows.map_err(Failure::storage)?.rows {
             let Some(rest) = left.checked_sub(key.len() + row.len()) else { return Ok(None) };
             left = rest;
             if !read.contains_key(&(table, key.clone())) {
@@ -298,20 +300,14 @@ impl RowAccess for RecordingRows {
         Ok(found)
     }
 
-    fn scan(
-        &mut self,
-        table: u32,
-        range: &Range,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        let found = self.rows.scan(table, range, limit, max_bytes)?;
-        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    fn scan(&mut self, table: u32, range: &Range, most: &sandbox::Most<'_>) -> Result<Scanned, Failure> {
+        let found = self.rows.scan(table, range, most)?;
+        let keys: Vec<&str> = found.rows.iter().map(|(key, _)| key.as_str()).collect();
         self.note(table, &keys)?;
         // What the guest has deleted is not found, but has to be there to be deleted.
         if let Ok(ordinal) = u16::try_from(table) {
-            let stored = self.store.scan(ordinal, &key_range(range), limit, max_bytes, &Writes::default());
-            let stored = stored.map_err(Failure::storage)?;
+            let stored = self.store.scan(ordinal, &key_range(range), &at_most(most), &Writes::default());
+            let stored = scanned(stored, most)?.rows;
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             read.extend(stored.into_iter().map(|(key, row)| ((ordinal, key), Some(row))));
         }
@@ -368,17 +364,11 @@ impl RowAccess for BundledRows {
         self.rows.get_many(table, keys)
     }
 
-    fn scan(
-        &mut self,
-        table: u32,
-        range: &Range,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn scan(&mut self, table: u32, range: &Range, most: &sandbox::Most<'_>) -> Result<Scanned, Failure> {
         // Rows of the range may be missing anywhere in it.
         let [start, end] = [&range.start, &range.end].map(|bound| bound.as_deref().unwrap_or_default());
         self.note(table, &format!("{start}..{end}"));
-        self.rows.scan(table, range, limit, max_bytes)
+        self.rows.scan(table, range, most)
     }
 
     fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
@@ -392,7 +382,9 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
     let dir = tempfile::tempdir()?;
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret)?;
-    let store = sandbox::Modules::open(&dir.path().join("modules"), compiler, secret, bundle.limits.clone())?;
+    let (limits, probation) = (bundle.limits.clone(), Probation::open(&dir.path().join("probation")));
+    let opening = Opening { compiler, secret, limits, probation, paused: false };
+    let store = sandbox::Modules::open(&dir.path().join("modules"), opening)?;
     let compiled = async |bytes: Vec<u8>| {
         let (status, _) = store.upload(bytes).await?;
         store.settled(status.digest).await
@@ -404,14 +396,18 @@ pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) 
         let upcaster = compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?;
         upcasters.push(upcaster.into_upcaster()?);
     }
-    let modules = VersionModules { projector: projector.into_projector()?, upcasters };
+    let modules = VersionModules::new(projector.into_projector()?, upcasters);
     let routes = modules.routes().map_err(anyhow::Error::msg)?;
     let rows =
         Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &modules.projector.manifest.tables)?);
     restore(&rows, bundle.rows.iter().chain(bundle.other_rows.iter().flatten()))?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
     let watched = BundledRows::new(access.clone(), &rows, bundle);
-    let outcome = run(&bundle.event, &modules, &routes, watched.clone());
+    let outcome = run(&bundle.event, &modules, &routes, watched.clone()).map_err(|failure| {
+        // The module is there only until this returns.
+        let backtrace = failure.backtrace_with_lines().into();
+        Failure { backtrace, frames: None, ..failure }
+    });
     let unknown = std::mem::take(&mut *watched.unknown.lock().unwrap_or_else(PoisonError::into_inner));
     let pending = access.pending();
     let text = |row: &[u8]| String::from_utf8_lossy(row).into_owned();

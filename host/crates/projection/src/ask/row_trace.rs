@@ -12,7 +12,7 @@ use kinora_log::Log;
 use kinora_readmodel::{Error as ReadModelError, Store, shown};
 use kinora_sandbox::{Failure, Modules};
 use kinora_storage::Storage;
-use kinora_types::{Progress, TableSpec};
+use kinora_types::{Budget, Progress, TableSpec};
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
@@ -72,7 +72,7 @@ pub struct RowTraces {
 
 impl RowTraces {
     /// Replays a version on the side and notes which events write a row. Blocks.
-    pub fn trace(&self, name: &str, number: u32, question: &RowQuestion) -> Result<RowTrace, Error> {
+    pub fn trace(&self, name: &str, number: u32, question: &RowQuestion, budget: &Budget) -> Result<RowTrace, Error> {
         let version = self.registry.version(name, Some(number))?;
         let record = self.registry.record(name, number)?;
         let end = version.checkpoint();
@@ -95,7 +95,8 @@ impl RowTraces {
         let limits = self.modules.limits();
         let made = parts(&self.log, &store, &modules, limits, &gauges, &checkpoint, &self.turns);
         let runner = Runner::new(made.map_err(failed)?, oneshot::channel().0).map_err(failed)?;
-        let traced = runner.trace(upto, (ordinal, &question.key), question.limit, Instant::now() + PATIENCE);
+        let deadline = Instant::now() + PATIENCE;
+        let traced = runner.trace(upto, (ordinal, &question.key), question.limit, budget, deadline)?;
         let Traced { touches, upto: reached, fault } = traced;
         let events = touches.into_iter().map(|touch| self.step(table, touch)).collect::<Result<_, _>>()?;
         Ok(RowTrace { version: number, position: last(reached), complete: reached >= upto, events, fault })

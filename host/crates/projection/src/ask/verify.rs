@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use kinora_log::Log;
 use kinora_readmodel::{Snapshot, first_difference};
 use kinora_sandbox::Failure;
-use kinora_types::{Digest, Position, Progress};
+use kinora_types::{Budget, Digest, Exhausted, Position, Progress};
 
+use crate::ask::admission::{Admission, Line};
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::record::pace::FixedPace;
@@ -76,23 +76,30 @@ pub struct Verification {
     statuses: Statuses,
     log: Log,
     casts: Casts,
+    admission: Arc<Admission>,
     /// It costs a core: one at a time.
     turn: Arc<Semaphore>,
 }
 
 impl Verification {
-    pub fn new(registry: Arc<Registry>, statuses: Statuses, log: Log, casts: Casts) -> Self {
-        Self { registry, statuses, log, casts, turn: Arc::new(Semaphore::new(1)) }
+    pub fn new(registry: Arc<Registry>, statuses: Statuses, log: Log, casts: Casts, admission: Arc<Admission>) -> Self {
+        Self { registry, statuses, log, casts, admission, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// A digest of a version's rows: as they are, or exactly after an event, which the version then waits at for a
     /// moment.
-    pub async fn rows_digest(&self, name: &str, number: u32, at: Option<Position>) -> Result<RowsDigest, Error> {
+    pub async fn rows_digest(
+        &self,
+        name: &str,
+        number: u32,
+        at: Option<Position>,
+        budget: &Budget,
+    ) -> Result<RowsDigest, Error> {
         let snapshot = match at {
             None => self.rows_of(name, number)?,
             Some(position) => self.rows_at(name, number, position).await?,
         };
-        self.digest_of(name, number, Arc::new(snapshot)).await
+        self.digest_of(name, number, Arc::new(snapshot), budget).await
     }
 
     fn rows_of(&self, name: &str, number: u32) -> Result<Snapshot, Error> {
@@ -130,41 +137,59 @@ impl Verification {
         patiently(snapshot).await.ok_or_else(|| behind(at))
     }
 
-    async fn digest_of(&self, name: &str, number: u32, snapshot: Arc<Snapshot>) -> Result<RowsDigest, Error> {
+    async fn digest_of(
+        &self,
+        name: &str,
+        number: u32,
+        snapshot: Arc<Snapshot>,
+        budget: &Budget,
+    ) -> Result<RowsDigest, Error> {
         let identity = self.statuses.version(name, number)?.identity;
         let position = snapshot.checkpoint().last().map(|position| position.0);
-        let digest = tokio::task::spawn_blocking(move || snapshot.digest()).await;
+        let (turn, budget) = (self.admission.turn(Line::Comparisons, budget).await?, budget.clone());
+        let digest = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            snapshot.digest(&budget)
+        });
+        let digest = digest.await;
         let rows_digest = Digest::from(digest.map_err(|cause| Error::Thread(cause.to_string()))??);
         Ok(RowsDigest { projection: name.to_owned(), version: number, identity, position, rows_digest })
     }
 
-    /// Replays all that a version has applied, and compares the rows. Ends early when `cancelled`.
+    /// Replays all that a version has applied, and compares the rows, as far as the budget lets it.
     pub async fn verify(
         &self,
         name: &str,
         number: u32,
         replayed: Replayed,
-        cancelled: CancellationToken,
+        budget: &Budget,
     ) -> Result<Verified, Error> {
         let turn = Arc::clone(&self.turn).try_acquire_owned();
         let turn = turn.map_err(|_| Error::AlreadyVerifying)?;
         let started = Instant::now();
         let snapshot = Arc::new(self.rows_of(name, number)?);
-        let cast = self.casts.of(name, number)?;
-        let rows = self.digest_of(name, number, Arc::clone(&snapshot)).await?;
+        let cast = self.casts.of(name, number, budget)?;
+        let rows = self.digest_of(name, number, Arc::clone(&snapshot), budget).await?;
         let events = snapshot.checkpoint().0.saturating_sub(cast.from.0);
+        let within = budget.clone();
         let comparing = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let mut watch = |progress: Progress| {
                 replayed.0.store(progress.0, Ordering::Relaxed);
-                if cancelled.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if within.check().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            compare(&cast, &snapshot, &mut watch)
+            compare(&cast, &snapshot, &within, &mut watch)
         });
         let difference = match comparing.await.map_err(|cause| Error::Thread(cause.to_string()))? {
             Ok(difference) => difference,
-            Err(Interrupted::Failed(failure)) => return Err(Error::NotVerified(failure)),
-            Err(Interrupted::Cancelled) => return Err(Error::Thread("nobody waits for it any more".into())),
+            Err(interrupted) => {
+                // What is not through because the budget is used up has not failed.
+                budget.check()?;
+                return Err(match interrupted {
+                    Interrupted::Failed(failure) => Error::NotVerified(failure),
+                    Interrupted::Cancelled => Exhausted::Cancelled.into(),
+                });
+            }
         };
         if difference.is_some() {
             tracing::error!(projection = name, version = number, ?difference, "the rows are not those of a replay");
@@ -189,6 +214,7 @@ async fn patiently<T>(answer: oneshot::Receiver<T>) -> Option<T> {
 fn compare(
     cast: &Cast,
     rows: &Snapshot,
+    budget: &Budget,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Option<Divergence>, Interrupted> {
     let events = Events::All { from: cast.from, upto: rows.checkpoint() };
@@ -196,11 +222,11 @@ fn compare(
     let mut replay = Rehearsal::new(cast, verifying)?;
     replay.run(&events, events.end(), watch)?;
     let storage = |cause| Interrupted::Failed(Failure::storage(cause));
-    let found = first_difference(rows, &replay.snapshot()?).map_err(storage)?;
+    let found = first_difference(rows, &replay.snapshot()?, budget).map_err(storage)?;
     let Some(row) = found else { return Ok(None) };
     let mut second = Rehearsal::new(cast, AS_RUN)?;
     second.run(&events, events.end(), watch)?;
-    let agree = first_difference(&second.snapshot()?, &replay.snapshot()?).map_err(storage)?.is_none();
+    let agree = first_difference(&second.snapshot()?, &replay.snapshot()?, budget).map_err(storage)?.is_none();
     drop((replay, second));
     if !agree {
         return difference(cast, &events, [AS_RUN, verifying], watch).map(Some);

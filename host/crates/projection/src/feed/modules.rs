@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use kinora_files::Place;
 use kinora_sandbox::{Error, Modules, Needs, Partition, ProjectorModule, UpcasterModule};
-use kinora_types::Digest;
+use kinora_types::{Budget, Digest};
 
 use crate::feed::routes::Routes;
 use crate::feed::upcasting::Chain;
@@ -13,6 +14,10 @@ use crate::feed::upcasting::Chain;
 pub struct VersionModules {
     pub projector: Arc<ProjectorModule>,
     pub upcasters: Vec<Arc<UpcasterModule>>,
+    /// That of whoever waits for what the guests do.
+    pub budget: Budget,
+    /// Where it is noted that they do something, while they are on probation.
+    pub place: Place,
 }
 
 impl VersionModules {
@@ -23,7 +28,7 @@ impl VersionModules {
     pub fn ready(modules: &Modules, projector: Digest, upcasters: &[Digest]) -> Result<Self, Error> {
         let projector = modules.projector(projector)?;
         let upcasters = upcasters.iter().map(|digest| modules.upcaster(*digest)).collect::<Result<_, _>>()?;
-        Ok(Self { projector, upcasters })
+        Ok(Self::new(projector, upcasters))
     }
 
     /// The modules of these digests, once they have been compiled.
@@ -36,8 +41,17 @@ impl VersionModules {
         for digest in upcasters {
             settled.push(modules.settled(*digest).await?);
         }
-        let upcasters = settled.into_iter().map(|module| module.into_upcaster());
-        Ok(Self { projector: projector.into_projector()?, upcasters: upcasters.collect::<Result<_, _>>()? })
+        let upcasters = settled.into_iter().map(|module| module.into_upcaster()).collect::<Result<_, _>>()?;
+        Ok(Self::new(projector.into_projector()?, upcasters))
+    }
+
+    pub fn new(projector: Arc<ProjectorModule>, upcasters: Vec<Arc<UpcasterModule>>) -> Self {
+        Self { projector, upcasters, budget: Budget::unlimited(), place: Place::default() }
+    }
+
+    /// The same, for whoever has this budget: the calls of all instances end with it.
+    pub fn within(self, budget: &Budget) -> Self {
+        Self { budget: budget.clone(), ..self }
     }
 
     /// The columns that any of them needs.
@@ -60,6 +74,6 @@ impl VersionModules {
 
     /// Its upcasters, with instances of their own.
     pub fn chain(&self) -> Chain {
-        Chain::new(self.upcasters.clone())
+        Chain::new(self.upcasters.clone(), &self.budget)
     }
 }

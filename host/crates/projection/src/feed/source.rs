@@ -31,6 +31,21 @@ pub struct Source {
     needs: Needs,
     chain: Chain,
     dealer: Option<Dealer>,
+    known: Known,
+}
+
+/// The types of the log, as they were when they were looked at last.
+#[derive(Clone, Default)]
+struct Known {
+    /// Of them, with their schemas.
+    types: u64,
+    /// How far the log went then.
+    progress: u64,
+    /// Those to handle, and how many events have them.
+    names: Vec<String>,
+    count: u64,
+    /// The first event that has no route.
+    end: Option<Progress>,
 }
 
 /// A window that is being filled, and what becomes of its events.
@@ -52,7 +67,7 @@ const RECENT_ROUTES: usize = 8;
 
 impl Source {
     pub fn new(log: Log, routes: Arc<Routes>, needs: Needs, chain: Chain) -> Self {
-        Self { log, routes, needs, chain, dealer: None }
+        Self { log, routes, needs, chain, dealer: None, known: Known::default() }
     }
 
     /// From now on, windows of more than one event are dealt out, or no longer.
@@ -127,9 +142,10 @@ impl Source {
         mut hand_over: impl FnMut(Window) -> Option<Window>,
     ) -> Result<(), log::Error> {
         window.clear(from);
-        let Self { log, routes, needs, chain, dealer } = self;
+        let Self { log, routes, needs, chain, dealer, known } = self;
         let (needs, dealer) = (*needs, dealer.as_ref());
-        let wanted = wanted(log, routes, from, upto)?;
+        known.look(log, routes)?;
+        let wanted = known.wanted(from, upto);
         let mut filling =
             Filling { routes, needs, chain, dealer, window, taken: Vec::new(), has_steps: false, recent: Vec::new() };
         let mut damage = None;
@@ -182,30 +198,43 @@ impl Feed for Source {
     }
 }
 
-/// The types to read by their posting lists and how far, or `None` if it is better to read everything.
-///
-/// Nothing that has no route is passed over: the first of it ends the range, and is read by a scan after that.
-fn wanted(
-    log: &Log,
-    routes: &Routes,
-    from: Progress,
-    upto: Progress,
-) -> Result<Option<(Vec<String>, Progress)>, log::Error> {
-    let (mut names, mut count, mut end) = (Vec::new(), 0_u64, upto);
-    for found in log.types()? {
-        match routes.of(&found.kind, found.schema) {
-            Some(Route::Ignore) => {}
-            Some(Route::Handle(_) | Route::Step { .. }) => {
-                count += found.count;
-                if names.last() != Some(&found.kind) {
-                    names.push(found.kind);
+impl Known {
+    /// Looks at the types again if there are more of them, or so many more events that they may weigh differently.
+    fn look(&mut self, log: &Log, routes: &Routes) -> Result<(), log::Error> {
+        // In this order: what comes in between is looked at next time.
+        let (progress, types) = (log.progress().0, log.type_count());
+        let is_far = progress > self.progress + (self.progress / 8).max(WINDOW_LOOKS);
+        if types == self.types && !is_far {
+            return Ok(());
+        }
+        let mut found = Self { types, progress, ..Self::default() };
+        for kind in log.types()? {
+            match routes.of(&kind.kind, kind.schema) {
+                Some(Route::Ignore) => {}
+                Some(Route::Handle(_) | Route::Step { .. }) => {
+                    found.count += kind.count;
+                    if found.names.last() != Some(&kind.kind) {
+                        found.names.push(kind.kind);
+                    }
+                }
+                None => {
+                    let first = Progress(kind.first.0);
+                    found.end = Some(found.end.map_or(first, |end| end.min(first)));
                 }
             }
-            None => end = end.min(Progress(found.first.0)),
         }
+        *self = found;
+        Ok(())
     }
-    let pays = count.saturating_mul(POSTINGS_FROM_ONE_IN) <= log.progress().0;
-    Ok((pays && end > from).then_some((names, end)))
+
+    /// The types to read by their posting lists and how far, or `None` if it is better to read everything.
+    ///
+    /// Nothing that has no route is passed over: the first of it ends the range, and is read by a scan after that.
+    fn wanted(&self, from: Progress, upto: Progress) -> Option<(&[String], Progress)> {
+        let end = self.end.map_or(upto, |end| end.min(upto));
+        let pays = self.count.saturating_mul(POSTINGS_FROM_ONE_IN) <= self.progress;
+        (pays && end > from).then_some((self.names.as_slice(), end))
+    }
 }
 
 /// A window with this event and no other one: what needs no log.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use kinora_sandbox::{Batch, Category, Failure, Texts, Upcasted, Upcaster, UpcasterManifest, UpcasterModule};
-use kinora_types::Position;
+use kinora_types::{Budget, Position};
 
 use crate::feed::routes::{Route, Routes};
 
@@ -14,6 +14,8 @@ use crate::feed::routes::{Route, Routes};
 pub struct Chain {
     modules: Vec<Arc<UpcasterModule>>,
     running: Vec<Option<Upcaster>>,
+    /// That of whoever waits for what they do.
+    budget: Budget,
 }
 
 /// An event on its way: the event of the log that it came from, what becomes of it, and where its data is now.
@@ -28,14 +30,14 @@ struct Item {
 impl Clone for Chain {
     /// The same upcasters, with instances of their own.
     fn clone(&self) -> Self {
-        Self::new(self.modules.clone())
+        Self::new(self.modules.clone(), &self.budget)
     }
 }
 
 impl Chain {
-    pub fn new(modules: Vec<Arc<UpcasterModule>>) -> Self {
+    pub fn new(modules: Vec<Arc<UpcasterModule>>, budget: &Budget) -> Self {
         let running = modules.iter().map(|_| None).collect();
-        Self { modules, running }
+        Self { modules, running, budget: budget.clone() }
     }
 
     /// Forgets the running instances; needed after any failure.
@@ -72,7 +74,7 @@ impl Chain {
         };
         let guest = match running {
             Some(guest) => guest,
-            None => running.insert(module.pre.instantiate()?),
+            None => running.insert(module.pre.instantiate(&self.budget)?),
         };
         guest.upcast(input).map_err(|failure| Failure {
             message: format!("upcaster {}: {}", module.manifest.name, failure.message),

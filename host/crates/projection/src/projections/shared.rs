@@ -4,17 +4,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kinora_files::Probation;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
 
+use crate::ask::admission::Admission;
 use crate::ask::compare::Comparisons;
 use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
 use crate::ask::verify::Verification;
-use crate::limits::{Limits, QueryLimits};
+use crate::limits::Limits;
 use crate::registry::Registry;
 use crate::registry::starter::Starter;
 use crate::replay::turns::Turns;
@@ -39,6 +41,7 @@ pub struct Shared {
     turns: Turns,
     pub statuses: Statuses,
     casts: Casts,
+    limits: Limits,
 }
 
 impl Shared {
@@ -52,12 +55,12 @@ impl Shared {
             storage: storage.clone(),
             modules: Arc::clone(&modules),
         };
-        Self { log, storage, modules, registry, turns, statuses, casts }
+        Self { log, storage, modules, registry, turns, statuses, casts, limits: *limits }
     }
 
-    pub fn queries(&self, limits: QueryLimits) -> Queries {
+    pub fn queries(&self, admission: &Arc<Admission>) -> Queries {
         let throttle = self.turns.throttle().clone();
-        Queries::new(Arc::clone(&self.registry), self.statuses.clone(), throttle, limits)
+        Queries::new(Arc::clone(&self.registry), self.statuses.clone(), throttle, Arc::clone(admission))
     }
 
     pub fn row_traces(&self) -> RowTraces {
@@ -70,9 +73,9 @@ impl Shared {
         }
     }
 
-    pub fn verification(&self) -> Verification {
-        let registry = Arc::clone(&self.registry);
-        Verification::new(registry, self.statuses.clone(), self.log.clone(), self.casts.clone())
+    pub fn verification(&self, admission: &Arc<Admission>) -> Verification {
+        let (registry, admission) = (Arc::clone(&self.registry), Arc::clone(admission));
+        Verification::new(registry, self.statuses.clone(), self.log.clone(), self.casts.clone(), admission)
     }
 
     pub fn reproductions(&self) -> Reproductions {
@@ -94,6 +97,7 @@ impl Shared {
             modules: Arc::clone(&self.modules),
             turns: self.turns.clone(),
             starter,
+            limits: self.limits,
         }
     }
 
@@ -141,7 +145,13 @@ impl Shared {
         }
     }
 
-    pub fn supervision(&self, promotions: &Arc<Promotions>, stalls_after: Duration) -> Supervision {
+    pub fn supervision(
+        &self,
+        promotions: &Arc<Promotions>,
+        stalls_after: Duration,
+        probation: Arc<Probation>,
+        paused: bool,
+    ) -> Supervision {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
         Supervision {
             registry: Arc::clone(&registry),
@@ -152,6 +162,8 @@ impl Shared {
             stalls: StallWatch { registry: Arc::clone(&registry), log, patience: stalls_after },
             continuation: Continuation { registry, casts: self.casts.clone() },
             promotions: Arc::clone(promotions),
+            probation,
+            paused,
         }
     }
 }

@@ -45,7 +45,7 @@ impl Fault {
             event_type,
             schema,
             message: failure.message.clone(),
-            backtrace: failure.backtrace.to_vec(),
+            backtrace: failure.backtrace_with_lines(),
             limit: failure.limit.as_ref().map(|limit| LimitHit { name: limit.name.to_owned(), value: limit.value }),
             hint: hint(failure),
             stream: None,
@@ -72,6 +72,10 @@ fn hint(failure: &Failure) -> String {
     let hint = match failure.category {
         Category::Storage => "look at the host's output and its disk, then resume this version",
         Category::UnknownEvent => "handle or ignore the type, or add an upcaster, and deploy again",
+        Category::Quarantined => {
+            "look why the host ended (its output, its memory, the kernel's log), then resume the version for one more \
+             time, or retire it and deploy a mended one"
+        }
         Category::Nondeterministic => "mend the projector and deploy it again; nothing else is affected",
         _ if failure.position.is_some() => {
             "`kinora repro` runs the event alone: mend the guest and deploy it again, or skip the event for a reason"

@@ -8,17 +8,20 @@ use uuid::Uuid;
 
 use kinora_types::{EventType, InvalidName, NewEvent, RESERVED, StreamName};
 
-/// Who wants something, and why: what they say of themselves, since a host knows no users.
+/// Who wants something, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct By {
+    /// Who it is, where the host knows its clients; else who they say they are.
     pub who: Option<String>,
+    /// Who they say they are, where the host knows who it is.
+    pub said: Option<String>,
     pub why: Option<String>,
 }
 
 impl By {
     /// The host itself, by a rule that somebody gave it.
     pub fn host(why: impl Into<String>) -> Self {
-        Self { who: Some("kinora".into()), why: Some(why.into()) }
+        Self { who: Some("kinora".into()), said: None, why: Some(why.into()) }
     }
 }
 
@@ -78,6 +81,9 @@ impl Entry {
             data.extend(figures);
         }
         data.insert("who".into(), json!(by.who));
+        if let Some(said) = &by.said {
+            data.insert("said".into(), json!(said));
+        }
         data.insert("why".into(), json!(by.why));
         data.insert("at".into(), json!(Timestamp::now()));
         let kind = format!("{RESERVED}.{}", what.as_str());
@@ -104,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_same_event_each_time_it_is_appended() {
-        let by = By { who: Some("ada".into()), why: Some("a better mean".into()) };
+        let by = By { who: Some("ada".into()), said: None, why: Some("a better mean".into()) };
         let entry = Entry::new(1, "ontime", What::Promoted, &by, json!({"from": 1, "to": 2}));
         let again: Entry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
         assert_eq!(again, entry);

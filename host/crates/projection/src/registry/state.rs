@@ -13,7 +13,7 @@ pub fn state_of(version: &Version, record: &VersionRecord, projection: &Projecti
         _ if record.aborted => State::Aborted,
         _ if record.retired => State::Retired,
         _ if version.fault().is_some() => State::Faulted,
-        _ if record.paused => State::Paused,
+        _ if record.paused || version.is_held() => State::Paused,
         _ if !version.is_open() => State::Validating,
         // A version that serves goes on serving after a restart, while it catches up.
         Phase::CatchingUp | Phase::Ready if projection.live == Some(version.number) => State::Live,

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use kinora_readmodel::{Snapshot, Store};
 use kinora_sandbox::{Failure, ProjectorModule, Schemas};
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::error::Error;
 use crate::record::fault::Fault;
@@ -19,10 +20,19 @@ use crate::registry::stall::Stall;
 use crate::replay::gauges::{Gauges, Phase};
 use crate::replay::runner::{Command, Hold, SnapshotAt};
 
+/// How long a thread that is told to stop may take to commit what it has done. A call that takes longer is ended, and
+/// its events are applied again later.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How often a thread that is told to stop is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// The commands of a running thread, and the thread.
 pub struct Running {
     pub commands: mpsc::UnboundedSender<Command>,
     pub thread: JoinHandle<()>,
+    /// That of its guests.
+    pub budget: Budget,
 }
 
 pub struct Version {
@@ -35,6 +45,8 @@ pub struct Version {
     /// There once the modules are compiled, until the version is retired.
     content: RwLock<Option<Content>>,
     running: Mutex<Option<Running>>,
+    /// Its guests are not run before somebody asks for it.
+    held: AtomicBool,
     pub stall: Stall,
 }
 
@@ -58,6 +70,7 @@ impl Version {
             fault: RwLock::default(),
             content: RwLock::default(),
             running: Mutex::default(),
+            held: AtomicBool::new(false),
             stall: Stall::default(),
         }
     }
@@ -77,6 +90,15 @@ impl Version {
 
     pub fn set_fault(&self, fault: Option<Fault>) {
         *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// Whether its guests are not run before somebody asks for it.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hold_back(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// Where what queries see is told to.
@@ -165,13 +187,35 @@ impl Version {
         Ok(())
     }
 
-    /// Ends the thread after a last commit, and waits for it. Blocks.
-    pub fn stop(&self) {
-        let running = self.running().take();
-        if let Some(Running { commands, thread }) = running {
+    /// Tells the thread to end after a last commit, and does not wait for it.
+    pub fn tell_to_stop(&self) {
+        if let Some(running) = &*self.running() {
             // A thread that has ended by itself takes no commands.
+            let _ = running.commands.send(Command::Stop);
+        }
+    }
+
+    /// Ends the thread, and waits for it: after a last commit, unless a call of its guest takes too long for that.
+    /// Blocks.
+    pub fn stop(&self) {
+        self.stop_within(GRACE);
+    }
+
+    /// The same without a commit: nobody wants its rows any more. Blocks.
+    pub fn give_up(&self) {
+        self.stop_within(Duration::ZERO);
+    }
+
+    fn stop_within(&self, grace: Duration) {
+        let running = self.running().take();
+        if let Some(Running { commands, thread, budget }) = running {
             let _ = commands.send(Command::Stop);
             drop(commands);
+            let told = Instant::now();
+            while !thread.is_finished() && told.elapsed() < grace {
+                std::thread::sleep(LOOK);
+            }
+            budget.cancel();
             let _ = thread.join();
         }
     }

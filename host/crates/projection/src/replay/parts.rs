@@ -36,11 +36,10 @@ pub fn parts(
     turns: &Turns,
 ) -> Result<Parts, Failure> {
     let routes = modules.routes().map_err(|why| Failure::new(Category::Upcast, why))?;
-    let projector = modules.projector.pre.clone();
     Ok(Parts {
         log: log.clone(),
         source: Source::new(log.clone(), Arc::new(routes), modules.needs(), modules.chain()),
-        sink: RowSink::new(projector, Arc::clone(store), limits.commit_bytes, checkpoint.clone()),
+        sink: RowSink::new(modules, Arc::clone(store), limits.commit_bytes, checkpoint.clone()),
         room: Room::new(limits),
         was_ready: false,
         gauges: Arc::clone(gauges),

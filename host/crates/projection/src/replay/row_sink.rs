@@ -5,19 +5,25 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use kinora_files::Place;
 use kinora_readmodel as readmodel;
 use kinora_readmodel::{CommitMode, Snapshot, Store, Writes};
-use kinora_sandbox::{Category, Failure, Projector, ProjectorPre};
-use kinora_types::Progress;
+use kinora_sandbox::{Batch, Category, Failure, Projector, ProjectorPre, Usage};
+use kinora_types::{Budget, Progress};
 
+use crate::feed::modules::VersionModules;
 use crate::replay::committer::Committer;
 use crate::replay::rows::VersionRows;
-use crate::replay::sink::{Commit, Sink};
+use crate::replay::sink::{Commit, Guest, Sink};
 use crate::throttle::Throttle;
 
 /// The rows of a version, and the projector that makes them.
 pub struct RowSink {
     projector: ProjectorPre,
+    /// That of whoever waits for what the projector does.
+    budget: Budget,
+    /// Where it is noted that it does something.
+    place: Place,
     store: Arc<Store>,
     rows: VersionRows,
     /// Told what has been committed.
@@ -29,13 +35,15 @@ pub struct RowSink {
 impl RowSink {
     /// `commit_bytes`: what may be pending at most.
     pub fn new(
-        projector: ProjectorPre,
+        modules: &VersionModules,
         store: Arc<Store>,
         commit_bytes: usize,
         checkpoint: watch::Sender<Progress>,
     ) -> Self {
         let rows = VersionRows::new(Arc::clone(&store), commit_bytes);
-        Self { projector, store, rows, checkpoint, committer: None }
+        let (projector, budget) = (modules.projector.pre.clone(), modules.budget.clone());
+        let place = modules.place.clone();
+        Self { projector, budget, place, store, rows, checkpoint, committer: None }
     }
 
     /// What has been written since the last commit.
@@ -72,17 +80,53 @@ fn commit_failure(cause: readmodel::Error) -> Failure {
     }
 }
 
+/// A projector, whose calls are noted while it is on probation.
+pub struct Placed {
+    projector: Projector,
+    place: Place,
+    /// Where it was called last.
+    last: u64,
+}
+
+impl Guest for Placed {
+    fn apply(&mut self, events: &Batch) -> Result<(), Failure> {
+        // Even for events, odd for what comes after them.
+        self.last = events.positions.first().map_or(0, |first| first.wrapping_mul(2));
+        let _here = self.place.enter(self.last);
+        self.projector.apply(events)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let _here = self.place.enter(self.last | 1);
+        self.projector.flush()
+    }
+
+    fn usage(&self) -> Usage {
+        self.projector.usage()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.projector.memory_bytes()
+    }
+}
+
 impl Sink for RowSink {
-    type Guest = Projector;
+    type Guest = Placed;
     type Pending = Writes;
 
-    fn instance(&self) -> Result<Projector, Failure> {
-        self.projector.instantiate(Box::new(self.rows.clone()))
+    fn instance(&self) -> Result<Placed, Failure> {
+        let (place, last) = (self.place.clone(), 0);
+        let _here = place.enter(last);
+        let projector = self.projector.instantiate(Box::new(self.rows.clone()), &self.budget)?;
+        Ok(Placed { projector, place: self.place.clone(), last })
     }
 
     fn beside(&self, count: usize) -> Self {
         Self {
             projector: self.projector.clone(),
+            budget: self.budget.clone(),
+            // There is one place, so it is noted of one instance only.
+            place: Place::default(),
             store: Arc::clone(&self.store),
             rows: self.rows.beside(count),
             checkpoint: self.checkpoint.clone(),

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use kinora_readmodel as readmodel;
 use kinora_readmodel::{KeyRange, Snapshot, Store, Writes};
-use kinora_sandbox::{Category, Failure, Range, RowAccess};
+use kinora_sandbox::{Category, Failure, Most, Range, RowAccess, Scanned};
 
 /// Shared between a runner, which commits the writes, and its guest, which makes them.
 #[derive(Clone)]
@@ -105,6 +106,27 @@ pub fn key_range(range: &Range) -> KeyRange {
     KeyRange { start: range.start.clone(), end: range.end.clone(), reverse: range.reverse }
 }
 
+pub fn at_most<'a>(most: &Most<'a>) -> readmodel::Most<'a> {
+    readmodel::Most { rows: most.rows, bytes: most.bytes, entries: most.entries, budget: most.budget }
+}
+
+/// What a scan has found, for a guest.
+pub fn scanned(found: Result<readmodel::Scanned, readmodel::Error>, most: &Most<'_>) -> Result<Scanned, Failure> {
+    match found {
+        Ok(readmodel::Scanned { rows, entries }) => Ok(Scanned { rows, entries }),
+        Err(readmodel::Error::TooManyEntries { .. }) => Err(most.exceeded()),
+        Err(cause) => Err(unread(cause)),
+    }
+}
+
+/// Why rows could not be read.
+pub fn unread(cause: readmodel::Error) -> Failure {
+    match cause {
+        readmodel::Error::Exhausted(why) => Failure::exhausted(why),
+        cause => Failure::storage(cause),
+    }
+}
+
 impl RowAccess for VersionRows {
     fn get_many(&mut self, table: u32, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         let table = ordinal(table, self.store.tables().len())?;
@@ -125,26 +147,22 @@ impl RowAccess for VersionRows {
         Ok(rows)
     }
 
-    fn scan(
-        &mut self,
-        table: u32,
-        range: &Range,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn scan(&mut self, table: u32, range: &Range, most: &Most<'_>) -> Result<Scanned, Failure> {
         let table = ordinal(table, self.store.tables().len())?;
         self.committing.wait();
         let pending = self.pending();
-        self.store.scan(table, &key_range(range), limit, max_bytes, &pending).map_err(Failure::storage)
+        scanned(self.store.scan(table, &key_range(range), &at_most(most), &pending), most)
     }
 
     fn write(&mut self, table: u32, key: &str, value: Option<&[u8]>) -> Result<(), Failure> {
         let table = ordinal(table, self.store.tables().len())?;
         self.check_parts(table, key)?;
+        // One row can have gigabytes of entries: they are counted before anybody makes them.
+        let weight = value.map_or(Ok(0), |row| self.store.index_bytes(table, key, row)).map_err(Failure::storage)?;
         let mut pending = self.pending();
-        pending.set(table, key, value);
+        pending.set_weighing(table, key, value, weight);
         if pending.bytes() > self.max_bytes {
-            let message = format!("the rows of one commit have {} bytes", pending.bytes());
+            let message = format!("the rows and index entries of one commit have {} bytes", pending.bytes());
             return Err(Failure::over(Category::Rule, message, "commit_bytes", self.max_bytes as u64));
         }
         Ok(())
@@ -160,15 +178,9 @@ impl RowAccess for SnapshotRows {
         self.0.get_many(table, keys).map_err(Failure::storage)
     }
 
-    fn scan(
-        &mut self,
-        table: u32,
-        range: &Range,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    fn scan(&mut self, table: u32, range: &Range, most: &Most<'_>) -> Result<Scanned, Failure> {
         let table = ordinal(table, self.0.tables().len())?;
-        self.0.scan(table, &key_range(range), limit, max_bytes).map_err(Failure::storage)
+        scanned(self.0.scan(table, &key_range(range), &at_most(most)), most)
     }
 
     fn write(&mut self, _: u32, _: &str, _: Option<&[u8]>) -> Result<(), Failure> {

@@ -147,6 +147,7 @@ impl<S: Sink> Runner<S> {
         self.stepper.drop_pending();
         let end = match followed.and_then(|_| Ok(self.stepper.sink.settle()?)) {
             Ok(()) => End::Stopped,
+            Err(stop) if stop.is_cancelled() => End::Stopped,
             Err(stop) => End::Faulted(self.fault(stop)),
         };
         // What was handed over is committed, whatever came after it.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use kinora_readmodel::Snapshot;
-use kinora_sandbox::{Batch, Failure, Projector, Usage};
+use kinora_sandbox::{Batch, Failure, Usage};
 use kinora_types::Progress;
 
 use crate::throttle::Throttle;
@@ -24,24 +24,6 @@ pub trait Guest: Send + 'static {
 
     /// Linear memory that it holds.
     fn memory_bytes(&self) -> usize;
-}
-
-impl Guest for Projector {
-    fn apply(&mut self, events: &Batch) -> Result<(), Failure> {
-        Projector::apply(self, events)
-    }
-
-    fn flush(&mut self) -> Result<(), Failure> {
-        Projector::flush(self)
-    }
-
-    fn usage(&self) -> Usage {
-        Projector::usage(self)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        Projector::memory_bytes(self)
-    }
 }
 
 /// How a commit is made.

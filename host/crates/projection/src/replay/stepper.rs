@@ -44,7 +44,8 @@ impl Room {
 /// Why a stepper cannot go on. What came before is committed.
 #[derive(Debug)]
 pub enum Stop {
-    /// The host is in trouble, or the projector as a whole is not what it declares: there is no event to look for.
+    /// The host is in trouble, the projector as a whole is not what it declares, or nobody waits for it any more: there
+    /// is no event to look for.
     Failed(Failure),
     /// An event failed alone, with a fresh instance; `first` says which one.
     Alone { failure: Failure, first: Option<Position> },
@@ -59,6 +60,11 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
+    /// Whether it was wanted: nothing is wrong, and what was under way can be done again.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.is_cancelled())
+    }
+
     pub fn storage(cause: impl std::fmt::Display) -> Self {
         Self::Failed(Failure::storage(cause))
     }
@@ -80,7 +86,7 @@ impl Stop {
 
 /// Whether there is no event to look for.
 fn ends(failure: &Failure) -> bool {
-    matches!(failure.category, Category::Storage | Category::Partition)
+    matches!(failure.category, Category::Storage | Category::Partition | Category::Cancelled)
 }
 
 pub struct Stepper<F, P, S: Sink> {

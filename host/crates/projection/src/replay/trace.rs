@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Exhausted, Position, Progress};
 
 use crate::record::fault::Fault;
 use crate::replay::pace::WINDOW_EVENTS;
@@ -27,13 +27,21 @@ pub struct Traced {
 
 impl Runner<RowSink> {
     /// Goes to `upto`, the deadline, or as many events that wrote the row as are asked for.
-    pub fn trace(mut self, upto: Progress, (table, key): (u16, &str), limit: usize, deadline: Instant) -> Traced {
+    pub fn trace(
+        mut self,
+        upto: Progress,
+        (table, key): (u16, &str),
+        limit: usize,
+        budget: &Budget,
+        deadline: Instant,
+    ) -> Result<Traced, Exhausted> {
         let mut touches = Vec::new();
         // The end of the window that is gone through one event at a time.
         let mut careful = Progress::default();
         let mut fault = None;
         while self.stepper.applied() < upto && touches.len() < limit && Instant::now() < deadline {
             let from = self.stepper.applied();
+            budget.check()?;
             let alone = from < careful;
             let mut written = None;
             let kept = self.stepper.probe(upto, if alone { 1 } else { WINDOW_EVENTS }, |sink| {
@@ -45,6 +53,7 @@ impl Runner<RowSink> {
                 (Ok(false), _) => careful = next,
                 (Ok(true), None) => {}
                 (Ok(true), Some(row)) => {
+                    budget.take(row.as_ref().map_or(0, |row| row.len()))?;
                     let position = self.stepper.window().first.or(next.last()).unwrap_or(Position(0));
                     touches.push(Touch { position, row: row.map(|row| String::from_utf8_lossy(&row).into_owned()) });
                 }
@@ -56,6 +65,6 @@ impl Runner<RowSink> {
                 }
             }
         }
-        Traced { touches, upto: self.stepper.applied(), fault }
+        Ok(Traced { touches, upto: self.stepper.applied(), fault })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kinora_readmodel::first_difference;
 use kinora_sandbox::Failure;
-use kinora_types::Position;
+use kinora_types::{Budget, Exhausted, Position};
 
 use crate::error::Error;
 use crate::record::continuation::Continued;
@@ -43,8 +43,9 @@ pub struct Continuation {
 
 impl Continuation {
     /// Takes over the rows of another version if that is sound, and remembers what became of it.
-    pub fn decide(&self, version: &Version, from: u32) -> Result<VersionRecord, Failure> {
-        let continued = self.take_over(version, from)?;
+    /// Ends early with the budget.
+    pub fn decide(&self, version: &Version, from: u32, budget: &Budget) -> Result<VersionRecord, Failure> {
+        let continued = self.take_over(version, from, budget)?;
         let (name, number) = (version.projection.as_str(), version.number);
         tracing::info!(projection = name, version = number, ?continued, "continuation decided");
         let decided = self.registry.change(name, |projection, _| {
@@ -59,20 +60,20 @@ impl Continuation {
     }
 
     /// Takes over the rows of version `from`, or says why not. Blocks.
-    fn take_over(&self, version: &Version, from: u32) -> Result<Continued, Failure> {
-        match self.try_to_take_over(version, from) {
+    fn take_over(&self, version: &Version, from: u32, budget: &Budget) -> Result<Continued, Failure> {
+        match self.try_to_take_over(version, from, budget) {
             Ok(continued) => Ok(continued),
             Err(Refusal::Unsound(why)) => Ok(Continued { from, position: None, compared: 0, why_not: Some(why) }),
             Err(Refusal::Failed(failure)) => Err(failure),
         }
     }
 
-    fn try_to_take_over(&self, version: &Version, from: u32) -> Result<Continued, Refusal> {
+    fn try_to_take_over(&self, version: &Version, from: u32, budget: &Budget) -> Result<Continued, Refusal> {
         let unsound = |why: String| Refusal::Unsound(why);
         let (name, number) = (version.projection.as_str(), version.number);
         let other = self.registry.version(name, Some(from)).map_err(|error| unsound(error.to_string()))?;
         let store = other.store().ok_or_else(|| unsound(format!("version {from} has no rows")))?;
-        let cast = |number| self.casts.of(name, number).map_err(|error| unsound(error.to_string()));
+        let cast = |number| self.casts.of(name, number, budget).map_err(|error| unsound(error.to_string()));
         let (old, new) = (cast(from)?, cast(number)?);
         check_shape(&old, &new, from)?;
         let checkpoint = store.checkpoint().map_err(Failure::storage)?;
@@ -109,7 +110,7 @@ fn compare(old: &Cast, new: &Cast, end: Position) -> Result<u64, Refusal> {
     let positions = both.into_iter().filter(taken).collect();
     let stopped = |interrupted| match interrupted {
         Interrupted::Failed(failure) => Refusal::Failed(failure),
-        Interrupted::Cancelled => Refusal::Unsound("it was interrupted".into()),
+        Interrupted::Cancelled => Refusal::Failed(Failure::exhausted(Exhausted::Cancelled)),
     };
     let (applied, events, _) = reference(old, positions, &mut unwatched).map_err(stopped)?;
     let mut mended = Rehearsal::new(new, REFERENCE)?;
@@ -121,7 +122,8 @@ fn compare(old: &Cast, new: &Cast, end: Position) -> Result<u64, Refusal> {
         }
         Err(interrupted) => return Err(stopped(interrupted)),
     }
-    let row = first_difference(&applied.snapshot()?, &mended.snapshot()?).map_err(Failure::storage)?;
+    let row =
+        first_difference(&applied.snapshot()?, &mended.snapshot()?, &Budget::unlimited()).map_err(Failure::storage)?;
     match row {
         None => Ok(Events::count(&events)),
         Some(row) => Err(Refusal::Unsound(format!(

@@ -1,5 +1,6 @@
 //! Deployments: a version from modules, after a look at what it would come to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,20 +9,22 @@ use serde_json::json;
 use kinora_log::Log;
 use kinora_sandbox::{Module, Modules};
 use kinora_storage::Storage;
-use kinora_types::{Digest, InvalidName, Micros, Position, Progress};
+use kinora_types::{Budget, Digest, InvalidName, Micros, Position, Progress};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
 use crate::feed::routes::Routes;
+use crate::limits::Limits;
 use crate::record::gates::Gates;
 use crate::record::history::What;
+use crate::record::projection::ProjectionRecord;
 use crate::record::request::{Done, Outcome, Request};
 use crate::record::status::VersionStatus;
 use crate::record::version::{Promote, Skipped, VersionRecord};
-use crate::registry::Registry;
 use crate::registry::starter::Starter;
 use crate::registry::version::Version;
+use crate::registry::{Registry, Versions};
 use crate::replay::turns::Turns;
 use crate::rollout::gates;
 use crate::rollout::gates::live_tables;
@@ -31,6 +34,9 @@ use crate::trial::forecast::Sample;
 
 /// Bytes of a projection's name.
 const NAME_BYTES: usize = 64;
+
+/// Versions that are gone and still shown.
+const GONE_KEPT: usize = 256;
 
 /// A version that somebody wants.
 #[derive(Clone, Debug)]
@@ -65,6 +71,7 @@ pub struct Deployments {
     pub(crate) modules: Arc<Modules>,
     pub(crate) turns: Turns,
     pub(crate) starter: Starter,
+    pub(crate) limits: Limits,
 }
 
 impl Deployments {
@@ -81,7 +88,9 @@ impl Deployments {
             preflight::refuse_gaps(&self.log, &routes, start)?;
         }
         let done = self.registry.change_for(name, request, |projection, versions| {
+            self.admit(name, projection, versions)?;
             let number = projection.next_version();
+            forget_oldest(name, projection, versions);
             let record = Self::record(deploy, start, projection.live, skipped);
             projection.versions.insert(number, record.clone());
             let version = Arc::new(Version::new(name, number, self.registry.folders().of(name, number, 0)));
@@ -104,6 +113,20 @@ impl Deployments {
         self.statuses.version(name, number)
     }
 
+    /// Whether there is room for one more version.
+    fn admit(&self, name: &str, projection: &ProjectionRecord, versions: &Versions) -> Result<(), Error> {
+        let Limits { projections: most_projections, versions: most_versions, .. } = self.limits;
+        let others: BTreeSet<&String> =
+            versions.keys().map(|(other, _)| other).filter(|other| *other != name).collect();
+        if others.len() >= most_projections {
+            return Err(Error::TooMany { limit: "projections.projections", value: most_projections });
+        }
+        if projection.versions.values().filter(|record| !record.retired).count() >= most_versions {
+            return Err(Error::TooMany { limit: "projections.versions", value: most_versions });
+        }
+        Ok(())
+    }
+
     /// The version that a request made before.
     fn deployed(&self, name: &str, outcome: Outcome) -> Result<VersionStatus, Error> {
         self.statuses.version(name, outcome.newest.unwrap_or_default())
@@ -111,7 +134,7 @@ impl Deployments {
 
     /// What a deployment would come to, without one: what becomes of the log's events, and a forecast from a sample of
     /// them. The modules have to be compiled. Blocks.
-    pub fn preflight(&self, name: &str, deploy: &Deploy) -> Result<Preflight, Error> {
+    pub fn preflight(&self, name: &str, deploy: &Deploy, budget: &Budget) -> Result<Preflight, Error> {
         check_name(name)?;
         let start = self.start_of(name, deploy)?;
         let skipped = self.skipped(name, deploy)?;
@@ -123,7 +146,7 @@ impl Deployments {
             storage: &self.storage,
             limits: self.modules.limits(),
             dir: &self.registry.folders().scratch()?,
-            modules,
+            modules: modules.within(budget),
             start,
             skipped: skipped.iter().map(|skipped| Position(skipped.position)).collect(),
             turns: &self.turns,
@@ -215,11 +238,22 @@ impl Deployments {
         let (Some(projector), Some(upcasters)) = (projector, upcasters) else { return Ok(None) };
         let projector = projector.into_projector()?;
         let upcasters = upcasters.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
-        let modules = VersionModules { projector, upcasters };
+        let modules = VersionModules::new(projector, upcasters);
         gates::check(&deploy.gates, &modules.projector.manifest, &live_tables(&self.registry, name))?;
         let skipped = skipped.iter().map(|skipped| Position(skipped.position)).collect();
         let routes = modules.routes().map_err(Error::Chain)?.skipping(skipped);
         Ok(Some((modules, routes)))
+    }
+}
+
+/// Forgets the oldest versions that are gone, whose history the log has. Numbers are never used again all the same: the
+/// last one stays.
+fn forget_oldest(name: &str, projection: &mut ProjectionRecord, versions: &mut Versions) {
+    let gone = projection.versions.iter().filter(|(_, record)| record.retired).map(|(number, _)| *number);
+    let gone: Vec<u32> = gone.collect();
+    for number in gone.iter().take(gone.len().saturating_sub(GONE_KEPT)) {
+        projection.versions.remove(number);
+        versions.remove(&(name.to_owned(), *number));
     }
 }
 

@@ -68,7 +68,7 @@ impl Checklists {
     }
 
     async fn difference(&self, name: &str, live: u32, number: u32, bounds: &BTreeMap<String, Bounds>) -> Gate {
-        let compared = match self.comparisons.compare(name, live, number, 0).await {
+        let compared = match self.comparisons.compare(name, live, number).await {
             Ok(compared) => compared,
             Err(error) => return gate("difference", false, error.to_string()),
         };
@@ -89,7 +89,10 @@ impl Checklists {
     async fn check(&self, name: &str, number: u32, check: &Check) -> Gate {
         let asked = async {
             let answer = self.queries.answer(name, Some(number), None).await?;
-            self.queries.named(&answer, &check.query, Value::Object(check.arguments.clone()).to_string()).await
+            let budget = self.queries.budget();
+            let _waiting = budget.cancelled_on_drop();
+            let arguments = Value::Object(check.arguments.clone()).to_string();
+            self.queries.named(&answer, &check.query, arguments, &budget).await
         };
         match asked.await {
             Ok(answer) if answer.trim() == "true" => gate("check", true, format!("{} answered true", check.query)),

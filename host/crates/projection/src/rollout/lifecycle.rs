@@ -90,7 +90,7 @@ impl Lifecycle {
         })?;
         if let Done::Now((old, new, record)) = &done {
             self.comparisons.forget(name, number);
-            old.stop();
+            old.give_up();
             old.remove();
             self.starter.start(Arc::clone(new), record.clone());
             self.registry.changed();
@@ -154,7 +154,7 @@ impl Lifecycle {
         })?;
         if let Done::Now(version) = &done {
             self.comparisons.forget(name, number);
-            version.stop();
+            version.give_up();
             version.remove();
             tracing::info!(projection = name, version = number, "its rows are gone");
             self.registry.changed();

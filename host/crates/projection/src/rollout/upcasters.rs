@@ -2,13 +2,14 @@
 //! versions of the projections that should follow.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use kinora_log::{Filter, Item, Log, Recorded, SearchRange, Selection};
 use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
-use kinora_types::{Digest, Direction, EventType, Position};
+use kinora_types::{Budget, Digest, Direction, EventType, Exhausted, Position};
 
 use crate::ask::statuses::Statuses;
 use crate::error::Error;
@@ -23,6 +24,9 @@ use crate::rollout::deploy::{Deploy, Deployments, Start};
 
 /// Events that are read, and upcast, at once.
 const STEP_EVENTS: usize = 2_048;
+
+/// Bytes of events after which no more are read at once.
+const STEP_BYTES: usize = 16 << 20;
 
 /// Failures that are listed for each type; all are counted.
 const LISTED_FAILURES: usize = 20;
@@ -102,19 +106,30 @@ pub struct Upcasters {
 
 impl Upcasters {
     /// Runs upcasters over every event in the log that they take, and notes what comes of it. Blocks.
-    pub fn dry_run(&self, upcasters: &[Digest], samples: usize) -> Result<DryRun, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], when the budget is used up or nobody waits any more; else those of the modules.
+    pub fn dry_run(&self, upcasters: &[Digest], samples: usize, budget: &Budget) -> Result<DryRun, Error> {
         let modules = upcasters.iter().map(|digest| self.modules.ready(*digest));
         let modules: Vec<Module> = modules.collect::<Result<_, _>>()?;
         let upcasters = modules.into_iter().map(Module::into_upcaster).collect::<Result<_, _>>()?;
-        let mut running = Running::new(upcasters, samples)?;
+        let mut running = Running::new(upcasters, samples, budget)?;
         let (end, mut from) = (self.log.progress(), Position(0));
         let filter = Filter { selection: Some(running.selection()), ..Filter::default() };
         loop {
-            let page = self
-                .log
-                .select(&filter, SearchRange { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS })?;
-            running.take(page.events);
-            match page.next {
+            let range = SearchRange { from, upto: end, direction: Direction::Forwards, limit: STEP_EVENTS };
+            let (mut events, mut bytes) = (Vec::new(), 0);
+            let next = self.log.visit(&filter, range, |position, record| {
+                if bytes >= STEP_BYTES {
+                    return ControlFlow::Break(());
+                }
+                bytes += record.data.len() + record.metadata.map_or(0, str::len);
+                events.push(record.to_owned(position));
+                ControlFlow::Continue(())
+            })?;
+            budget.look(events.len() as u64)?;
+            running.take(events)?;
+            match next {
                 Some(next) => from = next,
                 None => break,
             }
@@ -194,7 +209,8 @@ impl Upcasters {
 }
 
 /// A chain of upcasters at work on nothing but samples of itself.
-struct Running {
+struct Running<'a> {
+    budget: &'a Budget,
     chain: Chain,
     routes: Routes,
     needs: Needs,
@@ -204,8 +220,8 @@ struct Running {
     samples: usize,
 }
 
-impl Running {
-    fn new(upcasters: Vec<Arc<UpcasterModule>>, samples: usize) -> Result<Self, Error> {
+impl<'a> Running<'a> {
+    fn new(upcasters: Vec<Arc<UpcasterModule>>, samples: usize, budget: &'a Budget) -> Result<Self, Error> {
         let manifests: Vec<_> = upcasters.iter().map(|upcaster| &upcaster.manifest).collect();
         let steps = || manifests.iter().flat_map(|manifest| &manifest.steps);
         let mut ends: Vec<EventType> = Vec::new();
@@ -219,7 +235,7 @@ impl Running {
         let needs = manifests.iter().fold(Needs::default(), |needs, manifest| needs.union(manifest.needs));
         let outcome = |from: &EventType| Outcome { kind: from.name.clone(), schema: from.schema, ..Outcome::default() };
         let outcomes = steps().map(|step| ((step.from.name.clone(), step.from.schema), outcome(&step.from))).collect();
-        Ok(Self { chain: Chain::new(upcasters), routes, needs, ends, outcomes, samples })
+        Ok(Self { budget, chain: Chain::new(upcasters, budget), routes, needs, ends, outcomes, samples })
     }
 
     fn selection(&self) -> Selection {
@@ -229,20 +245,21 @@ impl Running {
     }
 
     /// Upcasts events together, or one at a time if that fails, so that each failure has its event.
-    fn take(&mut self, mut events: Vec<Recorded>) {
+    fn take(&mut self, mut events: Vec<Recorded>) -> Result<(), Exhausted> {
         events.retain(|event| self.outcomes.contains_key(&(event.kind.clone(), event.schema)));
-        match self.upcast(&events) {
-            Ok(made) => self.note(&events, &made),
-            Err(_) => {
-                for event in &events {
-                    let one = std::slice::from_ref(event);
-                    match self.upcast(one) {
-                        Ok(made) => self.note(one, &made),
-                        Err(failure) => self.note_failure(event, failure),
-                    }
-                }
+        if let Ok(made) = self.upcast(&events) {
+            return self.note(&events, &made);
+        }
+        for event in &events {
+            // A call that was ended is no failure of the event.
+            self.budget.check()?;
+            let one = std::slice::from_ref(event);
+            match self.upcast(one) {
+                Ok(made) => self.note(one, &made)?,
+                Err(failure) => self.note_failure(event, failure)?,
             }
         }
+        Ok(())
     }
 
     fn upcast(&mut self, events: &[Recorded]) -> Result<Batch, Failure> {
@@ -272,7 +289,7 @@ impl Running {
     }
 
     /// Sorts what came out to what it came from.
-    fn note(&mut self, events: &[Recorded], made: &Batch) {
+    fn note(&mut self, events: &[Recorded], made: &Batch) -> Result<(), Exhausted> {
         let json =
             |text: &[u8]| String::from_utf8(text.to_vec()).ok().and_then(|text| RawValue::from_string(text).ok());
         let mut index = 0;
@@ -286,6 +303,7 @@ impl Running {
                 if let Some(kind) = kind {
                     *outcome.outputs.entry(kind.to_string()).or_default() += 1;
                     if wanted {
+                        self.budget.take(made.payloads.get(index).map_or(0, <[u8]>::len))?;
                         let data = made.payloads.get(index).and_then(json);
                         after.push(After { kind: kind.name.clone(), schema: kind.schema, data });
                     }
@@ -294,6 +312,7 @@ impl Running {
             }
             outcome.dropped += u64::from(index == before);
             if wanted {
+                self.budget.take(event.data.len() + event.stream.len())?;
                 let before = RawValue::from_string(event.data.clone()).ok();
                 outcome.samples.push(Upcast {
                     position: event.position.0,
@@ -303,15 +322,18 @@ impl Running {
                 });
             }
         }
+        Ok(())
     }
 
-    fn note_failure(&mut self, event: &Recorded, failure: Failure) {
-        let Some(outcome) = self.outcomes.get_mut(&(event.kind.clone(), event.schema)) else { return };
+    fn note_failure(&mut self, event: &Recorded, failure: Failure) -> Result<(), Exhausted> {
+        let Some(outcome) = self.outcomes.get_mut(&(event.kind.clone(), event.schema)) else { return Ok(()) };
         outcome.events += 1;
         outcome.failed += 1;
         if outcome.failures.len() < LISTED_FAILURES {
+            self.budget.take(failure.message.len())?;
             let (position, category) = (event.position.0, failure.category.as_str());
             outcome.failures.push(FailedEvent { position, category, message: failure.message });
         }
+        Ok(())
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use kinora_files::{OnProbation, Place};
 use kinora_log::Log;
 use kinora_readmodel::Store;
 use kinora_sandbox::{Category, Failure, Limits, Schemas};
 use kinora_storage::Storage;
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::feed::dealer::Dealer;
 use crate::feed::modules::VersionModules;
@@ -38,6 +39,10 @@ pub struct StartWith<'a> {
     pub from: Progress,
     /// Its rows can be read, but it does not project.
     pub paused: bool,
+    /// Ends with the thread: nobody has to wait for what its guests do.
+    pub budget: Budget,
+    /// That it is started is noted, until it is ready.
+    pub trial: Option<OnProbation>,
     pub limits: &'a Limits,
     /// Whether its determinism has been checked.
     pub proven: bool,
@@ -62,11 +67,13 @@ pub enum Notice {
 pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Starts the thread of a version, if none runs, and tells `notify` how it goes. Blocks while the read model is opened.
-pub fn start(version: &Arc<Version>, with: StartWith<'_>, notify: Notify) -> Result<(), Failure> {
+pub fn start(version: &Arc<Version>, mut with: StartWith<'_>, notify: Notify) -> Result<(), Failure> {
     version.run(|| {
-        let (paused, log) = (with.paused, with.log);
+        let StartWith { paused, log, .. } = with;
+        let (budget, trial) = (with.budget.clone(), with.trial.take());
+        let place = trial.as_ref().map(|trial| trial.place.clone()).unwrap_or_default();
         let (ready, is_ready) = oneshot::channel();
-        let (runner, cast) = open(version, with, ready)?;
+        let (runner, cast) = open(version, with, place, ready)?;
         if paused {
             version.committed().send_replace(runner.committed());
             return Ok(None);
@@ -74,11 +81,14 @@ pub fn start(version: &Arc<Version>, with: StartWith<'_>, notify: Notify) -> Res
         let told = Arc::clone(&notify);
         tokio::spawn(async move {
             if let Ok(replayed_in) = is_ready.await {
+                if let Some(trial) = trial {
+                    trial.proved_well();
+                }
                 // It is written down, which waits for a disk.
                 let _ = tokio::task::spawn_blocking(move || told(Notice::Ready { replayed_in })).await;
             }
         });
-        spawn(version, runner, cast, log.clone(), notify).map(Some)
+        spawn(version, runner, cast, log.clone(), budget, notify).map(Some)
     })
 }
 
@@ -87,15 +97,18 @@ pub fn start(version: &Arc<Version>, with: StartWith<'_>, notify: Notify) -> Res
 fn open(
     version: &Version,
     with: StartWith<'_>,
+    place: Place,
     ready: oneshot::Sender<Duration>,
 ) -> Result<(Runner, Option<Cast>), Failure> {
     let StartWith { log, storage, modules, was_ready, from, limits, proven, skipped, scratch, turns, .. } = with;
+    let modules = VersionModules { place, ..modules.within(&with.budget) };
     let manifest = &modules.projector.manifest;
     let schemas = Schemas::new(&manifest.queries).map_err(|why| Failure::new(Category::Rule, why))?;
     let store = match version.store() {
         Some(store) => store,
         None => Arc::new(Store::open(storage, version.dir(), &manifest.tables).map_err(Failure::storage)?),
     };
+    refuse_foreign(&store, log)?;
     if from > Progress::default() && store.checkpoint().map_err(Failure::storage)? < from {
         store.start_at(from).map_err(Failure::storage)?;
     }
@@ -123,6 +136,7 @@ fn spawn(
     runner: Runner,
     cast: Option<Cast>,
     log: Log,
+    budget: Budget,
     notify: Notify,
 ) -> Result<Running, Failure> {
     let (commands, received) = mpsc::unbounded_channel();
@@ -148,7 +162,7 @@ fn spawn(
             notify(Notice::Faulted);
         }
     });
-    Ok(Running { commands, thread: thread.map_err(Failure::storage)? })
+    Ok(Running { commands, thread: thread.map_err(Failure::storage)?, budget })
 }
 
 /// Compares the projector with itself, until nobody waits for it any more. `None`: it may go on.
@@ -169,6 +183,7 @@ fn proved(
             None
         }
         Err(Interrupted::Cancelled) => Some(End::Stopped),
+        Err(Interrupted::Failed(failure)) if failure.is_cancelled() => Some(End::Stopped),
         Err(Interrupted::Failed(failure)) => Some(End::Faulted(Fault::new(&failure, None))),
     }
 }
@@ -182,6 +197,26 @@ pub fn located(mut fault: Fault, log: &Log) -> Fault {
         fault.stream = Some(event.stream);
     }
     fault
+}
+
+/// Rows of a log that was there before are not taken for those of the log as it is.
+fn refuse_foreign(store: &Store, log: &Log) -> Result<(), Failure> {
+    let lineage = log.lineage();
+    let of = store.incarnation().map_err(Failure::storage)?.unwrap_or(lineage.first());
+    if of == lineage.current() {
+        return Ok(());
+    }
+    let checkpoint = store.checkpoint().map_err(Failure::storage)?;
+    let shared = lineage.shares(of).unwrap_or_default();
+    if checkpoint > shared {
+        let message = format!(
+            "its rows stand for {} events, and the log, which was restored or repaired since, has only the first {} of \
+             these: retry the version, or deploy its module anew if it is live",
+            checkpoint.0, shared.0
+        );
+        return Err(Failure::new(Category::Storage, message));
+    }
+    store.adopt(lineage.current()).map_err(Failure::storage)
 }
 
 /// For modules that were not compiled yet when they were deployed: finds what has no route before a long replay does.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kinora_log::Log;
 use kinora_sandbox::Modules;
 use kinora_storage::Storage;
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::error::Error;
 use crate::feed::modules::VersionModules;
@@ -22,11 +22,11 @@ pub struct Casts {
 }
 
 impl Casts {
-    /// The cast of a version whose modules are compiled.
-    pub fn of(&self, name: &str, number: u32) -> Result<Cast, Error> {
+    /// The cast of a version whose modules are compiled, for whoever has this budget.
+    pub fn of(&self, name: &str, number: u32, budget: &Budget) -> Result<Cast, Error> {
         let record = self.registry.read().record(name, number).cloned();
         let record = record.ok_or_else(|| Error::UnknownProjection { name: name.to_owned() })?;
-        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?;
+        let modules = VersionModules::ready(&self.modules, record.module, &record.upcasters)?.within(budget);
         let (log, scratch) = (&self.log, self.registry.folders().dir().to_owned());
         let skipped = record.skipped.iter().map(|skipped| Position(skipped.position));
         let limits = self.modules.limits();

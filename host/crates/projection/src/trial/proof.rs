@@ -5,12 +5,13 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use kinora_readmodel::{KeyRange, RowDifference, Snapshot, first_difference};
+use kinora_readmodel::{KeyRange, Most, RowDifference, Snapshot, first_difference};
 use kinora_sandbox::{Category, Failure, RowSchemas};
-use kinora_types::{Position, Progress};
+use kinora_types::{Budget, Position, Progress};
 
 use crate::record::pace::{FixedPace, REFERENCE};
 use crate::record::proof::{Proof, Validation};
+use crate::replay::rows::unread;
 use crate::trial::cast::Cast;
 use crate::trial::events::Events;
 use crate::trial::rehearsal::{Interrupted, Rehearsal, Watch};
@@ -91,12 +92,12 @@ pub fn prove(cast: &Cast, tell: &dyn Fn(Validation), watch: Watch<'_>) -> Result
     };
     let (reference, events, left_out) = reference(cast, positions, &mut |progress| at(1, &all, progress))?;
     let wanted = reference.snapshot()?;
-    check_rows(&wanted)?;
+    check_rows(&wanted, &cast.modules.budget)?;
     for (way, pace) in (2..).zip(others.iter().copied()) {
         let mut other = Rehearsal::new(cast, pace)?;
         let same = match other.run(&events, events.end(), &mut |progress| at(way, &events, progress)) {
             Ok(()) => digest(&wanted)? == digest(&other.snapshot()?)?,
-            Err(Interrupted::Failed(failure)) if failure.category != Category::Storage => false,
+            Err(Interrupted::Failed(failure)) if !is_by_chance(&failure) => false,
             Err(interrupted) => return Err(interrupted),
         };
         if !same {
@@ -113,14 +114,20 @@ pub fn prove(cast: &Cast, tell: &dyn Fn(Validation), watch: Watch<'_>) -> Result
     })
 }
 
+/// Whether it says nothing of the projector: the same could go well another time.
+fn is_by_chance(failure: &Failure) -> bool {
+    matches!(failure.category, Category::Storage | Category::Time | Category::Cancelled)
+}
+
 /// Refuses rows that are not what their tables declare: queries believe the schema.
-fn check_rows(snapshot: &Snapshot) -> Result<(), Failure> {
+fn check_rows(snapshot: &Snapshot, budget: &Budget) -> Result<(), Failure> {
+    let most = Most::rows(CHECKED_ROWS, budget);
     let unusable = |why| Failure::new(Category::Rule, why);
     let schemas = RowSchemas::new(snapshot.tables()).map_err(unusable)?;
     for (number, table) in (0..).zip(snapshot.tables()).filter(|(_, table)| table.schema.is_some()) {
         let mut range = KeyRange::default();
         loop {
-            let rows = snapshot.scan(number, &range, CHECKED_ROWS, usize::MAX).map_err(Failure::storage)?;
+            let rows = snapshot.scan(number, &range, &most).map_err(unread)?.rows;
             let Some((last, _)) = rows.last() else { break };
             range.start = Some(format!("{last}\0"));
             for (key, row) in rows {
@@ -135,7 +142,7 @@ fn check_rows(snapshot: &Snapshot) -> Result<(), Failure> {
 }
 
 fn digest(snapshot: &Snapshot) -> Result<[u8; 32], Failure> {
-    snapshot.digest().map_err(Failure::storage)
+    snapshot.digest(&Budget::unlimited()).map_err(Failure::storage)
 }
 
 /// Runs the reference, and leaves out what it cannot apply.
@@ -211,14 +218,14 @@ fn compare(
         let mut rehearsal = Rehearsal::new(cast, pace)?;
         match rehearsal.run(events, upto, watch) {
             Ok(()) => ended.push(rehearsal),
-            Err(Interrupted::Failed(failure)) if failure.category != Category::Storage => {
+            Err(Interrupted::Failed(failure)) if !is_by_chance(&failure) => {
                 return Ok(Some((None, Some(failure.message))));
             }
             Err(interrupted) => return Err(interrupted),
         }
     }
     let [one, other] = ended.as_slice() else { return Ok(None) };
-    let row = first_difference(&one.snapshot()?, &other.snapshot()?).map_err(Failure::storage)?;
+    let row = first_difference(&one.snapshot()?, &other.snapshot()?, &Budget::unlimited()).map_err(Failure::storage)?;
     Ok(row.map(|row| (Some(row), None)))
 }
 

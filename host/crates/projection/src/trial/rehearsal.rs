@@ -44,12 +44,12 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     pub fn new(cast: &Cast, pace: FixedPace) -> Result<Self, Failure> {
-        let projector = &cast.modules.projector;
+        let tables = &cast.modules.projector.manifest.tables;
         let dir = scratch(&cast.scratch).map_err(Failure::storage)?;
-        let store = Store::open(&cast.storage, &dir.path().join("rows"), &projector.manifest.tables);
+        let store = Store::open(&cast.storage, &dir.path().join("rows"), tables);
         let store = Arc::new(store.map_err(Failure::storage)?);
         let checkpoint = watch::Sender::new(cast.from);
-        let sink = RowSink::new(projector.pre.clone(), store, cast.commit_bytes, checkpoint);
+        let sink = RowSink::new(&cast.modules, store, cast.commit_bytes, checkpoint);
         let feed = EventFeed::new(cast.source(pace.shares));
         Ok(Self { stepper: Stepper::new(feed, pace, sink, cast.room, cast.from), _dir: dir })
     }
@@ -63,7 +63,10 @@ impl Rehearsal {
             }
             if let Err(stop) = self.stepper.advance(upto) {
                 self.stepper.rewind();
-                return Err(failure(stop).into());
+                return Err(match failure(stop) {
+                    failure if failure.is_cancelled() => Interrupted::Cancelled,
+                    failure => failure.into(),
+                });
             }
         }
         Ok(())

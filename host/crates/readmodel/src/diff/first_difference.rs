@@ -1,6 +1,8 @@
 //! The first row in which two read models with the same tables differ, byte by byte. Where [`super::tables`] tells
 //! people what has changed, this tells whether anything has.
 
+use kinora_types::Budget;
+
 use crate::error::Error;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{Entries, row_key};
@@ -16,10 +18,10 @@ pub struct RowDifference {
 }
 
 /// Compares the tables of `one`, in their order, with those of the same names.
-pub fn first_difference(one: &Snapshot, other: &Snapshot) -> Result<Option<RowDifference>, Error> {
+pub fn first_difference(one: &Snapshot, other: &Snapshot, budget: &Budget) -> Result<Option<RowDifference>, Error> {
     for (ordinal, table) in (0..).zip(one.tables()) {
         let (theirs, _) = other.table(&table.name)?;
-        let (mut ours, mut theirs) = (one.rows(ordinal), other.rows(theirs));
+        let (mut ours, mut theirs) = (one.rows(ordinal, budget), other.rows(theirs, budget));
         loop {
             let (left, right) = (current(&ours)?, current(&theirs)?);
             if left.is_none() && right.is_none() {

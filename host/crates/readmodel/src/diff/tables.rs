@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use kinora_types::TableSpec;
+use kinora_types::{Budget, TableSpec};
 
 use crate::diff::fields::differing;
 use crate::error::Error;
@@ -72,32 +72,63 @@ pub fn tables<'a>(from: &'a Snapshot, to: &'a Snapshot) -> Vec<&'a str> {
 }
 
 /// Compares two read models, with at most `samples` rows of each kind of change as examples for each table.
-pub fn diff(from: &Snapshot, to: &Snapshot, samples: usize) -> Result<Diff, Error> {
-    let tables = tables(from, to).into_iter().map(|name| table(name, from, to, samples)).collect::<Result<_, _>>()?;
-    Ok(Diff { tables })
+///
+/// # Errors
+/// [`Error::Exhausted`], too, if the examples need more memory than the budget has.
+pub fn diff(from: &Snapshot, to: &Snapshot, samples: usize, budget: &Budget) -> Result<Diff, Error> {
+    let tables = tables(from, to).into_iter().map(|name| table(name, from, to, samples, budget));
+    Ok(Diff { tables: tables.collect::<Result<_, _>>()? })
 }
 
-fn table(name: &str, from: &Snapshot, to: &Snapshot, samples: usize) -> Result<TableDiff, Error> {
+fn table(name: &str, from: &Snapshot, to: &Snapshot, samples: usize, budget: &Budget) -> Result<TableDiff, Error> {
     let mut diff = TableDiff { table: name.to_owned(), ..TableDiff::default() };
-    walk(name, from, to, &KeyRange::default(), |row| {
-        diff.count(row, samples)?;
+    walk(name, from, to, &KeyRange::default(), budget, |row| {
+        diff.count(row, samples, budget)?;
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(diff)
 }
 
-/// The rows of a table that differ, of a range of keys, until `visit` breaks off.
+/// How far a walk through differences came.
+#[derive(Debug)]
+pub struct Passed {
+    /// The key of the last row that was gone past, whether it differs or not.
+    pub last: Option<String>,
+    /// Whether that is all.
+    pub complete: bool,
+}
+
+/// The rows of a table that differ, of a range of keys, until `visit` breaks off at one that it does not take, or so
+/// many rows were gone past.
 pub fn differences(
     name: &str,
     from: &Snapshot,
     to: &Snapshot,
     range: &KeyRange,
+    rows: usize,
+    budget: &Budget,
     mut visit: impl FnMut(Difference) -> ControlFlow<()>,
-) -> Result<(), Error> {
-    walk(name, from, to, range, |row| {
-        let Some((change, fields)) = row.change(name)? else { return Ok(ControlFlow::Continue(())) };
-        Ok(visit(row.difference(change, fields)?))
-    })
+) -> Result<Passed, Error> {
+    let (mut last, mut passed, mut complete) = (Vec::new(), 0, true);
+    walk(name, from, to, range, budget, |row| {
+        let going_on = if passed == rows {
+            ControlFlow::Break(())
+        } else if let Some((change, fields)) = row.change(name)? {
+            visit(row.difference(change, fields)?)
+        } else {
+            ControlFlow::Continue(())
+        };
+        match going_on {
+            ControlFlow::Break(()) => complete = false,
+            ControlFlow::Continue(()) => {
+                row.entry.clone_into(&mut last);
+                passed += 1;
+            }
+        }
+        Ok(going_on)
+    })?;
+    let last = if passed == 0 { None } else { Some(row_key(&last)?.to_owned()) };
+    Ok(Passed { last, complete })
 }
 
 /// A key, and what either side has under it.
@@ -109,7 +140,16 @@ struct Pair<'a> {
     to: Option<&'a [u8]>,
 }
 
+/// Bytes of memory that the count of a field takes besides its name, and a row besides its text.
+const FIELD_BYTES: usize = 64;
+
 impl Pair<'_> {
+    /// About how many bytes of memory it takes to keep it.
+    fn bytes(&self) -> usize {
+        let length = |row: Option<&[u8]>| row.map_or(0, <[u8]>::len);
+        FIELD_BYTES + self.entry.len() + length(self.from) + length(self.to)
+    }
+
     /// What differs, and in which fields; `None` if it says the same, be it written in another way.
     fn change(&self, table: &str) -> Result<Option<(Change, Vec<String>)>, Error> {
         Ok(match (self.from, self.to) {
@@ -140,11 +180,12 @@ fn walk(
     from: &Snapshot,
     to: &Snapshot,
     range: &KeyRange,
+    budget: &Budget,
     mut visit: impl FnMut(Pair<'_>) -> Result<ControlFlow<()>, Error>,
 ) -> Result<(), Error> {
     let (from_table, to_table) = (from.table(name).ok(), to.table(name).ok());
-    let mut old = from_table.map(|(ordinal, _)| from.rows_of(ordinal, range));
-    let mut new = to_table.map(|(ordinal, _)| to.rows_of(ordinal, range));
+    let mut old = from_table.map(|(ordinal, _)| from.rows_of(ordinal, range, budget));
+    let mut new = to_table.map(|(ordinal, _)| to.rows_of(ordinal, range, budget));
     loop {
         let (left, right) = (current(&old)?, current(&new)?);
         let order = match (left, right) {
@@ -191,7 +232,7 @@ fn behind_prefix(entry: &[u8]) -> &[u8] {
 }
 
 impl TableDiff {
-    fn count(&mut self, row: Pair<'_>, samples: usize) -> Result<(), Error> {
+    fn count(&mut self, row: Pair<'_>, samples: usize, budget: &Budget) -> Result<(), Error> {
         self.rows_from += u64::from(row.from.is_some());
         self.rows_to += u64::from(row.to.is_some());
         let Some((change, fields)) = row.change(&self.table)? else {
@@ -208,10 +249,14 @@ impl TableDiff {
         for field in &fields {
             match self.changed_fields.get_mut(field) {
                 Some(rows) => *rows += 1,
-                None => drop(self.changed_fields.insert(field.clone(), 1)),
+                None => {
+                    budget.take(field.len() + FIELD_BYTES)?;
+                    self.changed_fields.insert(field.clone(), 1);
+                }
             }
         }
         if is_sample {
+            budget.take(row.bytes())?;
             self.samples.push(row.difference(change, fields)?);
         }
         Ok(())

@@ -15,12 +15,25 @@ pub fn values<'a>(path: &'a Elements, array: &'a Value) -> impl Iterator<Item = 
     elements.iter().map(|element| if path.within.is_empty() { element } else { order::at(element, &path.within) })
 }
 
+/// Up to how many indexes, none of them through an array, and up to how large a row, its entries are not counted but
+/// estimated: they cannot take many times the bytes of the row.
+const FEW_INDEXES: usize = 4;
+const SMALL_ROW_BYTES: usize = 512;
+
+/// Bytes of a usual entry beside its key.
+const ENTRY_BYTES: usize = 48;
+
+/// What holds an entry in memory.
+const HOLDER_BYTES: usize = 32;
+
 /// All indexes of a table, ready to derive entries.
 pub struct Indexes {
     table: u16,
     name: String,
     picker: Picker,
     indexes: Vec<Index>,
+    /// Whether a small row has few, small entries, whatever is in it.
+    few: bool,
 }
 
 struct Index {
@@ -49,8 +62,9 @@ impl Indexes {
             let unique = index.unique.then(|| index.name.clone());
             Index { prefix: keys::index(table, number), columns, unique }
         };
-        let indexes = (0..).zip(&spec.indexes).map(index).collect();
-        Self { table, name: spec.name.clone(), picker, indexes }
+        let indexes: Vec<Index> = (0..).zip(&spec.indexes).map(index).collect();
+        let few = indexes.len() <= FEW_INDEXES && !indexes.iter().any(Index::has_array);
+        Self { table, name: spec.name.clone(), picker, indexes, few }
     }
 
     pub fn table(&self) -> u16 {
@@ -67,6 +81,17 @@ impl Indexes {
 
     pub fn has_unique(&self) -> bool {
         self.indexes.iter().any(|index| index.unique.is_some())
+    }
+
+    /// Bytes that the index entries of a row will take, without making them: one row can have gigabytes of them. What
+    /// cannot be many is estimated.
+    pub fn bytes(&self, key: &str, row: &[u8]) -> Result<usize, Error> {
+        if self.few && row.len() <= SMALL_ROW_BYTES {
+            return Ok(self.indexes.len() * (ENTRY_BYTES + key.len()));
+        }
+        let values = self.picker.pick(row).map_err(|cause| not_json(&self.name, key, &cause))?;
+        let sizes = self.indexes.iter().map(|index| index.bytes(key, &values));
+        Ok(sizes.fold(0, usize::saturating_add))
     }
 
     /// The index entries of a row.
@@ -88,6 +113,22 @@ impl Indexes {
 }
 
 impl Index {
+    fn has_array(&self) -> bool {
+        self.columns.iter().any(|(column, _)| column.array.is_some())
+    }
+
+    /// Bytes of the entries of a row, with what holds them; two elements that are the same count twice.
+    fn bytes(&self, key: &str, values: &[Value]) -> usize {
+        let value = |slot: &usize| values.get(*slot).unwrap_or(&Value::Null);
+        let plain = self.columns.iter().filter(|(column, _)| column.array.is_none());
+        let plain: usize = plain.map(|(_, slot)| order::size(value(slot))).sum();
+        let each = HOLDER_BYTES + self.prefix.len() + plain + key.len();
+        let array = self.columns.iter().find_map(|(column, slot)| Some((column.array.as_ref()?, slot)));
+        let Some((elements, slot)) = array else { return each };
+        let sizes = self::values(elements, value(slot)).map(|element| each + order::size(element));
+        sizes.fold(0, usize::saturating_add)
+    }
+
     /// What stands before the key in each entry of a row, and whether a null is among it.
     fn values(&self, values: &[Value]) -> BTreeSet<(Vec<u8>, bool)> {
         let mut starts = BTreeSet::from([(self.prefix.clone(), false)]);
@@ -133,6 +174,25 @@ mod tests {
         assert_eq!(entries(&["n", "stops[].at"], false, row).all.len(), 2);
         assert_eq!(entries(&["n[]"], false, row).all.len(), 0);
         assert_eq!(entries(&["tags"], false, row).all.len(), 1);
+    }
+
+    #[test]
+    fn entries_are_counted_without_making_them() {
+        let count = |paths: &[&str], row: &str| {
+            let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+            let indexes = vec![IndexSpec { name: "it".into(), paths, unique: false }];
+            let spec = TableSpec { name: "rows".into(), key: "key".into(), schema: None, indexes, history: None };
+            Indexes::new(0, &spec).bytes("k", row.as_bytes()).unwrap()
+        };
+        let made = |paths: &[&str], row: &str| entries(paths, false, row).all.iter().map(Vec::len).sum::<usize>();
+        let texts: Vec<String> = (0..1_000).map(|n| format!("\"{n:05}\"")).collect();
+        let row = format!("{{\"n\": 7, \"tags\": [{}]}}", texts.join(","));
+        for paths in [&["tags[]"][..], &["n", "tags[]"], &["tags[]", "n"], &["n"]] {
+            let (counted, made) = (count(paths, &row), made(paths, &row));
+            assert!(counted >= made && counted < made + 50 * 1_000, "{paths:?}: {counted} for {made}");
+        }
+        assert_eq!(count(&["tags[]"], r#"{"tags": 7}"#), 0);
+        assert_eq!(count(&["n"], r#"{"n": "few"}"#), 1 + ENTRY_BYTES);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `00 "checkpoint"` | how many events of the log have been applied, u64 big-endian |
 //! | `00 "replayed"` | how long that took, as a replay, in microseconds, u64 big-endian |
 //! | `00 "tables"` | the declared tables, JSON |
+//! | `00 "incarnation"` | the life of the log that its events are of, a UUID; none: the first one |
 //! | `01 table:u16 key` | a row: JSON text |
 //! | `02 table:u16 index:u16 values key` | an index entry, empty; `values` after [`super::order`] |
 //! | `03 table:u16 key 00 !progress:u64` | a row as it was after `progress` events: JSON text, empty if deleted |
@@ -16,6 +17,7 @@ pub const FORMAT: &[u8] = b"\0format";
 pub const CHECKPOINT: &[u8] = b"\0checkpoint";
 pub const REPLAYED: &[u8] = b"\0replayed";
 pub const TABLES: &[u8] = b"\0tables";
+pub const INCARNATION: &[u8] = b"\0incarnation";
 
 const ROWS: u8 = 1;
 const INDEXES: u8 = 2;

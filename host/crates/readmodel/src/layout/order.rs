@@ -56,6 +56,15 @@ pub fn encode(value: &Value, bytes: &mut Vec<u8>) {
     }
 }
 
+/// Bytes of an encoded value, about; more only for texts with zeros in them.
+pub fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => 1,
+        Value::Number(_) => 11,
+        Value::String(text) => text.len().min(TEXT_BYTES) + 3,
+    }
+}
+
 /// The bits of a float, changed such that unsigned order is numeric order.
 fn sortable(number: f64) -> [u8; 8] {
     // Adding zero makes -0.0 the same as 0.0.

@@ -21,7 +21,7 @@ const SORTED: u8 = 2;
 impl ListQuery {
     /// What has to be the same for a cursor to make sense, whatever the version of the projection.
     pub(crate) fn fingerprint(&self) -> [u8; 4] {
-        checksum(&(&self.table, &self.filter, &self.order))
+        checksum(&(&self.table, &self.filter, &self.order, &self.log))
     }
 
     pub(crate) fn read_cursor(&self) -> Result<Option<Cursor>, Error> {
@@ -30,7 +30,8 @@ impl ListQuery {
         let bytes = hex::decode(cursor).map_err(|_| damaged())?;
         let (fingerprint, rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
         if *fingerprint != self.fingerprint() {
-            return Err(Error::InvalidCursor("its filters, order or table were others"));
+            let why = "its filters, order or table were others, or the log was restored or repaired since";
+            return Err(Error::InvalidCursor(why));
         }
         match rest.split_first() {
             Some((&ENTRY, rest)) => {

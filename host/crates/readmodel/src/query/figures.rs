@@ -111,30 +111,39 @@ impl Seen {
         }
     }
 
-    /// Null counts for nothing, and only numbers are added up.
-    pub fn add(&mut self, kind: FigureKind, value: Option<Cow<'_, Value>>) {
+    /// Null counts for nothing, and only numbers are added up. Says how many bytes of memory more that takes.
+    pub fn add(&mut self, kind: FigureKind, value: Option<Cow<'_, Value>>) -> usize {
         let Some(value) = value else {
             if let Self::Count(count) = self {
                 *count += 1;
             }
-            return;
+            return 0;
         };
         match (self, &*value) {
             (_, Value::Null) => {}
             (Self::Count(count), _) => *count += 1,
             (Self::Sum(sum), Value::Number(number)) => sum.add(number),
-            (Self::Numbers(numbers), Value::Number(number)) => numbers.push(number.clone()),
+            (Self::Numbers(numbers), Value::Number(number)) => {
+                let before = numbers.capacity();
+                numbers.push(number.clone());
+                return (numbers.capacity() - before) * size_of::<Number>();
+            }
             (Self::Extreme(known), _) => {
                 let better = known.as_ref().is_none_or(|known| {
                     let (new, old) = (bytes(&value), bytes(known));
                     if kind == FigureKind::Least { new < old } else { new > old }
                 });
                 if better {
-                    *known = Some(value.into_owned());
+                    let before = known.as_ref().map_or(0, value_bytes);
+                    let value = value.into_owned();
+                    let more = value_bytes(&value).saturating_sub(before);
+                    *known = Some(value);
+                    return more;
                 }
             }
             (Self::Sum(_) | Self::Numbers(_), _) => {}
         }
+        0
     }
 
     pub fn finish(self, kind: FigureKind) -> Value {
@@ -154,6 +163,17 @@ impl Seen {
             (Self::Numbers(_), _) => Value::Null,
         }
     }
+}
+
+/// About how many bytes of memory a value takes.
+pub fn value_bytes(value: &Value) -> usize {
+    let within = match value {
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(value_bytes).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + value_bytes(value)).sum(),
+        _ => 0,
+    };
+    size_of::<Value>() + within
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

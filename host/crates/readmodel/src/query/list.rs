@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kinora_types::TableSpec;
+use kinora_types::{Budget, TableSpec};
 
 use crate::error::Error;
 use crate::layout::order;
 use crate::query::advice::{beyond_budget, helpful};
 use crate::query::cursor::{Cursor, index_checksum};
 use crate::query::filter::{KEY, RowFilter};
-use crate::query::list_query::{Budget, Explanation, ListQuery, Page, Row};
+use crate::query::list_query::{EntryLimits, Explanation, ListQuery, Page, Row};
 use crate::query::noted::{Noted, Noting};
 use crate::query::plan::{Plan, Wanted};
 use crate::query::reader::{Reader, Values};
@@ -19,19 +19,22 @@ use crate::rows::view::View;
 
 impl Snapshot {
     /// A page of rows.
-    pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        self.list_explained(query, &mut Explanation::default())
+    ///
+    /// # Errors
+    /// What makes no sense for this table, and what would read more than it may, in entries or by its budget.
+    pub fn list(&self, query: &ListQuery, budget: &Budget) -> Result<Page, Error> {
+        self.list_explained(query, &mut Explanation::default(), budget)
     }
 
     /// A page of rows that takes a few entries of an index and their rows, all of them in memory; `None` if it takes
     /// more.
-    pub fn list_from_memory(&self, query: &ListQuery) -> Result<Option<Page>, Error> {
+    pub fn list_from_memory(&self, query: &ListQuery, budget: &Budget) -> Result<Option<Page>, Error> {
         let (ordinal, table) = self.table(&query.table)?;
-        let view = self.in_memory();
+        let view = self.in_memory().within(budget);
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
         let found = self.plan(&wanted, query, view).and_then(|(plan, after)| {
             let simple = plan.ordered && plan.residual.is_empty() && after.is_none();
-            simple.then(|| in_order(&wanted, &plan, query, view, &mut Explanation::default())).transpose()
+            simple.then(|| in_order(&wanted, &plan, query, (view, budget), &mut Explanation::default())).transpose()
         });
         match found {
             Err(error) if error.is_beyond_memory() => Ok(None),
@@ -62,17 +65,24 @@ impl Snapshot {
     }
 
     /// A page of rows, and how it was found.
-    pub fn list_explained(&self, query: &ListQuery, explanation: &mut Explanation) -> Result<Page, Error> {
+    pub fn list_explained(
+        &self,
+        query: &ListQuery,
+        explanation: &mut Explanation,
+        budget: &Budget,
+    ) -> Result<Page, Error> {
         let (ordinal, table) = self.table(&query.table)?;
+        let view = self.view().within(budget);
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
-        let (plan, after) = self.plan(&wanted, query, self.view())?;
+        let (plan, after) = self.plan(&wanted, query, view)?;
         let sorts = !plan.ordered || after.is_some();
-        explanation.describe(table, &plan, sorts, query.budget());
+        explanation.describe(table, &plan, sorts, query.most_entries());
         let page = if sorts {
-            let mut walk = Walk::new(ordinal, self.view(), &plan);
-            sorted(&wanted, &plan.residual, query, after.as_deref(), &mut walk, explanation)
+            let mut walk = Walk::new(ordinal, view, &plan);
+            let mut sorting = Sorting { after: after.as_deref(), explanation, budget };
+            sorted(&wanted, &plan.residual, query, &mut walk, &mut sorting)
         } else {
-            in_order(&wanted, &plan, query, self.view(), explanation)
+            in_order(&wanted, &plan, query, (view, budget), explanation)
         };
         if sorts || explanation.filters_rows {
             explanation.helpful_index = helpful(&wanted).filter(|paths| *paths != explanation.paths);
@@ -85,17 +95,18 @@ impl Snapshot {
     }
 
     /// How many rows pass the filter, whatever the limit.
-    pub fn count(&self, query: &ListQuery) -> Result<u64, Error> {
+    pub fn count(&self, query: &ListQuery, budget: &Budget) -> Result<u64, Error> {
         let (ordinal, table) = self.table(&query.table)?;
+        let view = self.view().within(budget);
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
-        let plan = wanted.best(self.view())?;
-        let mut walk = Walk::new(ordinal, self.view(), &plan);
+        let plan = wanted.best(view)?;
+        let mut walk = Walk::new(ordinal, view, &plan);
         if !plan.residual.is_empty() {
             return counted(&wanted, &plan.residual, query, &mut walk);
         }
-        let budget = Budget::of_totals(query.scan);
-        let count = walk.count(budget)?;
-        if walk.is_at_end()? { Ok(count as u64) } else { Err(beyond_budget(&wanted, budget)) }
+        let most = EntryLimits::of_totals(query.scan);
+        let count = walk.count(most)?;
+        if walk.is_at_end()? { Ok(count as u64) } else { Err(beyond_budget(&wanted, most)) }
     }
 }
 
@@ -123,7 +134,7 @@ pub(crate) fn visit(
     walk: &mut dyn Rows,
     mut visitor: impl FnMut(&Values<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let budget = Budget::of_totals(scan);
+    let most = EntryLimits::of_totals(scan);
     loop {
         let found = walk.rows(BATCH_ROWS)?;
         if found.is_empty() {
@@ -134,8 +145,8 @@ pub(crate) fn visit(
                 visitor(&values)?;
             }
         }
-        if walk.visited() >= budget && !walk.is_at_end()? {
-            return Err(beyond_budget(wanted, budget));
+        if walk.visited() >= most && !walk.is_at_end()? {
+            return Err(beyond_budget(wanted, most));
         }
     }
 }
@@ -145,12 +156,13 @@ fn in_order(
     wanted: &Wanted<'_>,
     plan: &Plan<'_>,
     query: &ListQuery,
-    view: View<'_>,
+    (view, budget): (View<'_>, &Budget),
     explanation: &mut Explanation,
 ) -> Result<Page, Error> {
     let reader = Reader::new(wanted.table, plan.residual.iter().copied())?;
     let mut walk = Walk::new(wanted.ordinal, view, plan);
     let (mut page, mut noted) = (Page::default(), Noted::new(wanted.table, &query.undeclared));
+    let (mut bytes, mut taken) = (0, 0);
     loop {
         let missing = query.limit - page.rows.len();
         let batch = if plan.residual.is_empty() { missing } else { missing.max(BATCH_ROWS) };
@@ -159,24 +171,27 @@ fn in_order(
         let count = found.len();
         for found in found.by_ref() {
             if plan.residual.is_empty() || reader.read(&found.key, found.json.as_bytes())?.is_some() {
+                bytes += found.bytes();
                 page.rows.push(found);
             }
-            if page.rows.len() == query.limit {
+            if page.rows.len() == query.limit || query.fills_a_page(bytes) {
                 break;
             }
         }
+        budget.take(bytes - taken)?;
+        taken = bytes;
         // If there is none, the end has come.
         let last = (count - found.len()).checked_sub(1).map(|last| plan.within(walk.entry(last)).to_vec());
-        let full = page.rows.len() == query.limit;
+        let full = page.rows.len() == query.limit || query.fills_a_page(bytes);
         if found.len() == 0 && walk.is_at_end()? {
             page.absent = noted.absent();
             return Ok(page);
         }
-        let exhausted = walk.visited() >= query.budget();
-        if exhausted && !full && !query.scan {
-            return Err(beyond_budget(wanted, query.budget()));
+        let far = walk.visited() >= query.most_entries();
+        if far && !full && !query.scan {
+            return Err(beyond_budget(wanted, query.most_entries()));
         }
-        if full || exhausted {
+        if full || far {
             let index = index_checksum(wanted.table, plan.index);
             page.next = last.map(|within| query.write_cursor(&Cursor::Entry { index, within }));
             page.absent = noted.absent();
@@ -185,25 +200,31 @@ fn in_order(
     }
 }
 
-/// The first rows of all that pass, after `after`: by the values of the order, then by key.
+/// How rows are sorted.
+pub(crate) struct Sorting<'a> {
+    /// The values of the row that the page begins behind.
+    pub after: Option<&'a [u8]>,
+    pub explanation: &'a mut Explanation,
+    pub budget: &'a Budget,
+}
+
+/// The first rows of all that pass: by the values of the order, then by key.
 pub(crate) fn sorted(
     wanted: &Wanted<'_>,
     residual: &[&RowFilter],
     query: &ListQuery,
-    after: Option<&[u8]>,
     walk: &mut dyn Rows,
-    explanation: &mut Explanation,
+    sorting: &mut Sorting<'_>,
 ) -> Result<Page, Error> {
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
     let sources = query.order.iter().map(|order| Ok((reader.source(&order.field)?, order.descending)));
     let sources = sources.collect::<Result<Vec<_>, Error>>()?;
     let mut noted = Noted::new(wanted.table, &query.undeclared);
     let walk = &mut Noting { rows: walk, noted: &mut noted };
-    // One more than fits, to know whether another page follows.
-    let mut first: BTreeMap<Vec<u8>, Row> = BTreeMap::new();
+    let mut first = First { query, budget: sorting.budget, rows: BTreeMap::new(), bytes: 0, more: false };
     loop {
         let found = walk.rows(BATCH_ROWS)?;
-        explanation.entries_visited = walk.visited();
+        sorting.explanation.entries_visited = walk.visited();
         if found.is_empty() {
             break;
         }
@@ -214,24 +235,57 @@ pub(crate) fn sorted(
                 order::encode_directed(&values.value(source), *descending, &mut place);
             }
             place.extend_from_slice(found.key.as_bytes());
-            let beyond = first.len() > query.limit && first.last_key_value().is_some_and(|(last, _)| *last < place);
-            if !beyond && after.is_none_or(|after| place.as_slice() > after) {
-                first.insert(place, found);
-                if first.len() > query.limit + 1 {
-                    first.pop_last();
-                }
+            if sorting.after.is_none_or(|after| place.as_slice() > after) {
+                first.add(place, found)?;
             }
         }
-        if walk.visited() >= query.budget() && !walk.is_at_end()? {
-            return Err(beyond_budget(wanted, query.budget()));
+        if walk.visited() >= query.most_entries() && !walk.is_at_end()? {
+            return Err(beyond_budget(wanted, query.most_entries()));
         }
     }
-    let mut next = None;
-    if first.len() > query.limit {
-        first.pop_last();
-        next = first.last_key_value().map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
+    let last = first.rows.last_key_value().filter(|_| first.more);
+    let next = last.map(|(place, _)| query.write_cursor(&Cursor::Sorted(place.clone())));
+    Ok(Page { rows: first.rows.into_values().collect(), next, absent: noted.absent() })
+}
+
+/// The first rows of all, by their places: as many as a page has.
+struct First<'a> {
+    query: &'a ListQuery,
+    budget: &'a Budget,
+    rows: BTreeMap<Vec<u8>, Row>,
+    bytes: usize,
+    /// Whether there are more behind them.
+    more: bool,
+}
+
+impl First<'_> {
+    fn add(&mut self, place: Vec<u8>, row: Row) -> Result<(), Error> {
+        if self.is_full() && self.rows.last_key_value().is_some_and(|(last, _)| *last < place) {
+            self.more = true;
+            return Ok(());
+        }
+        let bytes = place.len() + row.bytes();
+        self.budget.take(bytes)?;
+        self.bytes += bytes;
+        self.rows.insert(place, row);
+        while self.is_full() && self.is_full_without_the_last() {
+            let Some((place, row)) = self.rows.pop_last() else { break };
+            let bytes = place.len() + row.bytes();
+            self.budget.give_back(bytes);
+            self.bytes -= bytes;
+            self.more = true;
+        }
+        Ok(())
     }
-    Ok(Page { rows: first.into_values().collect(), next, absent: noted.absent() })
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.query.limit || self.query.fills_a_page(self.bytes)
+    }
+
+    fn is_full_without_the_last(&self) -> bool {
+        let Some((place, row)) = self.rows.last_key_value() else { return false };
+        self.rows.len() > self.query.limit || self.query.fills_a_page(self.bytes - place.len() - row.bytes())
+    }
 }
 
 impl Explanation {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use kinora_types::Mark;
+
 use crate::error::Error;
 use crate::query::filter::RowFilter;
 
-/// How much a query may read.
+/// How many entries a query may read, whatever its budget.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct EntryLimits {
     /// Entries that a page looks at, unless the client asks for a scan: some hundredths of a second.
     pub list_entries: usize,
     /// Rows that a count or statistics look at, unless the client asks for a scan: some tenths of a second.
@@ -16,17 +18,17 @@ pub struct Budget {
     pub scan_entries: usize,
 }
 
-impl Default for Budget {
+impl Default for EntryLimits {
     fn default() -> Self {
         Self { list_entries: 20_000, total_entries: 200_000, scan_entries: 5_000_000 }
     }
 }
 
-impl Budget {
+impl EntryLimits {
     /// Entries that a count or statistics look at.
     pub(crate) fn of_totals(scan: bool) -> usize {
-        let budget = Self::default();
-        if scan { budget.scan_entries } else { budget.total_entries }
+        let limits = Self::default();
+        if scan { limits.scan_entries } else { limits.total_entries }
     }
 }
 
@@ -38,19 +40,28 @@ pub struct ListQuery {
     pub order: Vec<Order>,
     /// Rows of a page, at least 1.
     pub limit: usize,
+    /// Bytes of its rows after which a page ends; `None`: only its limit ends it.
+    pub page_bytes: Option<usize>,
     /// The `next` of the page before.
     pub cursor: Option<String>,
-    /// Whether it may read up to [`Budget::scan_entries`].
+    /// Whether it may read up to [`EntryLimits::scan_entries`].
     pub scan: bool,
+    /// The life of the log that the rows are of: a cursor of another one is none of this list.
+    pub log: Option<Mark>,
     /// Fields that nobody has declared: the page says which of them no row had.
     pub undeclared: Vec<String>,
 }
 
 impl ListQuery {
+    /// Whether rows of so many bytes are as much as a page has.
+    pub(crate) fn fills_a_page(&self, bytes: usize) -> bool {
+        self.page_bytes.is_some_and(|most| bytes >= most)
+    }
+
     /// Entries that this list looks at.
-    pub(crate) fn budget(&self) -> usize {
-        let budget = Budget::default();
-        if self.scan { budget.scan_entries } else { budget.list_entries }
+    pub(crate) fn most_entries(&self) -> usize {
+        let limits = EntryLimits::default();
+        if self.scan { limits.scan_entries } else { limits.list_entries }
     }
 }
 
@@ -87,6 +98,16 @@ impl Order {
 pub struct Row {
     pub key: String,
     pub json: Arc<str>,
+}
+
+/// Bytes of memory that a row has besides its key and its text.
+const ROW_BYTES: usize = 64;
+
+impl Row {
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        ROW_BYTES + self.key.len() + self.json.len()
+    }
 }
 
 /// Some rows of a list.

@@ -1,14 +1,14 @@
 //! Queries about the past: lists, counts and figures over rows as they were, for tables that declare a history.
 
-use kinora_types::Progress;
+use kinora_types::{Budget, Progress};
 
 use crate::error::Error;
 use crate::layout::keys;
-use crate::query::list::{counted, sorted};
+use crate::query::list::{Sorting, counted, sorted};
 use crate::query::list_query::{Explanation, ListQuery, Page, Row};
 use crate::query::plan::Wanted;
 use crate::query::statistics::{Statistics, StatisticsQuery, summed};
-use crate::query::walk::Rows;
+use crate::query::walk::{BATCH_BYTES, Rows};
 use crate::rows::row_versions::damaged;
 use crate::rows::snapshot::Snapshot;
 use crate::rows::view::{self, Entries, View};
@@ -52,10 +52,12 @@ impl<'a> Past<'a> {
 
 impl Rows for Past<'_> {
     fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error> {
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         while found.len() < count
+            && bytes < BATCH_BYTES
             && let Some(row) = self.next()?
         {
+            bytes += row.json.len();
             found.push(row);
         }
         Ok(found)
@@ -83,28 +85,30 @@ fn helpless<T>(found: Result<T, Error>) -> Result<T, Error> {
 
 impl Snapshot {
     /// A page of rows as they were: filtered and sorted without an index, as indexes are those of now.
-    pub fn list_at(&self, query: &ListQuery, at: Progress) -> Result<Page, Error> {
+    pub fn list_at(&self, query: &ListQuery, at: Progress, budget: &Budget) -> Result<Page, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &query.order };
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();
         let after = query.sorted_after()?;
-        let mut past = Past::new(self.view(), ordinal, at);
-        helpless(sorted(&wanted, &filters, query, after.as_deref(), &mut past, &mut Explanation::default()))
+        let mut past = Past::new(self.view().within(budget), ordinal, at);
+        let mut sorting = Sorting { after: after.as_deref(), explanation: &mut Explanation::default(), budget };
+        helpless(sorted(&wanted, &filters, query, &mut past, &mut sorting))
     }
 
     /// How many rows passed the filter then.
-    pub fn count_at(&self, query: &ListQuery, at: Progress) -> Result<u64, Error> {
+    pub fn count_at(&self, query: &ListQuery, at: Progress, budget: &Budget) -> Result<u64, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();
-        helpless(counted(&wanted, &filters, query, &mut Past::new(self.view(), ordinal, at)))
+        helpless(counted(&wanted, &filters, query, &mut Past::new(self.view().within(budget), ordinal, at)))
     }
 
     /// Figures over rows as they were.
-    pub fn statistics_at(&self, query: &StatisticsQuery, at: Progress) -> Result<Statistics, Error> {
+    pub fn statistics_at(&self, query: &StatisticsQuery, at: Progress, budget: &Budget) -> Result<Statistics, Error> {
         let (ordinal, table) = self.past(&query.table, at)?;
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
         let filters: Vec<_> = query.filter.conjuncts().iter().collect();
-        helpless(summed(&wanted, &filters, query, &mut Past::new(self.view(), ordinal, at)))
+        let mut past = Past::new(self.view().within(budget), ordinal, at);
+        helpless(summed(&wanted, &filters, query, &mut past, budget))
     }
 }

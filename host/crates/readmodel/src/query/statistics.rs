@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use kinora_types::Budget;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::layout::index::values;
 use crate::layout::order;
-use crate::query::figures::{Figure, FigureKind, Seen};
+use crate::query::figures::{Figure, FigureKind, Seen, value_bytes};
 use crate::query::filter::RowFilter;
 use crate::query::list::visit;
 use crate::query::noted::{Noted, Noting};
@@ -34,7 +35,7 @@ pub struct StatisticsQuery {
     /// Fields whose values are counted, each for itself: of a path through an array (`tags[]`) its elements, so that a
     /// row counts as often as it has some.
     pub facets: Vec<String>,
-    /// Whether it may read up to [`Budget::scan_entries`](crate::Budget::scan_entries).
+    /// Whether it may read up to [`EntryLimits::scan_entries`](crate::EntryLimits::scan_entries).
     pub scan: bool,
     /// Fields that nobody has declared: the answer says which of them no row had.
     pub undeclared: Vec<String>,
@@ -95,9 +96,13 @@ fn place(group: &Group, order: &[GroupOrder]) -> Vec<u8> {
     place
 }
 
+/// Bytes of memory that a group, a value of a facet, and a figure of a group take besides their values.
+const PLACE_BYTES: usize = 96;
+
 /// What is being counted.
 struct Count<'a> {
     query: &'a StatisticsQuery,
+    budget: &'a Budget,
     figures: Vec<(FigureKind, Option<ValueSource>)>,
     group: Vec<ValueSource>,
     facets: Vec<(ValueSource, Tally)>,
@@ -108,7 +113,7 @@ struct Count<'a> {
 type Tally = BTreeMap<Vec<u8>, (Value, u64)>;
 
 impl<'a> Count<'a> {
-    fn new(query: &'a StatisticsQuery, reader: &mut Reader<'a>) -> Result<Self, Error> {
+    fn new(query: &'a StatisticsQuery, reader: &mut Reader<'a>, budget: &'a Budget) -> Result<Self, Error> {
         let figure = |figure: &Figure| {
             let source = figure.field.as_ref().map(|field| reader.source(field)).transpose()?;
             Ok((figure.kind, source))
@@ -117,7 +122,7 @@ impl<'a> Count<'a> {
         let group = query.group.iter().map(|field| reader.source(field)).collect::<Result<_, Error>>()?;
         let facet = |field: &String| Ok((reader.source(field)?, Tally::new()));
         let facets = query.facets.iter().map(facet).collect::<Result<_, Error>>()?;
-        let mut count = Self { query, figures, group, facets, groups: BTreeMap::new() };
+        let mut count = Self { query, budget, figures, group, facets, groups: BTreeMap::new() };
         if count.group.is_empty() && !count.figures.is_empty() {
             // Nothing at all is a group, too.
             count.groups.insert(Vec::new(), (Vec::new(), count.fresh()));
@@ -138,12 +143,15 @@ impl<'a> Count<'a> {
                 if self.groups.len() == MAX_GROUPS {
                     return Err(too_many(&self.query.group));
                 }
+                let bytes = values.iter().map(value_bytes).sum::<usize>() + PLACE_BYTES * (1 + self.figures.len());
+                self.budget.take(place.len() + bytes)?;
                 let fresh = self.fresh();
                 self.groups.insert(place.clone(), (values, fresh));
             }
             if let Some((_, seen)) = self.groups.get_mut(&place) {
                 for (seen, (kind, source)) in seen.iter_mut().zip(&self.figures) {
-                    seen.add(*kind, source.as_ref().map(|source| row.value(source)));
+                    let more = seen.add(*kind, source.as_ref().map(|source| row.value(source)));
+                    self.budget.take(more)?;
                 }
             }
         }
@@ -158,7 +166,13 @@ impl<'a> Count<'a> {
                 if tally.len() == MAX_GROUPS && !tally.contains_key(&place) {
                     return Err(too_many(std::slice::from_ref(field)));
                 }
-                tally.entry(place).or_insert_with(|| (value.clone(), 0)).1 += 1;
+                match tally.get_mut(&place) {
+                    Some((_, count)) => *count += 1,
+                    None => {
+                        self.budget.take(place.len() + PLACE_BYTES + value_bytes(value))?;
+                        tally.insert(place, (value.clone(), 1));
+                    }
+                }
             }
         }
         Ok(())
@@ -187,11 +201,16 @@ impl<'a> Count<'a> {
 }
 
 impl Snapshot {
-    pub fn statistics(&self, query: &StatisticsQuery) -> Result<Statistics, Error> {
+    /// Figures over rows.
+    ///
+    /// # Errors
+    /// What makes no sense for this table, and what would read more than it may, in entries or by its budget.
+    pub fn statistics(&self, query: &StatisticsQuery, budget: &Budget) -> Result<Statistics, Error> {
         let (ordinal, table) = self.table(&query.table)?;
+        let view = self.view().within(budget);
         let wanted = Wanted { ordinal, table, filter: &query.filter, order: &[] };
-        let plan = wanted.best(self.view())?;
-        summed(&wanted, &plan.residual, query, &mut Walk::new(ordinal, self.view(), &plan))
+        let plan = wanted.best(view)?;
+        summed(&wanted, &plan.residual, query, &mut Walk::new(ordinal, view, &plan), budget)
     }
 }
 
@@ -201,9 +220,10 @@ pub(crate) fn summed(
     residual: &[&RowFilter],
     query: &StatisticsQuery,
     walk: &mut dyn Rows,
+    budget: &Budget,
 ) -> Result<Statistics, Error> {
     let mut reader = Reader::new(wanted.table, residual.iter().copied())?;
-    let mut count = Count::new(query, &mut reader)?;
+    let mut count = Count::new(query, &mut reader, budget)?;
     let mut noted = Noted::new(wanted.table, &query.undeclared);
     let walk = &mut Noting { rows: walk, noted: &mut noted };
     visit(wanted, &reader, query.scan, walk, |values| count.add(values))?;

@@ -10,12 +10,18 @@ use crate::rows::view::{self, Entries, View};
 /// Rows that are read and asked at once.
 pub(crate) const BATCH_ROWS: usize = 128;
 
+/// Rows of an index that are looked up at once.
+const LOOKED_UP_ROWS: usize = 32;
+
+/// Bytes of rows after which no more are read at once.
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
+
 /// Mostly enough for an entry.
 const ENTRY_BYTES: usize = 48;
 
 /// Rows one after the other, wherever they come from.
 pub trait Rows {
-    /// The next `count` rows, or fewer at the end.
+    /// The next rows: `count`, or fewer where they are large; none at the end.
     fn rows(&mut self, count: usize) -> Result<Vec<Row>, Error>;
     fn is_at_end(&mut self) -> Result<bool, Error>;
     /// Entries that were looked at.
@@ -78,6 +84,43 @@ impl<'a, 'p> Walk<'a, 'p> {
     }
 }
 
+impl Walk<'_, '_> {
+    /// Adds rows until there are `most`, or bytes enough; those of an index without their texts. Says how many bytes
+    /// they have.
+    fn gather(&mut self, most: usize, enough: usize, found: &mut Vec<Row>) -> Result<usize, Error> {
+        let none: Arc<str> = "".into();
+        let mut bytes = 0;
+        while found.len() < most && bytes < enough && self.arrive()? {
+            let Some(entries) = &mut self.entries else { break };
+            while let Some((entry, row)) = entries.current().filter(|_| found.len() < most && bytes < enough) {
+                let key = self.plan.row_key(entry)?;
+                let json = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
+                bytes += json.len();
+                found.push(Row { key: key.to_owned(), json });
+                self.last.extend_from_slice(entry);
+                self.ends.push(self.last.len());
+                entries.advance();
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Puts the texts of rows in their places, and says how many bytes these are.
+    fn look_up(&self, rows: &mut [Row]) -> Result<usize, Error> {
+        let keys: Vec<_> = rows.iter().map(|row| row.key.as_str()).collect();
+        let texts = self.view.texts(self.table, &keys)?;
+        let mut bytes = 0;
+        for (row, text) in rows.iter_mut().zip(texts) {
+            let Some(text) = text else {
+                return Err(Error::Corrupt(format!("an index names row {:?}, which does not exist", row.key)));
+            };
+            bytes += text.len();
+            row.json = text;
+        }
+        Ok(bytes)
+    }
+}
+
 impl Rows for Walk<'_, '_> {
     fn is_at_end(&mut self) -> Result<bool, Error> {
         Ok(!self.arrive()?)
@@ -90,29 +133,21 @@ impl Rows for Walk<'_, '_> {
         self.last.reserve(expected * ENTRY_BYTES);
         self.ends.clear();
         self.ends.reserve(expected);
-        let none: Arc<str> = "".into();
-        while found.len() < count && self.arrive()? {
-            let Some(entries) = &mut self.entries else { break };
-            while let Some((entry, row)) = entries.current().filter(|_| found.len() < count) {
-                let key = self.plan.row_key(entry)?;
-                let json = if self.plan.index.is_some() { Arc::clone(&none) } else { view::text(key, row)? };
-                found.push(Row { key: key.to_owned(), json });
-                self.last.extend_from_slice(entry);
-                self.ends.push(self.last.len());
-                entries.advance();
+        let by_index = self.plan.index.is_some();
+        let mut bytes = 0;
+        while found.len() < count && bytes < BATCH_BYTES {
+            let begun = found.len();
+            let most = if by_index { count.min(begun + LOOKED_UP_ROWS) } else { count };
+            bytes += self.gather(most, BATCH_BYTES - bytes, &mut found)?;
+            let more = found.get_mut(begun..).unwrap_or_default();
+            if more.is_empty() {
+                break;
+            }
+            if by_index {
+                bytes += self.look_up(more)?;
             }
         }
         self.visited += found.len();
-        if self.plan.index.is_some() {
-            let keys: Vec<_> = found.iter().map(|row| row.key.as_str()).collect();
-            let texts = self.view.texts(self.table, &keys)?;
-            for (row, text) in found.iter_mut().zip(texts) {
-                let Some(text) = text else {
-                    return Err(Error::Corrupt(format!("an index names row {:?}, which does not exist", row.key)));
-                };
-                row.json = text;
-            }
-        }
         Ok(found)
     }
 

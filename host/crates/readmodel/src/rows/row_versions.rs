@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use kinora_types::{Progress, TableSpec};
+use kinora_types::{Budget, Progress, TableSpec};
 use rocksdb::WriteBatch;
 
 use crate::error::Error;
@@ -113,13 +113,14 @@ impl Snapshot {
     }
 
     /// What a row was, the newest first, at most `limit` of them.
-    pub fn versions(&self, table: &str, key: &str, limit: usize) -> Result<Vec<RowVersion>, Error> {
+    pub fn versions(&self, table: &str, key: &str, limit: usize, budget: &Budget) -> Result<Vec<RowVersion>, Error> {
         let (ordinal, table) = self.past(table, self.checkpoint())?;
         let prefix = keys::versions(ordinal, key);
-        let mut entries = self.view().iterate(&prefix, &keys::after(&prefix), false);
+        let mut entries = self.view().within(budget).iterate(&prefix, &keys::after(&prefix), false);
         let mut found = Vec::new();
         while let Some((entry, row)) = entries.current().filter(|_| found.len() < limit) {
             let (_, progress) = keys::version_parts(entry).ok_or_else(|| damaged(entry))?;
+            budget.take(row.len())?;
             let json = (!row.is_empty()).then(|| view::text(key, row)).transpose()?;
             let json = json.map(|json| shown(table, &json).map(Cow::into_owned)).transpose()?;
             found.push(RowVersion { progress: Progress(progress), json });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kinora_types::{Progress, TableSpec};
+use kinora_types::{Budget, Progress, TableSpec};
 use rocksdb::DB;
 use self_cell::self_cell;
 use sha2::{Digest as _, Sha256};
@@ -13,6 +13,7 @@ use crate::layout::shown::shown_row;
 use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::Idle;
 use crate::rows::range::KeyRange;
+use crate::rows::scan::{Most, Scanned};
 use crate::rows::view::{Entries, View};
 use crate::rows::writes::Writes;
 
@@ -78,32 +79,26 @@ impl Snapshot {
     }
 
     /// Rows as they are stored.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        self.view().scan(table, range, limit, max_bytes, &Writes::default())
+    pub fn scan(&self, table: u16, range: &KeyRange, most: &Most<'_>) -> Result<Scanned, Error> {
+        self.view().scan(table, range, most, &Writes::default())
     }
 
     /// All rows of a table in the order of their keys (which stand after [`keys::ROW_PREFIX_BYTES`]).
-    pub(crate) fn rows(&self, table: u16) -> Entries<'_> {
+    pub(crate) fn rows<'a>(&'a self, table: u16, budget: &'a Budget) -> Entries<'a> {
         let prefix = keys::rows(table);
-        self.view().iterate(&prefix, &keys::after(&prefix), false)
+        self.view().within(budget).iterate(&prefix, &keys::after(&prefix), false)
     }
 
     /// The rows of a range of a table's keys, read as a sweep. Keys stand after [`keys::ROW_PREFIX_BYTES`].
-    pub(crate) fn rows_of(&self, table: u16, range: &KeyRange) -> Entries<'_> {
+    pub(crate) fn rows_of<'a>(&'a self, table: u16, range: &KeyRange, budget: &'a Budget) -> Entries<'a> {
         let prefix = keys::rows(table);
         let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));
         let upper = range.end.as_deref().map_or_else(|| keys::after(&prefix), |end| keys::row(table, end));
-        self.view().sweep(&lower, &upper)
+        self.view().within(budget).sweep(&lower, &upper)
     }
 
     /// A digest of all rows of all tables: equal rows, equal digests.
-    pub fn digest(&self) -> Result<[u8; 32], Error> {
+    pub fn digest(&self, budget: &Budget) -> Result<[u8; 32], Error> {
         let mut digest = Sha256::new();
         for (ordinal, table) in (0..).zip(self.tables.iter()) {
             let mut feed = |bytes: &[u8]| {
@@ -111,7 +106,7 @@ impl Snapshot {
                 digest.update(bytes);
             };
             feed(table.name.as_bytes());
-            let mut rows = self.rows(ordinal);
+            let mut rows = self.rows(ordinal, budget);
             while let Some((key, row)) = rows.current() {
                 feed(key);
                 feed(row);

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use kinora_storage::{NoSpace, Storage, ensure_space};
-use kinora_types::{Progress, TableSpec};
+use kinora_types::{Incarnation, Progress, TableSpec};
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::layout::index::Indexes;
@@ -18,6 +19,7 @@ use crate::rows::ingest::{INGESTED_BYTES, ingest};
 use crate::rows::range::KeyRange;
 use crate::rows::replay_clock::ReplayClock;
 use crate::rows::row_versions;
+use crate::rows::scan::{Most, Scanned};
 use crate::rows::snapshot::Snapshot;
 use crate::rows::unique::Unique;
 use crate::rows::view::View;
@@ -120,21 +122,28 @@ impl Store {
         self.view().checkpoint()
     }
 
+    /// The life of the log that the rows follow from; `None`: nobody has said so, and it is the first one.
+    pub fn incarnation(&self) -> Result<Option<Incarnation>, Error> {
+        let Some(bytes) = self.db.get(keys::INCARNATION)? else { return Ok(None) };
+        let id = Uuid::from_slice(&bytes).map_err(|_| Error::Corrupt("its incarnation makes no sense".to_owned()))?;
+        Ok(Some(Incarnation(id)))
+    }
+
+    /// Says which life of the log the rows follow from, before anything of it is applied.
+    pub fn adopt(&self, incarnation: Incarnation) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        Ok(self.db.put_opt(keys::INCARNATION, incarnation.0.as_bytes(), &options)?)
+    }
+
     /// Rows in the order of the keys, as they were committed last.
     pub fn get_many(&self, table: u16, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         self.view().get_many(table, keys)
     }
 
     /// Rows of a range, with what is pending on top of what was committed.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-        pending: &Writes,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        self.view().scan(table, range, limit, max_bytes, pending)
+    pub fn scan(&self, table: u16, range: &KeyRange, most: &Most<'_>, pending: &Writes) -> Result<Scanned, Error> {
+        self.view().scan(table, range, most, pending)
     }
 
     /// Makes rows, their index entries and the checkpoint visible in one step.
@@ -234,6 +243,14 @@ impl Store {
     /// Makes an empty read model stand for the events before `progress`, which its projector never sees.
     pub fn start_at(&self, progress: Progress) -> Result<(), Error> {
         self.commit(&Writes::default(), progress, CommitMode::Logged)
+    }
+
+    /// Bytes that the index entries of a row will take, about.
+    pub fn index_bytes(&self, table: u16, key: &str, row: &[u8]) -> Result<usize, Error> {
+        match self.indexes.get(usize::from(table)) {
+            Some(indexes) if !indexes.is_empty() => indexes.bytes(key, row),
+            _ => Ok(0),
+        }
     }
 
     /// What becomes of index entries: whether each exists from now on.

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use kinora_types::Progress;
+use kinora_types::{Budget, Exhausted, Progress};
 use rocksdb::{DB, DBRawIterator, ReadOptions, ReadTier};
 
 use crate::error::Error;
 use crate::layout::keys;
 use crate::rows::cached_rows::{CachedRows, Moment};
 use crate::rows::idle::{Idle, Loan};
-use crate::rows::range::KeyRange;
-use crate::rows::writes::Writes;
 
 /// Bytes that a sweep reads ahead of itself.
 const READAHEAD_BYTES: usize = 1 << 20;
+
+/// Entries that are passed between two looks at the budget: it costs about as much as a few of them.
+const STEPS: u32 = 64;
 
 #[derive(Clone, Copy)]
 pub struct View<'a> {
@@ -23,15 +24,23 @@ pub struct View<'a> {
     cached: Option<(&'a CachedRows, Moment)>,
     /// Whether what is not in memory is left alone, and the reading given up; and the iterators for that.
     memory_only: Option<&'a Idle>,
+    /// What is asked on the way through entries.
+    budget: Option<&'a Budget>,
 }
 
 impl<'a> View<'a> {
     pub fn now(db: &'a DB) -> Self {
-        Self { db, snapshot: None, cached: None, memory_only: None }
+        Self { db, snapshot: None, cached: None, memory_only: None, budget: None }
     }
 
     pub fn of(db: &'a DB, snapshot: &'a rocksdb::Snapshot<'a>, cached: Option<(&'a CachedRows, Moment)>) -> Self {
-        Self { db, snapshot: Some(snapshot), cached, memory_only: None }
+        Self { db, snapshot: Some(snapshot), cached, memory_only: None, budget: None }
+    }
+
+    /// The same, but whoever goes through its entries does so within a budget: when that is used up they end, and the
+    /// end is an error.
+    pub fn within(self, budget: &'a Budget) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// The same, but a read that would wait for the disk fails instead; see [`Error::is_beyond_memory`].
@@ -106,7 +115,7 @@ impl<'a> View<'a> {
         let upper = upper.max(lower);
         let mut options = self.options();
         if let Some(idle) = self.memory_only {
-            return Entries { iterator: Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse };
+            return self.entries(Iterator::Lent(idle.lend(options, lower..upper, reverse)), reverse);
         }
         options.set_iterate_lower_bound(lower);
         options.set_iterate_upper_bound(upper);
@@ -116,7 +125,11 @@ impl<'a> View<'a> {
         } else {
             iterator.seek_to_first()
         }
-        Entries { iterator: Iterator::Own(iterator), reverse }
+        self.entries(Iterator::Own(iterator), reverse)
+    }
+
+    fn entries(&self, iterator: Iterator<'a>, reverse: bool) -> Entries<'a> {
+        Entries { iterator, reverse, steps: Steps::new(self.budget) }
     }
 
     /// The same forwards, for many rows: it reads ahead, and leaves the cache to others.
@@ -128,54 +141,23 @@ impl<'a> View<'a> {
         options.fill_cache(false);
         let mut iterator = self.db.raw_iterator_opt(options);
         iterator.seek_to_first();
-        Entries { iterator: Iterator::Own(iterator), reverse: false }
+        self.entries(Iterator::Own(iterator), false)
     }
 
-    /// At most `limit` rows and about `max_bytes` bytes of a range, with what is pending on top.
-    pub fn scan(
-        &self,
-        table: u16,
-        range: &KeyRange,
-        limit: usize,
-        max_bytes: usize,
-        pending: &Writes,
-    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
-        let prefix = keys::rows(table);
-        let lower = range.start.as_deref().map_or_else(|| prefix.clone(), |start| keys::row(table, start));
-        let upper = range.end.as_deref().map_or_else(|| keys::after(&prefix), |end| keys::row(table, end));
-        let mut stored = self.iterate(&lower, &upper, range.reverse);
-        let mut pending = pending.range(table, range).peekable();
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        while found.len() < limit && bytes < max_bytes {
-            let here = stored.current().map(|(key, _)| row_key(key)).transpose()?;
-            let first = match (here, pending.peek()) {
-                (None, None) => break,
-                (Some(_), None) => EntrySource::Stored,
-                (None, Some(_)) => EntrySource::Pending,
-                (Some(here), Some((name, _))) => match here.cmp(name) {
-                    std::cmp::Ordering::Equal => EntrySource::Both,
-                    order if (order == std::cmp::Ordering::Less) != range.reverse => EntrySource::Stored,
-                    _ => EntrySource::Pending,
-                },
-            };
-            if first == EntrySource::Stored {
-                if let Some((key, row)) = stored.current() {
-                    bytes += key.len() + row.len();
-                    found.push((row_key(key)?.to_owned(), row.to_vec()));
-                }
-            } else if let Some((name, row)) = pending.next()
-                && let Some(row) = row
-            {
-                bytes += name.len() + row.len();
-                found.push((name.to_owned(), row.to_vec()));
-            }
-            if first != EntrySource::Pending {
-                stored.advance();
-            }
+    /// The iterator of [`Self::iterate`] itself, which gives up where it would pass over more than `skipped` deleted or
+    /// replaced entries in one step.
+    pub(super) fn raw(&self, lower: &[u8], upper: &[u8], reverse: bool, skipped: u64) -> DBRawIterator<'a> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(lower);
+        options.set_iterate_upper_bound(upper.max(lower));
+        options.set_max_skippable_internal_keys(skipped.max(1));
+        let mut iterator = self.db.raw_iterator_opt(options);
+        if reverse {
+            iterator.seek_to_last()
+        } else {
+            iterator.seek_to_first()
         }
-        stored.end()?;
-        Ok(found)
+        iterator
     }
 }
 
@@ -183,13 +165,6 @@ impl<'a> View<'a> {
 pub fn text(key: &str, row: &[u8]) -> Result<Arc<str>, Error> {
     let text = std::str::from_utf8(row).map_err(|_| Error::Corrupt(format!("row {key:?} is not UTF-8")))?;
     Ok(text.into())
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum EntrySource {
-    Stored,
-    Pending,
-    Both,
 }
 
 /// The key of a row, out of its key in the database.
@@ -202,6 +177,7 @@ pub fn row_key(entry: &[u8]) -> Result<&str, Error> {
 pub struct Entries<'a> {
     iterator: Iterator<'a>,
     reverse: bool,
+    steps: Steps<'a>,
 }
 
 enum Iterator<'a> {
@@ -209,8 +185,44 @@ enum Iterator<'a> {
     Lent(Loan<'a>),
 }
 
+/// The way through entries, within a budget.
+struct Steps<'a> {
+    budget: Option<&'a Budget>,
+    /// Since the budget was asked.
+    taken: u32,
+    exhausted: Option<Exhausted>,
+}
+
+impl<'a> Steps<'a> {
+    /// Asks at once, so that many short ways are as one long one.
+    fn new(budget: Option<&'a Budget>) -> Self {
+        let exhausted = budget.and_then(|budget| budget.check().err());
+        Self { budget, taken: 0, exhausted }
+    }
+
+    fn take(&mut self) {
+        let Some(budget) = self.budget else { return };
+        self.taken += 1;
+        if self.taken == STEPS {
+            self.taken = 0;
+            self.exhausted = budget.look(u64::from(STEPS)).err();
+        }
+    }
+}
+
+impl Drop for Steps<'_> {
+    fn drop(&mut self) {
+        if let Some(budget) = self.budget.filter(|_| self.taken > 0) {
+            budget.note(u64::from(self.taken));
+        }
+    }
+}
+
 impl Entries<'_> {
     pub fn current(&self) -> Option<(&[u8], &[u8])> {
+        if self.steps.exhausted.is_some() {
+            return None;
+        }
         match &self.iterator {
             Iterator::Own(iterator) => iterator.item(),
             Iterator::Lent(loan) => loan.current(),
@@ -228,14 +240,18 @@ impl Entries<'_> {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut DBRawIterator<'_>)) {
+        self.steps.take();
         match &mut self.iterator {
             Iterator::Own(iterator) => change(iterator),
             Iterator::Lent(loan) => loan.change(change),
         }
     }
 
-    /// Whether the end was the end, and not trouble.
+    /// Whether the end was the end, and not trouble, or the end of the budget.
     pub fn end(&self) -> Result<(), Error> {
+        if let Some(exhausted) = self.steps.exhausted {
+            return Err(exhausted.into());
+        }
         match &self.iterator {
             Iterator::Own(iterator) => Ok(iterator.status()?),
             Iterator::Lent(loan) => loan.end(),

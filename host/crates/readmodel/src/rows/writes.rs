@@ -20,12 +20,19 @@ pub struct Writes {
     bytes: usize,
 }
 
+/// A row that stands aside, and what else it takes.
+#[derive(Default)]
+struct Late {
+    row: Option<Box<[u8]>>,
+    weight: u32,
+}
+
 /// The writes of a table. A guest mostly writes its rows in order, once each: those make a run. What comes out of
 /// order, or again, stands aside. Several guests make a run each, none of which has a row of another.
 #[derive(Default)]
 struct Table {
     runs: Vec<Run>,
-    late: BTreeMap<Box<str>, Option<Box<[u8]>>>,
+    late: BTreeMap<Box<str>, Late>,
 }
 
 /// Rows in the order of their keys, one after the other in memory, without an allocation for each.
@@ -41,6 +48,8 @@ struct Entry {
     key_end: usize,
     value_end: usize,
     deletes: bool,
+    /// What else it takes, see [`Writes::set_weighing`].
+    weight: u32,
 }
 
 impl Run {
@@ -78,16 +87,17 @@ impl Run {
         low
     }
 
-    fn get(&self, key: &str) -> Option<Write<'_>> {
+    fn get(&self, key: &str) -> Option<(Write<'_>, u32)> {
         let index = self.before(key);
-        (self.key(index)? == key).then(|| self.value(index))
+        let entry = self.entries.get(index).filter(|_| self.key(index) == Some(key))?;
+        Some((self.value(index), entry.weight))
     }
 
-    fn push(&mut self, key: &str, row: Write<'_>) {
+    fn push(&mut self, key: &str, row: Write<'_>, weight: u32) {
         self.keys.push_str(key);
         self.values.extend_from_slice(row.unwrap_or_default());
         let (key_end, value_end) = (self.keys.len(), self.values.len());
-        self.entries.push(Entry { key_end, value_end, deletes: row.is_none() });
+        self.entries.push(Entry { key_end, value_end, deletes: row.is_none(), weight });
     }
 
     fn range(&self, range: &KeyRange) -> Rows<'_> {
@@ -109,9 +119,9 @@ impl Table {
         self.late.clear();
     }
 
-    fn get(&self, key: &str) -> Option<Write<'_>> {
+    fn get(&self, key: &str) -> Option<(Write<'_>, u32)> {
         if let Some(late) = self.late.get(key) {
-            return Some(late.as_deref());
+            return Some((late.row.as_deref(), late.weight));
         }
         self.runs.iter().find_map(|run| run.get(key))
     }
@@ -135,7 +145,7 @@ impl Table {
     fn range(&self, range: &KeyRange) -> Merged<'_> {
         let start = range.start.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let late = self.late.range::<str, _>((start, end)).map(|(key, row)| (&**key, row.as_deref()));
+        let late = self.late.range::<str, _>((start, end)).map(|(key, late)| (&**key, late.row.as_deref()));
         let late: Rows<'_> = if range.reverse { Box::new(late.rev()) } else { Box::new(late) };
         let runs = self.runs.iter().map(|run| run.range(range).peekable()).collect();
         Merged { runs, late: late.peekable(), reverse: range.reverse }
@@ -183,25 +193,32 @@ impl<'a> Iterator for Merged<'a> {
 
 impl Writes {
     pub fn set(&mut self, table: u16, key: &str, row: Write<'_>) {
+        self.set_weighing(table, key, row, 0);
+    }
+
+    /// The same for a row that will take so many bytes more when it is committed: those of its index entries.
+    pub fn set_weighing(&mut self, table: u16, key: &str, row: Write<'_>, weight: usize) {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let table = self.tables.entry(table).or_default();
-        let length = |row: Write<'_>| row.map_or(0, <[u8]>::len);
-        self.bytes += ROW_OVERHEAD_BYTES + key.len() + length(row);
+        let bytes =
+            |row: Write<'_>, weight: u32| ROW_OVERHEAD_BYTES + key.len() + row.map_or(0, <[u8]>::len) + weight as usize;
+        self.bytes += bytes(row, weight);
         // What comes in order is not there yet, so nobody has to look.
         if let Some(run) = table.open_run(key) {
-            return run.push(key, row);
+            return run.push(key, row, weight);
         }
-        if let Some(replaced) = table.get(key) {
-            self.bytes -= ROW_OVERHEAD_BYTES + key.len() + length(replaced);
+        if let Some((replaced, weight)) = table.get(key) {
+            self.bytes -= bytes(replaced, weight);
         }
-        table.late.insert(key.into(), row.map(Into::into));
+        table.late.insert(key.into(), Late { row: row.map(Into::into), weight });
     }
 
     /// What was written under this key, if anything was.
     pub fn get(&self, table: u16, key: &str) -> Option<Write<'_>> {
-        self.tables.get(&table)?.get(key)
+        self.tables.get(&table)?.get(key).map(|(row, _)| row)
     }
 
-    /// Bytes of keys and rows, and what holds them.
+    /// Bytes of keys, rows and what they take beside, and what holds them.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -276,6 +293,11 @@ mod tests {
         assert_eq!(writes.bytes(), 2 + 7 + 1 + 2 * ROW_OVERHEAD_BYTES);
         writes.set(0, "ab", None);
         assert_eq!(writes.bytes(), 2 + 1 + 2 * ROW_OVERHEAD_BYTES);
+        writes.set_weighing(0, "ab", Some(b"{}"), 100);
+        writes.set_weighing(0, "b", Some(b"{}"), 1_000);
+        assert_eq!(writes.bytes(), 2 + 2 + 1 + 2 + 1 + 1_100 + 3 * ROW_OVERHEAD_BYTES);
+        writes.set(0, "b", None);
+        assert_eq!(writes.bytes(), 2 + 2 + 1 + 1 + 100 + 3 * ROW_OVERHEAD_BYTES);
         writes.clear();
         assert!(writes.is_empty() && writes.bytes() == 0);
     }

@@ -15,7 +15,7 @@ use crate::module::manifest::Kind;
 const CONTRACT: &str = "kinora:engine/";
 
 /// The version of the contract in `wit/`. A module is built for one; those with another first number are refused.
-const CONTRACT_VERSION: &str = "2.0.0";
+pub const CONTRACT_VERSION: &str = "2.0.0";
 
 /// What WebAssembly begins with.
 const MAGIC: &[u8] = b"\0asm";

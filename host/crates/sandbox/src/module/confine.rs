@@ -1,8 +1,20 @@
 //! The confinement of the compiler's process: what it gives up before it reads a module: memory and time beyond its
 //! limits, files, and on Linux every system call that computing does not need. Whoever takes it over has a pipe to read
 //! and a pipe to write, and no more.
+//!
+//! Three walls stand behind each other on Linux, since a kernel may lack some of them: namespaces in which there is no
+//! other process and no network, Landlock, by which it opens and signals nothing, and a filter of system calls and
+//! their arguments, without which the process ends.
+
+#[cfg(target_os = "linux")]
+mod isolation;
+#[cfg(target_os = "linux")]
+mod system_calls;
 
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+pub use isolation::isolated;
 
 /// Files that may be open: standard input, output and error, which are open already.
 const OPEN_FILES: u64 = 3;
@@ -12,113 +24,24 @@ pub fn confine(memory_bytes: u64, time: Duration) -> Result<(), String> {
     use rlimit::{Resource, setrlimit};
     let limit =
         |what: Resource, limit: u64| setrlimit(what, limit, limit).map_err(|cause| format!("{what:?}: {cause}"));
+    // Before there are no more files: it takes one for a moment.
+    #[cfg(target_os = "linux")]
+    isolation::landlock()?;
     limit(Resource::AS, memory_bytes)?;
     limit(Resource::CPU, time.as_secs())?;
     limit(Resource::CORE, 0)?;
     // Nothing is written but the pipe.
     limit(Resource::FSIZE, 0)?;
     limit(Resource::NOFILE, OPEN_FILES)?;
-    system_calls()
+    #[cfg(target_os = "linux")]
+    system_calls::limit()?;
+    Ok(())
 }
 
 /// Elsewhere the limits above, the empty environment and the pipes have to do.
 #[cfg(not(target_os = "linux"))]
-fn system_calls() -> Result<(), String> {
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn system_calls() -> Result<(), String> {
-    use linux::{ALLOWED, filter};
-    use seccompiler::{SeccompAction, apply_filter};
-    let text = |cause: seccompiler::Error| format!("the system calls cannot be limited: {cause}");
-    // Threads are started with clone, whose arguments a filter can see; clone3 hides them in memory. The C library
-    // takes the older call where the newer one does not exist. Of two filters that refuse, the one that came last says
-    // how.
-    let clone3 = filter([(libc::SYS_clone3, Vec::new())], SeccompAction::Allow, missing())?;
-    let mut allowed: Vec<_> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    allowed.push((libc::SYS_clone, vec![linux::threads_only()?]));
-    allowed.push((libc::SYS_clone3, Vec::new()));
-    let others = filter(allowed, refused(), SeccompAction::Allow)?;
-    apply_filter(&clone3).map_err(text)?;
-    apply_filter(&others).map_err(text)
-}
-
-#[cfg(target_os = "linux")]
-fn missing() -> seccompiler::SeccompAction {
-    seccompiler::SeccompAction::Errno(libc::ENOSYS.unsigned_abs())
-}
-
-/// An error rather than the end: libraries ask for what they can do without, such as the number of processors.
-#[cfg(target_os = "linux")]
-fn refused() -> seccompiler::SeccompAction {
-    seccompiler::SeccompAction::Errno(libc::EPERM.unsigned_abs())
-}
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use seccompiler::{
-        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    };
-
-    /// Memory, threads, time, signals of its own, the pipes, and the end.
-    pub const ALLOWED: [i64; 36] = [
-        libc::SYS_read,
-        libc::SYS_write,
-        libc::SYS_close,
-        libc::SYS_fstat,
-        libc::SYS_lseek,
-        libc::SYS_mmap,
-        libc::SYS_munmap,
-        libc::SYS_mremap,
-        libc::SYS_mprotect,
-        libc::SYS_madvise,
-        libc::SYS_brk,
-        libc::SYS_futex,
-        libc::SYS_membarrier,
-        libc::SYS_set_robust_list,
-        libc::SYS_rseq,
-        libc::SYS_sched_yield,
-        libc::SYS_sched_getaffinity,
-        libc::SYS_getpid,
-        libc::SYS_gettid,
-        libc::SYS_getrandom,
-        libc::SYS_clock_gettime,
-        libc::SYS_clock_nanosleep,
-        libc::SYS_nanosleep,
-        libc::SYS_sysinfo,
-        libc::SYS_prlimit64,
-        libc::SYS_getrusage,
-        libc::SYS_prctl,
-        libc::SYS_seccomp,
-        libc::SYS_rt_sigaction,
-        libc::SYS_rt_sigprocmask,
-        libc::SYS_rt_sigreturn,
-        libc::SYS_sigaltstack,
-        libc::SYS_tgkill,
-        libc::SYS_restart_syscall,
-        libc::SYS_exit,
-        libc::SYS_exit_group,
-    ];
-
-    pub fn filter(
-        rules: impl IntoIterator<Item = (i64, Vec<SeccompRule>)>,
-        otherwise: SeccompAction,
-        matching: SeccompAction,
-    ) -> Result<BpfProgram, String> {
-        let text = |cause: seccompiler::BackendError| format!("the system calls cannot be limited: {cause}");
-        let architecture = std::env::consts::ARCH.try_into().map_err(text)?;
-        let filter =
-            SeccompFilter::new(rules.into_iter().collect(), otherwise, matching, architecture).map_err(text)?;
-        filter.try_into().map_err(text)
-    }
-
-    /// A thread of this process, not a process of its own.
-    pub fn threads_only() -> Result<SeccompRule, String> {
-        let flag = u64::from(libc::CLONE_THREAD.unsigned_abs());
-        let flagged = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag);
-        flagged.and_then(|flagged| SeccompRule::new(vec![flagged])).map_err(|cause| cause.to_string())
-    }
+pub fn isolated(_: &str, _: &mut Vec<String>) -> Option<std::process::ExitCode> {
+    None
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -130,21 +53,38 @@ mod tests {
     /// Set for the process that confines itself.
     const CONFINED: &str = "KINORA_TEST_CONFINED";
 
-    /// Runs itself again, since what is given up is given up for good.
+    /// Runs a test again in a process of its own, since what is given up is given up for good, and gives what it says.
+    fn again(test: &str) -> String {
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::{test}");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let arguments = ["--exact", &name, "--nocapture", "--test-threads=1"];
+        let output = command.args(arguments).env(CONFINED, "yes").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
     #[test]
     fn a_confined_process_computes_in_threads_and_reaches_nothing() {
         if std::env::var_os(CONFINED).is_some() {
             return confined();
         }
-        let (_, module) = module_path!().split_once("::").unwrap();
-        let name = format!("{module}::a_confined_process_computes_in_threads_and_reaches_nothing");
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let output = command.args(["--exact", &name, "--nocapture"]).env(CONFINED, "yes").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        for line in
-            ["read: false", "write: false", "connect: false", "run: false", "thread: 6000000", "allocate: false"]
-        {
+        let said = again("a_confined_process_computes_in_threads_and_reaches_nothing");
+        for line in [
+            "read: false",
+            "write: false",
+            "connect: false",
+            "run: false",
+            "thread: 6000000",
+            "allocate: false",
+            "signal by name: false",
+            "signal by thread: false",
+            "signal itself: true",
+            "limit others: false",
+            "watch others: false",
+            "new namespace: false",
+        ] {
             assert!(said.contains(line), "{line} is not in {said}");
         }
     }
@@ -163,5 +103,38 @@ mod tests {
         let sum = std::thread::spawn(|| vec![3_u64; 2_000_000].iter().sum::<u64>()).join().unwrap();
         println!("thread: {sum}");
         println!("allocate: {}", Vec::<u8>::new().try_reserve_exact(2 << 30).is_ok());
+        reach_others();
+    }
+
+    /// What would end, limit or watch the process that started this one. Nothing is sent: 0 is no signal.
+    #[allow(unsafe_code)]
+    fn reach_others() {
+        let (parent, own) = (std::os::unix::process::parent_id(), std::process::id());
+        let [parent, own] = [parent, own].map(i64::from);
+        // SAFETY: numbers only, and null where a call would write.
+        let works = |call: i64, arguments: [i64; 4]| unsafe {
+            let [first, second, third, fourth] = arguments;
+            libc::syscall(call, first, second, third, fourth) == 0
+        };
+        println!("signal by name: {}", works(libc::SYS_kill, [parent, 0, 0, 0]));
+        println!("signal by thread: {}", works(libc::SYS_tgkill, [parent, parent, 0, 0]));
+        println!("signal itself: {}", works(libc::SYS_tgkill, [own, own, 0, 0]));
+        println!("limit others: {}", works(libc::SYS_prlimit64, [parent, 0, 0, 0]));
+        println!("watch others: {}", works(libc::SYS_ptrace, [i64::from(libc::PTRACE_SEIZE), parent, 0, 0]));
+        println!("new namespace: {}", isolation::leave());
+    }
+
+    /// Without the filter of system calls: what Landlock alone refuses, on a kernel that has it.
+    #[test]
+    fn landlock_refuses_files_and_signals_to_others() {
+        if std::env::var_os(CONFINED).is_some() {
+            isolation::landlock().unwrap();
+            println!("read: {}", std::fs::read("/proc/self/status").is_ok());
+            return reach_others();
+        }
+        let said = again("landlock_refuses_files_and_signals_to_others");
+        // The last of its rules, and so all of them, came with signals: it is there, or it is not.
+        let is_there = said.contains("read: false");
+        assert_eq!(said.contains("signal by name: false"), is_there, "{said}");
     }
 }

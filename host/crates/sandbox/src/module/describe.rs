@@ -20,6 +20,9 @@ const NAME_BYTES: usize = 64;
 /// Bytes of a description or of a module's own name.
 const TEXT_BYTES: usize = 4096;
 
+/// Bytes of all schemas of a module.
+const SCHEMAS_BYTES: usize = 2 << 20;
+
 /// Bytes of a schema: one of a row with a hundred described fields has 20 kilobytes.
 const SCHEMA_BYTES: usize = 128 << 10;
 
@@ -30,6 +33,9 @@ pub fn projector(manifest: projection::Manifest, limits: &Limits) -> Result<Proj
     checker.count("tables", manifest.tables.len())?;
     checker.count("queries", manifest.queries.len())?;
     checker.text("name", &manifest.name)?;
+    let of_queries = manifest.queries.iter().flat_map(|query| [&query.arguments, &query.answer]);
+    let schemas = manifest.tables.iter().map(|table| &table.schema).chain(of_queries);
+    checker.schemas(schemas.flatten().map(String::len).sum())?;
     if manifest.handles.is_empty() {
         return Err(Error::Manifest("it handles no event type, so it would never have a row".into()));
     }
@@ -103,6 +109,13 @@ impl Checker<'_> {
     fn text(&self, what: &str, text: &str) -> Result<(), Error> {
         if text.len() > TEXT_BYTES {
             return Err(Error::Manifest(format!("its {what} has {} bytes, the limit is {TEXT_BYTES}", text.len())));
+        }
+        Ok(())
+    }
+
+    fn schemas(&self, bytes: usize) -> Result<(), Error> {
+        if bytes > SCHEMAS_BYTES {
+            return Err(Error::Manifest(format!("its schemas have {bytes} bytes, the limit is {SCHEMAS_BYTES}")));
         }
         Ok(())
     }

@@ -2,35 +2,39 @@
 //!
 //! On disk, one folder a module, `modules/DIGEST/`:
 //!
+//! - `kind`: `projector` or `upcaster`, as soon as that is known;
 //! - `source.wasm`: what was uploaded;
-//! - `component.wasm`: the component made of it;
 //! - `code`: a MAC, then machine code. It is only a cache: wasmtime trusts what it loads, so a file that this host
 //!   did not write, or that another version of the engine wrote, is compiled anew and never loaded;
 //! - `module.json`: kind, manifest, figures. It is written last, so a folder without it is an unfinished upload,
 //!   which is taken up again when the host starts.
+//!
+//! What is compiled, and then asked for the first time what it is, is on probation meanwhile. What has ended the host
+//! twice is not tried again before somebody uploads it again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::module::component::componentize;
 use crate::module::manifest::{Kind, Manifest};
+use crate::module::symbols::Symbols;
 use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
-use crate::module::{compile, describe};
+use crate::module::{compile, describe, emitted};
 use crate::run::access::NoRows;
-use crate::run::instance::{ProjectorPre, UpcasterPre};
-use kinora_files::SECRET_BYTES;
-use kinora_types::Digest;
+use crate::run::clock::Clock;
+use crate::run::instance::{ProjectorPre, Surroundings, UpcasterPre};
+use kinora_files::{Probation, SECRET_BYTES};
+use kinora_types::{Budget, Digest};
 
 /// Bytes of a SHA-256 MAC.
 const MAC_BYTES: usize = 32;
@@ -61,6 +65,13 @@ impl Status {
     }
 }
 
+/// What a module is, and what was uploaded.
+const KIND: &str = "kind";
+const SOURCE: &str = "source.wasm";
+
+/// Uploads that are looked at at once: that takes less than compiling, but a process each.
+const CHECKED_AT_ONCE: usize = 2;
+
 /// What is known of a module, beside its code.
 const RECORD: &str = "module.json";
 
@@ -79,46 +90,81 @@ fn record(dir: &Path) -> Result<Record, Error> {
     serde_json::from_slice(&text).map_err(|cause| store_error(&path, cause))
 }
 
+fn kind(dir: &Path) -> Option<Kind> {
+    match std::fs::read(dir.join(KIND)) {
+        Ok(kind) if kind == Kind::Upcaster.as_str().as_bytes() => Some(Kind::Upcaster),
+        Ok(kind) if kind == Kind::Projector.as_str().as_bytes() => Some(Kind::Projector),
+        _ => record(dir).ok().map(|record| record.kind),
+    }
+}
+
+/// What modules are opened with.
+pub struct Opening {
+    /// The program that knows [`super::CHILD_COMMAND`].
+    pub compiler: PathBuf,
+    /// The key that code is signed with.
+    pub secret: [u8; SECRET_BYTES],
+    pub limits: Limits,
+    pub probation: Arc<Probation>,
+    /// No guest is asked what it is before somebody uploads it again.
+    pub paused: bool,
+}
+
 /// All modules of a host.
 pub struct Modules {
     dir: PathBuf,
     compiler: PathBuf,
-    limits: Arc<Limits>,
     engine: Engine,
+    clock: Arc<Clock>,
+    limits: Arc<Limits>,
     settings: Digest,
     secret: [u8; SECRET_BYTES],
+    probation: Arc<Probation>,
+    paused: bool,
     /// A std lock: it is never held across an await, and never while anything slow happens.
     entries: RwLock<BTreeMap<Digest, Status>>,
+    /// Those that are uploaded and not compiled yet, each with its bytes in memory at worst.
+    line: Arc<Semaphore>,
+    checks: Semaphore,
     /// Compiling takes a core and gigabytes at worst, so one module at a time.
     one_compiler: Semaphore,
     changes: watch::Sender<u64>,
 }
 
 impl Modules {
-    /// Opens the folder and loads what is in it; modules whose code does not fit this engine start compiling.
-    ///
-    /// `compiler` is the program that knows [`super::CHILD_COMMAND`], `secret` the key that code is signed with.
-    pub fn open(dir: &Path, compiler: PathBuf, secret: [u8; SECRET_BYTES], limits: Limits) -> Result<Arc<Self>, Error> {
+    /// Opens the folder and loads what is in it; modules whose code does not fit this engine start compiling, those
+    /// last that may have ended the host.
+    pub fn open(dir: &Path, opening: Opening) -> Result<Arc<Self>, Error> {
+        let Opening { compiler, secret, limits, probation, paused } = opening;
         std::fs::create_dir_all(dir).map_err(|cause| store_error(dir, cause))?;
+        let engine = engine(&limits)?;
+        let clock = Arc::new(Clock::start(&engine)?);
         let modules = Arc::new(Self {
             dir: dir.to_owned(),
             compiler,
-            engine: engine(&limits)?,
             settings: settings(&limits),
+            line: Arc::new(Semaphore::new(limits.compiles_waiting.saturating_add(1))),
+            checks: Semaphore::new(CHECKED_AT_ONCE),
+            engine,
+            clock,
             limits: Arc::new(limits),
             secret,
+            probation,
+            paused,
             entries: RwLock::default(),
             one_compiler: Semaphore::new(1),
             changes: watch::Sender::new(0),
         });
+        let mut digests = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(|cause| store_error(dir, cause))? {
             let entry = entry.map_err(|cause| store_error(dir, cause))?;
-            let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                tracing::warn!(path = %entry.path().display(), "not a module: left alone");
-                continue;
-            };
-            modules.restore(digest)?;
+            match entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) {
+                Some(digest) => digests.push(digest),
+                None => tracing::warn!(path = %entry.path().display(), "not a module: left alone"),
+            }
         }
+        digests.sort_by_key(|digest| modules.probation.ends(&note(*digest)));
+        digests.into_iter().try_for_each(|digest| modules.restore(digest))?;
         Ok(modules)
     }
 
@@ -131,38 +177,81 @@ impl Modules {
         &self.limits
     }
 
-    /// Takes an upload: checks it at once, compiles it in the background. `true` if it was not known before.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Digest, Status>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Digest, Status>> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an upload: says at once whether it is a module, and compiles it in the background. `true` if it was not
+    /// known before.
     pub async fn upload(self: &Arc<Self>, bytes: Vec<u8>) -> Result<(Status, bool), Error> {
         let this = Arc::clone(self);
+        let (digest, bytes) = blocking(move || Ok((Digest::of(&bytes), bytes))).await?;
+        let known = self.status(digest);
+        if let Some(status) = known.filter(|status| !matches!(status.state, ModuleState::Refused(_))) {
+            return Ok((status, false));
+        }
+        self.admit(digest, bytes.len())?;
+        let place = self.place()?;
+        let kind = {
+            let _turn = self.checks.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
+            compile::check(&self.compiler, bytes.clone(), self.limits()).await?
+        };
         blocking(move || {
-            let digest = Digest::of(&bytes);
-            if let Some(status) = this.status(digest)
-                && !matches!(status.state, ModuleState::Refused(_))
-            {
-                return Ok((status, false));
-            }
-            let (component, kind) = componentize(&bytes, &this.limits)?;
+            this.fits(bytes.len() as u64)?;
             let dir = this.folder(digest);
             std::fs::create_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
-            write_durably(&dir.join("source.wasm"), &bytes)?;
-            write_durably(&dir.join("component.wasm"), &component)?;
-            Ok(this.start(digest, kind, bytes.len() as u64, component))
+            write_durably(&dir.join(KIND), kind.as_str().as_bytes())?;
+            write_durably(&dir.join(SOURCE), &bytes)?;
+            Ok(this.start(digest, kind, bytes.len() as u64, Some(place)))
         })
         .await
     }
 
+    /// Whether there is room for one more module, of so many bytes.
+    fn admit(&self, digest: Digest, bytes: usize) -> Result<(), Error> {
+        let limits = self.limits();
+        if bytes > limits.module_bytes {
+            return Err(Error::TooLarge { actual: bytes, limit: limits.module_bytes });
+        }
+        let entries = self.read();
+        if entries.len() >= limits.modules && !entries.contains_key(&digest) {
+            return Err(Error::TooMany { limit: "sandbox.modules", value: limits.modules as u64 });
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes more have room beside all that is there.
+    fn fits(&self, bytes: u64) -> Result<(), Error> {
+        let limit = self.limits().modules_bytes;
+        let there = kinora_files::folder_bytes(&self.dir).map_err(|cause| store_error(&self.dir, cause))?;
+        if there.saturating_add(bytes) > limit {
+            return Err(Error::TooMany { limit: "sandbox.modules_bytes", value: limit });
+        }
+        Ok(())
+    }
+
+    /// A place in the line for the compiler.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let busy = Error::Busy { waiting: self.limits().compiles_waiting };
+        Arc::clone(&self.line).try_acquire_owned().map_err(|_| busy)
+    }
+
     /// The bytes that were uploaded.
     pub fn source(&self, digest: Digest) -> Result<Vec<u8>, Error> {
-        let path = self.folder(digest).join("source.wasm");
+        let path = self.folder(digest).join(SOURCE);
         std::fs::read(&path).map_err(|cause| store_error(&path, cause))
     }
 
     pub fn status(&self, digest: Digest) -> Option<Status> {
-        self.entries.read().unwrap_or_else(|poisoned| poisoned.into_inner()).get(&digest).cloned()
+        self.read().get(&digest).cloned()
     }
 
     pub fn list(&self) -> Vec<Status> {
-        self.entries.read().unwrap_or_else(|poisoned| poisoned.into_inner()).values().cloned().collect()
+        self.read().values().cloned().collect()
     }
 
     /// The module, if it is ready.
@@ -201,13 +290,14 @@ impl Modules {
     /// Forgets a module and removes its folder. The caller has made sure that no version uses it.
     pub fn remove(&self, digest: Digest) -> Result<(), Error> {
         {
-            let mut entries = self.entries.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut entries = self.write();
             match entries.get(&digest) {
                 None => return Err(Error::Unknown(digest)),
                 Some(Status { state: ModuleState::Compiling { .. }, .. }) => return Err(Error::Compiling(digest)),
                 Some(_) => entries.remove(&digest),
             };
         }
+        self.probation.forget(&note(digest));
         let dir = self.folder(digest);
         match std::fs::remove_dir_all(&dir) {
             Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(store_error(&dir, cause)),
@@ -220,7 +310,7 @@ impl Modules {
     }
 
     fn set(&self, status: Status) {
-        let mut entries = self.entries.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut entries = self.write();
         entries.insert(status.digest, status);
         drop(entries);
         self.changes.send_modify(|count| *count += 1);
@@ -229,7 +319,7 @@ impl Modules {
     /// Loads a module from its folder, or starts to compile it again.
     fn restore(self: &Arc<Self>, digest: Digest) -> Result<(), Error> {
         let dir = self.folder(digest);
-        let path = dir.join("source.wasm");
+        let path = dir.join(SOURCE);
         let source = std::fs::metadata(&path).map_err(|cause| store_error(&path, cause));
         match source.and_then(|source| Ok((source.len(), self.load(digest, &dir)?))) {
             Ok((bytes, (kind, compile_ms, module))) => {
@@ -241,35 +331,41 @@ impl Modules {
     }
 
     fn compile_again(self: &Arc<Self>, digest: Digest, dir: &Path, why: &Error) -> Result<(), Error> {
-        let removed = || std::fs::remove_dir_all(dir).map_err(|cause| store_error(dir, cause));
-        let source = match std::fs::read(dir.join("source.wasm")) {
-            Ok(source) if Digest::of(&source) == digest => source,
+        let bytes = match std::fs::read(dir.join(SOURCE)) {
+            Ok(source) if Digest::of(&source) == digest => source.len() as u64,
             _ => {
                 tracing::warn!(%digest, path = %dir.display(), "removed: an upload that was never complete");
-                return removed();
+                return std::fs::remove_dir_all(dir).map_err(|cause| store_error(dir, cause));
             }
         };
-        tracing::info!(%digest, %why, "compiling the module again");
-        let bytes = source.len() as u64;
-        let error = match componentize(&source, &self.limits) {
-            Ok((component, kind)) => {
-                self.start(digest, kind, bytes, component);
-                return Ok(());
+        // Without either file it is known as soon as it is compiled.
+        let kind = kind(dir).unwrap_or(Kind::Projector);
+        let ends = self.probation.ends(&note(digest));
+        let held = if self.probation.is_to_blame(&note(digest)) {
+            // One more time for whoever uploads it again.
+            if let Err(cause) = self.probation.spare(&note(digest)) {
+                tracing::warn!(%digest, %cause, "a note of a module cannot be written");
             }
-            Err(error) => error,
+            Some(Error::Quarantined { ends })
+        } else if self.paused && record(dir).is_err() {
+            Some(Error::NotTried)
+        } else {
+            let limit = self.limits().module_bytes;
+            let actual = usize::try_from(bytes).unwrap_or(usize::MAX);
+            (actual > limit).then_some(Error::TooLarge { actual, limit })
         };
-        // What is wrong with one module is no reason not to start. One that was accepted before is kept.
-        match record(dir) {
-            Ok(Record { kind, .. }) => {
-                self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
+        match held {
+            None => {
+                tracing::info!(%digest, %why, "compiling the module again");
+                self.start(digest, kind, bytes, None);
             }
-            Err(_) if dir.join(RECORD).exists() => {
-                let path = dir.display();
-                tracing::error!(%digest, %path, %error, "left alone: a module with a damaged record");
-            }
-            Err(_) => {
+            Some(error) if matches!(error, Error::TooLarge { .. }) && !dir.join(RECORD).exists() => {
                 tracing::warn!(%digest, path = %dir.display(), %error, "removed: an upload that is refused now");
-                removed()?;
+                return std::fs::remove_dir_all(dir).map_err(|cause| store_error(dir, cause));
+            }
+            Some(error) => {
+                tracing::warn!(%digest, %error, "a module is not compiled again");
+                self.set(Status { digest, kind, bytes, state: ModuleState::Refused(error) });
             }
         }
         Ok(())
@@ -299,24 +395,42 @@ impl Modules {
     }
 
     fn link(&self, digest: Digest, manifest: Manifest, code: &[u8]) -> Result<Module, Error> {
-        let component = load_code(&self.engine, code)?;
+        let (component, surroundings) = (load_code(&self.engine, code)?, self.surroundings(digest));
         Ok(match manifest {
             Manifest::Projector(manifest) => {
-                let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
+                let pre = ProjectorPre::new(&surroundings, &component)?;
                 Module::Projector(Arc::new(ProjectorModule { digest, manifest, pre }))
             }
             Manifest::Upcaster(manifest) => {
-                let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
+                let pre = UpcasterPre::new(&surroundings, &component)?;
                 Module::Upcaster(Arc::new(UpcasterModule { digest, manifest, pre }))
             }
         })
     }
 
-    /// Starts to compile, unless somebody else has done so since the caller looked. `true` if it did.
-    fn start(self: &Arc<Self>, digest: Digest, kind: Kind, bytes: u64, component: Vec<u8>) -> (Status, bool) {
+    fn surroundings(&self, digest: Digest) -> Surroundings {
+        let (compiler, source) = (self.compiler.clone(), self.folder(digest).join(SOURCE));
+        let symbols = Arc::new(Symbols { compiler, source, limits: Arc::clone(&self.limits) });
+        Surroundings {
+            engine: self.engine.clone(),
+            clock: Arc::clone(&self.clock),
+            limits: Arc::clone(&self.limits),
+            symbols,
+        }
+    }
+
+    /// Starts to compile, unless somebody else has done so since the caller looked. `true` if it did. Those that the
+    /// host itself compiles again take no place in the line.
+    fn start(
+        self: &Arc<Self>,
+        digest: Digest,
+        kind: Kind,
+        bytes: u64,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> (Status, bool) {
         let status = Status { digest, kind, bytes, state: ModuleState::Compiling { since: Instant::now() } };
         {
-            let mut entries = self.entries.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut entries = self.write();
             match entries.get(&digest) {
                 Some(known) if !matches!(known.state, ModuleState::Refused(_)) => return (known.clone(), false),
                 _ => drop(entries.insert(digest, status.clone())),
@@ -325,10 +439,10 @@ impl Modules {
         self.changes.send_modify(|count| *count += 1);
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            let state = match this.make(digest, kind, bytes, component).await {
+            let (kind, state) = match this.make(digest, bytes).await {
                 Ok((compile_ms, module)) => {
-                    tracing::info!(%digest, kind = kind.as_str(), compile_ms, "module ready");
-                    ModuleState::Ready { compile_ms, module }
+                    tracing::info!(%digest, kind = module.kind().as_str(), compile_ms, "module ready");
+                    (module.kind(), ModuleState::Ready { compile_ms, module })
                 }
                 Err(error) => {
                     tracing::warn!(%digest, kind = kind.as_str(), %error, "module refused");
@@ -337,30 +451,40 @@ impl Modules {
                     if !dir.join(RECORD).exists() {
                         let _ = std::fs::remove_dir_all(dir);
                     }
-                    ModuleState::Refused(error)
+                    (kind, ModuleState::Refused(error))
                 }
             };
             this.set(Status { digest, kind, bytes, state });
+            drop(place);
         });
         (status, true)
     }
 
-    async fn make(
-        self: &Arc<Self>,
-        digest: Digest,
-        kind: Kind,
-        bytes: u64,
-        component: Vec<u8>,
-    ) -> Result<(u64, Module), Error> {
+    async fn make(self: &Arc<Self>, digest: Digest, bytes: u64) -> Result<(u64, Module), Error> {
         let _turn = self.one_compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
+        let trial = self.probation.begin(&note(digest), 0);
+        if let Some(cause) = &trial.unnoted {
+            tracing::warn!(%digest, %cause, "there is no note that a module is tried");
+        }
         let started = Instant::now();
-        let code = compile::compile(&self.compiler, component, &self.limits).await?;
+        let this = Arc::clone(self);
+        let source = blocking(move || this.source(digest)).await?;
+        let (kind, code) = compile::compile(&self.compiler, source, self.limits()).await?;
         let compile_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let this = Arc::clone(self);
         blocking(move || {
-            let manifest = this.describe(kind, &code)?;
-            let module = this.link(digest, manifest.clone(), &code)?;
+            emitted::check(&code)?;
+            this.probation.sync(&note(digest));
             let dir = this.folder(digest);
+            // What was asked once is not asked again: it may be that nobody wants guests to run now.
+            let manifest = match record(&dir) {
+                Ok(record) if record.manifest.kind() == kind => record.manifest,
+                _ => {
+                    let _here = trial.place.enter(0);
+                    this.describe(digest, kind, &code)?
+                }
+            };
+            let module = this.link(digest, manifest.clone(), &code)?;
             std::fs::create_dir_all(&dir).map_err(|cause| store_error(&dir, cause))?;
             let mut signed = this.mac(digest, &code).finalize().into_bytes().to_vec();
             signed.extend_from_slice(&code);
@@ -368,28 +492,31 @@ impl Modules {
             let record = serde_json::to_vec_pretty(&Record { kind, bytes, compile_ms, manifest })
                 .map_err(|cause| store_error(&dir, cause))?;
             write_durably(&dir.join(RECORD), &record)?;
+            trial.proved_well();
             Ok((compile_ms, module))
         })
         .await
     }
 
     /// Asks a module what it is. The first time that code of an upload runs, and already under all limits.
-    fn describe(&self, kind: Kind, code: &[u8]) -> Result<Manifest, Error> {
-        let component = load_code(&self.engine, code)?;
+    fn describe(&self, digest: Digest, kind: Kind, code: &[u8]) -> Result<Manifest, Error> {
+        let (component, surroundings) = (load_code(&self.engine, code)?, self.surroundings(digest));
+        let budget = Budget::unlimited();
         let failed = |failure: crate::error::Failure| match failure.limit {
             Some(limit) => Error::Describe(format!("{}; {}", failure.message, limit.hint())),
             None => Error::Describe(failure.message),
         };
         match kind {
             Kind::Projector => {
-                let pre = ProjectorPre::new(&self.engine, &component, &self.limits)?;
-                let raw = pre.instantiate(Box::new(NoRows)).and_then(|mut guest| guest.describe()).map_err(failed)?;
-                describe::projector(raw, &self.limits).map(Manifest::Projector)
+                let pre = ProjectorPre::new(&surroundings, &component)?;
+                let guest = pre.instantiate(Box::new(NoRows), &budget);
+                let raw = guest.and_then(|mut guest| guest.describe()).map_err(failed)?;
+                describe::projector(raw, self.limits()).map(Manifest::Projector)
             }
             Kind::Upcaster => {
-                let pre = UpcasterPre::new(&self.engine, &component, &self.limits)?;
-                let raw = pre.instantiate().and_then(|mut guest| guest.describe()).map_err(failed)?;
-                describe::upcaster(raw, &self.limits).map(Manifest::Upcaster)
+                let pre = UpcasterPre::new(&surroundings, &component)?;
+                let raw = pre.instantiate(&budget).and_then(|mut guest| guest.describe()).map_err(failed)?;
+                describe::upcaster(raw, self.limits()).map(Manifest::Upcaster)
             }
         }
     }
@@ -397,12 +524,17 @@ impl Modules {
 
 /// Loads machine code.
 ///
-/// Contract: `code` comes from this host's compiler process, or from a file whose MAC under this host's secret has
-/// been verified. Anything else could run arbitrary instructions.
+/// Contract: `code` comes from this host's compiler process and has passed [`emitted::check`], or from a file whose MAC
+/// under this host's secret has been verified. Anything else could run arbitrary instructions.
 #[allow(unsafe_code)]
 fn load_code(engine: &Engine, code: &[u8]) -> Result<Component, Error> {
     // SAFETY: see the contract above; both callers obtain `code` in one of these two ways.
     unsafe { Component::deserialize(engine, code) }.map_err(|cause| Error::Compile(format!("{cause:#}")))
+}
+
+/// Under which name a module is on probation.
+fn note(digest: Digest) -> String {
+    format!("module-{digest}")
 }
 
 fn store_error(path: &Path, cause: impl std::fmt::Display) -> Error {

@@ -16,8 +16,13 @@ use crate::module::manifest::NamedQuery;
 /// Reasons that are listed: whoever mends the first ones will see the others.
 const LISTED_REASONS: usize = 5;
 
-/// Bytes that a pattern may take when it is compiled.
-const PATTERN_BYTES: usize = 1 << 20;
+/// Bytes that a pattern may take when it is compiled, and those that a search with it may keep.
+const PATTERN_BYTES: usize = 256 << 10;
+const SEARCH_BYTES: usize = 1 << 20;
+
+/// Patterns of all schemas of a module, and the bytes of one: together they take 80 MB at worst.
+const PATTERNS: usize = 64;
+const PATTERN_TEXT_BYTES: usize = 1 << 10;
 
 /// Keywords that are refused; see above.
 const REFUSED: [&str; 5] = ["$ref", "$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"];
@@ -36,9 +41,10 @@ struct Query {
 impl Schemas {
     /// Says which schema cannot be used, and why.
     pub fn new(queries: &[NamedQuery]) -> Result<Self, String> {
+        let mut patterns = Patterns::default();
         let query = |query: &NamedQuery| {
-            let made = |what: &str, schema: &Option<Value>| {
-                let made = schema.as_ref().map(validator).transpose();
+            let mut made = |what: &str, schema: &Option<Value>| {
+                let made = schema.as_ref().map(|schema| validator(schema, &mut patterns)).transpose();
                 made.map_err(|why| format!("the {what} schema of query {:?} cannot be used: {why}", query.name))
             };
             let (arguments, answer) = (made("argument", &query.arguments)?, made("answer", &query.answer)?);
@@ -70,10 +76,11 @@ struct Rows {
 impl RowSchemas {
     /// Says which schema cannot be used, and why.
     pub fn new(tables: &[TableSpec]) -> Result<Self, String> {
+        let mut patterns = Patterns::default();
         let rows = |table: &TableSpec| {
             let Some(schema) = table.schema.clone() else { return Ok(None) };
             let document = schema.document();
-            let validator = if refused(document).is_some() { None } else { Some(validator(document)) };
+            let validator = if refused(document).is_some() { None } else { Some(validator(document, &mut patterns)) };
             let validator = validator.transpose();
             let validator =
                 validator.map_err(|why| format!("the schema of table {:?} cannot be used: {why}", table.name))?;
@@ -93,12 +100,47 @@ impl RowSchemas {
     }
 }
 
-fn validator(schema: &Value) -> Result<Validator, String> {
+/// Counts the patterns of a module.
+#[derive(Default)]
+struct Patterns(usize);
+
+impl Patterns {
+    fn count(&mut self, schema: &Value) -> Result<(), String> {
+        match schema {
+            Value::Array(schemas) => schemas.iter().try_for_each(|schema| self.count(schema)),
+            Value::Object(keywords) => keywords.iter().try_for_each(|(keyword, schema)| {
+                match (keyword.as_str(), schema) {
+                    ("pattern", Value::String(pattern)) => self.take(pattern)?,
+                    ("patternProperties", Value::Object(schemas)) => {
+                        schemas.keys().try_for_each(|pattern| self.take(pattern))?;
+                    }
+                    _ => {}
+                }
+                self.count(schema)
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, pattern: &str) -> Result<(), String> {
+        self.0 += 1;
+        if self.0 > PATTERNS {
+            return Err(format!("there are more than {PATTERNS} patterns in the schemas of the module"));
+        }
+        if pattern.len() > PATTERN_TEXT_BYTES {
+            return Err(format!("a pattern has {} bytes, the limit is {PATTERN_TEXT_BYTES}", pattern.len()));
+        }
+        Ok(())
+    }
+}
+
+fn validator(schema: &Value, patterns: &mut Patterns) -> Result<Validator, String> {
+    patterns.count(schema)?;
     if let Some(keyword) = refused(schema) {
         return Err(format!("it has {keyword}, which schemas of queries may not have"));
     }
     // The engine whose time is linear in the text.
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES);
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(SEARCH_BYTES);
     let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns);
     options.build(schema).map_err(|cause| match cause.instance_path().as_str() {
         "" => cause.to_string(),
@@ -192,17 +234,22 @@ mod tests {
 
     #[test]
     fn a_schema_that_cannot_be_used_or_could_take_for_ever_is_refused() {
+        let many: serde_json::Map<String, Value> = (0..=PATTERNS).map(|n| (format!("a{n}"), json!(true))).collect();
         for schema in [
             json!(5),
             json!({"minLength": "long"}),
             json!({"type": "strin"}),
             json!({"pattern": "(a{1000}){1000}"}),
+            json!({"pattern": "a".repeat(PATTERN_TEXT_BYTES + 1)}),
+            json!({"allOf": vec![json!({"pattern": "a{200}"}); PATTERNS + 1]}),
+            json!({"properties": {"a": {"patternProperties": many}}}),
             json!({"$ref": "https://example.org/schema.json"}),
             json!({"allOf": [{"$ref": "#"}]}),
             json!({"properties": {"a": {"items": [{"unevaluatedItems": false}]}}}),
         ] {
             assert!(schemas(schema.clone()).is_err(), "{schema}");
         }
+        assert!(schemas(json!({"allOf": vec![json!({"pattern": "a{200}"}); PATTERNS]})).is_ok());
         assert!(schemas(json!({"title": "any", "format": "date"})).is_ok());
     }
 }

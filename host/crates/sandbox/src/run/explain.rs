@@ -1,11 +1,15 @@
 //! Reasons of a call of a guest that did not end well: which rule or limit, and where in the guest.
 
-use wasmtime::{Trap, WasmBacktrace};
+use std::sync::Arc;
+
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use kinora_types::Position;
 
-use crate::error::{Category, Failure};
+use crate::error::{Category, Failure, Frames};
 use crate::limits::{Fuel, Limits};
+use crate::module::lines::Line;
+use crate::module::symbols::Symbols;
 use crate::run::reach::{Reach, shorten};
 
 /// Frames of a backtrace that are kept: a recursion has thousands that say the same.
@@ -18,9 +22,16 @@ const FRAME_BYTES: usize = 256;
 const TOO_MANY_BYTES: &str = "too much data";
 
 /// Explains the error of a call.
-pub fn explain(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits) -> Failure {
+pub fn explain(
+    error: &wasmtime::Error,
+    reach: &mut Reach,
+    fuel: Fuel,
+    limits: &Limits,
+    symbols: &Arc<Symbols>,
+) -> Failure {
     let failure = cause(error, reach, fuel, limits);
-    Failure { backtrace: backtrace(error).into(), ..failure }
+    let Some(trace) = Trace::new(error, symbols) else { return failure };
+    Failure { backtrace: trace.names(), frames: Some(Arc::new(trace)), ..failure }
 }
 
 fn cause(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits) -> Failure {
@@ -57,28 +68,53 @@ fn cause(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits
     Failure::new(Category::Trap, shorten(format!("the guest trapped: {root}"), limits.message_bytes))
 }
 
-/// The functions that a call ended in, innermost first, with file and line if the module has them. What was inlined
-/// stands there, too.
-fn backtrace(error: &wasmtime::Error) -> Vec<String> {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let mut frames = Vec::new();
-    for frame in backtrace.frames().iter().take(BACKTRACE_FRAMES) {
-        let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
-        if frame.symbols().is_empty() {
-            frames.push(name);
-            continue;
-        }
-        for symbol in frame.symbols() {
-            let name = symbol.name().map_or_else(|| name.clone(), demangled);
-            frames.push(match (symbol.file(), symbol.line()) {
-                (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-                (Some(file), None) => format!("{name} ({file})"),
-                _ => name,
-            });
-        }
+/// The functions that a call ended in, innermost first, each with its place in the module.
+#[derive(Debug)]
+struct Trace {
+    frames: Vec<(String, Option<u64>)>,
+    symbols: Arc<Symbols>,
+}
+
+impl Trace {
+    fn new(error: &wasmtime::Error, symbols: &Arc<Symbols>) -> Option<Self> {
+        let frame = |frame: &FrameInfo| {
+            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
+            (name, frame.module_offset().map(|offset| offset as u64))
+        };
+        let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
+        let frames = frames.iter().take(BACKTRACE_FRAMES).map(frame).collect();
+        Some(Self { frames, symbols: Arc::clone(symbols) })
     }
-    frames.truncate(BACKTRACE_FRAMES);
-    frames.into_iter().map(|frame| shorten(frame, FRAME_BYTES)).collect()
+
+    fn names(&self) -> Box<[String]> {
+        self.frames.iter().map(|(name, _)| shorten(name.clone(), FRAME_BYTES)).collect()
+    }
+}
+
+impl Frames for Trace {
+    /// What was inlined stands there, too.
+    fn with_lines(&self) -> Vec<String> {
+        let offsets: Vec<u64> = self.frames.iter().filter_map(|(_, offset)| *offset).collect();
+        let mut lines = self.symbols.lines(&offsets).into_iter();
+        let mut frames = Vec::new();
+        for (name, offset) in &self.frames {
+            let here = offset.and_then(|_| lines.next()).filter(|lines| !lines.is_empty());
+            let Some(here) = here else {
+                frames.push(name.clone());
+                continue;
+            };
+            for Line { function, file, line } in here {
+                let name = function.map_or_else(|| name.clone(), |function| demangled(&function));
+                frames.push(match (file, line) {
+                    (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+                    (Some(file), None) => format!("{name} ({file})"),
+                    _ => name,
+                });
+            }
+        }
+        frames.truncate(BACKTRACE_FRAMES);
+        frames.into_iter().map(|frame| shorten(frame, FRAME_BYTES)).collect()
+    }
 }
 
 fn demangled(name: &str) -> String {

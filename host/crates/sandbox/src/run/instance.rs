@@ -5,16 +5,18 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
-use kinora_types::Position;
+use kinora_types::{Budget, Position};
 
 use crate::error::{Category, Error, Failure};
 use crate::limits::{Fuel, Limits};
+use crate::module::symbols::Symbols;
 use crate::run::access::{NoRows, RowAccess};
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
 use crate::run::bindings::{Batch, projector, upcaster};
+use crate::run::clock::Clock;
 use crate::run::explain::explain;
 use crate::run::reach::{Reach, shorten};
 use crate::run::usage::Usage;
@@ -23,36 +25,47 @@ pub use upcasting::Upcasted;
 
 /// A projector, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
-pub struct ProjectorPre(projector::ProjectorPre<Reach>, Arc<Limits>);
+pub struct ProjectorPre(projector::ProjectorPre<Reach>, Surroundings);
 
 /// An upcaster, linked once and ready to be instantiated any number of times.
 #[derive(Clone)]
-pub struct UpcasterPre(upcaster::UpcasterPre<Reach>, Arc<Limits>);
+pub struct UpcasterPre(upcaster::UpcasterPre<Reach>, Surroundings);
+
+/// What all instances of a module have in common.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub engine: Engine,
+    pub clock: Arc<Clock>,
+    pub limits: Arc<Limits>,
+    pub symbols: Arc<Symbols>,
+}
 
 impl ProjectorPre {
-    pub fn new(engine: &Engine, component: &Component, limits: &Arc<Limits>) -> Result<Self, Error> {
-        let pre = link(engine, component)?;
+    pub fn new(surroundings: &Surroundings, component: &Component) -> Result<Self, Error> {
+        let pre = link(&surroundings.engine, component)?;
         let pre = projector::ProjectorPre::new(pre).map_err(contract)?;
-        Ok(Self(pre, Arc::clone(limits)))
+        Ok(Self(pre, surroundings.clone()))
     }
 
-    pub fn instantiate(&self, rows: Box<dyn RowAccess>) -> Result<Projector, Failure> {
-        let mut guest = Guest::new(self.0.engine(), &self.1, rows);
-        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
+    /// An instance whose calls end with the budget of whoever waits for them.
+    pub fn instantiate(&self, rows: Box<dyn RowAccess>, budget: &Budget) -> Result<Projector, Failure> {
+        let mut guest = Guest::new(&self.1, rows, budget);
+        let bindings = guest.call(self.1.limits.describe(), |store| self.0.instantiate(store))?;
         Ok(Projector { guest, bindings })
     }
 }
 
 impl UpcasterPre {
-    pub fn new(engine: &Engine, component: &Component, limits: &Arc<Limits>) -> Result<Self, Error> {
-        let pre = link(engine, component)?;
+    pub fn new(surroundings: &Surroundings, component: &Component) -> Result<Self, Error> {
+        let pre = link(&surroundings.engine, component)?;
         let pre = upcaster::UpcasterPre::new(pre).map_err(contract)?;
-        Ok(Self(pre, Arc::clone(limits)))
+        Ok(Self(pre, surroundings.clone()))
     }
 
-    pub fn instantiate(&self) -> Result<Upcaster, Failure> {
-        let mut guest = Guest::new(self.0.engine(), &self.1, Box::new(NoRows));
-        let bindings = guest.call(self.1.describe(), |store| self.0.instantiate(store))?;
+    /// An instance whose calls end with the budget of whoever waits for them.
+    pub fn instantiate(&self, budget: &Budget) -> Result<Upcaster, Failure> {
+        let mut guest = Guest::new(&self.1, Box::new(NoRows), budget);
+        let bindings = guest.call(self.1.limits.describe(), |store| self.0.instantiate(store))?;
         Ok(Upcaster { guest, bindings })
     }
 }
@@ -73,16 +86,24 @@ fn contract(cause: wasmtime::Error) -> Error {
 
 struct Guest {
     store: Store<Reach>,
+    clock: Arc<Clock>,
     limits: Arc<Limits>,
+    symbols: Arc<Symbols>,
     usage: Usage,
 }
 
 impl Guest {
-    fn new(engine: &Engine, limits: &Arc<Limits>, rows: Box<dyn RowAccess>) -> Self {
-        let mut store = Store::new(engine, Reach::new(rows, limits));
+    fn new(surroundings: &Surroundings, rows: Box<dyn RowAccess>, budget: &Budget) -> Self {
+        let Surroundings { engine, clock, limits, symbols } = surroundings;
+        let mut store = Store::new(engine, Reach::new(rows, limits, budget));
         store.limiter(|reach| &mut reach.meter);
         store.set_hostcall_fuel(limits.call_bytes);
-        Self { store, limits: Arc::clone(limits), usage: Usage::default() }
+        store.epoch_deadline_callback(|store| {
+            store.data().meter.ask()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let (clock, limits, symbols) = (Arc::clone(clock), Arc::clone(limits), Arc::clone(symbols));
+        Self { store, clock, limits, symbols, usage: Usage::default() }
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
@@ -95,7 +116,10 @@ impl Guest {
         let reach = self.store.data_mut();
         reach.panic = None;
         reach.meter.begin();
+        self.store.set_epoch_deadline(1);
+        let ticks = self.clock.begin();
         let result = call(&mut self.store);
+        drop(ticks);
         let Reach { meter, log_lines, .. } = self.store.data();
         self.usage = self.usage.max(Usage {
             memory_bytes: meter.memory_bytes as u64,
@@ -104,7 +128,7 @@ impl Guest {
             log_lines: *log_lines as u64,
             ..Usage::default()
         });
-        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits))
+        result.map_err(|error| explain(&error, self.store.data_mut(), fuel, &self.limits, &self.symbols))
     }
 
     /// Fuel that the last call used.

@@ -4,12 +4,14 @@
 //! operations, so that a cheap instruction cannot start dear work for ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kinora_types::{Allowance, Budget};
 use wasmtime::ResourceLimiter;
 
 use crate::error::{Category, Failure};
 use crate::limits::Limits;
-use crate::run::access::{Range, RowAccess};
+use crate::run::access::{Most, Range, RowAccess};
 use crate::run::bindings::Texts;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
@@ -19,6 +21,9 @@ const LOOKUP_KEYS: usize = 128;
 
 /// Bytes whose handling costs the host as much as one row does.
 const BYTES_PER_OPERATION: usize = 1 << 10;
+
+/// The limit of a call's time.
+const CALL_SECONDS: &str = "call_seconds";
 
 /// Everything that one instance can reach, in one place.
 pub struct Reach {
@@ -36,13 +41,35 @@ pub struct Meter {
     /// Of the call that is running.
     pub operations: u64,
     refused: Option<Failure>,
+    /// That of whoever waits for the instance, and the part of it that the running call has.
+    budget: Budget,
+    call: Budget,
 }
 
 impl Meter {
+    fn new(limits: &Arc<Limits>, budget: &Budget) -> Self {
+        let (limits, budget) = (Arc::clone(limits), budget.clone());
+        let call = budget.clone();
+        Self { limits, memory_bytes: 0, table_elements: 0, operations: 0, refused: None, budget, call }
+    }
+
     /// A call begins.
     pub fn begin(&mut self) {
         self.operations = 0;
         self.refused = None;
+        let time = Some(Duration::from_secs(self.limits.call_seconds));
+        self.call = self.budget.part(Allowance { time, bytes: u64::MAX, names: [CALL_SECONDS, ""] });
+    }
+
+    /// Whether the running call may go on. Asked at each tick of the clock, and before the host does anything for it.
+    pub fn ask(&self) -> Result<(), Failure> {
+        self.call.check().map_err(|why| match self.call.limit(why) {
+            Some(CALL_SECONDS) => {
+                let message = "the guest takes too long in one call";
+                Failure::over(Category::Time, message, CALL_SECONDS, self.limits.call_seconds)
+            }
+            _ => Failure::exhausted(why),
+        })
     }
 
     /// Why the guest was refused memory or table elements, if it was.
@@ -50,8 +77,14 @@ impl Meter {
         self.refused.take()
     }
 
-    /// Counts rows or lines, and the bytes that they have.
+    /// Operations that the running call has left.
+    fn left(&self) -> u64 {
+        self.limits.call_operations.saturating_sub(self.operations)
+    }
+
+    /// Counts rows or lines, and the bytes that they have; and asks whether the call may go on.
     fn charge(&mut self, operations: usize, bytes: usize) -> Result<(), Failure> {
+        self.ask()?;
         let operations = (operations as u64).saturating_add((bytes / BYTES_PER_OPERATION) as u64);
         self.operations = self.operations.saturating_add(operations);
         let limit = self.limits.call_operations;
@@ -108,10 +141,8 @@ impl projection::Host for Reach {}
 impl upcasting::Host for Reach {}
 
 impl Reach {
-    pub fn new(rows: Box<dyn RowAccess>, limits: &Arc<Limits>) -> Self {
-        let meter =
-            Meter { limits: Arc::clone(limits), memory_bytes: 0, table_elements: 0, operations: 0, refused: None };
-        Self { rows, meter, panic: None, log_lines: 0 }
+    pub fn new(rows: Box<dyn RowAccess>, limits: &Arc<Limits>, budget: &Budget) -> Self {
+        Self { rows, meter: Meter::new(limits, budget), panic: None, log_lines: 0 }
     }
 
     fn limits(&self) -> &Limits {
@@ -161,6 +192,7 @@ impl rows::Host for Reach {
         let limit = self.limits().call_bytes;
         let mut values = Texts::default();
         for names in names.chunks(LOOKUP_KEYS) {
+            self.meter.ask()?;
             for value in self.rows.get_many(table, names)? {
                 values.push(value.as_deref().unwrap_or_default())?;
             }
@@ -174,11 +206,15 @@ impl rows::Host for Reach {
     }
 
     fn scan(&mut self, table: u32, range: Range, limit: u32) -> wasmtime::Result<rows::Page> {
-        let max_bytes = self.limits().scan_bytes;
-        let found = self.rows.scan(table, &range, limit as usize, max_bytes)?;
-        self.meter.charge(found.len().saturating_add(1), found.iter().map(|(_, row)| row.len()).sum())?;
+        self.meter.charge(1, 0)?;
+        let &Limits { scan_bytes, call_operations, .. } = self.limits();
+        let (entries, budget) = (self.meter.left(), &self.meter.call);
+        let most = Most { rows: limit as usize, bytes: scan_bytes, entries, operations: call_operations, budget };
+        let found = self.rows.scan(table, &range, &most)?;
+        let entries = usize::try_from(found.entries).unwrap_or(usize::MAX);
+        self.meter.charge(entries, found.rows.iter().map(|(_, row)| row.len()).sum())?;
         let mut page = rows::Page { keys: Texts::default(), values: Texts::default() };
-        for (key, value) in found {
+        for (key, value) in found.rows {
             page.keys.push(key.as_bytes())?;
             page.values.push(&value)?;
         }

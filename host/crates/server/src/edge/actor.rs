@@ -1,7 +1,10 @@
 //! The actor and their reason: what the request says of itself, for the history.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 
+use kinora_access::Principal;
 use kinora_api::Kind;
 use kinora_api::headers::{ACTOR, REASON};
 use kinora_projection::By;
@@ -11,8 +14,13 @@ use crate::edge::problem::Problem;
 /// Bytes of either: it stands in an event.
 const MAX_BYTES: usize = 1_024;
 
-pub fn by(headers: &HeaderMap) -> Result<By, Problem> {
-    Ok(By { who: text(headers, ACTOR)?, why: text(headers, REASON)? })
+/// Who it is counts for more than who they say they are.
+pub fn by(headers: &HeaderMap, principal: Option<&Arc<Principal>>) -> Result<By, Problem> {
+    let (said, why) = (text(headers, ACTOR)?, text(headers, REASON)?);
+    Ok(match principal {
+        None => By { who: said, said: None, why },
+        Some(principal) => By { who: Some(principal.name.clone()), said, why },
+    })
 }
 
 /// A header as UTF-8 text.

@@ -57,6 +57,20 @@ where
         let counted = host.requests.begin(&request);
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
+        // Before anything else of it is looked at.
+        if host.gate.knows_clients()
+            && let Some((path, need)) = described.need(&request)
+        {
+            let (kept, allowed) = host.gate.allow_operation(request, &path, need.as_ref());
+            request = kept;
+            if let Err(problem) = allowed {
+                return Box::pin(async move {
+                    let response = problem.into_response();
+                    counted.end(&host.requests, &response);
+                    Ok(response)
+                });
+            }
+        }
         let mistake = head::check(&request).err().or_else(|| described.mistake(&request));
         if let Some(problem) = mistake {
             Rest::of(request).1.hear_out();

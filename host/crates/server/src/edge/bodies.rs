@@ -4,6 +4,8 @@
 //! everything, and if the host closed the connection before, they would see a broken pipe and not the reason. So what
 //! they go on sending is heard out for a while, and thrown away.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -15,9 +17,11 @@ use axum::http::{Method, header};
 use futures::StreamExt;
 use http_body::{Frame, SizeHint};
 use kinora_api::Kind;
+use kinora_log::ClientId;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::edge::caller;
 use crate::edge::head;
 use crate::edge::problem::Problem;
 
@@ -36,12 +40,18 @@ const PERMIT_BYTES: usize = 1 << 10;
 pub struct Bodies {
     /// Bytes that one body may have.
     limit: usize,
+    /// Bytes of the bodies of one client.
+    client_limit: usize,
     permits: Semaphore,
+    /// Those that each client has, of all that have any.
+    of_client: Mutex<HashMap<ClientId, usize>>,
 }
 
 impl Bodies {
-    pub fn new(limit: usize) -> Self {
-        Self { limit, permits: Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES) }
+    /// One body always fits, whatever the limits of a client are.
+    pub fn new(limit: usize, client_limit: usize) -> Self {
+        let permits = Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES);
+        Self { limit, client_limit: client_limit.max(limit), permits, of_client: Mutex::default() }
     }
 }
 
@@ -56,11 +66,47 @@ pub enum Room {
 }
 
 /// The memory of a body, for as long as it is worked on.
-pub type BodyPermit<'a> = SemaphorePermit<'a>;
+pub struct BodyPermit<'a> {
+    bodies: &'a Bodies,
+    client: ClientId,
+    bytes: usize,
+    permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for BodyPermit<'_> {
+    fn drop(&mut self) {
+        self.bodies.give_back(self.client, self.bytes);
+    }
+}
 
 impl Bodies {
+    /// Takes bytes for a client, if it may have them.
+    fn take(&self, client: ClientId, bytes: usize) -> bool {
+        let mut of_client = self.of_client();
+        let has = of_client.get(&client).copied().unwrap_or(0);
+        let fits = has.saturating_add(bytes) <= self.client_limit;
+        if fits {
+            of_client.insert(client, has + bytes);
+        }
+        fits
+    }
+
+    fn give_back(&self, client: ClientId, bytes: usize) {
+        let mut of_client = self.of_client();
+        if let Entry::Occupied(mut has) = of_client.entry(client) {
+            *has.get_mut() = has.get().saturating_sub(bytes);
+            if *has.get() == 0 {
+                has.remove();
+            }
+        }
+    }
+
+    fn of_client(&self) -> MutexGuard<'_, HashMap<ClientId, usize>> {
+        self.of_client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn room(&self, request: &Request) -> Room {
-        if *request.method() == Method::GET {
+        if *request.method() == Method::GET || request.body().is_end_stream() {
             return Room::Small;
         }
         let length =
@@ -88,8 +134,22 @@ impl Bodies {
                     .with("actual", json!(actual))
             }
             Room::Permits(permits) => {
+                let (client, bytes) = (caller::client(&request), permits as usize * PERMIT_BYTES);
+                if !self.take(client, bytes) {
+                    let problem =
+                        Problem::new(Kind::Busy, "other bodies of this client fill the memory that it may have")
+                            .hint("send fewer at once; the limit is http.client_body_bytes")
+                            .with("limit", json!(self.client_limit));
+                    Rest::of(request).1.hear_out();
+                    return Err(problem);
+                }
+                // What it has taken is given back if it waits in vain, or goes away meanwhile.
+                let mut held = BodyPermit { bodies: self, client, bytes, permit: None };
                 match tokio::time::timeout(WAIT, self.permits.acquire_many(permits)).await {
-                    Ok(Ok(held)) => return Ok((request, Some(held))),
+                    Ok(Ok(permit)) => {
+                        held.permit = Some(permit);
+                        return Ok((request, Some(held)));
+                    }
                     // It is never closed, so the time is up.
                     _ => {
                         Problem::new(Kind::Busy, "the bodies of other requests fill the memory that there is for them")

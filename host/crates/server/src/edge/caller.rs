@@ -1,14 +1,16 @@
-//! The caller: an address, and the name that a client there gives itself with the header `Kinora-Client`. It is not
-//! who somebody is, only whose turn it is.
+//! The caller: whose turn it is. It is who somebody is, where the host knows that, else their address; clients on the
+//! machine of the host tell themselves apart by the header `Kinora-Client`. Elsewhere such a name would be a way to be
+//! many.
 
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderName;
 use foldhash::fast::RandomState;
 
+use kinora_access::Principal;
 use kinora_log::ClientId;
 
 const NAME: HeaderName = HeaderName::from_static(kinora_api::headers::CLIENT);
@@ -17,7 +19,14 @@ const NAME: HeaderName = HeaderName::from_static(kinora_api::headers::CLIENT);
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 pub fn client(request: &Request) -> ClientId {
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let hash = match request.extensions().get::<Arc<Principal>>() {
+        Some(principal) => HASHER.hash_one(&principal.name),
+        None => {
+            let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+            let name = request.headers().get(NAME).filter(|_| address.is_none_or(|address| address.is_loopback()));
+            HASHER.hash_one((address, name))
+        }
+    };
     // 0 is the host itself.
-    ClientId(HASHER.hash_one((address, request.headers().get(NAME))).max(1))
+    ClientId(hash.max(1))
 }

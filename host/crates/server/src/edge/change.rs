@@ -1,11 +1,14 @@
 //! A request for a change of a projection, as it came: who asks and why, by which key it is known, and its body.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use kinora_access::Principal;
 use kinora_api::Kind;
 use kinora_projection as projection;
 use kinora_projection::{By, RequestKey};
@@ -35,8 +38,9 @@ impl<S: Send + Sync> FromRequest<S> for Change {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let headers = request.headers().clone();
+        let principal = request.extensions().get::<Arc<Principal>>().cloned();
         let body = Bytes::from_request(request, state).await?;
-        let by = by(&headers)?;
+        let by = by(&headers, principal.as_ref())?;
         let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
         let asked = uri.path_and_query().map(|asked| asked.as_str()).unwrap_or_default();
         let said = [method.as_str().as_bytes(), asked.as_bytes(), kind, &body];

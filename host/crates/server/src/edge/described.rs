@@ -13,6 +13,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 use crate::edge::problem::Problem;
+use crate::gate::Need;
 
 /// The operation whose parameters are also the fields of rows: it knows itself what it takes.
 const FILTERED: &str = "rows";
@@ -22,6 +23,7 @@ struct Taken {
     /// Its parameters in the address; `None` if that is for itself to know.
     parameters: Option<BTreeSet<String>>,
     body: bool,
+    need: Option<Need>,
 }
 
 /// All operations, by path.
@@ -40,9 +42,7 @@ impl Described {
         if query.is_empty() && !has_body {
             return None;
         }
-        let path = request.extensions().get::<MatchedPath>()?.as_str();
-        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let (_, taken) = self.0.get(path)?.iter().find(|(of, _)| of == method)?;
+        let (path, taken) = self.taken(request)?;
         if has_body && !taken.body {
             let problem = Problem::new(Kind::InvalidBody, format!("{} {path} takes no body", request.method()));
             return Some(problem.hint("what each operation takes is described at /openapi.json"));
@@ -56,6 +56,21 @@ impl Described {
     }
 }
 
+impl Described {
+    /// What the operation that a request is for takes, and its path; `None`, if there is none.
+    fn taken<'a>(&self, request: &'a Request) -> Option<(&'a str, &Taken)> {
+        let path = request.extensions().get::<MatchedPath>()?.as_str();
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let (_, taken) = self.0.get(path)?.iter().find(|(of, _)| of == method)?;
+        Some((path, taken))
+    }
+
+    /// What is needed for what a request asks, and its path; `None`, if it asks for no operation.
+    pub fn need(&self, request: &Request) -> Option<(String, Option<Need>)> {
+        self.taken(request).map(|(path, taken)| (path.to_owned(), taken.need))
+    }
+}
+
 impl Taken {
     fn by(operation: &Operation) -> Self {
         let in_query = |parameter: &RefOr<Parameter>| match parameter {
@@ -63,8 +78,9 @@ impl Taken {
             _ => None,
         };
         let names = operation.parameters.iter().flatten().filter_map(in_query).collect();
+        let need = operation.operation_id.as_deref().and_then(Need::of);
         let is_open = operation.operation_id.as_deref() == Some(FILTERED);
-        Self { parameters: (!is_open).then_some(names), body: operation.request_body.is_some() }
+        Self { parameters: (!is_open).then_some(names), body: operation.request_body.is_some(), need }
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::json;
 
 use crate::edge::problem::Problem;
 
+const RESTART: &str = "restart the host; look at its output for the cause";
+
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
         let detail = error.to_string();
@@ -24,9 +26,11 @@ impl From<AppendError> for Problem {
                 "wait for answers before sending more; a client is an address, and the name in the header \
                  Kinora-Client if it sends one",
             ),
-            AppendError::Poisoned => {
-                Self::new(Kind::LogPoisoned, detail).hint("restart the host; look at its output for the cause")
-            }
+            AppendError::Poisoned => Self::new(Kind::LogPoisoned, detail).hint(RESTART),
+            AppendError::OutcomeUnknown => Self::new(Kind::OutcomeUnknown, detail).hint(
+                "restart the host and send the same again, with the same ids or the same Idempotency-Key: it is done \
+                 once, and answered as the first time if it was",
+            ),
             AppendError::NoSpace(_) => Self::new(Kind::NoSpace, detail)
                 .hint("free some space; nothing acknowledged is lost, and appends go on by themselves"),
             AppendError::Failed(error) => error.into(),
@@ -94,6 +98,9 @@ fn first(rejection: &Rejection) -> (Kind, &'static str) {
 impl From<log::Error> for Problem {
     /// The cause goes to the host's output; the client is told where it is, not what the disk said.
     fn from(error: log::Error) -> Self {
+        if let log::Error::Poisoned(_) = &error {
+            return Self::new(Kind::LogPoisoned, error.to_string()).hint(RESTART);
+        }
         tracing::error!(%error, "the log failed");
         Self::new(Kind::LogFailed, "the log could not be read or written")
             .hint("nothing acknowledged is lost; the host's output names the cause")

@@ -30,6 +30,17 @@ impl From<sandbox::Error> for Problem {
             Error::Compile(_) => (Kind::CompileFailed, "see whether the limits for compiling at /v1/limits are enough"),
             Error::Describe(_) => (Kind::DescribeFailed, "describe() must answer at once, without touching rows"),
             Error::Manifest(_) => (Kind::InvalidManifest, "mend describe()"),
+            Error::Busy { .. } => (Kind::Busy, "try again when some of them are ready"),
+            Error::TooMany { .. } => (
+                Kind::LimitReached,
+                "delete modules that no version uses, or start the host with a higher limit: --limit NAME=VALUE",
+            ),
+            Error::Quarantined { .. } => {
+                (Kind::Held, "look why the host ended, then upload the module again to have it tried once more")
+            }
+            Error::NotTried => {
+                (Kind::Held, "upload the module again to have it tried, or start the host without --paused")
+            }
             Error::Unknown(_) => {
                 (Kind::UnknownModule, "POST the module to /v1/modules; GET /v1/modules lists what is there")
             }

@@ -38,20 +38,24 @@ macro_rules! operations {
 
 groups! {
     // What the edge of the host refuses, whatever is asked: no host is named, the address is not UTF-8 or has a
-    // parameter that is not known, a body is packed or not asked for.
-    EDGE: InvalidBody InvalidHeader InvalidParameter UnknownEncoding;
+    // parameter that is not known, a body is packed or not asked for, nobody knows or allows whoever asks.
+    EDGE: Forbidden ForeignOrigin InvalidBody InvalidHeader InvalidParameter Unauthenticated UnknownContentType
+        UnknownEncoding;
     // Whatever is sent takes memory, also where nobody reads it.
     SENT: Busy TooLarge;
-    BODY: Busy InvalidBody TooLarge;
-    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace PartlyKnown
-        ReservedName TooManyRequests WrongExpectedRevision;
+    BODY: Busy InvalidBody TooLarge TooSlow;
+    // What a read may use is used up, or there is no place for one more.
+    WORK: Busy TimedOut TooLarge;
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown
+        PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
-    MODULE: CompileFailed Contract DescribeFailed ForeignImports InvalidManifest MissingExports NotWasm TooLarge
+    MODULE: CompileFailed Contract DescribeFailed ForeignImports Held InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;
     VERSION: InvalidVersion UnknownProjection UnknownVersion;
     COMPARED: NotComparable UnknownProjection UnknownVersion;
     CHANGED: IdempotencyKeyReused InvalidJson OtherLive WrongState;
-    QUERIED: NotThereYet NothingLive Starting UnknownProjection UnknownVersion VersionFaulted VersionPaused WrongState;
+    QUERIED: LogPoisoned NotThereYet NothingLive OtherIncarnation Starting UnknownProjection UnknownVersion
+        VersionFaulted VersionPaused WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
@@ -60,24 +64,24 @@ groups! {
 operations! {
     Append: [BODY APPENDED] InvalidCloudevent;
     Transact: [BODY APPENDED] ClaimFailed ConditionFailed InvalidCondition;
-    ReadStream: [] InvalidName UnknownStream;
-    ReadLog: [] InvalidName;
-    Claim: [] InvalidName NotClaimed;
+    ReadStream: [WORK] InvalidName OtherIncarnation UnknownStream;
+    ReadLog: [WORK] InvalidName OtherIncarnation;
+    Claim: [] InvalidName LogPoisoned NotClaimed;
     Log: [];
 
     ListModules: [];
-    UploadModule: [BODY] Contract ForeignImports MissingExports NotWasm;
+    UploadModule: [BODY] CompileFailed Contract ForeignImports LimitReached MissingExports NotWasm;
     Module: [] InvalidDigest UnknownModule;
     DeleteModule: [SENT] InvalidDigest ModuleCompiling ModuleInUse UnknownModule;
     ModuleUses: [] InvalidDigest UnknownModule;
-    DryRunUpcasters: [BODY MODULE] Chain InvalidJson WrongKind;
+    DryRunUpcasters: [BODY MODULE WORK] Chain InvalidJson WrongKind;
     FollowUpcaster: [BODY CHANGED MODULE];
 
     ListProjections: [];
-    Projection: [] UnknownProjection;
+    Projection: [] Busy UnknownProjection;
     Set: [BODY CHANGED] UnknownProjection;
-    History: [] UnknownProjection;
-    Deploy: [BODY CHANGED MODULE] Chain Gaps InvalidName ModuleCompiling StartBeyondEnd
+    History: [WORK] UnknownProjection;
+    Deploy: [BODY CHANGED MODULE WORK] Chain Gaps InvalidName LimitReached ModuleCompiling StartBeyondEnd
         UnknownProjection UnknownQuery UnknownTable UnknownVersion WrongKind;
     Version: [VERSION];
     Gates: [VERSION];
@@ -90,18 +94,18 @@ operations! {
     Retire: [BODY VERSION CHANGED];
     Rollback: [BODY CHANGED] NothingToRollBackTo UnknownProjection;
     Skip: [BODY VERSION CHANGED] NoReason NotStoppedThere;
-    Reproduction: [VERSION MODULE] ModuleCompiling NothingToReproduce;
-    RowsDigest: [VERSION] BeyondPosition NotComparable NotThereYet;
-    Verify: [VERSION MODULE] Busy ModuleCompiling NotComparable;
-    Diff: [COMPARED];
-    DiffRows: [COMPARED] UnknownTable;
-    DiffEvents: [MODULE] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
+    Reproduction: [VERSION MODULE WORK] ModuleCompiling NothingToReproduce;
+    RowsDigest: [VERSION WORK] BeyondPosition NotComparable NotThereYet;
+    Verify: [VERSION MODULE WORK] ModuleCompiling NotComparable;
+    Diff: [COMPARED WORK];
+    DiffRows: [COMPARED WORK] UnknownTable;
+    DiffEvents: [MODULE WORK] ModuleCompiling UnknownProjection UnknownTable UnknownVersion WrongKind;
 
     ReadModel: [QUERIED];
-    Rows: [QUERIED PAST] BeyondBudget Busy InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
+    Rows: [QUERIED PAST WORK] BeyondBudget InvalidAggregate InvalidCursor InvalidFilter InvalidOrder InvalidSelect
         TooManyGroups TooManyRows UnknownField UnknownKeyPart;
-    Row: [QUERIED PAST] InvalidSelect UnknownField UnknownRow;
-    NamedQuery: [QUERIED] Busy InvalidArguments QueryFailed QueryStopped TooLarge UnknownQuery;
+    Row: [QUERIED PAST WORK] InvalidSelect UnknownField UnknownRow;
+    NamedQuery: [QUERIED WORK] InvalidArguments QueryFailed QueryStopped UnknownQuery;
 
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;

@@ -19,6 +19,7 @@ impl From<projection::Error> for Problem {
             Error::Module(error) => error.into(),
             Error::ReadModel(error) => error.into(),
             Error::Log(error) => error.into(),
+            Error::Exhausted(why) => why.into(),
             Error::NotThereYet { reached, .. } => problem().with("position", json!(reached)),
             Error::WrongState { state, .. } if kind == Kind::WrongState => {
                 problem().with("state", json!(versions::state(state)))
@@ -49,6 +50,7 @@ const CHAIN: &str = "each type and schema has to end at a type that the projecto
 const GAPS: &str =
     "handle them, name them in `ignores`, or deploy with an upcaster that brings them to what is handled";
 const GATES: &str = "GET .../gates shows all of them; {\"force\": true} passes them over, and the history says so";
+const LIMIT: &str = "retire what nobody needs, or start the host with a higher limit: --limit NAME=VALUE";
 const NOT_THERE_YET: &str = "try again, with a longer timeout, or without min_position for an older answer";
 const NOT_VERIFIED: &str = "the version has gone through these events, but a replay does not: look at the limits, the \
      disk and the host's output";
@@ -69,7 +71,9 @@ const WHERE: &str = "GET /v1/projections/{name} shows where each version is";
 fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
     match error {
         // These say for themselves what they are.
-        Error::Name(_) | Error::Module(_) | Error::ReadModel(_) | Error::Log(_) => (Kind::Internal, ""),
+        Error::Name(_) | Error::Module(_) | Error::ReadModel(_) | Error::Log(_) | Error::Exhausted(_) => {
+            (Kind::Internal, "")
+        }
         Error::AlreadyVerifying => (Kind::Busy, "it takes a core: try again when it is done"),
         Error::BeyondPosition { .. } => (Kind::BeyondPosition, BEYOND_POSITION),
         Error::Catalog { .. } | Error::Thread(_) => {
@@ -105,7 +109,8 @@ fn kind(error: &Error, detail: &str) -> (Kind, &'static str) {
         }
         Error::StartBeyondEnd { .. } => (Kind::StartBeyondEnd, "start at an event that is there, or at the beginning"),
         Error::Stopped { .. } => (Kind::VersionFaulted, STALE),
-        Error::TooManyQueries { .. } => (Kind::Busy, "try again a little later"),
+        Error::TooMany { .. } => (Kind::LimitReached, LIMIT),
+        Error::TooManyQueries { .. } | Error::TooManyFollowers { .. } => (Kind::Busy, "try again a little later"),
         Error::UnknownProjection { .. } => {
             (Kind::UnknownProjection, "GET /v1/projections lists them; a deployment makes one")
         }

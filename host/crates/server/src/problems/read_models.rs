@@ -2,6 +2,7 @@
 
 use kinora_api::{Kind, grammar};
 use kinora_readmodel as readmodel;
+use kinora_types::Exhausted;
 use serde_json::json;
 
 use crate::edge::problem::Problem;
@@ -38,6 +39,7 @@ impl From<readmodel::Error> for Problem {
                 .with("oldest_position", json!(oldest)),
             Error::TooManyRows { .. } => Self::new(Kind::TooManyRows, detail)
                 .hint("narrow the filter, or follow the first rows of an order with limit"),
+            Error::Exhausted(why) => why.into(),
             Error::InvalidQuery(_) => Self::new(Kind::InvalidParameter, detail),
             Error::InvalidCursor(_) => {
                 Self::new(Kind::InvalidCursor, detail).hint("follow `next` as it is, or begin again without a cursor")
@@ -53,12 +55,32 @@ impl From<readmodel::Error> for Problem {
     }
 }
 
+impl From<Exhausted> for Problem {
+    fn from(why: Exhausted) -> Self {
+        match why {
+            Exhausted::Time(most) => Self::of_budget(Kind::TimedOut, why)
+                .hint("ask for less at a time, or for what an index serves; all limits are at /v1/limits")
+                .with("limit", json!(most.as_secs_f64())),
+            Exhausted::Bytes(most) => Self::of_budget(Kind::TooLarge, why)
+                .hint("ask for less at a time; all limits are at /v1/limits")
+                .with("limit", json!(most)),
+            Exhausted::Cancelled => {
+                Self::of_budget(Kind::Busy, why).hint("the host is stopping: try again a little later")
+            }
+        }
+    }
+}
+
 impl From<grammar::Error> for Problem {
     fn from(error: grammar::Error) -> Self {
         use grammar::Error;
         let detail = error.to_string();
         match error {
-            Error::InvalidFigure { .. } | Error::TwiceNamed { .. } => Self::new(Kind::InvalidAggregate, detail).hint(
+            Error::InvalidFigure { .. } | Error::InvalidFigures { .. } | Error::TwiceNamed { .. } => Self::new(
+                Kind::InvalidAggregate,
+                detail,
+            )
+            .hint(
                 "count, count(field), sum(field), avg(field), min(field), max(field), percentile(field,90), each with \
                  a name before it if you like: late:percentile(delay,90)",
             ),

@@ -11,9 +11,10 @@ use kinora_api::headers;
 use kinora_api::modules::WasmBytes;
 use kinora_api::rollouts as api;
 use kinora_api::versions::Version;
-use kinora_projection::{Deploy, Gates, Projections, Start};
-use kinora_types::{Micros, Position};
+use kinora_projection::{Deploy, Gates, Line, Projections, Start};
+use kinora_types::{Budget, Micros, Position};
 
+use crate::edge::budget::LongWork;
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::{Path, invalid};
@@ -50,6 +51,7 @@ fn start(start: api::Start) -> Result<Start, Problem> {
 )]
 pub async fn deploy(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path(name): Path<String>,
     query: Result<Query<api::DeployWasm>, QueryRejection>,
     asked: Change,
@@ -72,7 +74,8 @@ pub async fn deploy(
     };
     if dry_run {
         projections.deployments().settled(&deploy).await?;
-        let preflight = blocking(move || projections.deployments().preflight(&name, &deploy)).await?;
+        let run = move |budget: &Budget| projections.deployments().preflight(&name, &deploy, budget);
+        let preflight = work.run_in(Line::Comparisons, run).await?;
         return Ok(Json(rollouts::preflight(preflight)).into_response());
     }
     let (deploying, request) = (Arc::clone(&projections), asked.expecting(expected_live));

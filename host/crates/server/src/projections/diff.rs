@@ -9,12 +9,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Json;
 use kinora_api::differences::{Diff, DiffEvents, ReadDiff, ReadDiffEvents};
-use kinora_projection::{FAR_PATIENCE, Projections, RowQuestion};
-use kinora_types::{Position, Progress};
+use kinora_projection::{FAR_PATIENCE, Line, Projections, RowQuestion};
+use kinora_types::{Budget, Position, Progress};
 
+use crate::edge::budget::LongWork;
 use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
-use crate::host::blocking;
 use crate::problems::operations;
 use crate::wire::differences;
 
@@ -37,6 +37,7 @@ const MAX_EVENTS: usize = 1_000;
 )]
 pub async fn diff(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path(name): Path<String>,
     parameters: Result<Query<ReadDiff>, QueryRejection>,
 ) -> Result<Json<Diff>, Problem> {
@@ -47,7 +48,8 @@ pub async fn diff(
         return Err(invalid(format!("samples {samples} is more than {MAX_SAMPLES}")));
     }
     let patience = patience(parameters.timeout)?;
-    let comparison = projections.comparisons().compare_and_keep(&name, from, to, samples, patience).await?;
+    let compared = projections.comparisons().compared(&name, from, to, None, patience).await?;
+    let comparison = work.run_in(Line::Comparisons, move |budget| compared.compare(samples, budget)).await?;
     Ok(Json(differences::diff(comparison)?))
 }
 
@@ -65,6 +67,7 @@ pub fn patience(seconds: Option<f64>) -> Result<Duration, Problem> {
 )]
 pub async fn events(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path(name): Path<String>,
     parameters: Result<Query<ReadDiffEvents>, QueryRejection>,
 ) -> Result<Json<DiffEvents>, Problem> {
@@ -77,10 +80,10 @@ pub async fn events(
     let upto = position.map(|position| Progress::through(Position(position)));
     let question = RowQuestion { table, key, upto, limit };
     // A replay on the side takes a core, so those of one answer, and of all answers, run one after the other.
-    let explain = move || {
-        let from = differences::trace(projections.row_traces().trace(&name, from, &question)?);
-        let to = differences::trace(projections.row_traces().trace(&name, to, &question)?);
+    let explain = move |budget: &Budget| {
+        let from = differences::trace(projections.row_traces().trace(&name, from, &question, budget)?);
+        let to = differences::trace(projections.row_traces().trace(&name, to, &question, budget)?);
         Ok::<_, kinora_projection::Error>(DiffEvents { table: question.table, key: question.key, from, to })
     };
-    Ok(Json(blocking(explain).await?))
+    Ok(Json(work.run_in(Line::Comparisons, explain).await?))
 }

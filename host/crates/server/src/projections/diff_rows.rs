@@ -4,10 +4,10 @@
 //! A comparison is kept for its next page, so that all pages are of one position. If it is gone meanwhile, a new one
 //! goes on behind the same row, and says with its name and position that it is another.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Query, State};
 use axum::http::{HeaderMap, header};
@@ -15,24 +15,23 @@ use axum::response::{IntoResponse, Json, Response};
 use kinora_api::Kind;
 use kinora_api::differences as api;
 use kinora_api::differences::{DiffFormat, DiffHead, DiffLine, DiffRows, DiffTail, ReadDiffRows};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-
-use kinora_projection::{Compared, Projections};
+use kinora_projection::{Compared, Line, Projections};
 use kinora_readmodel::{Change, Difference, Error as ReadModelError, KeyRange, differences, tables};
+use kinora_types::Budget;
 
 use crate::edge::accept;
+use crate::edge::budget::{LongWork, Work};
 use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
-use crate::host::blocking;
 use crate::problems::operations;
 use crate::projections::diff::patience;
 use crate::read::page;
+use crate::read::pieces::{self, Pieces};
 use crate::wire::differences;
 
-/// Bytes of a piece of a stream, and pieces that wait for a slow client.
-const PIECE_BYTES: usize = 32 << 10;
-const WAITING_PIECES: usize = 4;
+/// Bytes of a piece of a stream, and rows that are gone past for it, whether they differ or not.
+const PIECE_BYTES: usize = 64 << 10;
+const PIECE_ROWS: usize = 20_000;
 
 /// What the parameter says, or else the header `Accept`.
 fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
@@ -61,6 +60,7 @@ fn format(parameters: &ReadDiffRows, headers: &HeaderMap) -> DiffFormat {
 )]
 pub async fn rows(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
     parameters: Result<Query<ReadDiffRows>, QueryRejection>,
@@ -74,17 +74,19 @@ pub async fn rows(
     let rest = Rest::new(&compared, &parameters)?;
     match format(&parameters, &headers) {
         DiffFormat::Json => {
-            let page =
-                blocking(move || page(&compared, rest, limit, |last| next(uri.path(), &compared, &parameters, last)));
+            let most = (limit, work.admission().limits().page_bytes);
+            let page = work.run_in(Line::Comparisons, move |budget| {
+                page(&compared, rest, most, budget, |last| next(uri.path(), &compared, &parameters, last))
+            });
             Ok(Json(page.await?).into_response())
         }
-        format => Ok(stream(compared, rest, format)),
+        format => stream(&work, compared, rest, format),
     }
 }
 
 /// What there is still to go through: tables, each with a range of its keys.
 struct Rest {
-    tables: Vec<(String, KeyRange)>,
+    tables: VecDeque<(String, KeyRange)>,
     change: Option<api::Change>,
 }
 
@@ -116,45 +118,60 @@ impl Rest {
         Ok(Self { tables, change: parameters.change })
     }
 
-    /// Goes through all of it, until `visit` breaks off.
+    /// Goes on through it, past so many rows at most, until `visit` breaks off at a row that it does not take.
     fn visit(
-        &self,
+        &mut self,
         compared: &Compared,
+        rows: usize,
+        budget: &Budget,
         mut visit: impl FnMut(&str, Difference) -> ControlFlow<()>,
     ) -> Result<(), ReadModelError> {
-        let mut ended = false;
-        for (table, range) in &self.tables {
-            differences(table, &compared.left, &compared.right, range, |found| {
-                if self.change.is_some_and(|change| change != differences::change(found.change)) {
-                    return ControlFlow::Continue(());
-                }
-                let flow = visit(table, found);
-                ended = flow.is_break();
-                flow
-            })?;
-            if ended {
-                break;
+        let Some((table, range)) = self.tables.front_mut() else { return Ok(()) };
+        let passed = differences(table, &compared.left, &compared.right, range, rows, budget, |found| {
+            match self.change.is_some_and(|change| change != differences::change(found.change)) {
+                true => ControlFlow::Continue(()),
+                false => visit(table, found),
             }
+        })?;
+        match passed.last {
+            _ if passed.complete => drop(self.tables.pop_front()),
+            Some(last) => range.start = Some(format!("{last}\0")),
+            None => {}
         }
         Ok(())
     }
+
+    fn is_at_end(&self) -> bool {
+        self.tables.is_empty()
+    }
+}
+
+/// About how many bytes of memory a difference takes.
+fn bytes(found: &Difference) -> usize {
+    let length = |row: &Option<String>| row.as_ref().map_or(0, String::len);
+    found.key.len() + length(&found.from) + length(&found.to)
 }
 
 fn page(
     compared: &Compared,
-    rest: Rest,
-    limit: usize,
+    mut rest: Rest,
+    (limit, page_bytes): (usize, usize),
+    budget: &Budget,
     next: impl FnOnce(&api::Difference) -> String,
 ) -> Result<DiffRows, Problem> {
-    let (mut rows, mut more) = (Vec::new(), false);
-    rest.visit(compared, |table, found| {
-        if rows.len() == limit {
-            more = true;
-            return ControlFlow::Break(());
-        }
-        rows.push((table.to_owned(), found));
-        ControlFlow::Continue(())
-    })?;
+    let (mut rows, mut taken, mut more) = (Vec::new(), 0, false);
+    while !more && !rest.is_at_end() {
+        rest.visit(compared, usize::MAX, budget, |table, found| {
+            if rows.len() == limit || taken >= page_bytes {
+                more = true;
+                return ControlFlow::Break(());
+            }
+            taken += bytes(&found);
+            rows.push((table.to_owned(), found));
+            ControlFlow::Continue(())
+        })?;
+    }
+    budget.take(taken)?;
     let rows = rows.into_iter().map(|(table, found)| differences::difference(Some(&table), found));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     Ok(DiffRows {
@@ -188,43 +205,64 @@ fn next(path: &str, compared: &Compared, parameters: &ReadDiffRows, last: &api::
 }
 
 /// All of it, as fast as the client takes it.
-fn stream(compared: Arc<Compared>, rest: Rest, format: DiffFormat) -> Response {
-    let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(WAITING_PIECES);
-    tokio::task::spawn_blocking(move || {
-        let mut piece = head(&compared, format).into_bytes();
-        let (mut count, mut failed) = (0_u64, None);
-        let visited = rest.visit(&compared, |table, found| {
-            count += 1;
+fn stream(work: &Work, compared: Arc<Compared>, rest: Rest, format: DiffFormat) -> Result<Response, Problem> {
+    let body =
+        pieces::body(work.following()?, Lines { compared, rest, format, count: 0, is_begun: false, is_ended: false });
+    let kind = if format == DiffFormat::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+/// The differences as lines.
+struct Lines {
+    compared: Arc<Compared>,
+    rest: Rest,
+    format: DiffFormat,
+    /// Of rows.
+    count: u64,
+    is_begun: bool,
+    is_ended: bool,
+}
+
+impl Pieces for Lines {
+    fn next(&mut self, budget: &Budget) -> Result<Option<Vec<u8>>, Problem> {
+        if self.is_ended {
+            return Ok(None);
+        }
+        let mut piece = Vec::new();
+        if !std::mem::replace(&mut self.is_begun, true) {
+            piece.extend_from_slice(head(&self.compared, self.format).as_bytes());
+        }
+        let (mut failed, format) = (None, self.format);
+        let visited = self.rest.visit(&self.compared, PIECE_ROWS, budget, |table, found| {
+            if piece.len() >= PIECE_BYTES {
+                return ControlFlow::Break(());
+            }
             let written = match format {
                 DiffFormat::Text => text(table, &found, &mut piece),
                 _ => line(table, found, &mut piece),
             };
-            if let Err(problem) = written {
-                failed = Some(problem);
-                return ControlFlow::Break(());
-            }
-            let full = piece.len() >= PIECE_BYTES;
-            match full && sender.blocking_send(Ok(std::mem::take(&mut piece).into())).is_err() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            match written {
+                Ok(()) => {
+                    self.count += 1;
+                    ControlFlow::Continue(())
+                }
+                Err(problem) => {
+                    failed = Some(problem);
+                    ControlFlow::Break(())
+                }
             }
         });
-        let visited = visited.map_err(Problem::from).and_then(|()| failed.map_or(Ok(()), Err));
-        let last = match visited {
-            Ok(()) => {
-                piece.extend_from_slice(tail(count, format).as_bytes());
-                Ok(piece.into())
-            }
+        if let Err(problem) = visited.map_err(Problem::from).and_then(|()| failed.map_or(Ok(()), Err)) {
             // The client sees that the answer breaks off.
-            Err(problem) => {
-                tracing::error!(?problem, "a difference ended early");
-                Err(std::io::Error::other("the read model failed"))
-            }
-        };
-        let _ = sender.blocking_send(last);
-    });
-    let kind = if format == DiffFormat::Text { "text/plain; charset=utf-8" } else { "application/x-ndjson" };
-    ([(header::CONTENT_TYPE, kind)], Body::from_stream(ReceiverStream::new(receiver))).into_response()
+            tracing::error!(?problem, "a difference ended early");
+            return Err(problem);
+        }
+        if self.rest.is_at_end() {
+            self.is_ended = true;
+            piece.extend_from_slice(tail(self.count, self.format).as_bytes());
+        }
+        Ok(Some(piece))
+    }
 }
 
 fn head(compared: &Compared, format: DiffFormat) -> String {

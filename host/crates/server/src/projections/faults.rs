@@ -9,8 +9,9 @@ use kinora_api::headers;
 use kinora_api::projections::Projection;
 use kinora_api::rollouts::Skip;
 use kinora_api::verifications::Bundle;
-use kinora_projection::Projections;
+use kinora_projection::{Line, Projections};
 
+use crate::edge::budget::LongWork;
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
@@ -34,12 +35,14 @@ use crate::wire::versions;
 )]
 pub async fn reproduction(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let version = parameters::version(&version)?;
     let file = format!("attachment; filename=\"{name}-{version}.repro.json\"");
     // It goes to a file as it is, and is read by the crate that made it.
-    let bundle = blocking(move || projections.reproductions().of(&name, version)).await?;
+    let made = work.run_in(Line::Comparisons, move |budget| projections.reproductions().of(&name, version, budget));
+    let bundle = made.await?;
     Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
 

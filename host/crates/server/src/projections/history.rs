@@ -13,9 +13,9 @@ use kinora_log::Log;
 use kinora_projection::{Projections, history_stream};
 use kinora_types::{Direction, Revision};
 
+use crate::edge::budget::Work;
 use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
-use crate::host::blocking;
 use crate::problems::operations;
 use crate::read::page;
 use crate::read::page::Page;
@@ -33,6 +33,7 @@ use crate::read::page::Page;
 pub async fn show(
     State(log): State<Log>,
     State(projections): State<Arc<Projections>>,
+    work: Work,
     Path(name): Path<String>,
     parameters: Result<Query<ReadHistory>, QueryRejection>,
     headers: HeaderMap,
@@ -41,15 +42,19 @@ pub async fn show(
     let from = Revision(from.unwrap_or(0));
     let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
     projections.status(&name)?;
-    let (stream, id) = (history_stream(&name)?, log.id());
-    let (head, page) = blocking(move || {
-        let (head, mut page) = (log.stream_head(&stream)?, Page::default());
+    let (stream, id) = (history_stream(&name)?, log.incarnation());
+    let page_bytes = work.admission().limits().page_bytes;
+    let read = work.run(move |budget| {
+        let (head, mut page) = (log.stream_head(&stream)?, Page::new(page_bytes));
         log.visit_stream(&stream, from, Direction::Forwards, limit, |position, record| page.add(position, &record))?;
-        Ok::<_, kinora_log::Error>((head, page))
-    })
-    .await?;
+        budget.look(page.count as u64)?;
+        budget.take(page.bytes())?;
+        Ok::<_, Problem>((head, page))
+    });
+    let (head, page) = read.await?;
     let head = head.map(|revision| revision.0);
-    let next = (page.count == limit && Some(page.last_revision) < head).then_some(page.last_revision + 1);
+    let goes_on = (page.count == limit || page.is_full) && Some(page.last_revision) < head;
+    let next = goes_on.then_some(page.last_revision + 1);
     let next = next.map(|next| format!("/v1/projections/{name}/history?from={next}&limit={limit}"));
     page.answer(id, &headers, head, next, Direction::Forwards, Some(from.0) <= head)
 }

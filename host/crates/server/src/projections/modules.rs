@@ -34,7 +34,7 @@ pub async fn upload(
     State(projections): State<Arc<Projections>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<api::Module>), Problem> {
-    let (status, new) = projections.modules().upload(body?.to_vec()).await?;
+    let (status, new) = projections.modules().upload(body?.into()).await?;
     let code = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((code, Json(module(status))))
 }

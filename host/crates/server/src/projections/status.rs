@@ -13,6 +13,7 @@ use kinora_api::rollouts::Checklist;
 use kinora_api::versions::Version;
 use kinora_projection::Projections;
 
+use crate::edge::budget::Work;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
@@ -48,6 +49,7 @@ pub async fn list(State(projections): State<Arc<Projections>>) -> Result<Json<ap
 )]
 pub async fn show(
     State(projections): State<Arc<Projections>>,
+    work: Work,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -55,15 +57,20 @@ pub async fn show(
     if !wants_events(&headers) {
         return Ok(Json(versions::projection(status)).into_response());
     }
-    // Ends when the client goes away, or the projections do.
-    let followed = futures::stream::unfold((projections, name, true), |(projections, name, first)| async move {
+    let work = work.following()?;
+    // Ends when the client goes away, or the projections or the host do.
+    let begin = (projections, work, name, true);
+    let followed = futures::stream::unfold(begin, |(projections, work, name, first)| async move {
         if !first {
             let mut changes = projections.watch();
-            let _ = tokio::time::timeout(FOLLOW_INTERVAL, changes.changed()).await;
+            tokio::select! {
+                () = work.host_ends() => return None,
+                _ = tokio::time::timeout(FOLLOW_INTERVAL, changes.changed()) => {}
+            }
         }
         let status = versions::projection(projections.status(&name).ok()?);
         let event = Event::default().event("status").json_data(status).ok()?;
-        Some((Ok::<_, Infallible>(event), (projections, name, false)))
+        Some((Ok::<_, Infallible>(event), (projections, work, name, false)))
     });
     Ok(Sse::new(followed).keep_alive(KeepAlive::default()).into_response())
 }

@@ -8,8 +8,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::Json;
 use kinora_api::headers;
 use kinora_api::upcasters as api;
-use kinora_projection::Projections;
+use kinora_projection::{Line, Projections};
+use kinora_types::Budget;
 
+use crate::edge::budget::LongWork;
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::invalid;
@@ -22,6 +24,9 @@ use crate::wire::{rollouts, upcasters, versions};
 const DEFAULT_SAMPLES: usize = 3;
 const MAX_SAMPLES: usize = 100;
 
+/// Upcasters that are tried out together.
+const MAX_UPCASTERS: usize = 100;
+
 /// Run upcasters over every event that they take: outcomes, failures, samples before and after
 #[utoipa::path(
     post, path = "/v1/upcasters/dry-run", tag = "modules", operation_id = "dry_run_upcasters",
@@ -30,6 +35,7 @@ const MAX_SAMPLES: usize = 100;
 )]
 pub async fn dry_run(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<api::DryRun>, Problem> {
     let api::AskDryRun { upcasters, samples } =
@@ -38,10 +44,14 @@ pub async fn dry_run(
     if samples > MAX_SAMPLES {
         return Err(invalid(format!("samples {samples} is more than {MAX_SAMPLES}")));
     }
+    if upcasters.len() > MAX_UPCASTERS {
+        return Err(invalid(format!("{} upcasters are more than {MAX_UPCASTERS}", upcasters.len())));
+    }
     for digest in &upcasters {
         projections.modules().settled(*digest).await?;
     }
-    let found = blocking(move || projections.upcasters().dry_run(&upcasters, samples)).await?;
+    let run = move |budget: &Budget| projections.upcasters().dry_run(&upcasters, samples, budget);
+    let found = work.run_in(Line::Comparisons, run).await?;
     Ok(Json(upcasters::dry_run(found)))
 }
 

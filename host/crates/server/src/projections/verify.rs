@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Json, Response};
 use kinora_api::verifications::{ReadDigest, ReplayProgress, RowsDigest, VerificationMessage, Verified};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 
 use kinora_projection::{Projections, Replayed};
 use kinora_types::Position;
 
+use crate::edge::budget::LongWork;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
@@ -46,13 +46,14 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 )]
 pub async fn digest(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path((name, version)): Path<(String, String)>,
     query: Result<Query<ReadDigest>, QueryRejection>,
 ) -> Result<Json<RowsDigest>, Problem> {
     let Query(asked) = query.map_err(|cause| parameters::invalid(cause.body_text()))?;
     let at = asked.position.map(Position);
-    let digest = projections.verification().rows_digest(&name, parameters::version(&version)?, at).await?;
-    Ok(Json(verifications::rows_digest(digest)))
+    let digest = projections.verification().rows_digest(&name, parameters::version(&version)?, at, &work.0).await;
+    Ok(Json(verifications::rows_digest(digest.map_err(|error| work.ended(error.into()))?)))
 }
 
 /// Replay all events of a version beside it and compare the rows
@@ -75,25 +76,26 @@ pub async fn digest(
 )]
 pub async fn verification(
     State(projections): State<Arc<Projections>>,
+    LongWork(work): LongWork,
     Path((name, version)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let version = parameters::version(&version)?;
     let events = projections.version(&name, Some(version))?.checkpoint().0;
-    let (replayed, cancelled) = (Replayed::default(), CancellationToken::new());
+    let replayed = Replayed::default();
     if !wants_events(&headers) {
-        let _ends_with_this_request = cancelled.clone().drop_guard();
-        let verified = projections.verification().verify(&name, version, replayed, cancelled).await?;
+        let verified = projections.verification().verify(&name, version, replayed, &work.0).await;
+        let verified = verified.map_err(|error| work.ended(error.into()))?;
         return Ok(Json(verifications::verified(verified)).into_response());
     }
     let (client, told) = mpsc::channel(1);
     tokio::spawn(async move {
-        let _ends_with_this_client = cancelled.clone().drop_guard();
-        let verifying = projections.verification().verify(&name, version, replayed.clone(), cancelled);
+        let verifying = projections.verification().verify(&name, version, replayed.clone(), &work.0);
         tokio::pin!(verifying);
         let done = loop {
             tokio::select! {
                 done = &mut verifying => break done,
+                () = work.host_ends() => return,
                 () = tokio::time::sleep(PROGRESS_INTERVAL) => {}
             }
             let progress = ReplayProgress { replayed: replayed.events(), events };
@@ -104,7 +106,10 @@ pub async fn verification(
         };
         let event = match done {
             Ok(verified) => Event::default().event("verified").json_data(verifications::verified(verified)),
-            Err(error) => Event::default().event("problem").json_data(kinora_api::Problem::from(Problem::from(error))),
+            Err(error) => {
+                let problem = work.ended(error.into());
+                Event::default().event("problem").json_data(kinora_api::Problem::from(problem))
+            }
         };
         if let Ok(event) = event {
             let _ = client.send(event).await;

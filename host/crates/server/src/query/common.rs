@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use kinora_api::{Kind, headers};
 use kinora_log::Log;
-use kinora_projection::{Answer, Projections, QueryTurn, Still};
+use kinora_projection::{Answer, Projections, Still};
 use kinora_types::{Micros, Position, Progress};
 
 use crate::edge::problem::Problem;
 use crate::edge::session;
-use crate::edge::session::{Asked, SESSION};
+use crate::edge::session::{Asked, SESSION, Seen};
 use crate::host::{blocking, written};
 use crate::query::row_format::Format;
 
@@ -26,8 +26,8 @@ pub const POSITION: HeaderName = HeaderName::from_static(headers::POSITION);
 /// Of an answer, with those that the server adds.
 pub const HEADERS: usize = 10;
 
-/// Version and position in digits, and what stands around them.
-pub const ENTITY_TAG_BYTES: usize = 40;
+/// The log's life, version and position in digits, and what stands around them.
+pub const ENTITY_TAG_BYTES: usize = 50;
 
 /// How long a query waits for `min_position`, unless the client says otherwise, and at most.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,6 +41,8 @@ const COMMON: [&str; 6] = ["version", "min_position", "at_position", "at_time", 
 pub struct Common {
     pub version: Option<u32>,
     pub min_position: Option<u64>,
+    /// What the reader has seen: a session never sees less.
+    pub seen: Option<Seen>,
     pub timeout: Option<Duration>,
     /// Whether the rows of a version that stands still are welcome.
     pub stale: bool,
@@ -58,8 +60,7 @@ impl Common {
     /// Takes the common parameters out of all of them.
     pub fn take(pairs: Asked) -> Result<(Self, Vec<(String, String)>), Problem> {
         let Asked { pairs, seen } = pairs;
-        let seen = seen?;
-        let mut common = Self::default();
+        let mut common = Self { seen: seen?, ..Self::default() };
         let (mut rest, mut given) = (Vec::new(), Vec::new());
         for (name, value) in pairs {
             if let Some(known) = COMMON.into_iter().find(|known| *known == name) {
@@ -92,16 +93,16 @@ impl Common {
         if given.contains(&"at_position") && given.contains(&"at_time") {
             return Err(invalid("at_position and at_time are two moments: ask for one".into()));
         }
-        // A session never sees less than it has seen.
-        common.min_position = common.min_position.max(seen);
         Ok((common, rest))
     }
 
     pub async fn answer(&self, projections: &Projections, name: &str) -> Result<Answer, Problem> {
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let seen = self.seen.map(|seen| seen.position(projections.log().lineage())).transpose()?;
+        let least = self.min_position.max(seen);
         let asked_for = match self.past {
-            Some(Past::Position(position)) => self.min_position.max(Some(position)),
-            _ => self.min_position,
+            Some(Past::Position(position)) => least.max(Some(position)),
+            _ => least,
         };
         let at_least = asked_for.map(|position| (Position(position), timeout));
         match self.stale {
@@ -164,7 +165,7 @@ pub fn from_in(format: Format, answer: &Answer, mut response: Response) -> Respo
     headers.insert(VERSION, HeaderValue::from(answer.version.number));
     if let Some(position) = answer.snapshot.checkpoint().last() {
         headers.insert(POSITION, HeaderValue::from(position.0));
-        headers.insert(SESSION, session::token(position.0));
+        headers.insert(SESSION, session::token(position.0, answer.incarnation));
     }
     if let Some(still) = &answer.still {
         headers.insert(HeaderName::from_static("kinora-state"), state(still));
@@ -196,7 +197,8 @@ pub fn stale_warning(still: &Still) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("110 kinora \"stale\""))
 }
 
-/// The same version at the same position gives the same answer in the same format, so these are what it is known by.
+/// The same version at the same position of the same log gives the same answer in the same format, so these are what it
+/// is known by.
 fn entity_tag(answer: &Answer, format: Format) -> String {
     let form = match format {
         Format::Json => "",
@@ -204,7 +206,8 @@ fn entity_tag(answer: &Answer, format: Format) -> String {
         Format::Csv => "-csv",
     };
     let (version, position) = (answer.version.number, answer.snapshot.checkpoint().0);
-    written(ENTITY_TAG_BYTES, format_args!("W/\"{version}-{position}{form}\""))
+    let mark = answer.incarnation.mark();
+    written(ENTITY_TAG_BYTES, format_args!("W/\"{mark}-{version}-{position}{form}\""))
 }
 
 /// What a client has already. An extractor for all headers would copy them.
@@ -245,13 +248,5 @@ pub fn only_common(rest: &[(String, String)]) -> Result<(), Problem> {
     match rest.first() {
         None => Ok(()),
         Some((name, _)) => Err(invalid(format!("{name} is not a parameter here"))),
-    }
-}
-
-/// Work that ends a turn when it is done.
-pub fn taking<T>(turn: QueryTurn, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    move || {
-        let _turn = turn;
-        work()
     }
 }

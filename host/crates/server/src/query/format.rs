@@ -1,15 +1,24 @@
 //! Rows as JSON, as lines of JSON, or as CSV.
 
+use std::collections::HashMap;
+
 use axum::response::Response;
 use kinora_api::Kind;
+use kinora_api::grammar::bounds;
 use kinora_readmodel::{Figure, Page, Row, SelectedFields, Statistics, StatisticsQuery, fields};
 use kinora_types::{Place, Shape};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::edge::problem::Problem;
 use crate::query::common::typed;
 use crate::query::row_format::Format;
+
+/// Columns of a table: each row has a cell for each of them.
+const MAX_COLUMNS: usize = 1_000;
+
+/// How deep fields have columns of their own: as deep as a path goes.
+const MAX_DEPTH: usize = bounds::PATH_NAMES;
 
 const LINES: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";
@@ -97,26 +106,57 @@ fn lines(rows: &[Row]) -> Result<Vec<u8>, Problem> {
 /// The key, then a column for each field that is declared, whether a row of the page has it or not; then one for each
 /// other field that one has. Nested ones stand there with dots, arrays and maps stay JSON.
 fn csv(rows: &[Row], shape: &Shape) -> Result<Vec<u8>, Problem> {
-    let mut columns: Vec<String> = Vec::new();
-    declared("", shape, &mut columns);
+    let mut columns = Columns::default();
+    let mut names = Vec::new();
+    declared("", shape, &mut names);
+    names.into_iter().try_for_each(|name| columns.place(name).map(drop))?;
     let mut table = Vec::new();
     for row in rows {
         let mut cells = Vec::new();
-        flatten("", &row.json, Some(shape), &mut cells)?;
-        for (name, _) in &cells {
-            if !columns.contains(name) {
-                columns.push(name.clone());
-            }
-        }
-        table.push((&row.key, cells));
+        flatten("", &row.json, Some(shape), 1, &mut cells)?;
+        let placed = cells.into_iter().map(|(name, cell)| Ok((columns.place(name)?, cell)));
+        table.push((&row.key, placed.collect::<Result<Vec<_>, Problem>>()?));
     }
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(std::iter::once("key").chain(columns.iter().map(String::as_str))).map_err(damaged)?;
-    for (key, cells) in table {
-        let cell = |column: &String| cells.iter().find(|(name, _)| name == column).map_or("", |(_, cell)| cell);
-        writer.write_record(std::iter::once(key.as_str()).chain(columns.iter().map(cell))).map_err(damaged)?;
+    writer.write_record(std::iter::once("key").chain(columns.names.iter().map(String::as_str))).map_err(damaged)?;
+    let mut record = vec![""; columns.names.len()];
+    for (key, cells) in &table {
+        record.fill("");
+        // Of several of one name the first one counts.
+        for (place, cell) in cells.iter().rev() {
+            if let Some(field) = record.get_mut(*place) {
+                *field = cell;
+            }
+        }
+        writer.write_record(std::iter::once(key.as_str()).chain(record.iter().copied())).map_err(damaged)?;
     }
     writer.into_inner().map_err(damaged)
+}
+
+/// The columns of a table, each once, in the order in which they came up.
+#[derive(Default)]
+struct Columns {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Columns {
+    /// Where a column stands.
+    fn place(&mut self, name: String) -> Result<usize, Problem> {
+        if let Some(place) = self.places.get(&name) {
+            return Ok(*place);
+        }
+        let place = self.names.len();
+        if place == MAX_COLUMNS {
+            let detail = format!("the rows of the page have more than {MAX_COLUMNS} fields, which is no table");
+            return Err(Problem::new(Kind::TooLarge, detail)
+                .hint("say with select which fields, or ask for JSON")
+                .with("limit", json!(MAX_COLUMNS)));
+        }
+        self.names.push(name.clone());
+        self.places.insert(name, place);
+        Ok(place)
+    }
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -133,8 +173,14 @@ fn declared(path: &str, shape: &Shape, columns: &mut Vec<String>) {
     }
 }
 
-/// The cells of an object. `shape` is what is declared of it, if something is.
-fn flatten(path: &str, json: &str, shape: Option<&Shape>, cells: &mut Vec<(String, String)>) -> Result<(), Problem> {
+/// The cells of an object. `shape` is what is declared of it, if something is. What is nested too deep stays JSON.
+fn flatten(
+    path: &str,
+    json: &str,
+    shape: Option<&Shape>,
+    depth: usize,
+    cells: &mut Vec<(String, String)>,
+) -> Result<(), Problem> {
     for (name, value) in fields(json).map_err(damaged)?.unwrap_or_default() {
         let path = join(path, &name);
         let known = shape.and_then(|shape| match shape.member(&name) {
@@ -143,8 +189,8 @@ fn flatten(path: &str, json: &str, shape: Option<&Shape>, cells: &mut Vec<(Strin
         });
         // What has a column of its own stays in it: a map has other names in each row.
         let is_cell = known.is_some_and(|known| !known.is_record());
-        if value.get().starts_with('{') && !is_cell {
-            flatten(&path, value.get(), known, cells)?;
+        if value.get().starts_with('{') && !is_cell && depth < MAX_DEPTH {
+            flatten(&path, value.get(), known, depth + 1, cells)?;
         } else if value.get() != "null" || !known.is_some_and(Shape::is_record) {
             cells.push((path, cell(value)?));
         }
@@ -213,6 +259,28 @@ mod tests {
         let head = "key,n,gone,delay.max,delay.mean,by_day\n";
         assert_eq!(text(&rows, &declared), format!("{head}a,1,,,1.5,\"{{\"\"x\"\": 1}}\"\nb,,,,,\n"));
         assert_eq!(text(&[], &declared), head, "the same columns, whatever is on the page");
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_stays_as_it_is() {
+        // Half a mebibyte: a row may be that deep.
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+        let text = String::from_utf8(csv(&[row("k", &deep)], &Shape::default()).unwrap()).unwrap();
+        let head = vec!["a"; MAX_DEPTH].join(".");
+        assert!(text.starts_with(&format!("key,{head}\nk,\"{{\"\"a\"\":")), "{}", &text[..300]);
+    }
+
+    #[test]
+    fn rows_that_have_other_fields_each_are_a_table_until_they_are_too_many() {
+        let rows = |count: usize, fields: usize| -> Vec<Row> {
+            let fields = |at: usize| (0..fields).map(move |field| format!(r#""{at}-{field}":1"#)).collect::<Vec<_>>();
+            (0..count).map(|at| row(&at.to_string(), &format!("{{{}}}", fields(at).join(",")))).collect()
+        };
+        let text = String::from_utf8(csv(&rows(2, 2), &Shape::default()).unwrap()).unwrap();
+        assert_eq!(text, "key,0-0,0-1,1-0,1-1\n0,1,1,,\n1,,,1,1\n");
+        assert!(csv(&rows(100, 10), &Shape::default()).is_ok());
+        let refused = csv(&rows(1_000, 500), &Shape::default()).unwrap_err().into_text();
+        assert!(refused.contains("too-large") && refused.contains("select"), "{refused}");
     }
 
     #[test]

@@ -9,17 +9,17 @@ use axum::response::{IntoResponse, Json, Response};
 use kinora_api::headers;
 use kinora_api::queries::{Ask, AskList, AskPast, ListAnswer, Row, RowsMessage};
 use kinora_log::Log;
-use kinora_projection::{Answer, Projections};
+use kinora_projection::{Answer, Line, Projections};
 use kinora_readmodel::{Error, Explanation, ListQuery, Page, Statistics, StatisticsQuery};
 
-use kinora_types::Progress;
+use kinora_types::{Budget, Progress};
 
+use crate::edge::budget::Work;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::edge::session;
-use crate::host::blocking;
 use crate::problems::operations;
-use crate::query::common::{Common, Past, as_of, from, from_in, taking, unchanged};
+use crate::query::common::{Common, Past, as_of, from, from_in, unchanged};
 use crate::query::follow::Followed;
 use crate::query::parameters::{Asked, Parameters};
 use crate::query::row_format::Format;
@@ -59,6 +59,7 @@ const URL_BYTES: usize = 256;
 pub async fn list(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
+    work: Work,
     Path((name, table)): Path<(String, String)>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -72,7 +73,7 @@ pub async fn list(
     let asked = parameters.of(table)?;
     if parameters.follows {
         let followed = Followed { name, pinned: common.version, parameters };
-        return follow::follow(projections, answer, followed, &headers).await;
+        return follow::follow(projections, work.following()?, answer, followed, &headers).await;
     }
     if let Some(unchanged) = unchanged(parameters.format, &answer, headers.get(header::IF_NONE_MATCH)) {
         return Ok(unchanged);
@@ -80,9 +81,11 @@ pub async fn list(
     let past = common.past(&log, &answer).await?;
     let continued = parameters.is_continued();
     let Parameters { format, explain, count, .. } = parameters;
-    let Asked { query, select, statistics, shape } = asked;
+    let Asked { mut query, select, statistics, shape } = asked;
+    query.page_bytes = Some(work.admission().limits().page_bytes);
+    query.log = Some(answer.incarnation.mark());
     if let Some(query) = statistics {
-        let (query, figures) = figures(&projections, &answer, query, past).await?;
+        let (query, figures) = figures(&work, &answer, query, past).await?;
         let absent = figures.absent.clone();
         let response = match format {
             Format::Csv => format::groups(&query, &figures)?,
@@ -90,7 +93,7 @@ pub async fn list(
         };
         return Ok(as_of(past, from_in(format, &answer, without(&absent, response))));
     }
-    let (page, total) = match look(&projections, &answer, query, past, [explain, count]).await? {
+    let (page, total) = match look(&work, &answer, query, past, [explain, count]).await? {
         Found::Explained(explanation) => {
             return Ok(from(&answer, Json(wire::explanation(explanation)).into_response()));
         }
@@ -130,25 +133,25 @@ fn without(absent: &[String], mut response: Response) -> Response {
 
 /// Figures over rows, in turn with others.
 async fn figures(
-    projections: &Projections,
+    work: &Work,
     answer: &Answer,
     query: StatisticsQuery,
     past: Option<Progress>,
 ) -> Result<(StatisticsQuery, Statistics), Problem> {
     let snapshot = Arc::clone(&answer.snapshot);
-    let figures = move || {
+    let figures = move |budget: &Budget| {
         let statistics = match past {
-            Some(past) => snapshot.statistics_at(&query, past)?,
-            None => snapshot.statistics(&query)?,
+            Some(past) => snapshot.statistics_at(&query, past, budget)?,
+            None => snapshot.statistics(&query, budget)?,
         };
         Ok::<_, Error>((query, statistics))
     };
-    blocking(taking(projections.queries().scan_turn().await?, figures)).await
+    work.run_in(Line::Scans, figures).await
 }
 
 /// The rows, or how they would be found: from memory, at once, or in turn with others that go far.
 async fn look(
-    projections: &Projections,
+    work: &Work,
     answer: &Answer,
     query: ListQuery,
     past: Option<Progress>,
@@ -159,28 +162,28 @@ async fn look(
     let goes_far = count || query.scan;
     if plain
         && !goes_far
-        && let Some(page) = snapshot.list_from_memory(&query)?
+        && let Some(page) = snapshot.list_from_memory(&query, &work.0).map_err(|error| work.ended(error.into()))?
     {
         return Ok(Found::Page(page, None));
     }
-    let look = move || {
+    let look = move |budget: &Budget| {
         if let Some(past) = past {
-            let total = count.then(|| snapshot.count_at(&query, past)).transpose()?;
-            return Ok(Found::Page(snapshot.list_at(&query, past)?, total));
+            let total = count.then(|| snapshot.count_at(&query, past, budget)).transpose()?;
+            return Ok(Found::Page(snapshot.list_at(&query, past, budget)?, total));
         }
         if explain {
             let mut explanation = Explanation::default();
-            let page = snapshot.list_explained(&query, &mut explanation);
+            let page = snapshot.list_explained(&query, &mut explanation, budget);
             // What would be refused is explained, what is wrong is wrong.
             return match page {
                 Ok(_) | Err(Error::BeyondBudget { .. }) => Ok(Found::Explained(explanation)),
                 Err(error) => Err(error),
             };
         }
-        let total = count.then(|| snapshot.count(&query)).transpose()?;
-        Ok::<_, Error>(Found::Page(snapshot.list(&query)?, total))
+        let total = count.then(|| snapshot.count(&query, budget)).transpose()?;
+        Ok::<_, Error>(Found::Page(snapshot.list(&query, budget)?, total))
     };
-    if goes_far { blocking(taking(projections.queries().scan_turn().await?, look)).await } else { blocking(look).await }
+    if goes_far { work.run_in(Line::Scans, look).await } else { work.run(look).await }
 }
 
 enum Found {

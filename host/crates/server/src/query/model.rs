@@ -1,6 +1,7 @@
 //! `/v1/read-models`: what can be asked, rows by key, named queries.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
@@ -9,6 +10,7 @@ use kinora_api::{Kind, headers, queries};
 use kinora_log::Log;
 use kinora_projection::Projections;
 
+use crate::edge::budget::Work;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::edge::session::Asked;
@@ -73,6 +75,7 @@ pub async fn model(
 pub async fn row(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
+    work: Work,
     Path((name, table, key)): Path<(String, String, String)>,
     Known(known): Known,
     pairs: Asked,
@@ -90,7 +93,7 @@ pub async fn row(
         return Ok(unchanged);
     }
     if let Some(limit) = versions {
-        return row_versions::versions(&answer, &table, &key, limit).await;
+        return row_versions::versions(&work, &answer, &table, &key, limit).await;
     }
     let past = common.past(&log, &answer).await?;
     // One row: mostly from memory, so it is not worth a change of threads.
@@ -126,6 +129,7 @@ pub async fn row(
 )]
 pub async fn named(
     State(projections): State<Arc<Projections>>,
+    work: Work,
     Path((name, query)): Path<(String, String)>,
     Known(known): Known,
     pairs: Asked,
@@ -159,6 +163,8 @@ pub async fn named(
     if let Some(unchanged) = unchanged(Format::Json, &answer, known.as_ref()) {
         return Ok(unchanged);
     }
-    let text = projections.queries().named(&answer, &query, arguments).await?;
-    Ok(from(&answer, json(text)))
+    let asked = Instant::now();
+    let text = projections.queries().named(&answer, &query, arguments, &work.0).await;
+    work.took(asked.elapsed());
+    Ok(from(&answer, json(text.map_err(|error| work.ended(error.into()))?)))
 }

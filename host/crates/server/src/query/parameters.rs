@@ -1,7 +1,7 @@
 //! Parameters of lists: what is asked for, whether it goes together, and what that is for one table.
 
 use axum::http::HeaderMap;
-use kinora_api::grammar::{Figures, Filter, Order, Select};
+use kinora_api::grammar::{Figures, Filter, Order, Select, bounds};
 use kinora_readmodel::{ListQuery, SelectedFields, StatisticsQuery};
 use kinora_types::{Shape, TableSpec};
 
@@ -90,6 +90,15 @@ impl Parameters {
                 return Err(invalid(format!("{name} is there twice, and only one of them could count")));
             }
             given.push(name);
+        }
+        let sizes = read.filters.iter().map(Filter::size);
+        let (conditions, values) = sizes.fold((0, 0), |(all, of), (more, and)| (all + more, of + and));
+        if conditions > bounds::CONDITIONS || values > bounds::VALUES {
+            return Err(invalid(format!(
+                "the filters have {conditions} conditions with {values} values; the most are {} with {}",
+                bounds::CONDITIONS,
+                bounds::VALUES
+            )));
         }
         if let Some(limit) = read.limit {
             page::limit(limit).map_err(invalid)?;

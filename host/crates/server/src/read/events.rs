@@ -12,9 +12,10 @@ use kinora_log as log;
 use kinora_log::{Filter, Item, Log, SearchRange, Selection, Streams};
 use kinora_types::{Direction, Micros, Position, Revision, StreamName};
 
+use crate::edge::budget::Work;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
-use crate::host::{blocking, wants_events};
+use crate::host::wants_events;
 use crate::problems::operations;
 use crate::read::page::Page;
 use crate::read::{ndjson, page, subscribe};
@@ -112,6 +113,7 @@ fn parameters(query: Result<Query<ReadLog>, QueryRejection>) -> Result<Parameter
 )]
 pub async fn all(
     State(log): State<Log>,
+    work: Work,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     query: Result<Query<ReadLog>, QueryRejection>,
@@ -122,21 +124,25 @@ pub async fn all(
         None => parameters.start()?,
         Some(time) => {
             let reader = log.clone();
-            blocking(move || reader.position_at(time)).await?.0
+            work.run(move |_| reader.position_at(time)).await?.0
         }
     });
     if wants_events(&headers) {
-        return subscribe::subscribe(log, subscribe::Subscribed::of(filter), start, &headers);
+        return subscribe::subscribe(&work, log, subscribe::Subscribed::of(filter), start, &headers);
     }
     if ndjson::is_wanted(&headers) {
-        return Ok(ndjson::answer(log, filter, start, direction, parameters.0.limit));
+        let limit = parameters.0.limit.map(|limit| limit as u64);
+        return ndjson::answer(&work, log, filter, start, direction, limit);
     }
-    let (id, durable, limit) = (log.id(), log.progress(), parameters.limit()?);
+    let (id, durable, limit) = (log.incarnation(), log.progress(), parameters.limit()?);
     let range = SearchRange { from: start, upto: durable, direction, limit };
-    let found = blocking(move || {
-        let mut page = Page::default();
+    let page_bytes = work.admission().limits().page_bytes;
+    let found = work.run(move |budget| {
+        let mut page = Page::new(page_bytes);
         let next = log.visit(&filter, range, |position, record| page.add(position, &record))?;
-        Ok::<_, log::Error>((page, next))
+        budget.look(page.count as u64)?;
+        budget.take(page.bytes())?;
+        Ok::<_, Problem>((page, next))
     });
     let (page, next) = found.await?;
     let next = next.map(|next| format!("{}?{}", uri.path(), parameters.following(next.0, limit)));
@@ -161,6 +167,7 @@ pub async fn all(
 )]
 pub async fn stream(
     State(log): State<Log>,
+    work: Work,
     Path(stream): Path<String>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -176,24 +183,27 @@ pub async fn stream(
         None => parameters.start()?,
         Some(time) => {
             let (reader, name) = (log.clone(), stream.clone());
-            blocking(move || reader.revision_at(&name, reader.position_at(time)?)).await?.0
+            work.run(move |_| reader.revision_at(&name, reader.position_at(time)?)).await?.0
         }
     });
     if wants_events(&headers) {
-        return subscribe_stream(log, stream, start, &headers).await;
+        return subscribe_stream(&work, log, stream, start, &headers).await;
     }
-    let id = log.id();
-    let read = blocking(move || {
-        let (head, mut page) = (log.stream_head(&stream)?, Page::default());
+    let id = log.incarnation();
+    let page_bytes = work.admission().limits().page_bytes;
+    let read = work.run(move |budget| {
+        let (head, mut page) = (log.stream_head(&stream)?, Page::new(page_bytes));
         log.visit_stream(&stream, start, direction, limit, |position, record| page.add(position, &record))?;
-        Ok::<_, log::Error>((stream, head, page))
+        budget.look(page.count as u64)?;
+        budget.take(page.bytes())?;
+        Ok::<_, Problem>((stream, head, page))
     });
     let (stream, head, page) = read.await?;
     let Some(head) = head else {
         return Err(Problem::new(Kind::UnknownStream, format!("there is no stream {stream}"))
             .hint("a stream begins with its first event"));
     };
-    let next = (page.count == limit).then_some(page.last_revision).and_then(|last| match direction {
+    let next = (page.count == limit || page.is_full).then_some(page.last_revision).and_then(|last| match direction {
         Direction::Forwards => (last < head.0).then_some(last + 1),
         Direction::Backwards => last.checked_sub(1),
     });
@@ -203,17 +213,18 @@ pub async fn stream(
 
 /// Follows a stream from a revision on; what the log has before it is not looked at.
 async fn subscribe_stream(
+    work: &Work,
     log: Log,
     stream: StreamName,
     from: Revision,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let (reader, name) = (log.clone(), stream.clone());
-    let start = blocking(move || {
+    let start = work.run(move |_| {
         // Taken first: an event that comes after it has a position that is not below it.
         let head = reader.progress().next();
         let first = reader.read_stream(&name, from, Direction::Forwards, 1)?;
         Ok::<_, log::Error>(first.first().map_or(head, |event| event.position))
     });
-    subscribe::subscribe(log, subscribe::Subscribed::of_stream(stream, from), start.await?, headers)
+    subscribe::subscribe(work, log, subscribe::Subscribed::of_stream(stream, from), start.await?, headers)
 }

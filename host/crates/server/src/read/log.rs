@@ -24,11 +24,15 @@ pub async fn show(State(log): State<Log>) -> Result<Json<api::Log>, Problem> {
         schema: kind.schema,
         kind: kind.kind,
     });
+    let incarnations = log.lineage().iter();
+    let incarnations = incarnations.map(|(life, since)| api::Incarnation { id: life.0, since: since.0 });
     Ok(Json(api::Log {
         bytes_on_disk: stats.bytes,
         durability: durability(log.durability()),
         events: stats.events,
         id: log.id(),
+        incarnations: incarnations.collect(),
+        poisoned: log.poisoned().map(|cause| cause.to_string()),
         streams_estimated: stats.streams,
         types: types.collect(),
     }))

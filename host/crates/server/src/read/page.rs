@@ -3,12 +3,13 @@
 //! A page that has others after it never changes again, since events do not. Only its `head` is of the moment at
 //! which the page was made.
 
+use std::ops::ControlFlow;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use uuid::Uuid;
 
 use kinora_log::RecordRef;
-use kinora_types::{Direction, Position};
+use kinora_types::{Direction, Incarnation, Position};
 
 use crate::edge::problem::Problem;
 use crate::read::encode;
@@ -32,8 +33,11 @@ const FOR_EVER: &str = "max-age=31536000, immutable";
 const FOR_NOW: &str = "no-cache";
 
 /// A page that is being filled.
-#[derive(Default)]
 pub struct Page {
+    /// Bytes after which it ends.
+    most_bytes: usize,
+    /// Whether it has ended before all that was asked for.
+    pub is_full: bool,
     events: Vec<u8>,
     pub count: usize,
     first: u64,
@@ -43,8 +47,31 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn add(&mut self, position: Position, record: &RecordRef<'_>) {
+    pub fn new(most_bytes: usize) -> Self {
+        Self {
+            most_bytes,
+            is_full: false,
+            events: Vec::new(),
+            count: 0,
+            first: 0,
+            last: 0,
+            last_revision: 0,
+            failed: None,
+        }
+    }
+
+    /// Bytes of its events.
+    pub fn bytes(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Breaks off at an event that it has no room for. One has room in any case.
+    pub fn add(&mut self, position: Position, record: &RecordRef<'_>) -> ControlFlow<()> {
         if self.count > 0 {
+            if self.events.len() >= self.most_bytes {
+                self.is_full = true;
+                return ControlFlow::Break(());
+            }
             self.events.push(b',');
         } else {
             self.first = position.0;
@@ -54,14 +81,16 @@ impl Page {
         self.last_revision = record.revision.0;
         if let Err(problem) = encode::event(&mut self.events, position, record) {
             self.failed = Some(problem);
+            return ControlFlow::Break(());
         }
+        ControlFlow::Continue(())
     }
 
     /// The answer. `head` and `next` are as in its body; `fixed` says whether it begins at a place that stays where
     /// it is.
     pub fn answer(
         self,
-        log: Uuid,
+        log: Incarnation,
         headers: &HeaderMap,
         head: Option<u64>,
         next: Option<String>,
@@ -78,7 +107,7 @@ impl Page {
         };
         let (first, last, count) = (self.first, self.last, self.count);
         let head_of_tag = if for_ever { None } else { head };
-        let tag = format!(r#"W/"{}-{first}-{last}-{count}-{}""#, log.simple(), serde_json::json!(head_of_tag));
+        let tag = format!(r#"W/"{}-{first}-{last}-{count}-{}""#, log.0.simple(), serde_json::json!(head_of_tag));
         let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
         let cached = if for_ever { FOR_EVER } else { FOR_NOW };
         let about = [

@@ -6,12 +6,13 @@
 //! it comes again.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -20,15 +21,17 @@ use kinora_api::events::SubscriptionState;
 use kinora_log::{Filter, Log, SearchRange, Streams};
 use kinora_types::{Direction, Position, Progress, Revision, StreamName};
 
+use crate::edge::budget::Work;
 use crate::edge::problem::Problem;
-use crate::host::blocking;
+use crate::edge::session::Seen;
 use crate::read::encode;
 
-/// Events that wait for a slow client. The rest waits in the log, at no cost.
-const WAITING_EVENTS: usize = 256;
+/// Messages that wait for a slow client, in bunches. The rest waits in the log, at no cost.
+const WAITING_BUNCHES: usize = 2;
 
-/// Events that are found between two looks at the client.
+/// Events that are found between two looks at the client, and bytes of them after which it is looked at, too.
 const STEP_EVENTS: usize = 256;
+const STEP_BYTES: usize = 128 << 10;
 
 /// Events between a client and the end of the log from which on it is told that it fell behind.
 const BEHIND_EVENTS: u64 = 4_096;
@@ -56,28 +59,40 @@ impl Subscribed {
     }
 }
 
-pub fn subscribe(log: Log, selected: Subscribed, from: Position, headers: &HeaderMap) -> Result<Response, Problem> {
+pub fn subscribe(
+    work: &Work,
+    log: Log,
+    selected: Subscribed,
+    from: Position,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let from = match headers.get("last-event-id") {
         None => from,
         Some(value) => {
-            let last = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+            let last = value.to_str().ok().and_then(Seen::parse);
             let invalid = || {
-                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not a position")
+                Problem::new(Kind::InvalidHeader, "Last-Event-ID is not the id of an event here")
                     .hint("send the id of the last event that you received")
             };
-            Position(last.ok_or_else(invalid)?.saturating_add(1))
+            Position(last.ok_or_else(invalid)?.position(log.lineage())?.saturating_add(1))
         }
     };
-    let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
+    let work = work.following()?;
+    let (sender, receiver) = mpsc::channel(WAITING_BUNCHES);
     tokio::spawn(async move {
-        let mut follower = Follower { client: sender, selected, caught_up: false };
-        match follower.follow(log, from).await {
+        let mut follower = Follower { work: &work, client: sender, selected, caught_up: false };
+        let ended = tokio::select! {
+            ended = follower.follow(log, from) => ended,
+            () = work.host_ends() => Ok(()),
+        };
+        match ended {
             Ok(()) | Err(Ended::Gone) => {}
             Err(Ended::Stalled) => tracing::warn!("a subscription ended: its client took nothing for a minute"),
             Err(Ended::Failed(problem)) => tracing::error!(?problem, "a subscription ended"),
         }
     });
-    let events = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
+    let events = ReceiverStream::new(receiver).flat_map(|bunch: Vec<Event>| stream::iter(bunch.into_iter().map(Ok)));
+    let events = events.map(|event: Result<Event, Infallible>| event);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
@@ -96,13 +111,14 @@ impl From<Problem> for Ended {
 }
 
 /// A client, and what waits for it.
-struct Follower {
-    client: mpsc::Sender<Event>,
+struct Follower<'a> {
+    work: &'a Work,
+    client: mpsc::Sender<Vec<Event>>,
     selected: Subscribed,
     caught_up: bool,
 }
 
-impl Follower {
+impl Follower<'_> {
     async fn follow(&mut self, log: Log, from: Position) -> Result<(), Ended> {
         let mut durable = log.watch();
         let mut next = from;
@@ -110,9 +126,13 @@ impl Follower {
             let progress = *durable.borrow_and_update();
             while progress.includes(next) {
                 let (reader, selected) = (log.clone(), self.selected.clone());
-                let (found, upto) = blocking(move || step(&reader, &selected, next, progress)).await?;
-                for (position, json) in found {
-                    self.send(Event::default().id(position.to_string()).event("event").data(json)).await?;
+                let round = self.work.round();
+                let (found, upto) = round.run(move |_| step(&reader, &selected, next, progress)).await?;
+                let event = |(position, json): (u64, String)| {
+                    Event::default().id(Seen::text(position, log.incarnation())).event("event").data(json)
+                };
+                if !found.is_empty() {
+                    self.send(found.into_iter().map(event).collect()).await?;
                 }
                 next = upto;
                 let lag = log.progress().0.saturating_sub(next.0);
@@ -126,7 +146,9 @@ impl Follower {
                 self.say("caught-up", progress.0.checked_sub(1), &log).await?;
             }
             tokio::select! {
+                biased;
                 changed = durable.changed() => changed.map_err(|_| Ended::Gone)?,
+                poisoned = log.never_has(next) => return self.end(poisoned.into()).await,
                 () = self.client.closed() => return Err(Ended::Gone),
             }
         }
@@ -135,11 +157,17 @@ impl Follower {
     async fn say(&self, what: &str, position: Option<u64>, log: &Log) -> Result<(), Ended> {
         let head = log.progress().last().map(|position| position.0);
         let event = Event::default().event(what).json_data(SubscriptionState { head, position });
-        self.send(event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?).await
+        self.send(vec![event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?]).await
     }
 
-    async fn send(&self, message: Event) -> Result<(), Ended> {
-        match self.client.send_timeout(message, STALLED).await {
+    /// Nothing more will come, and the client is told why.
+    async fn end(&self, problem: Problem) -> Result<(), Ended> {
+        self.send(vec![Event::default().event("problem").data(problem.into_text())]).await?;
+        Err(Ended::Gone)
+    }
+
+    async fn send(&self, bunch: Vec<Event>) -> Result<(), Ended> {
+        match self.client.send_timeout(bunch, STALLED).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Ended::Gone),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Ended::Stalled),
@@ -154,17 +182,26 @@ fn step(
     from: Position,
     durable: Progress,
 ) -> Result<(Vec<(u64, String)>, Position), Problem> {
-    let mut found = Ok(Vec::new());
+    let (mut found, mut bytes) = (Ok(Vec::new()), 0);
     let range = SearchRange { from, upto: durable, direction: Direction::Forwards, limit: STEP_EVENTS };
     let next = log.visit(&selected.filter, range, |position, record| {
         if record.revision < selected.first {
-            return;
+            return ControlFlow::Continue(());
         }
-        if let Ok(events) = &mut found {
-            let mut json = Vec::new();
-            match encode::event(&mut json, position, &record) {
-                Ok(()) => events.push((position.0, String::from_utf8_lossy(&json).into_owned())),
-                Err(problem) => found = Err(problem),
+        let Ok(events) = &mut found else { return ControlFlow::Break(()) };
+        if bytes >= STEP_BYTES {
+            return ControlFlow::Break(());
+        }
+        let mut json = Vec::new();
+        match encode::event(&mut json, position, &record) {
+            Ok(()) => {
+                bytes += json.len();
+                events.push((position.0, String::from_utf8_lossy(&json).into_owned()));
+                ControlFlow::Continue(())
+            }
+            Err(problem) => {
+                found = Err(problem);
+                ControlFlow::Break(())
             }
         }
     })?;

@@ -21,14 +21,14 @@ pub async fn health() -> Json<Health> {
     Json(Health { status: "ok".into() })
 }
 
-/// Whether every live version runs
+/// Whether the log takes appends, and every live version runs
 ///
 /// A host without projections is ready.
 #[utoipa::path(
     get, path = "/readyz", tag = "host", operation_id = "readiness",
     responses(
         (status = 200, description = "They do", body = Readiness),
-        (status = 503, description = "Those that do not", body = Readiness),
+        (status = 503, description = "What does not", body = Readiness),
         operations::Readiness,
     )
 )]
@@ -47,7 +47,8 @@ pub async fn ready(State(projections): State<Arc<Projections>>) -> Result<(Statu
             });
         }
     }
-    let (code, status) =
-        if waiting.is_empty() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    Ok((code, Json(Readiness { status: status.into(), waiting })))
+    let log_poisoned = projections.log().poisoned().map(|cause| cause.to_string());
+    let ready = waiting.is_empty() && log_poisoned.is_none();
+    let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    Ok((code, Json(Readiness { status: status.into(), log_poisoned, waiting })))
 }

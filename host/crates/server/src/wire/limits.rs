@@ -2,23 +2,34 @@
 
 use kinora_api::limits as api;
 use kinora_engine::limits::Limits;
-use kinora_readmodel::Budget;
+use kinora_readmodel::EntryLimits;
 use kinora_sandbox as sandbox;
 
 /// `bodies` are the bytes of all bodies at once.
 pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
-    let Limits { log, sandbox, queries, projections } = limits;
-    let budget = Budget::default();
+    let Limits { log, sandbox, queries, projections, http } = limits;
+    let entries = EntryLimits::default();
     api::Limits {
         bodies: api::Bodies { bytes_at_once: bodies as u64 },
         budget: api::Budget {
-            list_entries: budget.list_entries as u64,
-            scan_entries: budget.scan_entries as u64,
-            total_entries: budget.total_entries as u64,
+            list_entries: entries.list_entries as u64,
+            scan_entries: entries.scan_entries as u64,
+            total_entries: entries.total_entries as u64,
+        },
+        http: api::Http {
+            address_connections: http.address_connections as u64,
+            body_bytes: http.body_bytes as u64,
+            body_seconds: http.body_seconds,
+            client_body_bytes: http.client_body_bytes as u64,
+            connections: http.connections as u64,
+            head_seconds: http.head_seconds,
+            idle_seconds: http.idle_seconds,
+            send_seconds: http.send_seconds,
         },
         log: api::Log {
             client_requests: log.client_requests as u64,
             commit_events: log.commit_events.get() as u64,
+            condition_reads: log.condition_reads,
             condition_terms: log.condition_terms as u64,
             event_bytes: log.event_bytes as u64,
             event_tags: log.event_tags as u64,
@@ -28,16 +39,28 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             request_bytes: log.request_bytes as u64,
             request_claims: log.request_claims as u64,
             request_events: log.request_events as u64,
+            request_streams: log.request_streams as u64,
+            types: log.types as u64,
         },
         projections: api::Projections {
             reserved_cores: projections.reserved_cores as u64,
             stall_seconds: projections.stall_seconds,
         },
         queries: api::Queries {
+            bytes: queries.bytes,
+            bytes_at_once: queries.bytes_at_once,
+            comparisons_at_once: queries.comparisons_at_once.get() as u64,
+            comparisons_waiting: queries.comparisons_waiting as u64,
+            followers: queries.followers as u64,
+            long_seconds: queries.long_seconds,
             named_at_once: queries.named_at_once.get() as u64,
             named_waiting: queries.named_waiting as u64,
+            page_bytes: queries.page_bytes as u64,
             scans_at_once: queries.scans_at_once.get() as u64,
             scans_waiting: queries.scans_waiting as u64,
+            seconds: queries.seconds,
+            slow_milliseconds: queries.slow_milliseconds,
+            streams_at_once: queries.streams_at_once.get() as u64,
         },
         sandbox: self::sandbox(sandbox),
     }

@@ -1,10 +1,13 @@
 //! `POST /v1/streams/{stream}/events` and `POST /v1/transactions`.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use kinora_access::{Action, Asked, Extent, Principal};
 use kinora_api::appends::CloudEvent;
 use kinora_api::{Kind, appends as api, headers};
 use kinora_log::{AppendRequest, ClientId, IdempotencyKey, Log, StreamAppend};
@@ -14,6 +17,7 @@ use crate::edge::caller;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::edge::request_key;
+use crate::host::Host;
 use crate::problems::operations;
 use crate::wire::appends as wire;
 use crate::write::cloudevents;
@@ -78,14 +82,28 @@ async fn append_to(
         operations::Transact,
     )
 )]
-pub async fn transaction(State(log): State<Log>, request: Request) -> Result<Response, Problem> {
+pub async fn transaction(State(host): State<Host>, request: Request) -> Result<Response, Problem> {
+    let log = &host.log;
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let (client, headers, body) = taken_apart(request).await?;
     let transaction: api::Transaction = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
     let key = idempotency_key(&headers, "", &body)?;
     let request = AppendRequest { key, ..wire::transaction(transaction)? };
+    for asked in asked(&request) {
+        host.gate.allow_to(principal.as_ref(), asked)?;
+    }
     reserved::refuse(&request)?;
     let appended = log.append_for(client, request).await?;
     created(&wire::transacted(&appended, log.durability()))
+}
+
+/// What somebody has to be allowed who sends this. Conditions and claims tell of streams that they do not name, so
+/// they are for those who reach all.
+fn asked(request: &AppendRequest) -> impl Iterator<Item = Asked<'_>> {
+    let append = Asked::new(Action::Append);
+    let tells_of_all = request.condition.is_some() || !request.claims.is_empty();
+    let streams = request.appends.iter().map(|append| Extent::One(append.stream.as_str()));
+    streams.chain(tells_of_all.then_some(Extent::All)).map(move |streams| append.streams(streams))
 }
 
 /// Written at once: to answer takes a fair part of the time of a small append.

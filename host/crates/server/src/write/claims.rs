@@ -28,7 +28,7 @@ pub async fn show(
     let reader = log.clone();
     let held = blocking(move || reader.claim(&key)).await?;
     // Whether it is held may follow from an append that is not durable yet.
-    log.settled().await;
+    log.settled().await?;
     match held {
         Some(held) => Ok(Json(HeldClaim { owner: held.owner.to_string(), scope, since: held.since.0, value })),
         None => Err(Problem::new(Kind::NotClaimed, format!("nobody holds {value:?} of {scope}"))

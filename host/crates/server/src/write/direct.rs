@@ -17,6 +17,7 @@ use axum::routing::future::RouteFuture;
 use futures::future::Either;
 use tower_service::Service;
 
+use kinora_access::{Action, Asked, Extent};
 use kinora_types::StreamName;
 
 use crate::edge::bodies::Room;
@@ -46,7 +47,11 @@ impl Service<Request> for Direct {
         let host = self.host.clone();
         Either::Left(Box::pin(async move {
             let counted = CountedAppend::begin();
-            let response = append::small_to_stream(&host.log, stream, request).await.into_response();
+            let asked = Asked::new(Action::Append).streams(Extent::One(stream.as_str()));
+            let response = match host.gate.allow(&request, asked) {
+                Ok(()) => append::small_to_stream(&host.log, stream, request).await.into_response(),
+                Err(problem) => problem.into_response(),
+            };
             counted.end(&host.requests, &response);
             Ok(response)
         }))

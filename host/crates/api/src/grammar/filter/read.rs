@@ -4,22 +4,21 @@
 //! (`eq."10"`), in which a backslash stands before a quote and before another backslash. The key is always a text.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use serde_json::Value;
 
+use crate::grammar::bounds;
 use crate::grammar::error::Error;
 use crate::grammar::filter::{Filter, Numeral, Operator, Scalar, Test};
 
 const OPERATORS: &str =
     "eq, neq, gt, gte, lt, lte, in.(a,b), is.null, like.te*t, ilike.te*t, cs.{a,b}, each also after not.";
 
-/// How deep `and` and `or` stand within one another.
-const MAX_DEPTH: usize = 16;
-
 impl Filter {
     /// Reads one parameter: `or=(a.eq.1,b.eq.2)`, `not.and=(...)` or `field=operator.value`.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        let reader = Reader { whole: format!("{name}={text}") };
+        let reader = Reader::new(format!("{name}={text}"));
         let (negated, plain) = match name.strip_prefix("not.") {
             Some(rest @ ("and" | "or")) => (true, rest),
             _ => (false, name),
@@ -53,9 +52,26 @@ pub(super) fn field_and_rest(text: &str) -> Option<(Cow<'_, str>, &str)> {
 
 struct Reader {
     whole: String,
+    /// What was read so far.
+    conditions: Cell<usize>,
+    values: Cell<usize>,
 }
 
 impl Reader {
+    fn new(whole: String) -> Self {
+        Self { whole, conditions: Cell::new(0), values: Cell::new(0) }
+    }
+
+    fn fits(&self, fits: Result<(), String>) -> Result<(), Error> {
+        fits.or_else(|why| self.invalid(why))
+    }
+
+    /// Counts conditions, or values, of the whole filter.
+    fn count(&self, what: &str, counted: &Cell<usize>, more: usize, most: usize) -> Result<(), Error> {
+        counted.set(counted.get().saturating_add(more));
+        self.fits(bounds::number(what, counted.get(), most))
+    }
+
     fn invalid<T>(&self, why: impl Into<String>) -> Result<T, Error> {
         Err(Error::InvalidFilter { filter: self.whole.clone(), why: why.into() })
     }
@@ -65,11 +81,13 @@ impl Reader {
         let Some(list) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
             return self.invalid(format!("{joined_by} takes conditions in parentheses: {joined_by}=(a.eq.1,b.gt.2)"));
         };
-        if depth == MAX_DEPTH {
-            return self.invalid(format!("conditions stand within one another more than {MAX_DEPTH} times"));
+        if depth == bounds::DEPTH {
+            let most = bounds::DEPTH;
+            return self.invalid(format!("conditions stand within one another more than {most} times"));
         }
-        let terms = self.split(list)?.into_iter();
-        let filters = terms.map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
+        let terms = self.split(list)?;
+        self.count("conditions", &self.conditions, terms.len(), bounds::CONDITIONS)?;
+        let filters = terms.into_iter().map(|term| self.term(term, depth + 1)).collect::<Result<_, _>>()?;
         Ok(if joined_by == "or" { Filter::Any(filters) } else { Filter::All(filters) })
     }
 
@@ -91,6 +109,8 @@ impl Reader {
     }
 
     fn test(&self, field: &str, text: &str) -> Result<Filter, Error> {
+        self.fits(bounds::path(field))?;
+        self.count("values", &self.values, 1, bounds::VALUES)?;
         let (negated, text) = text.strip_prefix("not.").map_or((false, text), |text| (true, text));
         let Some((name, text)) = text.split_once('.') else {
             return self.invalid(format!(
@@ -115,7 +135,7 @@ impl Reader {
                 "false" => Operator::Is(Some(false)),
                 _ => return self.invalid("is takes null, not_null, true or false"),
             },
-            "like" | "ilike" => Operator::Like { pattern: self.text(text)?, ignores_case: name == "ilike" },
+            "like" | "ilike" => Operator::Like { pattern: self.pattern(text)?, ignores_case: name == "ilike" },
             "cs" => self.contained(text)?,
             _ => return self.invalid(format!("there is no operator {name:?}; operators: {OPERATORS}")),
         };
@@ -127,7 +147,9 @@ impl Reader {
         let Some(list) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
             return self.invalid("in takes a list in parentheses: in.(a,b)");
         };
-        let values = self.split(list)?.into_iter().map(|text| self.scalar(is_key, text));
+        let values = self.split(list)?;
+        self.count("values", &self.values, values.len(), bounds::VALUES)?;
+        let values = values.into_iter().map(|text| self.scalar(is_key, text));
         match values.collect::<Result<Option<Vec<_>>, _>>()? {
             Some(values) => Ok(values),
             None => self.invalid("nothing compares with null; or=(field.in.(a,b),field.is.null) takes it in"),
@@ -139,11 +161,14 @@ impl Reader {
         if let Ok(value @ (Value::Array(_) | Value::Object(_))) = serde_json::from_str(text)
             && text != "{}"
         {
+            self.fits(bounds::number("values", values_within(&value), bounds::CONTAINED))?;
             return Ok(Operator::Contains(value));
         }
         match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
             Some(list) => {
-                let elements = self.split(list)?.into_iter().map(|text| self.scalar(false, text));
+                let elements = self.split(list)?;
+                self.fits(bounds::number("values", elements.len(), bounds::CONTAINED))?;
+                let elements = elements.into_iter().map(|text| self.scalar(false, text));
                 Ok(Operator::HasAll(elements.collect::<Result<_, _>>()?))
             }
             None => self.invalid("cs takes {a,b}, a JSON array or a JSON object"),
@@ -158,8 +183,19 @@ impl Reader {
         scalar(is_key, text).or_else(|why| self.invalid(why))
     }
 
-    fn text(&self, text: &str) -> Result<String, Error> {
-        Ok(unquoted(text).or_else(|why| self.invalid(why))?.into_owned())
+    fn pattern(&self, text: &str) -> Result<String, Error> {
+        let pattern = unquoted(text).or_else(|why| self.invalid(why))?.into_owned();
+        self.fits(bounds::number("characters", pattern.chars().count(), bounds::PATTERN_CHARACTERS))?;
+        Ok(pattern)
+    }
+}
+
+/// All values of a JSON value, itself included. It is as deep as the parser lets it be.
+fn values_within(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => elements.iter().map(values_within).fold(1, usize::saturating_add),
+        Value::Object(members) => members.values().map(values_within).fold(1, usize::saturating_add),
+        _ => 1,
     }
 }
 

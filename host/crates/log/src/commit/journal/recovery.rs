@@ -34,10 +34,12 @@ pub struct Recovered {
 #[derive(Debug)]
 pub enum Failure<E> {
     Read(io::Error),
-    /// The frames are of a later time than the tables: of how many openings of the log each knows.
+    /// The frames are of a later time than the tables: of how many openings of the log each knows, and how far the
+    /// log went then.
     TablesOlder {
         tables: u64,
         journal: u64,
+        upto: Progress,
     },
     Apply(E),
 }
@@ -52,7 +54,8 @@ pub fn recover<E>(
 ) -> Result<Recovered, Failure<E>> {
     let mut found = headers(file, seed).map_err(Failure::Read)?;
     if let Some(journal) = found.iter().map(|found| found.header.epoch).max().filter(|newest| *newest > epoch) {
-        return Err(Failure::TablesOlder { tables: epoch, journal });
+        let upto = found.iter().map(|found| found.header.upto).max().unwrap_or_default();
+        return Err(Failure::TablesOlder { tables: epoch, journal, upto });
     }
     found.retain(|found| found.header.epoch == epoch);
     let durable = found.iter().map(|found| found.header.durable).max().unwrap_or_default();

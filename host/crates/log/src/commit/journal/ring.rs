@@ -39,6 +39,8 @@ pub struct Ring {
     bytes: u64,
     /// Beyond which it does not grow, but for a frame that is larger than this.
     limit: u64,
+    /// The limit that it was made with.
+    most: u64,
     /// Behind the last frame.
     at: u64,
     /// What is needed, oldest first.
@@ -48,13 +50,13 @@ pub struct Ring {
 impl Ring {
     /// In a file of `bytes`, of which none is needed.
     pub fn new(bytes: u64, limit: u64) -> Self {
-        Self { bytes, limit, at: FIRST, needed: VecDeque::new() }
+        Self { bytes, limit, most: limit, at: FIRST, needed: VecDeque::new() }
     }
 
     /// Where a frame of `bytes` goes.
     pub fn place(&mut self, bytes: u64) -> Place {
         let Some(oldest) = self.needed.front().map(|run| run.at) else {
-            self.at = FIRST;
+            self.begin_again();
             let end = FIRST + bytes;
             return if end <= self.bytes { Place::At(FIRST) } else { Place::Grow(self.larger().max(end)) };
         };
@@ -71,10 +73,16 @@ impl Ring {
             return Place::Grow(self.larger().max(end));
         }
         if FIRST + bytes <= oldest {
-            self.at = FIRST;
+            self.begin_again();
             return Place::At(FIRST);
         }
         Place::None
+    }
+
+    /// A new round: what did not grow in the one before may grow now.
+    fn begin_again(&mut self) {
+        self.at = FIRST;
+        self.limit = self.most;
     }
 
     /// The bytes that the file should soon have: half of what it has is used.
@@ -91,8 +99,8 @@ impl Ring {
         self.bytes = bytes;
     }
 
-    /// It has to do with the bytes that it has.
-    pub fn grows_no_more(&mut self) {
+    /// It could not grow, and has to do with the bytes that it has for this round.
+    pub fn does_not_grow_now(&mut self) {
         self.limit = self.bytes;
     }
 
@@ -105,7 +113,7 @@ impl Ring {
         let at = self.at;
         self.at += bytes;
         match self.needed.back_mut() {
-            Some(last) if last.at + last.bytes == at && last.bytes < RUN_BYTES.min(self.limit / RUNS_AT_LEAST) => {
+            Some(last) if last.at + last.bytes == at && last.bytes < RUN_BYTES.min(self.most / RUNS_AT_LEAST) => {
                 last.bytes += bytes;
                 last.upto = upto;
             }
@@ -213,9 +221,13 @@ mod tests {
             ring.put(FIRST, Progress(n));
         }
         assert_eq!(ring.place(FIRST), Place::Grow(8 * FIRST));
-        ring.grows_no_more();
+        ring.does_not_grow_now();
         assert_eq!(ring.place(FIRST), Place::None);
         freed(&mut ring, 3);
-        assert_eq!(ring.place(FIRST), Place::At(FIRST));
+        for n in 1..=3 {
+            assert_eq!(ring.place(FIRST), Place::At(n * FIRST));
+            ring.put(FIRST, Progress(3 + n));
+        }
+        assert_eq!(ring.place(FIRST), Place::Grow(8 * FIRST), "another round, another try");
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rocksdb::{DB, FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions};
+use uuid::Uuid;
 
 use kinora_types::Progress;
 
@@ -30,6 +31,15 @@ pub fn flush(db: &DB) -> Result<(), Error> {
     let mut options = FlushOptions::default();
     options.set_wait(true);
     Ok(db.flush_cfs_opt(&families, &options)?)
+}
+
+/// Begins another incarnation behind these events. It takes the next flush to last.
+pub fn part(db: &DB, kept: Progress) -> Result<(), Error> {
+    let meta = lookup::family(db, keys::META)?;
+    let mut all = db.get_cf(meta, keys::INCARNATIONS_KEY)?.unwrap_or_default();
+    all.extend_from_slice(Uuid::new_v4().as_bytes());
+    all.extend_from_slice(&kept.0.to_be_bytes());
+    Ok(db.put_cf_opt(meta, keys::INCARNATIONS_KEY, all, &without_wal())?)
 }
 
 impl Tables {
@@ -68,6 +78,23 @@ impl Tables {
 
     pub fn flush(&self) -> Result<(), Error> {
         flush(&self.db)
+    }
+
+    /// Flushes all to files, and says that they have all there is of this time.
+    pub fn close(&self, epoch: u64) -> Result<(), Error> {
+        let meta = lookup::family(&self.db, keys::META)?;
+        self.db.put_cf_opt(meta, keys::CLOSED_KEY, epoch.to_be_bytes(), &without_wal())?;
+        flush(&self.db)
+    }
+
+    /// Whether they have all there was when the log was used last.
+    pub fn were_closed(&self) -> Result<bool, Error> {
+        Ok(lookup::closed(&self.db)? == Some(lookup::epoch(&self.db)?))
+    }
+
+    /// Another incarnation begins with the next flush, behind these events.
+    pub fn part(&self, kept: Progress) -> Result<(), Error> {
+        part(&self.db, kept)
     }
 
     /// Whether they are being flushed beside what is written.

@@ -45,13 +45,13 @@ impl Witness {
         drive.replace(NAME, &encode(Progress(0)))
     }
 
-    /// The file, and what it says; nothing, if it is gone or damaged: then it is made anew.
-    pub fn open(drive: &dyn Drive) -> io::Result<(Self, Option<Progress>)> {
-        let said = read(drive)?;
-        if said.is_none() {
-            Self::create(drive)?;
-        }
-        Ok((Self(drive.open(NAME, Way::Cached)?), said))
+    /// What it says; nothing, if it is gone or damaged.
+    pub fn read(drive: &dyn Drive) -> io::Result<Option<Progress>> {
+        read(drive)
+    }
+
+    pub fn open(drive: &dyn Drive) -> io::Result<Self> {
+        Ok(Self(drive.open(NAME, Way::Cached)?))
     }
 
     pub fn say(&self, durable: Progress) -> io::Result<()> {

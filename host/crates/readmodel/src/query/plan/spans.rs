@@ -102,8 +102,7 @@ pub fn spans(filter: &RowFilter, part: &EntryPart) -> Option<Spans> {
         }
         RowFilter::Any(filters) => {
             let known: Option<Vec<_>> = filters.iter().map(|filter| spans(filter, part)).collect();
-            let empty = Spans { spans: Vec::new(), exact: true };
-            Some(known?.into_iter().fold(empty, Spans::unite))
+            Some(Spans::united(known?))
         }
     }
 }
@@ -119,20 +118,30 @@ impl Spans {
             return Self { exact: false, ..self };
         }
         let mut met = Vec::new();
-        for a in &self.spans {
-            for b in &other.spans {
-                let (lower, upper) = (a.lower.clone().max(b.lower.clone()), a.upper.clone().min(b.upper.clone()));
-                if lower < upper {
-                    met.push(Span { lower, upper, point: a.point || b.point });
-                }
+        // Both are in order: of two spans the one that ends first meets nothing that comes later.
+        let (mut ours, mut theirs) = (self.spans.iter().peekable(), other.spans.iter().peekable());
+        while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+            let (lower, upper) = ((&a.lower).max(&b.lower), (&a.upper).min(&b.upper));
+            if lower < upper {
+                met.push(Span { lower: lower.clone(), upper: upper.clone(), point: a.point || b.point });
             }
+            if a.upper <= b.upper {
+                ours.next()
+            } else {
+                theirs.next()
+            };
         }
         Self { spans: met, exact: self.exact && other.exact }
     }
 
-    fn unite(self, other: Self) -> Self {
-        let mut spans = [self.spans, other.spans].concat();
-        spans.sort_by(|a, b| a.lower.cmp(&b.lower));
+    /// What lies in one of them.
+    fn united(all: impl IntoIterator<Item = Self>) -> Self {
+        let (mut spans, mut exact) = (Vec::new(), true);
+        for one in all {
+            spans.extend(one.spans);
+            exact &= one.exact;
+        }
+        spans.sort_by(|a: &Span, b| a.lower.cmp(&b.lower));
         let mut united: Vec<Span> = Vec::new();
         for span in spans {
             match united.last_mut() {
@@ -144,7 +153,7 @@ impl Spans {
                 _ => united.push(span),
             }
         }
-        Self { spans: united, exact: self.exact && other.exact }
+        Self { spans: united, exact }
     }
 }
 
@@ -208,7 +217,7 @@ fn test_spans(test: &RowTest, raw: bool) -> Option<Spans> {
         }
         (Operator::In(values), false) => {
             let point = |value| Spans { spans: vec![encoding.point(value)], exact: encoding.is_exact(value) };
-            Some(values.iter().map(point).fold(Spans { spans: Vec::new(), exact: true }, Spans::unite))
+            Some(Spans::united(values.iter().map(point)))
         }
         (Operator::Is(value), negated) if !raw => Some(if negated {
             // Null stands first, so what is something stands behind it. Whatever else is excluded is not worth two

@@ -1,0 +1,18 @@
+//! Access: who somebody is, and what they may do. Nothing here knows of HTTP: whoever speaks a protocol hands over what
+//! a client has shown, and asks before anything is done.
+
+mod access;
+mod key;
+mod key_file;
+mod pattern;
+mod principal;
+mod role;
+mod scope;
+
+pub use access::{Access, Options, Unknown};
+pub use key::{InvalidKey, Key};
+pub use key_file::{Error, KeyFile, NewKey, Record};
+pub use pattern::{InvalidPattern, Pattern};
+pub use principal::{Asked, Denied, Extent, Principal};
+pub use role::{Action, InvalidRole, Role};
+pub use scope::Scope;

@@ -1,0 +1,168 @@
+//! All connections of a door: how many there may be, in all and of one address, and which has to go for another.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kinora_engine::limits::HttpLimits;
+
+use super::activity::Activity;
+
+/// They are few enough to look at them all.
+pub struct Connections {
+    limits: HttpLimits,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    by_id: HashMap<u64, (IpAddr, Arc<Activity>)>,
+    of_address: HashMap<IpAddr, usize>,
+}
+
+/// A place on the line, until it is dropped.
+pub struct Place {
+    id: u64,
+    connections: Arc<Connections>,
+    pub activity: Arc<Activity>,
+}
+
+impl Connections {
+    pub fn new(limits: HttpLimits) -> Arc<Self> {
+        Arc::new(Self { limits, open: Mutex::default() })
+    }
+
+    /// A place for a connection from this address. If there is none, the connection goes that has been idle for
+    /// longest; first one that has never asked for anything. `None`, if all are at work.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = who(address);
+        let mut open = self.open();
+        let of_address = open.of_address.get(&address).copied().unwrap_or(0);
+        if of_address >= self.limits.address_connections {
+            open.evict(Some(address))?;
+        } else if open.by_id.len() >= self.limits.connections {
+            open.evict(None)?;
+        }
+        let (id, activity) = (open.next, Arc::new(Activity::new()));
+        open.next += 1;
+        open.by_id.insert(id, (address, Arc::clone(&activity)));
+        *open.of_address.entry(address).or_default() += 1;
+        Some(Place { id, connections: Arc::clone(self), activity })
+    }
+
+    /// Closes all that have been idle for too long.
+    pub fn close_overdue(&self) {
+        let (head, idle) = (self.limits.head_seconds, self.limits.idle_seconds);
+        for (_, activity) in self.open().by_id.values() {
+            let limit = |is_new| if is_new { head } else { idle };
+            if activity.idle().is_some_and(|idle| idle.milliseconds / 1_000 >= limit(idle.is_new)) {
+                activity.close.cancel();
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn evict(&mut self, of: Option<IpAddr>) -> Option<()> {
+        let candidates = self.by_id.iter().filter(|(_, (address, _))| of.is_none_or(|of| of == *address));
+        let idle = candidates.filter_map(|(id, (_, activity))| Some((activity.idle()?, *id)));
+        let (_, id) = idle.max_by_key(|(idle, _)| (idle.is_new, idle.milliseconds))?;
+        let (_, activity) = self.remove(id)?;
+        activity.close.cancel();
+        Some(())
+    }
+
+    fn remove(&mut self, id: u64) -> Option<(IpAddr, Arc<Activity>)> {
+        let removed = self.by_id.remove(&id)?;
+        if let Some(count) = self.of_address.get_mut(&removed.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_address.remove(&removed.0);
+            }
+        }
+        Some(removed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.open().remove(self.id);
+    }
+}
+
+/// Whoever has one address of version 6 has the 2^64 around it.
+fn who(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        four => four,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::activity::UnderWay;
+    use super::*;
+
+    fn connections(all: usize, of_address: usize) -> Arc<Connections> {
+        let limits = HttpLimits { connections: all, address_connections: of_address, ..HttpLimits::default() };
+        Connections::new(limits)
+    }
+
+    fn address(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    #[test]
+    fn a_new_connection_takes_the_place_of_one_that_does_nothing() {
+        let connections = connections(2, 2);
+        let (silent, asked) = (connections.admit(address(1)).unwrap(), connections.admit(address(2)).unwrap());
+        drop(UnderWay::begin(&asked.activity));
+        let third = connections.admit(address(3)).unwrap();
+        assert!(silent.activity.close.is_cancelled() && !asked.activity.close.is_cancelled());
+        let _busy = [UnderWay::begin(&asked.activity), UnderWay::begin(&third.activity)];
+        assert!(connections.admit(address(4)).is_none(), "all are at work");
+        drop(silent);
+        assert!(connections.admit(address(4)).is_none(), "it had lost its place before");
+        drop(third);
+        assert!(connections.admit(address(4)).is_some());
+    }
+
+    #[test]
+    fn one_address_has_a_part_of_the_places_only() {
+        let connections = connections(10, 2);
+        let places: Vec<_> = (0..2).map(|_| connections.admit(address(1)).unwrap()).collect();
+        let _busy: Vec<_> = places.iter().map(|place| UnderWay::begin(&place.activity)).collect();
+        assert!(connections.admit(address(1)).is_none());
+        assert!(connections.admit(address(2)).is_some());
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one() {
+        let six = |text: &str| who(text.parse().unwrap());
+        assert_eq!(six("2001:db8::1"), six("2001:db8::ffff:1"));
+        assert_ne!(six("2001:db8::1"), six("2001:db8:0:1::1"));
+        assert_eq!(six("::ffff:10.0.0.1"), who(address(1)));
+    }
+
+    #[test]
+    fn what_is_idle_for_too_long_is_closed() {
+        let limits = HttpLimits { head_seconds: 0, idle_seconds: 3_600, ..HttpLimits::default() };
+        let connections = Connections::new(limits);
+        let (silent, asked) = (connections.admit(address(1)).unwrap(), connections.admit(address(1)).unwrap());
+        let working = connections.admit(address(1)).unwrap();
+        drop(UnderWay::begin(&asked.activity));
+        let _busy = UnderWay::begin(&working.activity);
+        connections.close_overdue();
+        let closed = [&silent, &asked, &working].map(|place| place.activity.close.is_cancelled());
+        assert_eq!(closed, [true, false, false]);
+    }
+}

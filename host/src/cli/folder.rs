@@ -1,0 +1,4 @@
+//! Commands about a data folder as a whole.
+
+pub mod backup;
+pub mod doctor;

@@ -1,0 +1,61 @@
+//! Who may come in, as `kinora serve` is told.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kinora_access::Options;
+use kinora_server::serve::Doors;
+use kinora_server::tls;
+
+use kinora::cli::key_file;
+
+#[derive(Args)]
+#[command(next_help_heading = "Who may come in")]
+pub struct Arguments {
+    /// Answer only those with a key (`kinora keys`); on all addresses but loopback ones, and wherever there
+    /// are keys, this holds anyhow
+    #[arg(long)]
+    authenticate: bool,
+    /// Let everybody do everything, from other machines, too
+    #[arg(long, conflicts_with = "authenticate")]
+    insecure: bool,
+    /// Take keys over plain HTTP from other machines: something in front of this host encrypts
+    #[arg(long, conflicts_with = "tls_certificate")]
+    plain_http: bool,
+    /// A name by which this host is asked for, where everybody may do everything; may be repeated
+    #[arg(long = "host-name", value_name = "NAME")]
+    names: Vec<String>,
+    /// A second address, for operators, with connections of its own
+    #[arg(long, value_name = "ADDRESS")]
+    operator_listen: Option<SocketAddr>,
+    /// The certificate for TLS and those up to its authority, as PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Authorities, as PEM: each client has to have a certificate of one of them
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_clients: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub fn doors(self, data: &Path, listen: SocketAddr) -> Doors {
+        let keys = key_file(data);
+        let is_far = [Some(listen), self.operator_listen].into_iter().flatten().any(|at| !at.ip().is_loopback());
+        let known = !self.insecure && (self.authenticate || is_far || keys.exists());
+        let tls = match (self.tls_certificate, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::Files { certificate, key, clients: self.tls_clients }),
+            _ => None,
+        };
+        Doors {
+            access: Options { keys: known.then_some(keys) },
+            tls,
+            operators: self.operator_listen,
+            names: self.names,
+            insecure: self.insecure,
+            plain_http: self.plain_http,
+        }
+    }
+}
