@@ -1,5 +1,7 @@
-//! The WebAssembly side: the bindings of the contract, and what they have in common for projectors and upcasters.
+//! The WebAssembly side: the bindings of the contract, and what they have in common for all kinds of
+//! guests.
 
+pub mod decider;
 pub mod projector;
 pub mod upcaster;
 
@@ -34,6 +36,21 @@ pub mod upcaster_bindings {
     });
 }
 
+#[allow(unsafe_code, clippy::all, missing_docs)]
+pub mod decider_bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "decider",
+        pub_export_macro: true,
+        export_macro_name: "export_decider_world",
+        default_bindings_module: "kinora_sdk::guest::decider_bindings",
+        with: {
+            "kinora:engine/types@2.0.0": super::bindings::kinora::engine::types,
+            "kinora:engine/diagnostics@2.0.0": super::bindings::kinora::engine::diagnostics,
+        },
+    });
+}
+
 use bindings::kinora::engine::diagnostics;
 use bindings::{Batch, Texts};
 
@@ -59,20 +76,23 @@ const BROKEN_BATCH: &str = "the host handed over a batch that is not what the co
 /// The events of a batch whose kinds index `types`, in order; `None` for one that is not what the contract says.
 ///
 /// Each column is checked for UTF-8 once as a whole, so that its pieces need no check.
-fn events<'a>(batch: &'a Batch, types: &'a [(&'static str, u32)]) -> impl Iterator<Item = Option<Event<'a>>> {
+fn events<'a, N: AsRef<str>>(
+    batch: &'a Batch,
+    types: &'a [(N, u32)],
+) -> impl Iterator<Item = Option<Event<'a>>> + use<'a, N> {
     let (mut streams, mut payloads) = (Pieces::of(&batch.streams), Pieces::of(&batch.payloads));
     // Columns that the manifest did not ask for have no entries at all.
     let optional = |column: &'a Texts| (!column.ends.is_empty()).then(|| Pieces::of(column));
     let (mut metadata, mut tags) = (optional(&batch.metadata), optional(&batch.tags));
     let columns = batch.positions.iter().zip(&batch.revisions).zip(&batch.times).zip(&batch.kinds);
     columns.map(move |(((position, revision), time), kind)| {
-        let (kind, schema) = *types.get(*kind as usize)?;
+        let (kind, schema) = types.get(*kind as usize)?;
         Some(Event {
             position: *position,
             revision: *revision,
             time: *time,
-            kind,
-            schema,
+            kind: kind.as_ref(),
+            schema: *schema,
             stream: streams.next()?,
             payload: payloads.next()?,
             metadata: metadata.as_mut().map_or(Some(""), Iterator::next)?,

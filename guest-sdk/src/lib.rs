@@ -86,6 +86,7 @@
 //! assert!(upcast::<Names>("Registered", 1, r#"{"name": "Ada"}"#).unwrap_err().message.contains("two parts"));
 //! ```
 
+mod decider;
 mod event;
 #[doc(hidden)]
 pub mod export;
@@ -101,6 +102,7 @@ mod schema;
 pub mod testing;
 mod upcaster;
 
+pub use decider::{Claim, ClaimEntry, Context, Decider, Own, Rejection, Rules, Scope};
 pub use event::{Event, Fault};
 pub use figures::{Distinct, Histogram, Quantiles, Summary};
 pub use manifest::{IndexEntry, Manifest, Partition, QueryEntry, TableEntry};
@@ -135,6 +137,21 @@ macro_rules! export_upcaster {
         #[cfg(target_arch = "wasm32")]
         $crate::guest::upcaster_bindings::export_upcaster_world!(
             TheComponentOfThisCrate with_types_in $crate::guest::upcaster_bindings
+        );
+    };
+}
+
+/// Makes a component of a decider: one component a crate. Natively it checks that the type is a decider, no more.
+#[macro_export]
+macro_rules! export_decider {
+    ($decider:path) => {
+        struct TheComponentOfThisCrate;
+        impl $crate::export::DeciderComponent for TheComponentOfThisCrate {
+            type Decider = $decider;
+        }
+        #[cfg(target_arch = "wasm32")]
+        $crate::guest::decider_bindings::export_decider_world!(
+            TheComponentOfThisCrate with_types_in $crate::guest::decider_bindings
         );
     };
 }

@@ -35,17 +35,59 @@ impl SchemaEntry {
 /// Keywords that say nothing of a value.
 const NOTES: [&str; 2] = ["title", "description"];
 
-fn text<T: JsonSchema>(settings: SchemaSettings) -> Option<String> {
+fn made<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let settings = settings.with(|settings| {
         settings.meta_schema = None;
         // A schema without references is one that the host can check values against.
         settings.inline_subschemas = true;
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+fn text<T: JsonSchema>(settings: SchemaSettings) -> Option<String> {
+    let mut schema = made::<T>(settings);
     close(&mut schema, false);
     let says_nothing = schema.as_object().is_none_or(|keywords| keywords.keys().all(|name| NOTES.contains(&&**name)));
     // Maps are ordered by name, so the same type always has the same text.
     (!says_nothing).then(|| schema.to_string())
+}
+
+/// A variant of an enum whose values are `{"type": NAME, "data": DATA}`.
+pub struct Variant {
+    pub name: String,
+    /// Its doc comment, or that of its data.
+    pub description: String,
+    /// The schema of its data; `None` for a variant without.
+    pub data: Option<Value>,
+}
+
+/// The variants of an enum that is read; `None` for any other type.
+pub fn read_variants<T: JsonSchema>() -> Option<Vec<Variant>> {
+    variants(&made::<T>(SchemaSettings::draft2020_12().for_deserialize()))
+}
+
+/// The variants of an enum that is written; `None` for any other type.
+pub fn written_variants<T: JsonSchema>() -> Option<Vec<Variant>> {
+    variants(&made::<T>(SchemaSettings::draft2020_12().for_serialize()))
+}
+
+fn variants(schema: &Value) -> Option<Vec<Variant>> {
+    let variant = |variant: &Value| {
+        let members = variant.get("properties")?;
+        let mut data = members.get("data").cloned();
+        let description = [Some(variant), data.as_ref()].into_iter().flatten().find_map(|of| of.get("description"));
+        let description = description.and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(data) = &mut data {
+            close(data, false);
+            // Only a type within itself is still a reference.
+            if let (Some(keywords), Some(definitions)) = (data.as_object_mut(), schema.get("$defs")) {
+                keywords.insert("$defs".to_owned(), definitions.clone());
+            }
+        }
+        let name = members.get("type")?.get("const")?.as_str()?.to_owned();
+        Some(Variant { name, description, data })
+    };
+    schema.get("oneOf")?.as_array()?.iter().map(variant).collect()
 }
 
 /// Keywords with schemas of the very same value.

@@ -1,0 +1,1 @@
+//! Tests of the accounts, native: without a host, and without WebAssembly.
