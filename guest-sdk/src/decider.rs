@@ -1,11 +1,14 @@
 //! The trait of deciders: commands in, events out, on a state that is folded from events.
 
-mod codec;
+pub(crate) mod codec;
 mod context;
+// Some of it only a host asks for.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 mod declared;
 mod rejection;
 mod rules;
 mod scope;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 mod slots;
 
 use schemars::JsonSchema;
@@ -17,8 +20,9 @@ pub use rejection::Rejection;
 pub use rules::{ClaimEntry, Own, Rules};
 pub use scope::Scope;
 
+pub(crate) use declared::Declared;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use declared::{Declared, Kind, no_data_read, no_data_written};
+pub(crate) use declared::{Kind, no_data_read, no_data_written};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use scope::Of;
 pub(crate) use slots::{Case, Decisions, Outcome, Slots};
@@ -104,3 +108,6 @@ impl Claim {
         Self { scope, value: value.into(), released: true }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! The SDK for Kinora's projectors and upcasters in Rust: plain types that fold events into rows, and plain functions
-//! that bring events of an old schema to a new one.
+//! The SDK for Kinora's projectors, upcasters and deciders in Rust: plain types that fold events into rows, plain functions
+//! that bring events of an old schema to a new one, and rules that turn commands into events.
 //!
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
@@ -84,6 +84,93 @@
 //! let new = upcast::<Names>("Registered", 1, r#"{"name": "Ada Lovelace"}"#).unwrap();
 //! assert_eq!(new, [("Registered", 2, r#"{"first_name":"Ada","last_name":"Lovelace"}"#.to_owned())]);
 //! assert!(upcast::<Names>("Registered", 1, r#"{"name": "Ada"}"#).unwrap_err().message.contains("two parts"));
+//! ```
+//!
+//! A decider is two pure functions, `decide` and `evolve`. Which commands and events there are, its enums say: a variant
+//! is a type, and its data has the JSON Schema of the variant.
+//!
+//! ```
+//! use kinora_sdk::{Claim, Context, Decider, JsonSchema, Rejection, Rules, schemars, testing::decider::given};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Deserialize, JsonSchema)]
+//! #[serde(tag = "type", content = "data")]
+//! enum Command {
+//!     /// Opens an account under an IBAN that no other account has.
+//!     Open { iban: String },
+//!     /// Takes money from an account, as far as there is some.
+//!     Withdraw { cents: u64 },
+//!     /// Closes an account.
+//!     Close,
+//! }
+//!
+//! #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+//! #[serde(tag = "type", content = "data")]
+//! enum Event {
+//!     Opened { iban: String },
+//!     Deposited { cents: u64 },
+//!     Withdrawn { cents: u64 },
+//!     Closed,
+//! }
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize)]
+//! struct Account {
+//!     is_open: bool,
+//!     balance: u64,
+//! }
+//!
+//! struct Bank;
+//!
+//! impl Decider for Bank {
+//!     type State = Account;
+//!     type Command = Command;
+//!     type Event = Event;
+//!
+//!     fn describe() -> Rules {
+//!         Rules::new("bank").category("account").claim("iban", "iban_taken", "another account has this IBAN")
+//!     }
+//!
+//!     fn decide(account: &Account, command: Command, _: &Context<'_, Self>) -> Result<Vec<Event>, Rejection> {
+//!         match command {
+//!             // All is as the command wants it.
+//!             Command::Open { .. } if account.is_open => Ok(vec![]),
+//!             Command::Open { iban } => Ok(vec![Event::Opened { iban }]),
+//!             Command::Withdraw { cents } if cents > account.balance => {
+//!                 let why = Rejection::new("insufficient_funds", "there is not enough on the account");
+//!                 Err(why.detail("balance", account.balance))
+//!             }
+//!             Command::Withdraw { cents } => Ok(vec![Event::Withdrawn { cents }]),
+//!             Command::Close => Ok(vec![Event::Closed]),
+//!         }
+//!     }
+//!
+//!     fn evolve(account: Account, event: Event) -> Account {
+//!         match event {
+//!             Event::Opened { .. } => Account { is_open: true, ..account },
+//!             Event::Deposited { cents } => Account { balance: account.balance + cents, ..account },
+//!             Event::Withdrawn { cents } => Account { balance: account.balance - cents, ..account },
+//!             Event::Closed => Account::default(),
+//!         }
+//!     }
+//!
+//!     fn claims(event: &Event) -> Vec<Claim> {
+//!         match event {
+//!             Event::Opened { iban } => vec![Claim::take("iban", iban)],
+//!             _ => vec![],
+//!         }
+//!     }
+//! }
+//!
+//! // In a crate of type `cdylib`, this makes the component:
+//! kinora_sdk::export_decider!(Bank);
+//!
+//! given::<Bank>([Event::Opened { iban: "DE1".into() }, Event::Deposited { cents: 500 }])
+//!     .when("1", Command::Withdraw { cents: 200 })
+//!     .then([Event::Withdrawn { cents: 200 }])
+//!     .when("1", Command::Withdraw { cents: 301 })
+//!     .then_rejected("insufficient_funds")
+//!     .when("2", Command::Open { iban: "DE1".into() })
+//!     .then_rejected("iban_taken");
 //! ```
 
 mod decider;

@@ -1,5 +1,6 @@
-//! Unit tests of projectors and upcasters, without WebAssembly: given events, then rows.
+//! Unit tests of projectors, upcasters and deciders, without WebAssembly: given events, then rows or decisions.
 
+pub mod decider;
 #[cfg(not(target_arch = "wasm32"))]
 mod exported;
 

@@ -4,7 +4,8 @@
 fn mistakes_get_messages_that_say_what_to_do() {
     let cases = trybuild::TestCases::new();
     // By name, because a pattern that matches nothing passes.
-    for mistake in ["exported_twice", "mixed_up", "not_a_projector", "without_default"] {
+    let deciders = ["decider_mixed_up", "not_a_decider", "state_that_is_not_kept"];
+    for mistake in ["exported_twice", "mixed_up", "not_a_projector", "without_default"].iter().chain(&deciders) {
         cases.compile_fail(format!("tests/ui/{mistake}.rs"));
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::declared::Kind;
+use super::rejection::Rejection;
 use crate::rows::Column;
 
 /// Data of a variant that has none.
@@ -24,6 +25,14 @@ pub fn decode<'a, T: Deserialize<'a>>(kind: &'a Kind, data: &'a str) -> Result<T
     let value = T::deserialize(MapAccessDeserializer::new(Members { name: Some(&kind.name), data: Some(&mut text) }))?;
     text.end()?;
     Ok(value)
+}
+
+/// What a command is rejected with whose data its schema allows and its type does not, such as a number out of range.
+const INVALID_DATA: &str = "invalid_data";
+
+/// The command of this kind with this data.
+pub fn read<'a, T: Deserialize<'a>>(kind: &'a Kind, data: &'a str) -> Result<T, Rejection> {
+    decode(kind, data).map_err(|cause| Rejection::new(INVALID_DATA, format!("the data of {}: {cause}", kind.name)))
 }
 
 /// What a variant without data may have as its data: nothing.

@@ -46,6 +46,7 @@ pub struct Decisions {
     pub claims: Vec<Claimed>,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// So many of the events.
     Accepted(u32),
@@ -70,9 +71,6 @@ struct Place {
 }
 
 const NO_SLOT: &str = "the host named a slot that it has not filled";
-
-/// What a command is rejected with whose data its schema allows and its type does not, such as a number out of range.
-const INVALID_DATA: &str = "invalid_data";
 
 impl<D: Decider> Slots<D> {
     /// # Errors
@@ -119,10 +117,10 @@ impl<D: Decider> Slots<D> {
     /// Decides a command of this kind with JSON text as its data.
     pub fn decide_data(&mut self, kind: u32, data: &str, case: &Case<'_>, made: &mut Decisions) -> Result<(), Fault> {
         let kind = self.declared.commands.get(kind as usize).ok_or("the host sent a command that there is not")?;
-        match codec::decode(kind, data) {
+        match codec::read(kind, data) {
             Ok(command) => self.decide(command, case, made),
-            Err(cause) => {
-                made.outcomes.push(Outcome::Rejected(Rejection::new(INVALID_DATA, format!("{}: {cause}", kind.name))));
+            Err(rejection) => {
+                made.outcomes.push(Outcome::Rejected(rejection));
                 Ok(())
             }
         }

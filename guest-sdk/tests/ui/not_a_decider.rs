@@ -1,0 +1,6 @@
+#[derive(Default)]
+struct Accounts;
+
+kinora_sdk::export_decider!(Accounts);
+
+fn main() {}
