@@ -10,6 +10,8 @@ use kinora_server::tls;
 
 use kinora::cli::key_file;
 
+use crate::issuer::{self, Issuer};
+
 #[derive(Args)]
 #[command(next_help_heading = "Who may come in")]
 pub struct Arguments {
@@ -18,7 +20,7 @@ pub struct Arguments {
     #[arg(long)]
     authenticate: bool,
     /// Let everybody do everything, from other machines, too
-    #[arg(long, conflicts_with = "authenticate")]
+    #[arg(long, conflicts_with_all = ["authenticate", "token_issuer"])]
     insecure: bool,
     /// Take keys over plain HTTP from other machines: something in front of this host encrypts
     #[arg(long, conflicts_with = "tls_certificate")]
@@ -26,6 +28,16 @@ pub struct Arguments {
     /// A name by which this host is asked for, where everybody may do everything; may be repeated
     #[arg(long = "host-name", value_name = "NAME")]
     names: Vec<String>,
+    /// Let in whoever shows a token (JWT) of this issuer, too: what its tokens say as `iss`
+    #[arg(long, value_name = "NAME", requires_all = ["token_audience", "token_keys"])]
+    token_issuer: Option<String>,
+    /// Whom such a token has to be for: what it says as `aud`
+    #[arg(long, value_name = "NAME", requires = "token_issuer")]
+    token_audience: Option<String>,
+    /// The issuer's public keys as a JSON Web Key Set: a file, read again when it changes, or an address, asked every
+    /// minute
+    #[arg(long, value_name = "FILE|URL", requires = "token_issuer")]
+    token_keys: Option<issuer::Keys>,
     /// A second address, for operators, with connections of its own
     #[arg(long, value_name = "ADDRESS")]
     operator_listen: Option<SocketAddr>,
@@ -41,16 +53,22 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    pub fn doors(self, data: &Path, listen: SocketAddr) -> Doors {
+    /// Whose tokens are believed.
+    pub fn issuer(&self, data: &Path) -> Option<Issuer> {
+        let (name, audience) = (self.token_issuer.clone()?, self.token_audience.clone()?);
+        Some(Issuer::new(name, audience, self.token_keys.clone()?, data))
+    }
+
+    pub fn doors(self, data: &Path, listen: SocketAddr, issuer: Option<&Issuer>) -> Doors {
         let keys = key_file(data);
         let is_far = [Some(listen), self.operator_listen].into_iter().flatten().any(|at| !at.ip().is_loopback());
-        let known = !self.insecure && (self.authenticate || is_far || keys.exists());
+        let known = !self.insecure && (self.authenticate || is_far || keys.exists() || self.token_issuer.is_some());
         let tls = match (self.tls_certificate, self.tls_key) {
             (Some(certificate), Some(key)) => Some(tls::Files { certificate, key, clients: self.tls_clients }),
             _ => None,
         };
         Doors {
-            access: Options { keys: known.then_some(keys) },
+            access: Options { keys: known.then_some(keys), tokens: issuer.map(|issuer| issuer.tokens.clone()) },
             tls,
             operators: self.operator_listen,
             names: self.names,

@@ -14,7 +14,10 @@ use kinora_log::Durability;
 use kinora_sandbox as sandbox;
 use kinora_server::serve::{Error, Options, serve};
 
+use crate::issuer::Issuer;
+
 mod doors;
+mod issuer;
 
 /// Many threads allocate and free all the time, RocksDB's too.
 #[cfg(not(target_env = "msvc"))]
@@ -103,8 +106,11 @@ fn main() -> ExitCode {
                 let log = log::Options { durability, keep_requests, limits: limits.log.clone() };
                 match std::env::current_exe() {
                     Ok(compiler) => {
-                        let doors = doors.doors(&data, listen);
-                        run(Options { data, listen, log, backups, limits, exit_when_poisoned, paused, compiler, doors })
+                        let issuer = doors.issuer(&data);
+                        let doors = doors.doors(&data, listen, issuer.as_ref());
+                        let options =
+                            Options { data, listen, log, backups, limits, exit_when_poisoned, paused, compiler, doors };
+                        run(options, issuer)
                     }
                     Err(cause) => failed(&format!("this program does not know where it is: {cause}")),
                 }
@@ -126,7 +132,7 @@ fn durability(text: &str) -> Result<Durability, String> {
         .ok_or_else(|| "sync, or interval:MILLISECONDS, such as interval:50".to_owned())
 }
 
-fn run(options: Options) -> ExitCode {
+fn run(options: Options, issuer: Option<Issuer>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KINORA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
@@ -134,7 +140,14 @@ fn run(options: Options) -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| Ok(runtime.block_on(serve(options))?));
+        .and_then(|runtime| {
+            Ok(runtime.block_on(async {
+                if let Some(issuer) = issuer {
+                    issuer.follow().await;
+                }
+                serve(options).await
+            })?)
+        });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

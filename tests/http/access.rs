@@ -1,7 +1,8 @@
 //! Who may do what: with keys, and without any.
 
-use kinora_access::{KeyFile, NewKey, Options, Role, Scope};
+use kinora_access::{KeyFile, NewKey, Options, Role, Scope, Tokens};
 use kinora_server::serve::{Doors, Error, Options as Serve};
+use kinora_tests::tokens::{AUDIENCE, ISSUER, key_set, token};
 use kinora_tests::{Api, Host, module};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ impl Guarded {
         let keys = KeyFile::new(dir.path().join("access").join("keys.json"));
         // A host that nobody has a key for does not start.
         key(&keys, "first", Role::Admin, [&[], &[], &[]]);
-        let access = Options { keys: Some(keys.path().to_owned()) };
+        let access = Options { keys: Some(keys.path().to_owned()), tokens: None };
         let doors = Doors { access, ..Doors::default() };
         let host = Host::run(Serve { doors, ..Host::options(&dir.path().join("data")) });
         Self { host, keys, _dir: dir }
@@ -96,7 +97,7 @@ async fn a_role_and_a_scope_are_all_that_somebody_can_do() {
     let two = |second: &str| json!({"appends": [{"stream": "account-1", "events": [event]}, {"stream": second, "events": [event]}]});
     assert_eq!(writer.post("transactions", two("account-2")).await.status, 201);
     assert_eq!(kind(&writer.post("transactions", two("order-1")).await), (403, "forbidden"));
-    let checked = json!({"appends": [{"stream": "order-1", "events": [], "expected": "no-stream"}]});
+    let checked = json!({"appends": [{"stream": "order-1", "events": [], "expected_revision": "no_stream"}]});
     assert_eq!(kind(&writer.post("transactions", checked).await), (403, "forbidden"), "it would tell what is there");
     let claim = json!({"appends": [{"stream": "account-1", "events": [event]}],
         "claims": {"take": [{"scope": "email", "value": "a@example.org", "owner": "account-1"}]}});
@@ -157,6 +158,45 @@ async fn a_key_that_is_revoked_opens_nothing_and_its_followers_end() {
 }
 
 #[tokio::test]
+async fn a_token_of_the_issuer_is_as_good_as_a_key_for_as_long_as_its_key_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let published = dir.path().join("published.json");
+    std::fs::write(&published, key_set("one")).unwrap();
+    let tokens = Tokens { issuer: ISSUER.into(), audience: AUDIENCE.into(), keys: published.clone() };
+    let access = Options { keys: None, tokens: Some(tokens) };
+    let doors = Doors { access, ..Doors::default() };
+    let host = Host::run(Serve { doors, ..Host::options(&dir.path().join("data")) });
+    let with = |key_id: &str, role: &str, more: Value| host.api().with_key(&token(key_id, "ada", role, &more));
+    let event = json!({"type": "Count", "data": {"n": 1}});
+
+    let writer = with("one", "writer", json!({"kinora_streams": ["account-*"]}));
+    assert_eq!(writer.post("streams/account-1/events", event.clone()).await.status, 201);
+    assert_eq!(kind(&writer.post("streams/order-1/events", event).await), (403, "forbidden"));
+    for other in [
+        with("two", "writer", json!({})),
+        with("one", "writer", json!({"aud": "another"})),
+        with("one", "writer", json!({"iss": "https://id.example.com"})),
+        with("one", "writer", json!({"exp": 1_000_000_000})),
+    ] {
+        assert_eq!(kind(&other.get("limits").await), (401, "unauthenticated"));
+    }
+    assert_eq!(kind(&with("one", "of-another-program", json!({})).get("events").await), (403, "forbidden"));
+
+    let deployer = with("one", "deployer", json!({}));
+    let digest = deployer.upload(module("hostile")).await;
+    assert_eq!(deployer.post("projections/counts/versions", json!({"module": digest})).await.status, 202);
+    let history = deployer.get("projections/counts/history").await.body;
+    assert_eq!(history["events"][0]["data"]["who"], json!(format!("token:{ISSUER}#ada")), "{history}");
+
+    std::fs::write(&published, "{").unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    assert_eq!(writer.get("limits").await.status, 200, "a file that is no set of keys changes nothing");
+    std::fs::write(&published, key_set("two")).unwrap();
+    kinora_tests::until("the old key counts no more", async || writer.get("limits").await.status == 401).await;
+    assert_eq!(with("two", "reader", json!({})).get("limits").await.status, 200);
+}
+
+#[tokio::test]
 async fn without_keys_pages_of_other_sites_get_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
@@ -195,7 +235,7 @@ fn a_host_is_not_open_to_other_machines_by_mistake() {
     };
     assert!(matches!(start(Doors::default()), Err(Error::OpenToAll(_))));
     let keys = KeyFile::new(dir.path().join("access").join("keys.json"));
-    let access = Options { keys: Some(keys.path().to_owned()) };
+    let access = Options { keys: Some(keys.path().to_owned()), tokens: None };
     let known = Doors { access, ..Doors::default() };
     assert!(matches!(start(known.clone()), Err(Error::Readable(_))));
     assert!(matches!(start(Doors { plain_http: true, ..known.clone() }), Err(Error::NoKeys)));

@@ -255,7 +255,7 @@ async fn of_many_rows(problems: &mut Problems) {
 /// A body that is not what its header says: no client sends that.
 async fn of_connections(problems: &mut Problems) {
     let mut stream = TcpStream::connect(problems.api.url.trim_start_matches("http://")).unwrap();
-    let head = "POST /v1/transactions HTTP/1.1\r\nHost: host\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.write_all(format!("{head}many\r\n").as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();

@@ -72,7 +72,7 @@ pub fn client() -> reqwest::Client {
 }
 
 fn with_headers(headers: HeaderMap) -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).default_headers(headers);
     builder.build().unwrap()
 }

@@ -12,6 +12,7 @@ mod modules;
 mod program;
 mod raw;
 mod seed;
+pub mod tokens;
 mod wait;
 
 pub use api::{Answer, Api, Text, client};

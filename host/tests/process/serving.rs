@@ -1,10 +1,13 @@
 //! The program as a service: what keeps it from starting, what others may do meanwhile, what it takes of disk and
 //! memory.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
 use kinora_log::{AppendRequest, Claim, ClaimKey, Claims, Log};
+use kinora_tests::tokens::{AUDIENCE, ISSUER, key_set, token};
 use kinora_tests::{Api, Message, Program, delete_raw, event, open, to, until};
 use kinora_types::ExpectedRevision::Any;
 use kinora_types::Progress;
@@ -93,6 +96,56 @@ async fn the_journal_goes_round_and_stays_within_its_limit() {
         assert!(bytes <= LIMIT && bytes > LIMIT / 2, "{bytes} bytes");
         assert_sound(&open(&dir.path().join("log")), round * 150);
     }
+}
+
+/// Answers each request with this, until the process ends.
+fn publisher(text: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_issuers_keys_are_fetched_and_known_while_it_is_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |from: SocketAddr| {
+        let mut command = Program::command(dir.path());
+        let url = format!("http://{from}/keys");
+        command.args(["--token-issuer", ISSUER, "--token-audience", AUDIENCE, "--token-keys", &url]);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Program::start_command(command)
+    };
+    let (from, nobody) = (publisher(key_set("one")), SocketAddr::from(([127, 0, 0, 1], 1)));
+    let status = async |host: &Program, key: &str| host.api().with_key(key).get("limits").await.status;
+    let key = token("one", "ada", "reader", &json!({}));
+
+    let away = start(nobody);
+    assert_eq!(status(&away, &key).await, 401);
+    assert!(away.said().iter().any(|line| line.contains("keys were not fetched")), "{:?}", away.said());
+    away.stop();
+    let host = start(from);
+    assert_eq!(status(&host, &key).await, 200);
+    host.stop();
+    let host = start(nobody);
+    assert_eq!(status(&host, &key).await, 200);
+    host.stop();
+    let host = start(publisher("<html>".into()));
+    assert_eq!(status(&host, &key).await, 200);
+    host.stop();
+
+    let mut refused = Program::command(dir.path());
+    refused.args(["--token-issuer", ISSUER, "--token-audience", AUDIENCE, "--token-keys", "http://example.org/keys"]);
+    let output = refused.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("by https only"), "{said}");
 }
 
 #[test]

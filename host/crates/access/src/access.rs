@@ -1,18 +1,22 @@
-//! Access to one host: who shows which key, and whether the file of keys has changed since.
+//! Access to one host: who shows what, and whether files have changed since.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::key::Key;
-use crate::key_file::{Error, KeyFile, Record};
+use crate::key_file::{Error as KeyError, KeyFile, Record};
 use crate::principal::Principal;
+use crate::token::{Issuer, TokenError, Tokens};
 
 /// Who is let in.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Those with a key in this file.
     pub keys: Option<PathBuf>,
+    /// Those with a token of this issuer.
+    pub tokens: Option<Tokens>,
 }
 
 /// Why nobody is known by what they have shown.
@@ -20,14 +24,25 @@ pub struct Options {
 pub enum Unknown {
     #[error("the API key is not known, or it was revoked")]
     Key,
-    #[error("the API key has expired")]
+    #[error("the API key or token has expired")]
     Expired,
+    #[error("{0}")]
+    Token(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
 }
 
 /// Who is let in, as the files say it now.
 #[derive(Default)]
 pub struct Access {
     keys: Option<KeyFile>,
+    tokens: Option<Tokens>,
     known: RwLock<Known>,
 }
 
@@ -35,7 +50,9 @@ pub struct Access {
 struct Known {
     /// As they were read last: a file is as it was while its bytes are.
     key_bytes: Vec<u8>,
+    token_bytes: Vec<u8>,
     keys: BTreeMap<String, KnownKey>,
+    issuer: Option<Issuer>,
 }
 
 struct KnownKey {
@@ -50,28 +67,37 @@ impl Access {
         Self::default()
     }
 
-    /// Reads all files. A file of keys that is not there yet has none.
+    /// Reads all files. One that is not there yet has no keys.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let access = Self { keys: options.keys.map(KeyFile::new), known: RwLock::default() };
+        let Options { keys, tokens } = options;
+        let access = Self { keys: keys.map(KeyFile::new), tokens, known: RwLock::default() };
         access.read_keys()?;
+        access.read_issuer()?;
         Ok(access)
     }
 
     pub fn is_on(&self) -> bool {
-        self.keys.is_some()
+        self.keys.is_some() || self.tokens.is_some()
     }
 
-    /// How many keys are known.
-    pub fn keys(&self) -> usize {
-        self.known().keys.len()
+    /// Whether there is anybody who could be let in.
+    pub fn knows_anybody(&self) -> bool {
+        self.tokens.is_some() || !self.known().keys.is_empty()
     }
 
-    /// Who shows this key.
+    /// Who shows this key or token.
     pub fn principal(&self, shown: &str) -> Result<Arc<Principal>, Unknown> {
         let known = self.known();
-        let key: Key = shown.parse().map_err(|_| Unknown::Key)?;
-        let kept = known.keys.get(&key.id).filter(|kept| key.is(&kept.hash)).ok_or(Unknown::Key)?;
-        let principal = Arc::clone(&kept.principal);
+        let principal = match shown.parse::<Key>() {
+            Ok(key) => {
+                let kept = known.keys.get(&key.id).filter(|kept| key.is(&kept.hash));
+                Arc::clone(&kept.ok_or(Unknown::Key)?.principal)
+            }
+            Err(_) => match &known.issuer {
+                Some(issuer) => Arc::new(issuer.principal(shown).map_err(Unknown::Token)?),
+                None => return Err(Unknown::Key),
+            },
+        };
         if principal.is_gone() { Err(Unknown::Expired) } else { Ok(principal) }
     }
 
@@ -81,9 +107,12 @@ impl Access {
         if let Err(error) = self.read_keys() {
             tracing::error!(%error, "the keys are as they were");
         }
+        if let Err(error) = self.read_issuer() {
+            tracing::error!(%error, "the issuer's keys are as they were");
+        }
     }
 
-    fn read_keys(&self) -> Result<(), Error> {
+    fn read_keys(&self) -> Result<(), KeyError> {
         let Some(file) = &self.keys else { return Ok(()) };
         let Some(bytes) = file.bytes()? else {
             if !self.known().keys.is_empty() {
@@ -121,6 +150,24 @@ impl Access {
         Ok(())
     }
 
+    fn read_issuer(&self) -> Result<(), TokenError> {
+        let Some(tokens) = &self.tokens else { return Ok(()) };
+        let bytes = match std::fs::read(&tokens.keys) {
+            Ok(bytes) => bytes,
+            // They are fetched, and have not come yet.
+            Err(cause) if cause.kind() == ErrorKind::NotFound && self.known().issuer.is_none() => return Ok(()),
+            Err(cause) => return Err(TokenError::File { path: tokens.keys.clone(), cause: cause.to_string() }),
+        };
+        if self.known().token_bytes == bytes {
+            return Ok(());
+        }
+        let issuer = Issuer::read(tokens, &bytes)?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.issuer = Some(issuer);
+        known.token_bytes = bytes;
+        Ok(())
+    }
+
     fn known(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,7 +192,7 @@ mod tests {
     }
 
     fn open(file: &KeyFile) -> Access {
-        Access::open(Options { keys: Some(file.path().to_owned()) }).unwrap()
+        Access::open(Options { keys: Some(file.path().to_owned()), tokens: None }).unwrap()
     }
 
     #[test]
@@ -206,6 +253,6 @@ mod tests {
         let file = file(dir.path());
         file.create(new(None)).unwrap();
         std::fs::write(file.path(), "{").unwrap();
-        assert!(Access::open(Options { keys: Some(file.path().to_owned()) }).is_err());
+        assert!(Access::open(Options { keys: Some(file.path().to_owned()), tokens: None }).is_err());
     }
 }

@@ -8,11 +8,13 @@ mod pattern;
 mod principal;
 mod role;
 mod scope;
+mod token;
 
-pub use access::{Access, Options, Unknown};
+pub use access::{Access, Error, Options, Unknown};
 pub use key::{InvalidKey, Key};
-pub use key_file::{Error, KeyFile, NewKey, Record};
+pub use key_file::{Error as KeyError, KeyFile, NewKey, Record};
 pub use pattern::{InvalidPattern, Pattern};
 pub use principal::{Asked, Denied, Extent, Principal};
 pub use role::{Action, InvalidRole, Role};
 pub use scope::Scope;
+pub use token::{TokenError, Tokens};

@@ -10,7 +10,7 @@ use crate::scope::Scope;
 /// Somebody who is known.
 #[derive(Debug)]
 pub struct Principal {
-    /// `key:NAME`: stable, also when a new key takes the place of an old one.
+    /// `key:NAME`, or `token:ISSUER#SUBJECT`: stable, and never another's.
     pub name: String,
     pub roles: Vec<Role>,
     pub scope: Scope,
@@ -113,7 +113,8 @@ mod tests {
 
     fn somebody(role: Role, streams: &[&str], projections: &[&str], tables: &[&str]) -> Principal {
         let patterns = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-        let scope = Scope { streams: patterns(streams), projections: patterns(projections), tables: patterns(tables) };
+        let scope =
+            Scope { streams: patterns(streams), projections: patterns(projections), tables: patterns(tables) };
         Principal::new("key:k".into(), vec![role], scope, None)
     }
 

@@ -33,11 +33,12 @@ pub struct Caller {
     pub authorities: Option<Vec<u8>>,
 }
 
-/// An HTTP client to be set up: without proxies, since a host is spoken to directly, whatever the environment says.
+/// An HTTP client to be set up: without proxies, since a host is spoken to directly, whatever the environment says;
+/// and it goes nowhere else with what it was given, whatever it is answered.
 pub fn http() -> ClientBuilder {
     // Whoever has chosen one for the process has chosen.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy()
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A client of one host. Cheap to clone.

@@ -166,7 +166,7 @@ impl Serving {
                 () => {}
             }
         }
-        if access.is_on() && access.keys() == 0 {
+        if access.is_on() && !access.knows_anybody() {
             return Err(Error::NoKeys);
         }
         let tls = tls.map(Tls::open).transpose()?.map(Arc::new);

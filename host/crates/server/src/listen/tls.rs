@@ -85,7 +85,7 @@ fn read(files: &Files) -> Result<Vec<Vec<u8>>, Error> {
 fn config(files: &Files) -> Result<ServerConfig, Error> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|cause| failed(&files.key, cause))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions().map_err(|cause| failed(&files.certificate, cause))?;
     let builder = match &files.clients {
