@@ -6,7 +6,7 @@
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DEMO_MODULES := departures ontime-v1 ontime-v2
-MODULES := $(DEMO_MODULES) ledger hostile members partitioned renaming shapes tally
+MODULES := $(DEMO_MODULES) accounts contrary ledger hostile members partitioned renaming shapes tally
 # The program that the benches start: as it has just been built.
 export KINORA_PROGRAM = $(abspath $(TARGET_DIR))/release/kinora
 export PATH := $(PATH):$(HOME)/.cargo/bin

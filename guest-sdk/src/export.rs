@@ -1,5 +1,5 @@
-//! The traits behind `export_projector!`, `export_upcaster!` and `export_decider!`. They are there for any target, so that
-//! a mistake shows in native builds, too.
+//! The traits behind `export_projector!`, `export_upcaster!` and `export_decider!`. They are there for any target, so
+//! that a mistake shows in native builds, too.
 
 use crate::decider::Decider;
 use crate::projector::Projector;

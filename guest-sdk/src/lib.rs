@@ -1,5 +1,5 @@
-//! The SDK for Kinora's projectors, upcasters and deciders in Rust: plain types that fold events into rows, plain functions
-//! that bring events of an old schema to a new one, and rules that turn commands into events.
+//! The SDK for Kinora's projectors, upcasters and deciders in Rust: plain types that fold events into rows, plain
+//! functions that bring events of an old schema to a new one, and rules that turn commands into events.
 //!
 //! The same code runs as a sandboxed WebAssembly component in a host, and natively in a unit test:
 //!
@@ -86,8 +86,8 @@
 //! assert!(upcast::<Names>("Registered", 1, r#"{"name": "Ada"}"#).unwrap_err().message.contains("two parts"));
 //! ```
 //!
-//! A decider is two pure functions, `decide` and `evolve`. Which commands and events there are, its enums say: a variant
-//! is a type, and its data has the JSON Schema of the variant.
+//! A decider is two pure functions, `decide` and `evolve`. Which commands and events there are, its enums say: each
+//! variant is a type, and its data has the JSON Schema of the variant.
 //!
 //! ```
 //! use kinora_sdk::{Claim, Context, Decider, JsonSchema, Rejection, Rules, schemars, testing::decider::given};

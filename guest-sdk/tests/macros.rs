@@ -4,7 +4,7 @@
 fn mistakes_get_messages_that_say_what_to_do() {
     let cases = trybuild::TestCases::new();
     // By name, because a pattern that matches nothing passes.
-    let deciders = ["decider_mixed_up", "not_a_decider", "state_that_is_not_kept"];
+    let deciders = ["decider_mixed_up", "not_a_decider", "state_without_default"];
     for mistake in ["exported_twice", "mixed_up", "not_a_projector", "without_default"].iter().chain(&deciders) {
         cases.compile_fail(format!("tests/ui/{mistake}.rs"));
     }

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, MapAccess};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::declared::Kind;
+use super::kind::Kind;
 use super::rejection::Rejection;
 use crate::rows::Column;
 

@@ -1,9 +1,9 @@
-//! What a decider says about itself.
+//! The rules of a decider, as it declares them.
 
 use super::scope::Scope;
 
-/// What a decider is called, what its aggregates are, and what it claims. It is built in `describe`; commands and events
-/// are not named here, because their enums say which there are.
+/// What a decider is called, what its aggregates are, and what it claims. It is built in `describe`; commands and
+/// events are not named here, because their enums say which there are.
 ///
 /// ```
 /// use kinora_sdk::Rules;
@@ -62,8 +62,8 @@ impl Rules {
         self
     }
 
-    /// An aggregate is all events with the tag `PREFIX:ID`, whatever their stream. What it decides has this tag, and goes
-    /// to the stream `PREFIX-ID` unless [`Decider::stream`](crate::Decider::stream) names another.
+    /// An aggregate is all events with the tag `PREFIX:ID`, whatever their stream. What it decides has this tag, and
+    /// goes to the stream `PREFIX-ID` unless [`Decider::stream`](crate::Decider::stream) names another.
     pub fn tag(mut self, prefix: &'static str) -> Self {
         self.own = Own::Tag(prefix);
         self
@@ -75,15 +75,16 @@ impl Rules {
         self
     }
 
-    /// Events of this type are passed over where states are folded, whatever their schema. `*` stands for all that are no
-    /// variant of the decider's events. What is neither of the two stops the decider: rules that do not know all that has
-    /// happened must not decide.
+    /// Events of this type are passed over where states are folded, whatever their schema. `*` stands for all that are
+    /// no variant of the decider's events. What is neither of the two stops the decider: rules that do not know all
+    /// that has happened must not decide.
     pub fn ignores(mut self, kind: &'static str) -> Self {
         self.ignores.push(kind);
         self
     }
 
-    /// Declares values that one stream at a time may hold, and what a command is rejected with if another holds its value.
+    /// Declares values that one stream at a time may hold, and what a command is rejected with if another holds its
+    /// value.
     pub fn claim(mut self, scope: &'static str, code: &'static str, message: &'static str) -> Self {
         self.claims.push(ClaimEntry { scope, code, message });
         self

@@ -3,11 +3,12 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::context::Context;
+use super::codec;
+use super::deciding::{Claim, Context, Decider};
 use super::declared::Declared;
 use super::rejection::Rejection;
 use super::scope::Scope;
-use super::{Claim, Decider, codec};
+use super::slot::{Case, Slot};
 use crate::event::{Event, Fault};
 use crate::rows::Column;
 
@@ -15,22 +16,6 @@ use crate::rows::Column;
 pub struct Slots<D: Decider> {
     pub declared: Declared,
     states: HashMap<u32, Slot<D::State>, FixedState>,
-}
-
-/// The state of a scope.
-pub struct Slot<S> {
-    pub scope: Scope,
-    pub state: S,
-}
-
-/// What a command comes with, besides its data.
-pub struct Case<'a> {
-    pub id: &'a str,
-    /// Microseconds since the Unix epoch.
-    pub time: u64,
-    pub seed: u64,
-    /// That of its aggregate first, then those that it has asked for.
-    pub slots: &'a [u32],
 }
 
 /// What was decided: an outcome for each command, and all events one after the other.
@@ -110,7 +95,7 @@ impl<D: Decider> Slots<D> {
         let event = codec::decode(kind, event.payload).map_err(|cause| {
             event.fault(format!("the data of {} schema {} does not decode: {cause}", kind.name, kind.version))
         })?;
-        slot.fold::<D>(event);
+        fold::<D>(slot, event);
         Ok(())
     }
 
@@ -133,8 +118,8 @@ impl<D: Decider> Slots<D> {
         let own = given.first().ok_or("the host gave a command no slot")?;
         let context = Context::new(case, self.declared.rules.own, &given);
         let decided = D::decide(&own.state, command, &context);
-        // What was decided without a state that it asked for rests on something else than it should: even where `decide`
-        // did not pass on that it is missing.
+        // What was decided without a state that was asked for does not count, even where `decide` did not pass on that
+        // it is missing: nobody would check it.
         let wanted = context.into_wanted();
         let outcome = match decided {
             _ if !wanted.is_empty() => Outcome::Wants(wanted),
@@ -163,7 +148,7 @@ impl<D: Decider> Slots<D> {
                 let again = case.slots.iter().take(index).any(|earlier| earlier == slot);
                 let Some(slot) = self.states.get_mut(slot).filter(|_| !again) else { continue };
                 if slot.scope.has(&place.stream, &place.tags) {
-                    slot.fold::<D>(event.clone());
+                    fold::<D>(slot, event.clone());
                 }
             }
         }
@@ -192,9 +177,7 @@ impl<D: Decider> Slots<D> {
     }
 }
 
-impl<S: Default> Slot<S> {
-    fn fold<D: Decider<State = S>>(&mut self, event: D::Event) {
-        let state = std::mem::take(&mut self.state);
-        self.state = D::evolve(state, event);
-    }
+fn fold<D: Decider>(slot: &mut Slot<D::State>, event: D::Event) {
+    let state = std::mem::take(&mut slot.state);
+    slot.state = D::evolve(state, event);
 }

@@ -13,7 +13,7 @@ enum Event {
     Opened,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Opened {
     accounts: u32,
 }

@@ -1,4 +1,4 @@
-//! What can have happened to an account.
+//! Events: what can have happened to an account.
 
 use kinora_sdk::{JsonSchema, schemars};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What decisions rest on.
+//! The state that decisions rest on: accounts, and what has left them.
 
 use std::collections::BTreeMap;
 

@@ -3,9 +3,11 @@
 
 mod model;
 
+use kinora_sdk::Decider;
 use kinora_sdk::testing::decider::{Decided, Story, given};
 
 use super::*;
+use crate::bank::{MICROS_OF_A_DAY, of_customer};
 
 const NOON: u64 = 20_000 * MICROS_OF_A_DAY + MICROS_OF_A_DAY / 2;
 const DAY: u64 = 20_000;

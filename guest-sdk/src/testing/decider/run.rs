@@ -4,10 +4,16 @@
 
 use serde_json::Value;
 
-use super::Place;
 use crate::decider::{Case, Decider, Decisions, Declared, Outcome, Rejection, Scope, Slots, codec};
 use crate::event::{Event, Fault};
 use crate::rows::Column;
+
+/// Where events stand in a log: as the decider would have put them there, except for what is given.
+pub struct Place<'a> {
+    pub id: Option<&'a str>,
+    pub stream: Option<&'a str>,
+    pub tags: &'a [&'a str],
+}
 
 /// An event of a story.
 pub enum Given<E> {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{Claim, Context, JsonSchema, Rules, schemars};
+use crate::{Claim, Context, Decider, JsonSchema, Rejection, Rules, Scope, schemars};
 
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]

@@ -1,6 +1,6 @@
 //! A decider that misbehaves on demand: each command says how. `Count` behaves well.
 //!
-//! What an SDK does not let through is said behind its back: see `lies`, which is there in the component only.
+//! The SDK does not let everything through. That is said behind its back: see `lies`, which only the component has.
 
 mod lies;
 
