@@ -1,7 +1,7 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
 .PHONY: help setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
-  bench-replay bench-rollout bench-history bench-hostile crash simulate fuzz
+  bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -91,3 +91,9 @@ bench-replay: program modules ## Measure replays next to native folds and SQLite
 
 bench-hostile: program modules ## Measure what others notice while a guest means harm
 	cargo bench --profile release --locked --workspace --bench hostile
+
+attack: program modules ## Attack a host in every way, one after the other and all at once (ATTACKS, ROUNDS and SECONDS choose)
+	cargo bench --profile release --locked --workspace --bench attack
+
+schemathesis: program modules ## Compare a host's answers with its description, by schemathesis (EXAMPLES for each operation)
+	./.setup/schemathesis
