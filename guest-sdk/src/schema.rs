@@ -78,11 +78,11 @@ fn variants(schema: &Value) -> Option<Vec<Variant>> {
         let description = [Some(variant), data.as_ref()].into_iter().flatten().find_map(|of| of.get("description"));
         let description = description.and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some(data) = &mut data {
-            close(data, false);
             // Only a type within itself is still a reference.
             if let (Some(keywords), Some(definitions)) = (data.as_object_mut(), schema.get("$defs")) {
                 keywords.insert("$defs".to_owned(), definitions.clone());
             }
+            close(data, false);
         }
         let name = members.get("type")?.get("const")?.as_str()?.to_owned();
         Some(Variant { name, description, data })
@@ -182,6 +182,34 @@ mod tests {
         assert_eq!(row["properties"]["stops"]["items"]["additionalProperties"], false);
         assert_eq!(row["properties"]["by_day"]["additionalProperties"]["type"], "integer");
         assert!(of::<Outcome>()["oneOf"][0]["additionalProperties"] == false);
+    }
+
+    #[derive(JsonSchema, Serialize, Deserialize)]
+    struct Tree {
+        within: Vec<Tree>,
+    }
+
+    #[derive(JsonSchema, Serialize, Deserialize)]
+    #[serde(tag = "type", content = "data", rename_all = "snake_case")]
+    enum Planted {
+        /// A tree, with all that is in it.
+        WholeTree(Tree),
+        Nothing,
+    }
+
+    #[test]
+    fn a_variant_has_the_schema_of_its_data_with_what_that_refers_to() {
+        let variants = written_variants::<Planted>().unwrap();
+        let [tree, nothing] = &variants[..] else { unreachable!("there are two") };
+        assert_eq!((tree.name.as_str(), nothing.name.as_str()), ("whole_tree", "nothing"));
+        assert_eq!(tree.description, "A tree, with all that is in it.");
+        let data = tree.data.as_ref().unwrap();
+        assert_eq!(data["properties"]["within"]["items"]["$ref"], "#/$defs/Tree", "{data}");
+        for closed in [data, &data["$defs"]["Tree"]] {
+            assert_eq!(closed["additionalProperties"], false, "{data}");
+        }
+        assert!(nothing.data.is_none());
+        assert!(read_variants::<Row>().is_none() && read_variants::<Value>().is_none());
     }
 
     #[test]

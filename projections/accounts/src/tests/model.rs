@@ -78,7 +78,7 @@ fn any_command(numbers: &mut Numbers, id: &str) -> Command {
     let cents = 1 + numbers.below(DAILY_LIMIT_CENTS / 2);
     match numbers.below(10) {
         0 => open(owner(id), &format!("DE00{id}")),
-        1..4 => Command::Deposit { cents },
+        1..4 => Command::Deposit { cents: 4 * cents },
         4..6 => Command::Withdraw { cents },
         6..9 => transfer(IDS[numbers.below(4) as usize], cents),
         _ => Command::Close,
@@ -95,7 +95,7 @@ fn random_commands_come_out_as_those_of_the_model_and_no_cent_is_lost() {
         let (mut numbers, mut model, mut story) = (Numbers(seed), Model::default(), given::<Bank>([]));
         for at in 0..COMMANDS {
             let id = IDS[numbers.below(4) as usize];
-            let (command, day) = (any_command(&mut numbers, id), DAY + at / 20);
+            let (command, day) = (any_command(&mut numbers, id), DAY + at / 40);
             let (decided, next) = story.when(id, command.clone()).at(day * MICROS_OF_A_DAY + at).decided();
             let taken = matches!(decided, Decided::Accepted(_));
             assert_eq!(taken, model.takes(id, &command, day), "seed {seed}, {at}: {command:?} of {id}: {decided:?}");
