@@ -77,8 +77,9 @@ bench-rollout: program modules ## Measure differences and switches (ROWS and ROU
 bench-history: setup ## Measure tables with a history next to RocksDB's user-defined timestamps
 	cargo bench --profile release --locked --workspace --bench history
 
-crash: setup ## Kill a host under load, CRASHES times (1000), and look for what is missing
-	CRASHES=$${CRASHES:-1000} cargo test --release --locked --workspace --test process ends::crash -- --nocapture
+crash: setup modules ## Kill a host under load, CRASHES times (10000), and look for what is missing
+	CRASHES=$${CRASHES:-10000} cargo test --release --locked --workspace --test process ends::crash -- --nocapture
+	CRASHES=$${CRASHES:-10000} cargo test --release --locked --workspace --test process ends::everything -- --nocapture
 
 simulate: setup ## Simulate a log over a disk that fails, from SEEDS seeds (5000); SEED=n runs one, and prints what happens
 	SEEDS=$${SEEDS:-5000} cargo test --release --locked --workspace --test simulation -- --nocapture

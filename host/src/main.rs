@@ -136,18 +136,17 @@ fn run(options: Options, issuer: Option<Issuer>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KINORA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let served = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| {
-            Ok(runtime.block_on(async {
-                if let Some(issuer) = issuer {
-                    issuer.follow().await;
-                }
-                serve(options).await
-            })?)
-        });
+    let served =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
+            |runtime| {
+                Ok(runtime.block_on(async {
+                    if let Some(issuer) = issuer {
+                        issuer.follow().await;
+                    }
+                    serve(options).await
+                })?)
+            },
+        );
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -182,6 +182,22 @@ async fn what_takes_too_long_or_too_much_says_by_which_limit() {
 }
 
 #[tokio::test]
+async fn events_that_wait_for_a_follower_are_what_reads_may_have_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start_with_limits(dir.path(), &["queries.bytes=4000"]);
+    let api = host.api();
+    append(&api, "s", 2).await;
+    let mut followed = api.follow(api.client.get(api.at("events"))).await;
+    let messages = followed.until(|message| message.kind == "caught-up").await;
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    append(&api, "s", 8).await;
+    let messages = followed.until(|message| message.kind != "event").await;
+    let problem = messages.last().unwrap();
+    assert_eq!((problem.kind.as_str(), title(&problem.data)), ("problem", "too large"), "{problem:?}");
+    assert_eq!(problem.data["name"], "queries.bytes");
+}
+
+#[tokio::test]
 async fn so_many_follow_and_others_are_told_which_limit() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start_with_limits(dir.path(), &["queries.followers=1"]);

@@ -9,9 +9,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
+use kinora_access::{KeyFile, NewKey, Options as AccessOptions, Role, Scope};
 use kinora_api::Kind;
 use kinora_engine::limits::Limits;
-use kinora_server::serve::Options;
+use kinora_server::serve::{Doors, Options};
 use kinora_tests::description::Answered;
 use kinora_tests::{Answer, Api, Handwritten, Host, delete_raw, module, put_raw};
 use serde_json::{Value, json};
@@ -254,17 +255,47 @@ async fn of_many_rows(problems: &mut Problems) {
 
 /// A body that is not what its header says: no client sends that.
 async fn of_connections(problems: &mut Problems) {
-    let mut stream = TcpStream::connect(problems.api.url.trim_start_matches("http://")).unwrap();
-    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
-    stream.write_all(format!("{head}many\r\n").as_bytes()).unwrap();
+    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n";
+    let (status, body) = raw(&problems.api, head);
+    problems.note("invalid-body", Answer { status, version: None, position: None, body });
+}
+
+/// Somebody whom the host does not know, or who may not; a page of another site; a body that does not come.
+async fn of_access(problems: &mut Problems) {
+    let append = |kind: &'static str| ("content-type", kind);
+    problems.append("unknown-content-type", append("text/plain"), "{}").await;
+    let page = problems.api.client.get(problems.api.at("log")).header("origin", "https://example.org");
+    let answer = problems.api.send(page).await;
+    problems.note("foreign-origin", answer);
+
+    let dir = tempfile::tempdir().unwrap();
+    let slow = Host::start_with_limits(&dir.path().join("slow"), &["http.body_seconds=1"]);
+    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n{";
+    let (status, body) = raw(&slow.api(), head);
+    problems.note("too-slow", Answer { status, version: None, position: None, body });
+
+    let keys = KeyFile::new(dir.path().join("keys.json"));
+    let new = NewKey { name: "chart".into(), roles: vec![Role::Reader], scope: Scope::default(), expires: None };
+    let key = keys.create(new).unwrap().reveal();
+    let access = AccessOptions { keys: Some(keys.path().to_owned()), tokens: None };
+    let doors = Doors { access, ..Doors::default() };
+    let guarded = Host::run(Options { doors, ..Host::options(&dir.path().join("guarded")) });
+    let answer = guarded.api().get("log").await;
+    problems.note("unauthenticated", answer);
+    let answer = guarded.api().with_key(&key).post("streams/a/events", json!({"type": "T", "data": {}})).await;
+    problems.note("forbidden", answer);
+}
+
+/// What comes for this text, which no client sends: a status, and a problem.
+fn raw(api: &Api, text: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(api.url.trim_start_matches("http://")).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
-    let kind = Some("application/problem+json");
-    Answered { method: "POST", path: "/v1/transactions", status: 400, kind }.check(body);
-    let body = serde_json::from_str(body).unwrap();
-    problems.note("invalid-body", Answer { status: 400, version: None, position: None, body });
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answered { method: "POST", path: "/v1/transactions", status, kind: Some("application/problem+json") }.check(body);
+    (status, serde_json::from_str(body).unwrap())
 }
 
 /// A table that keeps less of the past than there is.
@@ -354,6 +385,7 @@ async fn every_problem_says_what_is_wrong_and_what_to_do() {
     of_faults(&mut problems, &hostile).await;
     of_compiling(&mut problems).await;
     of_connections(&mut problems).await;
+    of_access(&mut problems).await;
     let past = tempfile::tempdir().unwrap();
     of_the_past(&mut problems, past.path()).await;
     let damaged = tempfile::tempdir().unwrap();

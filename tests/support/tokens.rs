@@ -20,8 +20,7 @@ pub fn key_set(id: &str) -> String {
 /// A token for somebody with a role, good for ten minutes; what `more` says comes on top.
 pub fn token(key_id: &str, subject: &str, role: &str, more: &Value) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let mut claims =
-        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now + 600, "kinora_roles": [role]});
+    let mut claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now + 600, "kinora_roles": [role]});
     claims.as_object_mut().unwrap().extend(more.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
     let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::EdDSA) };
     encode(&header, &claims, &EncodingKey::from_ed_der(&STANDARD.decode(PRIVATE).unwrap())).unwrap()

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kinora_access::{Key, KeyFile, NewKey, Pattern, Record, Role, Scope};
 use serde_json::json;
 
+use super::REQUIRED;
 use super::output::{Output, note, table};
 
 /// API keys: who may do what with a host
@@ -34,7 +35,7 @@ enum Command {
         /// Whose it is: this name stands in the history of projections
         name: String,
         /// What it is for: reader, writer, deployer, operator or admin; may be repeated
-        #[arg(long = "role", required = true)]
+        #[arg(long = "role", required = true, help_heading = REQUIRED)]
         roles: Vec<Role>,
         /// A stream, or with * at the end all that begin so; may be repeated
         #[arg(long = "stream", value_name = "PATTERN")]
@@ -50,8 +51,12 @@ enum Command {
         expires_in: Option<SignedDuration>,
     },
     /// Show all keys, without their secrets
+    ///
+    /// For example: kinora keys list --data ./data
     List,
     /// Take a key back, by its id
+    ///
+    /// A host that runs knows within two seconds. For example: kinora keys revoke 9f3c21ab40de --data ./data
     Revoke {
         /// The first part of the key: kinora_ID_…
         id: String,

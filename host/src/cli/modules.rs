@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kinora_client::api::modules::{Manifest, Module, ProjectorManifest, UpcasterManifest, Use, Uses};
+use kinora_client::api::modules::{DeciderManifest, Manifest, Module, OwnScope, ProjectorManifest, UpcasterManifest, Use, Uses};
 use kinora_client::{Answer, Client};
 
 use crate::cli::output::{Output, note, short_digest, table};
@@ -114,6 +114,7 @@ fn show(output: &mut Output, module: &Answer<Module>) -> anyhow::Result<()> {
     match &module.manifest {
         Some(Manifest::Projector(manifest)) => projector(output, manifest),
         Some(Manifest::Upcaster(manifest)) => upcaster(output, manifest),
+        Some(Manifest::Decider(manifest)) => decider(output, manifest),
         None => Ok(()),
     }
 }
@@ -128,6 +129,23 @@ fn projector(output: &mut Output, manifest: &ProjectorManifest) -> anyhow::Resul
     }
     for query in &manifest.queries {
         output.line(format_args!("query     {}: {}", query.name, query.description))?;
+    }
+    Ok(())
+}
+
+fn decider(output: &mut Output, manifest: &DeciderManifest) -> anyhow::Result<()> {
+    match &manifest.scope {
+        OwnScope::Category(category) => output.line(format_args!("scope     stream {category}-ID"))?,
+        OwnScope::Tag(prefix) => output.line(format_args!("scope     tag {prefix}:ID"))?,
+    }
+    for command in &manifest.commands {
+        output.line(format_args!("command   {}: {}", command.name, command.description))?;
+    }
+    for emitted in &manifest.emits {
+        output.line(format_args!("emits     {}/{}", emitted.kind, emitted.schema))?;
+    }
+    for claim in &manifest.claims {
+        output.line(format_args!("claim     {}: {}", claim.scope, claim.code))?;
     }
     Ok(())
 }

@@ -146,7 +146,7 @@ fn each_way_to_fail_has_a_code_and_words_that_help() {
         (&["append", "a", "--type", "Count", "--data", "{"], 1, "--data is not JSON"),
         (&["append", "a", "--type", "Count"], 2, "--data"),
         (&["status", "--url", "http://127.0.0.1:1"], 4, "kinora serve --data"),
-        (&["status", "--url", "ftp://x"], 2, "only http"),
+        (&["status", "--url", "ftp://x"], 2, "http and https are spoken"),
     ];
     for (arguments, code, words) in cases {
         let (found, stdout, stderr) = kinora(&host, arguments);

@@ -5,6 +5,7 @@ mod crash;
 mod disk_faults;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod everything;
 mod quarantine;
 mod replays;
 mod switching;

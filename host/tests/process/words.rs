@@ -53,10 +53,10 @@ fn what_has_to_be_given_stands_apart_from_what_may_be() {
         // What stands outside of brackets has to be there.
         let outside = usage.split('[').map(|part| part.rsplit(']').next().unwrap()).collect::<String>();
         let required = outside.split_whitespace().filter(|word| word.starts_with("--")).collect::<Vec<_>>();
-        let section = help.split("\nRequired options:\n").nth(1).map(|rest| rest.split("\n\n\n").next().unwrap());
-        let section =
-            section.map(|rest| rest.split("\nOptions:\n").next().unwrap().split("\nFor all ").next().unwrap());
-        let listed = section.unwrap_or_default().lines().map(str::trim_start).filter(|line| line.starts_with("--"));
+        let section = help.split("\nRequired options:\n").nth(1).unwrap_or_default();
+        // Up to the next heading.
+        let section = section.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+        let listed = section.map(str::trim_start).filter(|line| line.starts_with("--"));
         let listed: Vec<&str> = listed.map(|line| line.split(' ').next().unwrap()).collect();
         let sorted = |mut words: Vec<String>| {
             words.sort();

@@ -113,8 +113,7 @@ mod tests {
 
     fn somebody(role: Role, streams: &[&str], projections: &[&str], tables: &[&str]) -> Principal {
         let patterns = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-        let scope =
-            Scope { streams: patterns(streams), projections: patterns(projections), tables: patterns(tables) };
+        let scope = Scope { streams: patterns(streams), projections: patterns(projections), tables: patterns(tables) };
         Principal::new("key:k".into(), vec![role], scope, None)
     }
 

@@ -13,6 +13,6 @@ pub mod queries;
 mod rollout;
 
 pub use host::{backups, health, limits};
-pub use log::{appends, claims, events};
+pub use log::{appends, claims, commands, events};
 pub use problems::{Kind, Problem};
-pub use rollout::{differences, modules, projections, rollouts, upcasters, verifications, versions};
+pub use rollout::{deciders, differences, modules, projections, rollouts, upcasters, verifications, versions};

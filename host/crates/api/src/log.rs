@@ -2,6 +2,7 @@
 
 pub mod appends;
 pub mod claims;
+pub mod commands;
 pub mod events;
 mod statistics;
 

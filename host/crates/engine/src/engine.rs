@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kinora_decision as decision;
+use kinora_decision::Deciders;
 use kinora_files::Probation;
 use kinora_log as log;
 use kinora_log::Log;
@@ -39,12 +41,15 @@ pub enum Error {
     Modules(#[from] sandbox::Error),
     #[error(transparent)]
     Projections(#[from] projection::Error),
+    #[error("the deciders: {0}")]
+    Deciders(#[from] decision::Error),
 }
 
 /// A running host. It owns its data folder: a second one there is refused.
 pub struct Engine {
     log: Log,
     projections: Arc<Projections>,
+    deciders: Arc<Deciders>,
     backups: Option<Arc<Backups>>,
     limits: Limits,
 }
@@ -75,9 +80,11 @@ impl Engine {
             probation,
             paused,
         };
-        let projections = Projections::open(log.clone(), storage, modules, opening)?;
+        let projections = Projections::open(log.clone(), storage, Arc::clone(&modules), opening)?;
+        let memory = limits.sandbox.memory_bytes;
+        let deciders = Deciders::open(log.clone(), modules, limits.deciders, memory, paused)?;
         let backups = backups.map(|dir| Arc::new(Backups::new(dir, data.clone(), log.clone())));
-        Ok(Self { log, projections, backups, limits })
+        Ok(Self { log, projections, deciders, backups, limits })
     }
 
     pub fn log(&self) -> &Log {
@@ -86,6 +93,10 @@ impl Engine {
 
     pub fn projections(&self) -> &Arc<Projections> {
         &self.projections
+    }
+
+    pub fn deciders(&self) -> &Arc<Deciders> {
+        &self.deciders
     }
 
     /// `None`: this host makes none.
@@ -99,6 +110,7 @@ impl Engine {
 
     /// Ends the threads of all versions after a last commit. The log closes with the last handle to it. Blocks.
     pub fn stop(&self) {
+        self.deciders.stop();
         self.projections.stop();
     }
 }

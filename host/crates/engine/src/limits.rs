@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use kinora_decision as decision;
 use kinora_log as log;
 use kinora_projection as projection;
 use kinora_sandbox as sandbox;
@@ -17,6 +18,7 @@ pub struct Limits {
     pub sandbox: sandbox::Limits,
     pub queries: projection::QueryLimits,
     pub projections: projection::Limits,
+    pub deciders: decision::Limits,
     pub http: HttpLimits,
 }
 

@@ -17,12 +17,15 @@ mod run;
 pub use error::{Category, Error, Exceeded, Failure, Frames};
 pub use limits::Limits;
 pub use module::child::{CHILD_COMMAND, compile_child};
-pub use module::manifest::{Manifest, NamedQuery, Needs, Partition, ProjectorManifest, Step, UpcasterManifest};
+pub use module::manifest::{
+    ClaimSpec, CommandSpec, DeciderManifest, EmittedSpec, Kind, Manifest, NamedQuery, Needs, OwnScope, Partition, ProjectorManifest, Step, UpcasterManifest,
+};
 pub use module::modules::{ModuleState, Modules, Opening, Status};
-pub use module::schemas::{RowSchemas, Schemas};
-pub use module::typed::{Module, ProjectorModule, UpcasterModule};
+pub use module::schemas::{CommandSchemas, RowSchemas, Schemas};
+pub use module::typed::{DeciderModule, Module, ProjectorModule, UpcasterModule};
 pub use run::access::{Most, NoRows, Range, RowAccess, Scanned};
 pub use run::bindings::{Batch, Texts, TextsTooLong};
+pub use run::decider::{Commands, Decider, DeciderPre, Emitted, EmittedClaim, Outcome, Rejection, Scope};
 pub use run::instance::{Projector, ProjectorPre, QueryFailure, Upcasted, Upcaster};
 pub use run::usage::Usage;
 

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod bindings;
 pub(crate) mod clock;
+pub(crate) mod decider;
 pub(crate) mod explain;
 pub(crate) mod instance;
 pub(crate) mod reach;

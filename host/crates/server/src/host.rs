@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use axum::http::HeaderMap;
 use kinora_api::Kind;
+use kinora_decision::Deciders;
 use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log::Log;
@@ -27,6 +28,7 @@ pub struct Host(Arc<Parts>);
 pub struct Parts {
     pub log: Log,
     pub projections: Arc<Projections>,
+    pub deciders: Arc<Deciders>,
     /// `None`: this host makes none.
     pub backups: Option<Arc<Backups>>,
     pub requests: Requests,
@@ -58,6 +60,12 @@ impl FromRef<Host> for Log {
 impl FromRef<Host> for Arc<Projections> {
     fn from_ref(host: &Host) -> Self {
         Arc::clone(&host.projections)
+    }
+}
+
+impl FromRef<Host> for Arc<Deciders> {
+    fn from_ref(host: &Host) -> Self {
+        Arc::clone(&host.deciders)
     }
 }
 

@@ -3,6 +3,7 @@
 //! This crate never touches RocksDB: it parses, calls the log and the projections, and formats. What goes over the wire
 //! is defined in `kinora-api`.
 
+mod decisions;
 mod edge;
 #[doc(hidden)]
 pub mod fuzz;

@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use kinora_api::{Kind, headers};
+use kinora_decision::Deciders;
 use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log::Log;
@@ -20,6 +21,7 @@ use utoipa::openapi::{Content, OpenApi, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use crate::decisions::{commands, deciders as versions};
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
 use crate::edge::described::Described;
@@ -52,6 +54,7 @@ const BODY_BYTES_PER_DATA_BYTE: usize = 2;
         (name = "log", description = "Events: appending, reading, following"),
         (name = "modules", description = "Projectors and upcasters, as WebAssembly"),
         (name = "projections", description = "Projections and their versions: rollouts, differences, faults"),
+        (name = "deciders", description = "Commands, and the versions of the rules that decide them"),
         (name = "read models", description = "Queries; each answer says which version gave it, from which position"),
         (name = "host", description = "The host itself"),
     ),
@@ -102,6 +105,17 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(model::named))
         .routes(routes!(list::list))
         .routes(routes!(model::row))
+        .routes(routes!(commands::one))
+        .routes(routes!(commands::together))
+        .routes(routes!(commands::state))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::show))
+        .routes(routes!(versions::deploy))
+        .routes(routes!(versions::promote))
+        .routes(routes!(versions::roll_back))
+        .routes(routes!(versions::retire))
+        .routes(routes!(versions::audit))
+        .routes(routes!(versions::history))
         .routes(routes!(limits::show))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
@@ -164,6 +178,7 @@ fn say_where_from(response: &mut RefOr<utoipa::openapi::Response>) {
 pub fn service(
     log: Log,
     projections: Arc<Projections>,
+    deciders: Arc<Deciders>,
     backups: Option<Arc<Backups>>,
     limits: Limits,
     gate: Gate,
@@ -174,7 +189,7 @@ pub fn service(
     let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
     let (gate, requests) = (Arc::new(gate), Requests::default());
     let parts =
-        Parts { log, projections, backups, requests: requests.clone(), limits, bodies, gate: Arc::clone(&gate) };
+        Parts { log, projections, deciders, backups, requests: requests.clone(), limits, bodies, gate: Arc::clone(&gate) };
     let host = Host::from(parts);
     let (routes, document) = routes(module_bytes).split_for_parts();
     let described = Arc::new(Described::new(&document));

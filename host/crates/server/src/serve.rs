@@ -194,10 +194,11 @@ impl Serving {
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { listener, operators, engine, access, tls, names, .. } = self;
         let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
+        let deciders = Arc::clone(engine.deciders());
         let admission = Arc::clone(projections.admission());
         let (limits, gate) = (engine.limits().clone(), Gate::new(Arc::clone(&access), names));
         let http = limits.http;
-        let service = service(log, projections, engine.backups().cloned(), limits, gate);
+        let service = service(log, projections, deciders, engine.backups().cloned(), limits, gate);
         let stop = CancellationToken::new();
         let mut doors = JoinSet::new();
         let door = Door { listener, tls: tls.clone(), limits: http };

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 /// How often the host is killed, unless CRASHES says otherwise.
 const ROUNDS: u64 = 12;
+
+/// After so many kills a log is looked at from its beginning to its end, and another one begins.
+const ROUNDS_OF_A_LOG: u64 = 250;
 const CLIENTS: u64 = 8;
 const EVENTS_OF_A_REQUEST: u64 = 3;
 
@@ -47,10 +50,18 @@ async fn everything(api: &Api) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_keeps_what_it_acknowledged_and_nothing_by_halves() {
+    let rounds = std::env::var("CRASHES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let (mut seed, mut done) = (Seed::from_environment(), 0);
+    while done < rounds {
+        let of_log = ROUNDS_OF_A_LOG.min(rounds - done);
+        lives(&mut seed, of_log).await;
+        done += of_log;
+    }
+}
+
+async fn lives(seed: &mut Seed, rounds: u64) {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
-    let rounds = std::env::var("CRASHES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
-    let mut seed = Seed::from_environment();
     for round in 0..rounds {
         let answered = Arc::new(AtomicU64::new(0));
         let host = Program::start(dir.path());

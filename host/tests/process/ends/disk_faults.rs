@@ -3,7 +3,7 @@
 //!
 //! It takes a C compiler and a loader that knows LD_PRELOAD, so it runs on Linux.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -95,14 +95,18 @@ async fn a_journal_that_cannot_grow_goes_on_as_it_is_and_grows_once_it_can() {
     let bytes = || std::fs::metadata(dir.path().join("log/JOURNAL")).unwrap().len();
     count(0..20).await;
     let before = bytes();
-    // Not one more descriptor than there are.
-    let (process, open) = (host.process_id(), std::fs::read_dir(format!("/proc/{}/fd", host.process_id())).unwrap());
+    // No number is left for one more descriptor.
+    let process = host.process_id();
+    let open = || std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let numbers: BTreeSet<u64> =
+        open().map(|file| file.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    let free = (0..).find(|number| !numbers.contains(number)).unwrap();
     let limit = |soft: u64| {
         let mut old = (0, 0);
         rlimit::prlimit(process as _, rlimit::Resource::NOFILE, None, Some((&mut old.0, &mut old.1))).unwrap();
         rlimit::prlimit(process as _, rlimit::Resource::NOFILE, Some((soft.min(old.1), old.1)), None).unwrap();
     };
-    limit(open.count() as u64);
+    limit(free);
     // Half of the journal is used on the way, so it would grow.
     count(20..50).await;
     assert_eq!(bytes(), before);

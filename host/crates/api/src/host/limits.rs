@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 pub struct Limits {
     pub bodies: Bodies,
     pub budget: Budget,
+    pub deciders: Deciders,
     pub http: Http,
     pub log: Log,
     pub projections: Projections,
@@ -29,6 +30,17 @@ pub struct Budget {
     pub list_entries: u64,
     pub scan_entries: u64,
     pub total_entries: u64,
+}
+
+/// What the lanes of a decider may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DeciderLimits)]
+pub struct Deciders {
+    pub attempts: u64,
+    pub lane_commands: u64,
+    pub lane_states: u64,
+    pub lanes: u64,
+    pub scopes: u64,
 }
 
 /// Connections and bodies.

@@ -62,6 +62,7 @@ impl fmt::Display for ModuleState {
 pub enum ModuleKind {
     Projector,
     Upcaster,
+    Decider,
 }
 
 impl fmt::Display for ModuleKind {
@@ -69,6 +70,7 @@ impl fmt::Display for ModuleKind {
         formatter.pad(match self {
             Self::Projector => "projector",
             Self::Upcaster => "upcaster",
+            Self::Decider => "decider",
         })
     }
 }
@@ -79,6 +81,7 @@ impl fmt::Display for ModuleKind {
 pub enum Manifest {
     Projector(ProjectorManifest),
     Upcaster(UpcasterManifest),
+    Decider(DeciderManifest),
 }
 
 impl Manifest {
@@ -86,6 +89,7 @@ impl Manifest {
         match self {
             Self::Projector(manifest) => &manifest.name,
             Self::Upcaster(manifest) => &manifest.name,
+            Self::Decider(manifest) => &manifest.name,
         }
     }
 }
@@ -109,6 +113,59 @@ pub struct UpcasterManifest {
     pub name: String,
     pub steps: Vec<Step>,
     pub needs: Needs,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeciderManifest {
+    pub name: String,
+    pub scope: OwnScope,
+    pub commands: Vec<CommandType>,
+    /// What the states of aggregates are folded from.
+    pub folds: Vec<EventType>,
+    /// Types that it passes over.
+    pub ignores: Vec<String>,
+    pub emits: Vec<EmittedType>,
+    pub claims: Vec<ClaimType>,
+    pub needs: Needs,
+}
+
+/// Which events the state of an aggregate is folded from, by its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnScope {
+    /// Those of the stream `CATEGORY-ID`.
+    Category(String),
+    /// Those with the tag `PREFIX:ID`.
+    Tag(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CommandType {
+    pub name: String,
+    pub description: String,
+    /// A JSON Schema of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// An event that may be decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EmittedType {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    /// A JSON Schema of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+}
+
+/// A value that one aggregate at a time may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClaimType {
+    pub scope: String,
+    /// What a command is rejected with if another holds the value.
+    pub code: String,
+    pub message: String,
 }
 
 /// A type and its schema.

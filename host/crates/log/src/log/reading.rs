@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use rocksdb::{DB, Direction as Toward, IteratorMode, ReadOptions};
+use uuid::Uuid;
 
 use kinora_files::folder_bytes;
 use kinora_types::{Direction, ExpectedRevision, Micros, Position, Progress, Revision, StreamName};
@@ -69,6 +70,12 @@ impl Log {
             return Ok(None);
         }
         lookup::record(&self.inner.db, position, |record| record.to_owned(position))
+    }
+
+    /// Where the event with this id stands, if it is there and durable.
+    pub fn position_of(&self, id: Uuid) -> Result<Option<Position>, Error> {
+        let found = lookup::position_of(&self.inner.db, id)?;
+        Ok(found.filter(|position| self.progress().includes(*position)))
     }
 
     /// In what the event at a position is another than the one that an import has for it; `None`: in nothing.

@@ -334,7 +334,8 @@ impl Filling<'_> {
     }
 }
 
-fn push(events: &mut Batch, position: Position, kind: u32, record: &RecordRef<'_>, needs: Needs) -> Result<(), String> {
+/// Adds an event to a batch, as `kind`.
+pub fn push(events: &mut Batch, position: Position, kind: u32, record: &RecordRef<'_>, needs: Needs) -> Result<(), String> {
     let add = |column: &mut Texts, text: &str| column.push(text.as_bytes()).map_err(|cause| cause.to_string());
     events.positions.push(position.0);
     events.revisions.push(record.revision.0);

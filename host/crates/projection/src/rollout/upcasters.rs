@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use kinora_log::{Filter, Item, Log, Recorded, SearchRange, Selection};
-use kinora_sandbox::{Batch, Category, Failure, Module, Modules, Needs, UpcasterModule};
+use kinora_sandbox::{Batch, Category, Failure, Kind, Module, Modules, Needs, UpcasterModule};
 use kinora_types::{Budget, Digest, Direction, EventType, Exhausted, Position};
 
 use crate::ask::statuses::Statuses;
@@ -84,8 +84,7 @@ pub struct Use {
     pub version: u32,
     pub state: State,
     pub live: bool,
-    /// `projector` or `upcaster`.
-    pub role: &'static str,
+    pub role: Kind,
 }
 
 /// What became of a projection that should follow.
@@ -142,7 +141,7 @@ impl Upcasters {
         let mut uses = Vec::new();
         for projection in self.statuses.list()? {
             for version in projection.versions.iter().filter(|version| !version.state.is_gone()) {
-                let role = if version.module == digest { "projector" } else { "upcaster" };
+                let role = if version.module == digest { Kind::Projector } else { Kind::Upcaster };
                 if version.module != digest && !version.upcasters.contains(&digest) {
                     continue;
                 }

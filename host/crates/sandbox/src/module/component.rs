@@ -22,6 +22,7 @@ const MAGIC: &[u8] = b"\0asm";
 
 const PROJECTOR_EXPORTS: [&str; 4] = ["describe", "apply", "flush", "query"];
 const UPCASTER_EXPORTS: [&str; 2] = ["describe", "upcast"];
+const DECIDER_EXPORTS: [&str; 6] = ["describe", "load", "evolve", "decide", "save", "drop"];
 
 /// Checks an upload and returns it as a component, with its kind. Does not run any of it.
 pub fn componentize(bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, Kind), Error> {
@@ -145,18 +146,16 @@ impl Surface {
         let lacks = |wanted: &[&str]| -> Vec<String> {
             wanted.iter().filter(|name| !self.exports.contains(**name)).map(|name| (*name).to_owned()).collect()
         };
-        let (projector, upcaster) = (lacks(&PROJECTOR_EXPORTS), lacks(&UPCASTER_EXPORTS));
-        if projector.is_empty() {
-            return Ok(Kind::Projector);
+        let worlds = [
+            (Kind::Projector, lacks(&PROJECTOR_EXPORTS)),
+            (Kind::Upcaster, lacks(&UPCASTER_EXPORTS)),
+            (Kind::Decider, lacks(&DECIDER_EXPORTS)),
+        ];
+        if let Some((kind, _)) = worlds.iter().find(|(_, lacking)| lacking.is_empty()) {
+            return Ok(*kind);
         }
-        if upcaster.is_empty() {
-            return Ok(Kind::Upcaster);
-        }
-        Err(Error::MissingExports(format!(
-            "a projector needs {}, an upcaster needs {}",
-            projector.join(", "),
-            upcaster.join(", ")
-        )))
+        let needs = worlds.map(|(kind, lacking)| format!("{} needs {}", kind.noun(), lacking.join(", ")));
+        Err(Error::MissingExports(needs.join(", ")))
     }
 }
 

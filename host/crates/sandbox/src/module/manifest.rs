@@ -8,13 +8,17 @@ use kinora_types::{EventType, TableSpec};
 pub enum Kind {
     Projector,
     Upcaster,
+    Decider,
 }
 
 impl Kind {
+    pub const ALL: [Self; 3] = [Self::Projector, Self::Upcaster, Self::Decider];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Projector => "projector",
             Self::Upcaster => "upcaster",
+            Self::Decider => "decider",
         }
     }
 }
@@ -24,6 +28,18 @@ impl Kind {
 pub enum Manifest {
     Projector(ProjectorManifest),
     Upcaster(UpcasterManifest),
+    Decider(DeciderManifest),
+}
+
+impl Kind {
+    /// With its article.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Projector => "a projector",
+            Self::Upcaster => "an upcaster",
+            Self::Decider => "a decider",
+        }
+    }
 }
 
 impl Manifest {
@@ -31,6 +47,7 @@ impl Manifest {
         match self {
             Self::Projector(_) => Kind::Projector,
             Self::Upcaster(_) => Kind::Upcaster,
+            Self::Decider(_) => Kind::Decider,
         }
     }
 }
@@ -94,4 +111,53 @@ pub struct UpcasterManifest {
 pub struct Step {
     pub from: EventType,
     pub to: Vec<EventType>,
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct DeciderManifest {
+    pub name: String,
+    pub scope: OwnScope,
+    pub commands: Vec<CommandSpec>,
+    pub folds: Vec<EventType>,
+    pub ignores: Vec<String>,
+    pub emits: Vec<EmittedSpec>,
+    pub claims: Vec<ClaimSpec>,
+    pub needs: Needs,
+}
+
+/// Which events the state of an aggregate is folded from, by its id.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnScope {
+    /// Those of the stream `CATEGORY-ID`.
+    Category(String),
+    /// Those with the tag `PREFIX:ID`.
+    Tag(String),
+}
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct CommandSpec {
+    pub name: String,
+    pub description: String,
+    /// A JSON Schema of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// An event that may be decided.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct EmittedSpec {
+    #[serde(flatten)]
+    pub kind: EventType,
+    /// A JSON Schema of its data.
+    #[serde(default, rename = "data", skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
+}
+
+/// A value that one aggregate at a time may hold, and what whoever comes second is told.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ClaimSpec {
+    pub scope: String,
+    pub code: String,
+    pub message: String,
 }

@@ -28,7 +28,9 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::manifest::{Kind, Manifest};
 use crate::module::symbols::Symbols;
-use crate::module::typed::{Module, ProjectorModule, UpcasterModule};
+use crate::module::schemas::CommandSchemas;
+use crate::module::typed::{DeciderModule, Module, ProjectorModule, UpcasterModule};
+use crate::run::decider::DeciderPre;
 use crate::module::{compile, describe, emitted};
 use crate::run::access::NoRows;
 use crate::run::clock::Clock;
@@ -91,11 +93,11 @@ fn record(dir: &Path) -> Result<Record, Error> {
 }
 
 fn kind(dir: &Path) -> Option<Kind> {
-    match std::fs::read(dir.join(KIND)) {
-        Ok(kind) if kind == Kind::Upcaster.as_str().as_bytes() => Some(Kind::Upcaster),
-        Ok(kind) if kind == Kind::Projector.as_str().as_bytes() => Some(Kind::Projector),
-        _ => record(dir).ok().map(|record| record.kind),
-    }
+    let said = match std::fs::read(dir.join(KIND)) {
+        Ok(found) => Kind::ALL.into_iter().find(|kind| kind.as_str().as_bytes() == found),
+        Err(_) => None,
+    };
+    said.or_else(|| record(dir).ok().map(|record| record.kind))
 }
 
 /// What modules are opened with.
@@ -273,6 +275,11 @@ impl Modules {
         self.ready(digest)?.into_upcaster()
     }
 
+    /// The decider, if it is ready, and is one.
+    pub fn decider(&self, digest: Digest) -> Result<Arc<DeciderModule>, Error> {
+        self.ready(digest)?.into_decider()
+    }
+
     /// The module, once it has been compiled.
     pub async fn settled(&self, digest: Digest) -> Result<Module, Error> {
         let mut changes = self.changes.subscribe();
@@ -405,6 +412,11 @@ impl Modules {
                 let pre = UpcasterPre::new(&surroundings, &component)?;
                 Module::Upcaster(Arc::new(UpcasterModule { digest, manifest, pre }))
             }
+            Manifest::Decider(manifest) => {
+                let pre = DeciderPre::new(&surroundings, &component)?;
+                let schemas = CommandSchemas::new(&manifest.commands).map_err(Error::Manifest)?;
+                Module::Decider(Arc::new(DeciderModule { digest, manifest, schemas, pre }))
+            }
         })
     }
 
@@ -517,6 +529,11 @@ impl Modules {
                 let pre = UpcasterPre::new(&surroundings, &component)?;
                 let raw = pre.instantiate(&budget).and_then(|mut guest| guest.describe()).map_err(failed)?;
                 describe::upcaster(raw, self.limits()).map(Manifest::Upcaster)
+            }
+            Kind::Decider => {
+                let pre = DeciderPre::new(&surroundings, &component)?;
+                let raw = pre.instantiate(&budget).and_then(|mut guest| guest.describe()).map_err(failed)?;
+                describe::decider(raw, self.limits()).map(Manifest::Decider)
             }
         }
     }

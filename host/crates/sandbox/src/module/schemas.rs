@@ -11,7 +11,7 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use kinora_types::{RowSchema, TableSpec};
 use serde_json::Value;
 
-use crate::module::manifest::NamedQuery;
+use crate::module::manifest::{CommandSpec, NamedQuery};
 
 /// Reasons that are listed: whoever mends the first ones will see the others.
 const LISTED_REASONS: usize = 5;
@@ -61,6 +61,26 @@ impl Schemas {
     /// Whether an answer is what the projector declares.
     pub fn check_answer(&self, query: &str, answer: &str) -> Result<(), String> {
         check(self.queries.get(query).and_then(|query| query.answer.as_ref()), answer)
+    }
+}
+
+/// The schemas of the commands of one decider, by their numbers.
+pub struct CommandSchemas(Vec<Option<Validator>>);
+
+impl CommandSchemas {
+    /// Says which schema cannot be used, and why.
+    pub fn new(commands: &[CommandSpec]) -> Result<Self, String> {
+        let mut patterns = Patterns::default();
+        let mut command = |command: &CommandSpec| {
+            let made = command.schema.as_ref().map(|schema| validator(schema, &mut patterns)).transpose();
+            made.map_err(|why| format!("the schema of command {:?} cannot be used: {why}", command.name))
+        };
+        Ok(Self(commands.iter().map(&mut command).collect::<Result<_, String>>()?))
+    }
+
+    /// Whether a command may have this data.
+    pub fn check(&self, command: u32, data: &str) -> Result<(), String> {
+        check(self.0.get(command as usize).and_then(Option::as_ref), data)
     }
 }
 

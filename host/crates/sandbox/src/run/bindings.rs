@@ -20,6 +20,18 @@ pub mod upcaster {
     });
 }
 
+pub mod decider {
+    wasmtime::component::bindgen!({
+        path: "../../../wit",
+        world: "decider",
+        imports: { default: trappable },
+        with: {
+            "kinora:engine/types": super::projector::kinora::engine::types,
+            "kinora:engine/diagnostics": super::projector::kinora::engine::diagnostics,
+        },
+    });
+}
+
 pub use projector::kinora::engine::types::{Batch, Texts};
 
 impl Texts {

@@ -14,6 +14,7 @@ use crate::limits::{Fuel, Limits};
 use crate::module::symbols::Symbols;
 use crate::run::access::{NoRows, RowAccess};
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
+use crate::run::bindings::decider::kinora::engine::deciding;
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
 use crate::run::bindings::{Batch, projector, upcaster};
 use crate::run::clock::Clock;
@@ -70,30 +71,32 @@ impl UpcasterPre {
     }
 }
 
-fn link(engine: &Engine, component: &Component) -> Result<InstancePre<Reach>, Error> {
+pub(super) fn link(engine: &Engine, component: &Component) -> Result<InstancePre<Reach>, Error> {
     let mut linker = Linker::new(engine);
     rows::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     diagnostics::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     projection::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     upcasting::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
+    deciding::add_to_linker::<_, HasSelf<_>>(&mut linker, |reach: &mut Reach| reach).map_err(contract)?;
     linker.instantiate_pre(component).map_err(contract)
 }
 
-fn contract(cause: wasmtime::Error) -> Error {
+pub(super) fn contract(cause: wasmtime::Error) -> Error {
     Error::Contract(format!("{cause:#}"))
 }
 
-struct Guest {
-    store: Store<Reach>,
+/// An instance of whatever world.
+pub(super) struct Guest {
+    pub store: Store<Reach>,
     clock: Arc<Clock>,
-    limits: Arc<Limits>,
+    pub limits: Arc<Limits>,
     symbols: Arc<Symbols>,
-    usage: Usage,
+    pub usage: Usage,
 }
 
 impl Guest {
-    fn new(surroundings: &Surroundings, rows: Box<dyn RowAccess>, budget: &Budget) -> Self {
+    pub fn new(surroundings: &Surroundings, rows: Box<dyn RowAccess>, budget: &Budget) -> Self {
         let Surroundings { engine, clock, limits, symbols } = surroundings;
         let mut store = Store::new(engine, Reach::new(rows, limits, budget));
         store.limiter(|reach| &mut reach.meter);
@@ -107,7 +110,7 @@ impl Guest {
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
-    fn call<T>(
+    pub fn call<T>(
         &mut self,
         fuel: Fuel,
         call: impl FnOnce(&mut Store<Reach>) -> wasmtime::Result<T>,
@@ -132,7 +135,7 @@ impl Guest {
     }
 
     /// Fuel that the last call used.
-    fn burnt(&self, given: Fuel) -> u64 {
+    pub fn burnt(&self, given: Fuel) -> u64 {
         given.units.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 }
@@ -230,7 +233,7 @@ impl Upcaster {
     }
 }
 
-fn declared(fault: types::Fault, message_bytes: usize) -> Failure {
+pub(super) fn declared(fault: types::Fault, message_bytes: usize) -> Failure {
     let failure = Failure::new(Category::Fault, shorten(fault.message, message_bytes));
     match fault.position {
         Some(position) => failure.at(Position(position)),

@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::run::access::{Most, Range, RowAccess};
 use crate::run::bindings::Texts;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
+use crate::run::bindings::decider::kinora::engine::deciding;
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
 
 /// Keys that are looked up at once: their rows are in memory together before anybody can count them.
@@ -139,6 +140,8 @@ impl types::Host for Reach {}
 impl projection::Host for Reach {}
 
 impl upcasting::Host for Reach {}
+
+impl deciding::Host for Reach {}
 
 impl Reach {
     pub fn new(rows: Box<dyn RowAccess>, limits: &Arc<Limits>, budget: &Budget) -> Self {

@@ -26,7 +26,7 @@ const KEY_BYTES: usize = 256;
 const HINT: &str = r#"send nothing, or {"expected_live": the version that has to be live}"#;
 
 pub struct Change {
-    by: By,
+    pub by: By,
     key: Option<RequestKey>,
     pub is_wasm: bool,
     pub body: Bytes,

@@ -73,6 +73,15 @@ impl Need {
             // A projector reads what it likes to answer.
             "named_query" => Self::new(Query).projections(PROJECTION).tables(All),
             "rows" | "row" => Self::new(Query).projections(PROJECTION).tables(TABLE),
+            // What comes of a command is for its rules to say; its handler asks for the stream of its aggregate.
+            "command" | "commands" => Self::new(Append),
+            "aggregate" => Self::new(Read).streams(All),
+            "list_deciders" => Self::new(Look),
+            "decider" | "decider_history" => Self::new(Look).projections(PROJECTION),
+            "deploy_decider" | "promote_decider" | "roll_back_decider" | "retire_decider" => {
+                Self::new(Deploy).projections(PROJECTION)
+            }
+            "audit_decider" => Self::new(Operate).projections(PROJECTION),
             "create_backup" | "list_backups" => Self::new(Operate).streams(All).projections(All),
             _ => return None,
         })

@@ -46,7 +46,7 @@ groups! {
     BODY: Busy InvalidBody TooLarge TooSlow;
     // What a read may use is used up, or there is no place for one more.
     WORK: Busy TimedOut TooLarge;
-    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown OwnedStream
         PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
     MODULE: CompileFailed Contract DescribeFailed ForeignImports Held InvalidManifest MissingExports NotWasm TooLarge
@@ -57,6 +57,11 @@ groups! {
     QUERIED: LogPoisoned NotThereYet NothingLive OtherIncarnation Starting UnknownProjection UnknownVersion
         VersionFaulted VersionPaused WrongState;
     PAST: BeyondHistory NoHistory UnknownTable;
+    DECIDED: CommandRejected ConditionFailed DeciderFailed DecisionConflict IdempotencyKeyReused InvalidCommand
+        InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace NothingLive OutcomeUnknown Starting TooManyRequests
+        UnknownCommand UnknownDecider WrongExpectedRevision;
+    RULES: InvalidJson InvalidName LogPoisoned NoSpace OtherLive OutcomeUnknown UnknownDecider UnknownVersion
+        WrongExpectedRevision WrongState;
     // The host's own trouble, whatever is asked of it.
     TROUBLE: BackupFailed Internal LogFailed ModuleStoreFailed NoSample NotVerified ProjectionsFailed ReadModelFailed;
 }
@@ -106,6 +111,18 @@ operations! {
         TooManyGroups TooManyRows UnknownField UnknownKeyPart;
     Row: [QUERIED PAST WORK] InvalidSelect UnknownField UnknownRow;
     NamedQuery: [QUERIED WORK] InvalidArguments QueryFailed QueryStopped UnknownQuery;
+
+    Command: [BODY DECIDED] InvalidHeader;
+    Commands: [BODY DECIDED];
+    Aggregate: [] DeciderFailed InvalidName NothingLive UnknownDecider;
+    ListDeciders: [];
+    Decider: [] UnknownDecider;
+    DeciderHistory: [WORK] UnknownDecider;
+    DeployDecider: [BODY RULES MODULE] ModuleCompiling WrongKind;
+    PromoteDecider: [BODY RULES] DecidesOtherwise;
+    RollBackDecider: [BODY RULES] NothingToRollBackTo;
+    RetireDecider: [BODY RULES];
+    AuditDecider: [SENT WORK] DeciderFailed UnknownDecider;
 
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;

@@ -11,7 +11,7 @@ use kinora_api::headers;
 use kinora_api::projections::ReadHistory;
 use kinora_log::Log;
 use kinora_projection::{Projections, history_stream};
-use kinora_types::{Direction, Revision};
+use kinora_types::{Direction, Revision, StreamName};
 
 use crate::edge::budget::Work;
 use crate::edge::parameters::{Path, invalid};
@@ -38,11 +38,25 @@ pub async fn show(
     parameters: Result<Query<ReadHistory>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(ReadHistory { from, limit }) = parameters.map_err(|cause| invalid(cause.body_text()))?;
+    let Query(asked) = parameters.map_err(|cause| invalid(cause.body_text()))?;
+    projections.status(&name)?;
+    let url = format!("/v1/projections/{name}/history");
+    history(log, work, history_stream(&name)?, asked, &url, &headers).await
+}
+
+/// A page of a stream in which the host keeps what was done; `url` is where it is read.
+pub async fn history(
+    log: Log,
+    work: Work,
+    stream: StreamName,
+    asked: ReadHistory,
+    url: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let ReadHistory { from, limit } = asked;
     let from = Revision(from.unwrap_or(0));
     let limit = page::limit(limit.unwrap_or(page::DEFAULT_LIMIT)).map_err(invalid)?;
-    projections.status(&name)?;
-    let (stream, id) = (history_stream(&name)?, log.incarnation());
+    let id = log.incarnation();
     let page_bytes = work.admission().limits().page_bytes;
     let read = work.run(move |budget| {
         let (head, mut page) = (log.stream_head(&stream)?, Page::new(page_bytes));
@@ -55,6 +69,6 @@ pub async fn show(
     let head = head.map(|revision| revision.0);
     let goes_on = (page.count == limit || page.is_full) && Some(page.last_revision) < head;
     let next = goes_on.then_some(page.last_revision + 1);
-    let next = next.map(|next| format!("/v1/projections/{name}/history?from={next}&limit={limit}"));
-    page.answer(id, &headers, head, next, Direction::Forwards, Some(from.0) <= head)
+    let next = next.map(|next| format!("{url}?from={next}&limit={limit}"));
+    page.answer(id, headers, head, next, Direction::Forwards, Some(from.0) <= head)
 }

@@ -19,7 +19,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use kinora_api::Kind;
 use kinora_api::events::SubscriptionState;
 use kinora_log::{Filter, Log, SearchRange, Streams};
-use kinora_types::{Direction, Position, Progress, Revision, StreamName};
+use kinora_projection::Line;
+use kinora_types::{Budget, Direction, Position, Progress, Revision, StreamName};
 
 use crate::edge::budget::Work;
 use crate::edge::problem::Problem;
@@ -91,8 +92,12 @@ pub fn subscribe(
             Err(Ended::Failed(problem)) => tracing::error!(?problem, "a subscription ended"),
         }
     });
-    let events = ReceiverStream::new(receiver).flat_map(|bunch: Vec<Event>| stream::iter(bunch.into_iter().map(Ok)));
-    let events = events.map(|event: Result<Event, Infallible>| event);
+    let events = ReceiverStream::new(receiver).flat_map(|Bunch { events, held }: Bunch| {
+        stream::iter(events.into_iter().map(move |event| {
+            let _until_all_are_taken = &held;
+            Ok::<_, Infallible>(event)
+        }))
+    });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }
 
@@ -110,10 +115,28 @@ impl From<Problem> for Ended {
     }
 }
 
+/// Events that wait for a client.
+struct Bunch {
+    events: Vec<Event>,
+    held: Held,
+}
+
+/// Bytes of a client's budget, until it has taken what they are for.
+struct Held {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
 /// A client, and what waits for it.
 struct Follower<'a> {
     work: &'a Work,
-    client: mpsc::Sender<Vec<Event>>,
+    client: mpsc::Sender<Bunch>,
     selected: Subscribed,
     caught_up: bool,
 }
@@ -127,12 +150,17 @@ impl Follower<'_> {
             while progress.includes(next) {
                 let (reader, selected) = (log.clone(), self.selected.clone());
                 let round = self.work.round();
-                let (found, upto) = round.run(move |_| step(&reader, &selected, next, progress)).await?;
+                let step = round.run_in(Line::Streams, move |_| step(&reader, &selected, next, progress));
+                let (found, upto) = step.await?;
+                let bytes = found.iter().map(|(_, json)| json.len()).sum();
                 let event = |(position, json): (u64, String)| {
                     Event::default().id(Seen::text(position, log.incarnation())).event("event").data(json)
                 };
                 if !found.is_empty() {
-                    self.send(found.into_iter().map(event).collect()).await?;
+                    match self.work.0.take(bytes) {
+                        Ok(()) => self.send(found.into_iter().map(event).collect(), bytes).await?,
+                        Err(why) => return self.end(self.work.ended(why.into())).await,
+                    }
                 }
                 next = upto;
                 let lag = log.progress().0.saturating_sub(next.0);
@@ -157,17 +185,19 @@ impl Follower<'_> {
     async fn say(&self, what: &str, position: Option<u64>, log: &Log) -> Result<(), Ended> {
         let head = log.progress().last().map(|position| position.0);
         let event = Event::default().event(what).json_data(SubscriptionState { head, position });
-        self.send(vec![event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?]).await
+        self.send(vec![event.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?], 0).await
     }
 
     /// Nothing more will come, and the client is told why.
     async fn end(&self, problem: Problem) -> Result<(), Ended> {
-        self.send(vec![Event::default().event("problem").data(problem.into_text())]).await?;
+        self.send(vec![Event::default().event("problem").data(problem.into_text())], 0).await?;
         Err(Ended::Gone)
     }
 
-    async fn send(&self, bunch: Vec<Event>) -> Result<(), Ended> {
-        match self.client.send_timeout(bunch, STALLED).await {
+    /// `bytes` of them were taken from the budget.
+    async fn send(&self, events: Vec<Event>, bytes: usize) -> Result<(), Ended> {
+        let held = Held { budget: self.work.0.clone(), bytes };
+        match self.client.send_timeout(Bunch { events, held }, STALLED).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Ended::Gone),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Ended::Stalled),

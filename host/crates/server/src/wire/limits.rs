@@ -7,7 +7,7 @@ use kinora_sandbox as sandbox;
 
 /// `bodies` are the bytes of all bodies at once.
 pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
-    let Limits { log, sandbox, queries, projections, http } = limits;
+    let Limits { log, sandbox, queries, projections, deciders, http } = limits;
     let entries = EntryLimits::default();
     api::Limits {
         bodies: api::Bodies { bytes_at_once: bodies as u64 },
@@ -15,6 +15,13 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             list_entries: entries.list_entries as u64,
             scan_entries: entries.scan_entries as u64,
             total_entries: entries.total_entries as u64,
+        },
+        deciders: api::Deciders {
+            attempts: u64::from(deciders.attempts),
+            lane_commands: deciders.lane_commands as u64,
+            lane_states: deciders.lane_states as u64,
+            lanes: deciders.lanes as u64,
+            scopes: deciders.scopes as u64,
         },
         http: api::Http {
             address_connections: http.address_connections as u64,

@@ -2,7 +2,10 @@
 
 use kinora_api::modules as api;
 use kinora_projection::Use;
-use kinora_sandbox::{Manifest, ModuleState, Needs, Partition, ProjectorManifest, Status, Step, UpcasterManifest};
+use kinora_sandbox::{
+    DeciderManifest, Kind, Manifest, ModuleState, Needs, OwnScope, Partition, ProjectorManifest, Status, Step,
+    UpcasterManifest,
+};
 use kinora_types::EventType;
 
 use crate::edge::problem::Problem;
@@ -13,7 +16,7 @@ pub fn module(status: Status) -> api::Module {
     let mut module = api::Module {
         digest: status.digest,
         state: api::ModuleState::Compiling,
-        kind: kind(status.kind.as_str()),
+        kind: kind(status.kind),
         bytes: status.bytes,
         compiling_for_ms: None,
         compile_ms: None,
@@ -36,15 +39,19 @@ pub fn module(status: Status) -> api::Module {
     module
 }
 
-/// A kind by its name; there are two.
-fn kind(name: &str) -> api::ModuleKind {
-    if name == "upcaster" { api::ModuleKind::Upcaster } else { api::ModuleKind::Projector }
+fn kind(kind: Kind) -> api::ModuleKind {
+    match kind {
+        Kind::Projector => api::ModuleKind::Projector,
+        Kind::Upcaster => api::ModuleKind::Upcaster,
+        Kind::Decider => api::ModuleKind::Decider,
+    }
 }
 
 fn manifest(manifest: Manifest) -> api::Manifest {
     match manifest {
         Manifest::Projector(manifest) => api::Manifest::Projector(projector(manifest)),
         Manifest::Upcaster(manifest) => api::Manifest::Upcaster(upcaster(manifest)),
+        Manifest::Decider(manifest) => api::Manifest::Decider(decider(manifest)),
     }
 }
 
@@ -69,6 +76,42 @@ fn upcaster(manifest: UpcasterManifest) -> api::UpcasterManifest {
     api::UpcasterManifest {
         name: manifest.name,
         steps: manifest.steps.into_iter().map(step).collect(),
+        needs: needs(manifest.needs),
+    }
+}
+
+fn decider(manifest: DeciderManifest) -> api::DeciderManifest {
+    api::DeciderManifest {
+        name: manifest.name,
+        scope: match manifest.scope {
+            OwnScope::Category(category) => api::OwnScope::Category(category),
+            OwnScope::Tag(prefix) => api::OwnScope::Tag(prefix),
+        },
+        commands: manifest
+            .commands
+            .into_iter()
+            .map(|command| api::CommandType {
+                name: command.name,
+                description: command.description,
+                schema: command.schema,
+            })
+            .collect(),
+        folds: manifest.folds.into_iter().map(event_type).collect(),
+        ignores: manifest.ignores,
+        emits: manifest
+            .emits
+            .into_iter()
+            .map(|emitted| api::EmittedType {
+                kind: emitted.kind.name,
+                schema: emitted.kind.schema,
+                data: emitted.schema,
+            })
+            .collect(),
+        claims: manifest
+            .claims
+            .into_iter()
+            .map(|claim| api::ClaimType { scope: claim.scope, code: claim.code, message: claim.message })
+            .collect(),
         needs: needs(manifest.needs),
     }
 }

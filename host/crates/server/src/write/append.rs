@@ -123,7 +123,7 @@ async fn taken_apart(mut request: Request) -> Result<(ClientId, HeaderMap, Bytes
 }
 
 /// `If-None-Match: *` no stream, `If-Match: *` exists, `If-Match: "3"` at revision 3, neither: any.
-fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
+pub fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
     let invalid = |name: &str| {
         Problem::new(Kind::InvalidHeader, format!("the header {name} cannot be read"))
             .hint("send If-Match: \"<revision>\", If-Match: * (the stream exists), or If-None-Match: * (it does not)")

@@ -1,0 +1,109 @@
+//! The queue of a lane: who waits, what is under way, and whether somebody leads.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::slots::Settled;
+use super::unit::Unit;
+use crate::scope::Scope;
+
+/// Units that are decided in one round.
+const ROUND: usize = 256;
+
+#[derive(Default)]
+pub struct Queue {
+    waiting: VecDeque<Unit>,
+    /// Scopes of which something is decided or appended right now.
+    busy: HashSet<Scope>,
+    is_led: bool,
+    settled: Vec<Settled>,
+}
+
+/// Units that are decided together: those of one aggregate, or one unit with all of its scopes.
+pub struct Train {
+    pub units: Vec<Unit>,
+    pub scopes: Vec<Scope>,
+}
+
+impl Queue {
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn push(&mut self, unit: Unit) {
+        self.waiting.push_back(unit);
+    }
+
+    /// Those that come again go first, in their order.
+    pub fn push_first(&mut self, units: Vec<Unit>) {
+        for unit in units.into_iter().rev() {
+            self.waiting.push_front(unit);
+        }
+    }
+
+    pub fn clear(&mut self) -> Vec<Unit> {
+        self.waiting.drain(..).collect()
+    }
+
+    pub fn begin_to_lead(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_led, true)
+    }
+
+    pub fn end_lead(&mut self) {
+        self.is_led = false;
+    }
+
+    pub fn settle(&mut self, settled: Vec<Settled>) {
+        self.settled.extend(settled);
+    }
+
+    pub fn free(&mut self, scopes: &[Scope]) {
+        for scope in scopes {
+            self.busy.remove(scope);
+        }
+    }
+
+    /// Whether anybody waits who could be decided now.
+    pub fn has_runnable(&self) -> bool {
+        self.waiting.iter().any(|unit| unit.scopes().iter().all(|scope| !self.busy.contains(scope)))
+    }
+
+    /// What has arrived, and the trains that can go. Commands of one aggregate keep their order.
+    pub fn round(&mut self) -> (Vec<Settled>, Vec<Train>) {
+        let mut trains: Vec<Train> = Vec::new();
+        // The train that further plain commands of a scope may join.
+        let mut joined: HashMap<Scope, usize> = HashMap::new();
+        let mut held: HashSet<Scope> = HashSet::new();
+        let mut left = VecDeque::new();
+        for (count, unit) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            let scopes = unit.scopes();
+            let train = scopes.first().and_then(|own| joined.get(own)).and_then(|index| trains.get_mut(*index));
+            if let Some(train) = train.filter(|train| unit.is_plain() && !train.has_id_of(&unit)) {
+                if scopes.iter().all(|scope| !held.contains(scope)) {
+                    train.units.push(unit);
+                    continue;
+                }
+            }
+            let is_free = |scope: &Scope| !self.busy.contains(scope) && !held.contains(scope);
+            if count < ROUND && scopes.iter().all(is_free) {
+                self.busy.extend(scopes.iter().cloned());
+                if let (true, Some(own)) = (unit.is_plain(), scopes.first()) {
+                    joined.insert(own.clone(), trains.len());
+                }
+                trains.push(Train { units: vec![unit], scopes });
+            } else {
+                held.extend(scopes);
+                left.push_back(unit);
+            }
+        }
+        self.waiting = left;
+        (std::mem::take(&mut self.settled), trains)
+    }
+}
+
+impl Train {
+    fn has_id_of(&self, unit: &Unit) -> bool {
+        let ids = |unit: &Unit| unit.commands.iter().map(|asked| asked.id).collect::<Vec<_>>();
+        let wanted = ids(unit);
+        self.units.iter().any(|known| ids(known).iter().any(|id| wanted.contains(id)))
+    }
+}

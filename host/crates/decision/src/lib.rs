@@ -1,0 +1,25 @@
+//! Deciders: commands become events, by rules that are sandboxed, versioned and compared before they go live.
+//!
+//! [`Deciders`] finds the version that is live; its lanes (`lane`) have commands decided and append what was accepted.
+//! The log is the judge: each append names everything that it was decided on, and is refused if that is not so any more.
+//! `record` is plain data, `rules` what a version is made of, `trial` decides recorded commands again. This crate knows
+//! nothing of HTTP.
+
+mod deciders;
+mod error;
+mod lane;
+mod limits;
+mod lookup;
+mod record;
+mod rules;
+mod scope;
+mod trial;
+
+pub use deciders::{Deciders, Deploy, Status};
+pub use error::Error;
+pub use lane::{Answer, DecidedEvent, Outcome, State};
+pub use limits::Limits;
+pub use record::command::{Command, CommandId};
+pub use record::control::{Catalog, State as VersionState, Version, stream as control_stream};
+pub use record::report::{Difference, Report};
+pub use scope::{Baseline, Scope};

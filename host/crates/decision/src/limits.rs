@@ -1,0 +1,23 @@
+//! Limits of deciders.
+
+/// What the lanes of one version may hold.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Instances of a version that decide side by side.
+    pub lanes: usize,
+    /// Commands that wait for one of them. Beyond it one is refused at once.
+    pub lane_commands: usize,
+    /// States that one of them keeps. What is beyond it is folded anew when it is needed.
+    pub lane_states: usize,
+    /// How often a command is decided again, since others have changed what it was decided on.
+    pub attempts: u32,
+    /// Scopes that one command may be decided on.
+    pub scopes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { lanes: 4, lane_commands: 4_096, lane_states: 100_000, attempts: 16, scopes: 64 }
+    }
+}

@@ -1,0 +1,58 @@
+//! Commands that were decided before: they are answered as they were then, from the log, for ever.
+
+use serde_json::value::RawValue;
+
+use kinora_log::Recorded as Event;
+use kinora_types::{EventType, Position, StreamName};
+
+use crate::error::Error;
+use crate::lane::{Answer, Asked, DecidedEvent, Outcome, Track, Unit};
+use crate::record::command::Recorded;
+
+/// The answers to a unit that is in the log; `None`, if it is not.
+///
+/// # Errors
+/// [`Error::KeyReused`], if its ids are those of other commands.
+pub fn known(track: &Track, unit: &Unit) -> Result<Option<Vec<Answer>>, Error> {
+    let mut found = Vec::new();
+    for asked in unit.commands.iter().filter(|asked| asked.command.key.is_some()) {
+        if let Some(answer) = answered(track, asked)? {
+            found.push(answer);
+        }
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    // Of those that are saved together, some may have changed nothing.
+    let answers = unit.commands.iter().map(|asked| {
+        let answer = found.iter().find(|answer| answer.id == asked.id).cloned();
+        answer.unwrap_or(Answer { id: asked.id, version: track.version, outcome: Outcome::Unchanged, revision: None })
+    });
+    Ok(Some(answers.collect()))
+}
+
+fn answered(track: &Track, asked: &Asked) -> Result<Option<Answer>, Error> {
+    let Some(position) = track.log.position_of(asked.id.event(0))? else { return Ok(None) };
+    let first = track.log.event(position)?;
+    let recorded = first.as_ref().and_then(|event| Recorded::of(event.metadata.as_deref()));
+    let Some(recorded) = recorded.filter(|recorded| recorded.is(&asked.command)) else { return Err(Error::KeyReused) };
+    let mut events = Vec::new();
+    for number in 0..recorded.events {
+        // They stand together, and are looked up by their ids all the same.
+        let at = track.log.position_of(asked.id.event(number))?.unwrap_or(Position(position.0 + u64::from(number)));
+        let event = track.log.event(at)?.and_then(decided).ok_or(Error::KeyReused)?;
+        events.push(event);
+    }
+    let last = events.iter().rev().find(|event| event.stream == asked.stream);
+    let revision = last.and_then(|event| event.place).map(|(_, revision)| revision);
+    let outcome = Outcome::Accepted { events, duplicate: true };
+    Ok(Some(Answer { id: asked.id, version: recorded.version, outcome, revision }))
+}
+
+fn decided(event: Event) -> Option<DecidedEvent> {
+    let stream: StreamName = event.stream.parse().ok()?;
+    let kind = EventType::new(event.kind, event.schema).ok()?;
+    let data = RawValue::from_string(event.data).ok()?;
+    let place = Some((event.position, event.revision));
+    Some(DecidedEvent { id: event.id, kind, stream, data, tags: event.tags, place })
+}

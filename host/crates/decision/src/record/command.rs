@@ -1,0 +1,152 @@
+//! A command, and what is kept of it in the log: enough to decide it again.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use kinora_types::{ExpectedRevision, Micros};
+
+use crate::scope::Scope;
+
+/// What the ids of commands are made in.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b69_6e6f_7261_4063_8d2f_5e0b_1c7a_9d41);
+
+/// The member of an event's metadata that says what it was decided by.
+pub const MEMBER: &str = "kinora";
+
+/// Something that an aggregate is asked to do.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The id of the aggregate.
+    pub aggregate: String,
+    pub name: String,
+    /// JSON text, without line breaks.
+    pub data: Box<RawValue>,
+    /// What its sender calls it; a command without a name of its own is known to nobody if it is sent again.
+    pub key: Option<String>,
+    /// What the stream of the aggregate has to be at. It is not decided again then if it is not.
+    pub expected: Option<ExpectedRevision>,
+    /// For the events that come of it: a JSON object.
+    pub metadata: Option<Map<String, Value>>,
+    /// When it came.
+    pub time: Micros,
+}
+
+/// Tells one command of a decider from all others, and the ids of its events follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandId(pub Uuid);
+
+impl CommandId {
+    /// By the name that its sender gave it, or a new one.
+    pub fn of(decider: &str, key: Option<&str>) -> Self {
+        match key {
+            Some(key) => Self(Uuid::new_v5(&NAMESPACE, format!("{decider}\0{key}").as_bytes())),
+            None => Self(Uuid::now_v7()),
+        }
+    }
+
+    /// The id of its event of this number.
+    pub fn event(self, number: u32) -> Uuid {
+        Uuid::new_v5(&self.0, &number.to_be_bytes())
+    }
+
+    /// What stands for chance.
+    pub fn seed(self) -> u64 {
+        let (high, low) = Uuid::new_v5(&self.0, b"seed").as_u64_pair();
+        high ^ low
+    }
+}
+
+/// What stands in the metadata of the first event of a command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    pub id: CommandId,
+    pub decider: String,
+    pub version: u32,
+    pub aggregate: String,
+    pub name: String,
+    pub data: Box<RawValue>,
+    /// Microseconds since the Unix epoch.
+    pub time: u64,
+    /// How many events came of it.
+    pub events: u32,
+    /// What it was decided on besides its aggregate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Scope>,
+}
+
+/// What stands in the metadata of each event that was decided.
+#[derive(Debug, Deserialize)]
+struct Decided {
+    #[serde(default)]
+    command: Option<Recorded>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    kinora: Option<Decided>,
+}
+
+impl Recorded {
+    /// The command whose first event has this metadata; `None`, if it is not one.
+    pub fn of(metadata: Option<&str>) -> Option<Self> {
+        let metadata = metadata.filter(|text| text.contains("\"kinora\""))?;
+        serde_json::from_str::<Metadata>(metadata).ok()?.kinora?.command
+    }
+
+    /// Whether it is what was asked for under this id.
+    pub fn is(&self, command: &Command) -> bool {
+        self.aggregate == command.aggregate && self.name == command.name && self.data.get() == command.data.get()
+    }
+}
+
+/// The metadata of an event: that of the command, and by what it was decided.
+pub fn metadata(of_command: Option<&Map<String, Value>>, id: CommandId, first: Option<&Recorded>) -> Value {
+    let mut metadata = of_command.cloned().unwrap_or_default();
+    let decided = match first {
+        Some(recorded) => json!({"command": recorded}),
+        None => json!({"of": id}),
+    };
+    metadata.insert(MEMBER.to_owned(), decided);
+    Value::Object(metadata)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_from_what_a_command_is_called() {
+        let (one, again) = (CommandId::of("bank", Some("a")), CommandId::of("bank", Some("a")));
+        assert_eq!((one, one.event(0), one.seed()), (again, again.event(0), again.seed()));
+        assert_ne!(one, CommandId::of("shop", Some("a")));
+        assert_ne!(one.event(0), one.event(1));
+        assert_ne!(CommandId::of("bank", None), CommandId::of("bank", None));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_command_is_found_again_and_nothing_else_is_taken_for_one() {
+        let recorded = Recorded {
+            id: CommandId::of("bank", Some("a")),
+            decider: "bank".into(),
+            version: 2,
+            aggregate: "1".into(),
+            name: "Deposit".into(),
+            data: RawValue::from_string(r#"{"cents":5}"#.into()).unwrap(),
+            time: 7,
+            events: 1,
+            reads: vec![Scope::Stream("account-2".parse().unwrap())],
+        };
+        let text = metadata(None, recorded.id, Some(&recorded)).to_string();
+        let found = Recorded::of(Some(&text)).unwrap();
+        assert_eq!((found.id, found.reads, found.data.get()), (recorded.id, recorded.reads, r#"{"cents":5}"#));
+        let later = metadata(None, recorded.id, None).to_string();
+        for other in [None, Some("{}"), Some(r#"{"kinora":1}"#), Some(r#"{"x":"kinora"}"#), Some(later.as_str())] {
+            assert!(Recorded::of(other).is_none(), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What came of folding all of history, and of deciding recorded commands again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::command::CommandId;
+
+/// Differences that are told.
+pub const SAMPLES: usize = 10;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Of its scopes, up to where the log went.
+    pub events: u64,
+    pub aggregates: u64,
+    /// Commands that the log has, decided again on the state just before.
+    pub commands: u64,
+    pub same: u64,
+    /// Accepted again, with other events.
+    pub different: u64,
+    pub rejected: u64,
+    pub unchanged: u64,
+    /// Nobody takes the command any more.
+    pub unknown: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Difference>,
+}
+
+/// A command that would be decided in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    pub command: CommandId,
+    pub name: String,
+    pub aggregate: String,
+    /// Of its first event.
+    pub position: u64,
+    /// What it would come to: `rejected: CODE`, `unchanged`, or how its events differ.
+    pub now: String,
+}
+
+impl Report {
+    pub fn differences(&self) -> u64 {
+        self.different + self.rejected + self.unchanged + self.unknown
+    }
+
+    pub fn note(&mut self, difference: Difference) {
+        if self.samples.len() < SAMPLES {
+            self.samples.push(difference);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Trials: all of history is folded, and recorded commands are decided again on the state just before their first event.
+//!
+//! A decision has no other input than that state and the command. So the version that made it makes it again (an
+//! audit), and another one shows in what it differs before it goes live.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use kinora_log::{Filter, Log, Recorded as Event, SearchRange, Streams};
+use kinora_sandbox::{Failure, Outcome as Verdict, OwnScope};
+use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName, Tag};
+
+use crate::error::Error;
+use crate::lane::{Asked, DecidedEvent, Outlook, Track, decided_events, faulted};
+use crate::record::command::{Command, Recorded};
+use crate::record::report::{Difference, Report};
+use crate::scope::{Baseline, Scope};
+
+/// Events that are read at once.
+const WINDOW: usize = 1_000;
+
+/// Aggregates that are folded once more in another way, to be compared.
+const COMPARED: usize = 1_000;
+
+/// Who decides a recorded command again.
+pub enum Judge {
+    /// One version, whoever has decided it then.
+    Version(Arc<Track>),
+    /// Each version what it has decided.
+    OfThatTime(BTreeMap<u32, Arc<Track>>),
+}
+
+/// A pass over history, as far as it goes when it begins.
+pub struct Trial {
+    log: Log,
+    decider: String,
+    scope: OwnScope,
+    outlooks: BTreeMap<u32, Outlook>,
+    /// `None`: each version decides what it has decided.
+    only: Option<u32>,
+    report: Report,
+    seen: BTreeSet<Scope>,
+}
+
+impl Trial {
+    /// `None`, if there is no version to judge by.
+    pub fn new(log: Log, judge: Judge) -> Option<Self> {
+        let (tracks, only) = match judge {
+            Judge::Version(track) => (BTreeMap::from([(track.version, Arc::clone(&track))]), Some(track.version)),
+            Judge::OfThatTime(tracks) => (tracks, None),
+        };
+        let last = tracks.values().next_back()?;
+        let (decider, scope) = (last.decider.clone(), last.rules.decider.manifest.scope.clone());
+        let outlooks = tracks.into_iter().map(|(version, track)| (version, Outlook::new(track))).collect();
+        Some(Self { log, decider, scope, outlooks, only, report: Report::default(), seen: BTreeSet::new() })
+    }
+
+    /// Runs to where the log is now. Blocks.
+    ///
+    /// # Errors
+    /// The first event that cannot be folded; a state that depends on how it was folded; trouble of the log.
+    pub fn run(mut self, mut goes_on: impl FnMut() -> bool) -> Result<Report, Error> {
+        let upto = self.log.progress();
+        let mut from = Position(0);
+        while let Some(window) = self.window(from, upto)? {
+            for event in &window.events {
+                if !goes_on() {
+                    return Err(Error::Ends);
+                }
+                self.look(event)?;
+            }
+            match window.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        self.compare(upto)?;
+        self.report.aggregates = self.seen.len() as u64;
+        Ok(self.report)
+    }
+
+    fn window(&self, from: Position, upto: Progress) -> Result<Option<kinora_log::FoundEvents>, Error> {
+        if !upto.includes(from) {
+            return Ok(None);
+        }
+        let streams = match &self.scope {
+            OwnScope::Category(category) => Streams::Prefix(format!("{category}-")),
+            OwnScope::Tag(_) => Streams::All,
+        };
+        let range = SearchRange { from, upto, direction: Direction::Forwards, limit: WINDOW };
+        let mut events = Vec::new();
+        let next = self.log.visit(&Filter { streams, selection: None }, range, |position, record| {
+            events.push(record.to_owned(position));
+            ControlFlow::Continue(())
+        })?;
+        Ok(Some(kinora_log::FoundEvents { events, next }))
+    }
+
+    /// Decides again what the event came of, if it is the first of a command, and folds it.
+    fn look(&mut self, event: &Event) -> Result<(), Error> {
+        let scopes = self.scopes_of(event);
+        if scopes.is_empty() {
+            return Ok(());
+        }
+        self.report.events += 1;
+        if let Some(recorded) = Recorded::of(event.metadata.as_deref()).filter(|it| it.decider == self.decider) {
+            self.again(event, recorded)?;
+        }
+        if self.only.is_some() {
+            let upto = Progress::through(event.position);
+            for outlook in self.outlooks.values_mut() {
+                outlook.prepare(&scopes, upto).map_err(|failure| faulted(&failure))?;
+            }
+        }
+        self.seen.extend(scopes);
+        Ok(())
+    }
+
+    /// The scopes of aggregates that an event belongs to.
+    fn scopes_of(&self, event: &Event) -> Vec<Scope> {
+        match &self.scope {
+            OwnScope::Category(_) => event.stream.parse().map(Scope::Stream).into_iter().collect(),
+            OwnScope::Tag(prefix) => {
+                let start = format!("{prefix}:");
+                let own = event.tags.iter().filter(|tag| tag.starts_with(&start));
+                own.filter_map(|tag| Some(Scope::Tags(vec![tag.parse().ok()?]))).collect()
+            }
+        }
+    }
+
+    fn again(&mut self, event: &Event, recorded: Recorded) -> Result<(), Error> {
+        self.report.commands += 1;
+        let version = self.only.unwrap_or(recorded.version);
+        let difference = |now: String| Difference {
+            command: recorded.id,
+            name: recorded.name.clone(),
+            aggregate: recorded.aggregate.clone(),
+            position: event.position.0,
+            now,
+        };
+        let Some(outlook) = self.outlooks.get_mut(&version) else {
+            self.report.unknown += 1;
+            self.report.note(difference(format!("there is no version {version} any more")));
+            return Ok(());
+        };
+        let track = Arc::clone(&outlook.track);
+        let Some(asked) = asked(&track, &recorded) else {
+            self.report.unknown += 1;
+            self.report.note(difference("it takes no such command".to_owned()));
+            return Ok(());
+        };
+        let were: Vec<Event> = originals(&self.log, &recorded, event)?;
+        let verdict = decide(outlook, &asked, &recorded.reads, event.position);
+        match verdict.map_err(|failure| faulted(&failure))? {
+            (Verdict::Accepted(emitted), scopes) => {
+                let events = decided_events(&track, &asked, emitted).map_err(|failure| faulted(&failure))?;
+                match differs(&events, &were) {
+                    None => {
+                        self.report.same += 1;
+                        stand(outlook, &scopes, &were);
+                    }
+                    Some(how) => {
+                        self.report.different += 1;
+                        self.report.note(difference(how));
+                        outlook.forget(&scopes);
+                    }
+                }
+            }
+            (Verdict::Unchanged, _) => {
+                self.report.unchanged += 1;
+                self.report.note(difference("unchanged".to_owned()));
+            }
+            (Verdict::Rejected(rejection), _) => {
+                self.report.rejected += 1;
+                self.report.note(difference(format!("rejected: {}", rejection.code)));
+            }
+            (Verdict::Wants(_), _) => {
+                self.report.different += 1;
+                self.report.note(difference("it wants to see more than it may".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// States must not depend on how events were batched, nor on having been saved.
+    fn compare(&mut self, upto: Progress) -> Result<(), Error> {
+        let Some(outlook) = self.only.and_then(|only| self.outlooks.get_mut(&only)) else { return Ok(()) };
+        let mut other = Outlook::new(Arc::clone(&outlook.track));
+        for scope in self.seen.iter().take(COMPARED) {
+            let one = outlook.state(scope, upto)?;
+            let another = other.state_one_by_one(scope, upto)?;
+            if one.saved != another.saved {
+                return Err(unstable(scope, "whether its events are folded together or one by one"));
+            }
+            if other.reloaded(scope, &one.saved)? != one.saved {
+                return Err(unstable(scope, "whether it was saved and loaded in between"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unstable(scope: &Scope, on: &str) -> Error {
+    let message = format!("the state of {scope} depends on {on}");
+    faulted(&Failure::new(kinora_sandbox::Category::Nondeterministic, message))
+}
+
+/// A recorded command as one that is asked; `None`, if this version takes no such command.
+fn asked(track: &Track, recorded: &Recorded) -> Option<Asked> {
+    let manifest = &track.rules.decider.manifest;
+    let kind = manifest.commands.iter().position(|command| command.name == recorded.name)?;
+    let command = Command {
+        aggregate: recorded.aggregate.clone(),
+        name: recorded.name.clone(),
+        data: recorded.data.clone(),
+        key: None,
+        expected: None,
+        metadata: None,
+        time: Micros(recorded.time),
+    };
+    Some(Asked {
+        kind: u32::try_from(kind).ok()?,
+        scope: Scope::own(&manifest.scope, &recorded.aggregate).ok()?,
+        stream: Scope::stream(&manifest.scope, &recorded.aggregate).ok()?,
+        id: recorded.id,
+        command,
+    })
+}
+
+/// All events of a command.
+fn originals(log: &Log, recorded: &Recorded, first: &Event) -> Result<Vec<Event>, Error> {
+    let mut events = vec![first.clone()];
+    for number in 1..recorded.events {
+        if let Some(position) = log.position_of(recorded.id.event(number))? {
+            events.extend(log.event(position)?);
+        }
+    }
+    Ok(events)
+}
+
+/// The verdict on the state before a position, with all scopes that it was decided on.
+fn decide(
+    outlook: &mut Outlook,
+    asked: &Asked,
+    reads: &[Scope],
+    before: Position,
+) -> Result<(Verdict, Vec<Scope>), Failure> {
+    let upto = Progress(before.0);
+    let mut scopes = vec![asked.scope.clone()];
+    scopes.extend(reads.iter().filter(|scope| **scope != asked.scope).cloned());
+    let limit = outlook.track.limits.scopes;
+    loop {
+        let slots = outlook.prepare(&scopes, upto)?;
+        let numbers = slots.iter().map(|(number, _)| *number).collect();
+        let mut verdicts = outlook.decide(&[(asked, numbers)])?;
+        let verdict = verdicts.pop().unwrap_or(Verdict::Unchanged);
+        let Verdict::Wants(wanted) = &verdict else { return Ok((verdict, scopes)) };
+        let known = scopes.len();
+        for scope in wanted.iter().cloned().filter_map(|scope| Scope::wanted(scope).ok()) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        if scopes.len() == known || scopes.len() > limit {
+            return Ok((verdict, scopes));
+        }
+    }
+}
+
+/// In what the events of a command are others than they were.
+fn differs(now: &[DecidedEvent], were: &[Event]) -> Option<String> {
+    if now.len() != were.len() {
+        return Some(format!("{} events, there were {}", now.len(), were.len()));
+    }
+    now.iter().zip(were).find_map(|(now, was)| {
+        let is_same = now.kind.name == was.kind
+            && now.kind.schema == was.schema
+            && now.stream.as_str() == was.stream
+            && now.tags == was.tags
+            && is_same_json(&now.data, &was.data);
+        (!is_same).then(|| format!("{} in {}: {}", now.kind, now.stream, now.data))
+    })
+}
+
+/// Member by member: the order of members is nobody's business.
+fn is_same_json(one: &RawValue, other: &str) -> bool {
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    one.get() == other || parsed(one.get()).is_some_and(|one| Some(one) == parsed(other))
+}
+
+/// What was decided again is what is there, so the slots are where the log is after it.
+fn stand(outlook: &mut Outlook, scopes: &[Scope], were: &[Event]) {
+    let Some(last) = were.iter().map(|event| event.position).max() else { return };
+    let is_together = were.windows(2).all(|pair| matches!(pair, [one, next] if one.position.0 + 1 == next.position.0));
+    if !is_together {
+        return outlook.forget(scopes);
+    }
+    for scope in scopes {
+        let belongs = |event: &&Event| {
+            let stream: Option<StreamName> = event.stream.parse().ok();
+            let tags: Vec<Tag> = event.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
+            stream.is_some_and(|stream| scope.has(&stream, &tags))
+        };
+        let revision: Option<Revision> = were.iter().rev().find(belongs).map(|event| event.revision);
+        if let Some(slot) = outlook.slots.get(scope) {
+            let revision = match scope {
+                Scope::Stream(_) => revision.or(slot.baseline.revision),
+                Scope::Tags(_) => None,
+            };
+            outlook.slots.put(scope.clone(), slot.number, Baseline { upto: Progress::through(last), revision });
+        }
+    }
+}

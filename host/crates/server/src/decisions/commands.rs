@@ -1,0 +1,197 @@
+//! `POST /v1/deciders/{name}/{id}/{command}`, `POST /v1/commands`, and the states that commands are decided on.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Query, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Json;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use kinora_access::{Action, Asked, Extent, Principal};
+use kinora_api::commands as api;
+use kinora_api::{Kind, headers};
+use kinora_decision::{Command, Deciders};
+use kinora_log::ClientId;
+use kinora_types::{ExpectedRevision, Micros, Progress};
+
+use crate::decisions::wire;
+use crate::edge::caller;
+use crate::edge::parameters;
+use crate::edge::parameters::Path;
+use crate::edge::problem::Problem;
+use crate::edge::request_key;
+use crate::host::{Host, blocking};
+use crate::problems::operations;
+use crate::write::append::expected;
+
+/// Bytes of a key.
+const KEY_BYTES: usize = 256;
+
+/// Commands that are decided together.
+const TOGETHER: usize = 64;
+
+const HINT: &str = r#"send {"decider": NAME, "commands": [{"id": ID, "command": NAME, "data": {...}}, ...]}"#;
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Decide {
+    /// Only decide, and append nothing
+    #[param(nullable = false)]
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct At {
+    /// The state after the event at this position, and none after it
+    #[param(nullable = false)]
+    position: Option<u64>,
+}
+
+/// Who sends something, and what.
+struct Sent {
+    client: ClientId,
+    principal: Option<Arc<Principal>>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Have an aggregate decide a command
+#[utoipa::path(
+    post, path = "/v1/deciders/{name}/{id}/{command}", tag = "deciders", operation_id = "command",
+    params(
+        ("name" = String, Path, description = "The decider"),
+        ("id" = String, Path, description = "The id of the aggregate"),
+        ("command" = String, Path, description = "The name of the command"),
+        Decide, headers::Expected, headers::Append,
+    ),
+    request_body(content = Value, description = "The data of the command, as the decider says what it has to be"),
+    responses((status = 200, description = "Decided, and durable", body = api::Decided), operations::Command)
+)]
+pub async fn one(
+    State(host): State<Host>,
+    Path((name, id, command)): Path<(String, String, String)>,
+    Query(Decide { dry_run }): Query<Decide>,
+    request: Request,
+) -> Result<Json<api::Decided>, Problem> {
+    let Sent { client, principal, headers, body } = taken_apart(request).await?;
+    let data = data(&body)?;
+    let expected = Some(expected(&headers)?).filter(|expected| *expected != ExpectedRevision::Any);
+    let metadata = metadata(None, &headers)?;
+    let command =
+        Command { aggregate: id, name: command, data, key: key(&headers)?, expected, metadata, time: now() };
+    allowed(&host, principal.as_ref(), &name, &command.aggregate)?;
+    let decided = host.deciders.decide(&name, vec![command], client, dry_run.unwrap_or(false)).await?;
+    let answer = decided.into_iter().next();
+    let answer = answer.ok_or_else(|| Problem::new(Kind::Internal, "a command was not answered"))?;
+    wire::decided(answer).map(Json)
+}
+
+/// Have several aggregates decide, all or none
+#[utoipa::path(
+    post, path = "/v1/commands", tag = "deciders", operation_id = "commands",
+    params(headers::Append),
+    request_body = api::Commands,
+    responses((status = 200, description = "Decided, and durable", body = api::DecidedTogether), operations::Commands)
+)]
+pub async fn together(State(host): State<Host>, request: Request) -> Result<Json<api::DecidedTogether>, Problem> {
+    let Sent { client, principal, headers, body } = taken_apart(request).await?;
+    let api::Commands { decider, commands, dry_run } = parameters::json(&body, HINT)?;
+    if commands.is_empty() || commands.len() > TOGETHER {
+        let detail = format!("{} commands, 1 to {TOGETHER} are decided together", commands.len());
+        return Err(Problem::new(Kind::InvalidJson, detail).hint(HINT));
+    }
+    let (key, time) = (key(&headers)?, now());
+    let mut asked = Vec::new();
+    for (number, command) in commands.into_iter().enumerate() {
+        let api::Command { id, command, data, metadata: given } = command;
+        allowed(&host, principal.as_ref(), &decider, &id)?;
+        let key = key.as_ref().map(|key| format!("{key}#{number}"));
+        let data = self::data(data.get().as_bytes())?;
+        let metadata = metadata(given, &headers)?;
+        asked.push(Command { aggregate: id, name: command, data, key, expected: None, metadata, time });
+    }
+    let decided = host.deciders.decide(&decider, asked, client, dry_run).await?;
+    let decided = decided.into_iter().map(wire::decided).collect::<Result<_, _>>()?;
+    Ok(Json(api::DecidedTogether { decided }))
+}
+
+/// The state of an aggregate, as the live version folds it
+#[utoipa::path(
+    get, path = "/v1/deciders/{name}/{id}/state", tag = "deciders", operation_id = "aggregate",
+    params(
+        ("name" = String, Path, description = "The decider"),
+        ("id" = String, Path, description = "The id of the aggregate"),
+        At,
+    ),
+    responses((status = 200, description = "As it is", body = api::AggregateState), operations::Aggregate)
+)]
+pub async fn state(
+    State(deciders): State<Arc<Deciders>>,
+    Path((name, id)): Path<(String, String)>,
+    Query(At { position }): Query<At>,
+) -> Result<Json<api::AggregateState>, Problem> {
+    let upto = position.map(|position| Progress(position.saturating_add(1)));
+    let state = blocking(move || deciders.state(&name, &id, upto)).await?;
+    wire::state(state).map(Json)
+}
+
+async fn taken_apart(mut request: Request) -> Result<Sent, Problem> {
+    let client = caller::client(&request);
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
+    let headers = std::mem::take(request.headers_mut());
+    Ok(Sent { client, principal, headers, body: Bytes::from_request(request, &()).await? })
+}
+
+/// JSON without line breaks: those between its parts become spaces.
+fn data(body: &[u8]) -> Result<Box<RawValue>, Problem> {
+    let invalid = |cause: String| {
+        Problem::new(Kind::InvalidJson, format!("the data of the command cannot be read: {cause}"))
+            .hint("send the data of the command as JSON; {} for one without")
+    };
+    let text = if body.is_empty() { "{}" } else { std::str::from_utf8(body).map_err(|cause| invalid(cause.to_string()))? };
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|cause| invalid(cause.to_string()))?;
+    let line = text.trim().replace(['\n', '\r'], " ");
+    RawValue::from_string(line).map_err(|cause| invalid(cause.to_string()))
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let key = request_key::of(headers, [])?.map(|(key, _)| key);
+    match key {
+        Some(key) if key.len() > KEY_BYTES => {
+            let detail = format!("the idempotency key has {} bytes, the limit is {KEY_BYTES}", key.len());
+            Err(Problem::new(Kind::TooLarge, detail).with("limit", json!(KEY_BYTES)).with("actual", json!(key.len())))
+        }
+        key => Ok(key),
+    }
+}
+
+/// What stands beside what the host says of an event itself.
+fn metadata(given: Option<Map<String, Value>>, headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Problem> {
+    let mut metadata = given.unwrap_or_default();
+    if metadata.contains_key("kinora") {
+        return Err(Problem::new(Kind::InvalidJson, "the member \"kinora\" of metadata is for what the host says")
+            .hint("choose another name"));
+    }
+    if let Some(actor) = headers.get(headers::ACTOR).and_then(|actor| actor.to_str().ok()) {
+        metadata.entry("actor").or_insert_with(|| json!(actor));
+    }
+    Ok(Some(metadata).filter(|metadata| !metadata.is_empty()))
+}
+
+fn now() -> Micros {
+    Micros(u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0))
+}
+
+/// Refuses whoever does not reach the stream of an aggregate.
+fn allowed(host: &Host, principal: Option<&Arc<Principal>>, decider: &str, aggregate: &str) -> Result<(), Problem> {
+    if principal.is_none() {
+        return Ok(());
+    }
+    let stream = host.deciders.stream_of(decider, aggregate)?;
+    host.gate.allow_to(principal, Asked::new(Action::Append).streams(Extent::One(stream.as_str())))
+}

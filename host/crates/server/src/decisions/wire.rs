@@ -1,0 +1,89 @@
+//! What deciders answer, as it goes over the wire.
+
+use kinora_api::{commands, deciders as api};
+use kinora_decision::{Answer, DecidedEvent, Difference, Outcome, Report, State, Status, Version, VersionState};
+use kinora_sandbox::Rejection;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use kinora_api::Kind;
+
+use crate::edge::problem::Problem;
+
+/// What became of a command. A rejection is a problem.
+pub fn decided(answer: Answer) -> Result<commands::Decided, Problem> {
+    let Answer { id, version, outcome, revision } = answer;
+    let (outcome, events, duplicate) = match outcome {
+        Outcome::Accepted { events, duplicate } => (commands::Outcome::Accepted, events, duplicate),
+        Outcome::Unchanged => (commands::Outcome::Unchanged, Vec::new(), false),
+        Outcome::Rejected(rejection) => return Err(rejected(&rejection).with("version", json!(version))),
+    };
+    let position = events.iter().filter_map(|event| event.place).map(|(position, _)| position.0).max();
+    Ok(commands::Decided {
+        command: id.0,
+        version,
+        outcome,
+        duplicate,
+        events: events.into_iter().map(event).collect(),
+        revision: revision.map(|revision| revision.0),
+        position,
+    })
+}
+
+/// The rules say no.
+pub fn rejected(rejection: &Rejection) -> Problem {
+    let Rejection { code, message, details } = rejection;
+    let details: Option<Value> = details.as_ref().and_then(|details| serde_json::from_str(details).ok());
+    let problem = Problem::new(Kind::CommandRejected, message.as_str()).with("code", json!(code));
+    details.into_iter().fold(problem, |problem, details| problem.with("details", details))
+}
+
+fn event(event: DecidedEvent) -> commands::DecidedEvent {
+    let DecidedEvent { id, kind, stream, data, tags, place } = event;
+    let (position, revision) = place.map(|(position, revision)| (position.0, revision.0)).unzip();
+    let (kind, schema) = (kind.name, kind.schema);
+    commands::DecidedEvent { id, stream: stream.as_str().to_owned(), kind, schema, data, tags, position, revision }
+}
+
+/// A state that is no JSON is shown as its length.
+pub fn state(state: State) -> Result<commands::AggregateState, Problem> {
+    let State { saved, baseline } = state;
+    let bytes = saved.len();
+    let text = String::from_utf8(saved).ok().and_then(|text| RawValue::from_string(text).ok());
+    let internal = |cause: serde_json::Error| Problem::new(Kind::Internal, cause.to_string());
+    let state = match text {
+        Some(text) => text,
+        None => RawValue::from_string(json!({"bytes": bytes}).to_string()).map_err(internal)?,
+    };
+    let revision = baseline.revision.map(|revision| revision.0);
+    Ok(commands::AggregateState { state, revision, events: baseline.upto.0 })
+}
+
+pub fn decider(status: Status) -> api::Decider {
+    let Status { name, catalog, decides, owns } = status;
+    let versions = catalog.versions.into_iter().map(|(number, found)| version(number, found)).collect();
+    api::Decider { name, live: catalog.live, decides, owns, versions }
+}
+
+fn version(number: u32, version: Version) -> api::DeciderVersion {
+    let Version { module, upcasters, state, reason, report } = version;
+    let state = match state {
+        VersionState::Proving => api::DeciderState::Proving,
+        VersionState::Ready => api::DeciderState::Ready,
+        VersionState::Live => api::DeciderState::Live,
+        VersionState::Standby => api::DeciderState::Standby,
+        VersionState::Faulted => api::DeciderState::Faulted,
+        VersionState::Retired => api::DeciderState::Retired,
+    };
+    api::DeciderVersion { version: number, state, module, upcasters, reason, report: report.map(self::report) }
+}
+
+pub fn report(report: Report) -> api::DecisionReport {
+    let Report { events, aggregates, commands, same, different, rejected, unchanged, unknown, samples } = report;
+    let samples = samples.into_iter().map(|difference| {
+        let Difference { command, name, aggregate, position, now } = difference;
+        api::DecisionDifference { command: command.0, name, aggregate, position, now }
+    });
+    let samples = samples.collect();
+    api::DecisionReport { events, aggregates, commands, same, different, rejected, unchanged, unknown, samples }
+}

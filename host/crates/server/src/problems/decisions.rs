@@ -1,0 +1,61 @@
+//! Problems of deciders and their commands.
+
+use kinora_api::Kind;
+use kinora_decision as decision;
+use kinora_decision::Error;
+use serde_json::json;
+
+use crate::decisions::wire::rejected;
+use crate::edge::problem::Problem;
+use crate::wire::versions;
+
+const CONFLICT: &str = "nothing was appended: send it again";
+const DIFFERS: &str = "GET /v1/deciders/{name} shows which; {\"accept_differences\": true} says that this is right";
+const FAILED: &str = "nothing was appended; mend the decider and deploy it again, or go back to the version before";
+const LISTED: &str = "GET /v1/deciders lists them; a deployment makes one";
+const STATES: &str = "GET /v1/deciders/{name} shows the state of each version; one is promoted once it is ready";
+
+impl From<decision::Error> for Problem {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        let problem = |kind: Kind, hint: &'static str| Self::new(kind, detail.clone()).hint(hint);
+        match error {
+            Error::Unknown(_) => problem(Kind::UnknownDecider, LISTED),
+            Error::InvalidName(_) => problem(Kind::InvalidName, "choose another name"),
+            Error::Invalid(error) => error.into(),
+            Error::NothingLive(_) => problem(Kind::NothingLive, "promote a version that is ready"),
+            Error::UnknownVersion { .. } => problem(Kind::UnknownVersion, "GET /v1/deciders/{name} lists them"),
+            Error::WrongState { state, .. } => problem(Kind::WrongState, STATES).with("state", json!(state.as_str())),
+            Error::OtherLive { live, .. } => {
+                problem(Kind::OtherLive, "somebody else was faster: look at the decider again").with("live", json!(live))
+            }
+            Error::Differs { differences, .. } => {
+                problem(Kind::DecidesOtherwise, DIFFERS).with("differences", json!(differences))
+            }
+            Error::NothingBefore => problem(Kind::NothingToRollBackTo, "promote a version instead"),
+            Error::UnknownCommand { known, .. } => {
+                problem(Kind::UnknownCommand, "its module says which it takes").with("commands", json!(known))
+            }
+            Error::InvalidData { .. } => problem(Kind::InvalidCommand, "its module says what the data has to be"),
+            Error::WrongRevision { current, .. } => {
+                let current = current.map(|revision| revision.0);
+                problem(Kind::WrongExpectedRevision, "read the aggregate again, and decide anew")
+                    .with("current", json!(current))
+            }
+            Error::RejectedTogether { index, rejection } => {
+                rejected(&rejection).with("command", json!(index)).hint("nothing was appended")
+            }
+            Error::KeyReused => problem(Kind::IdempotencyKeyReused, "use a key that is new for each command"),
+            Error::Conflict { .. } | Error::Superseded => problem(Kind::DecisionConflict, CONFLICT),
+            Error::Busy { .. } => problem(Kind::TooManyRequests, "try again a little later"),
+            Error::Faulted(fault) => {
+                problem(Kind::DeciderFailed, FAILED).with("fault", json!(versions::fault(*fault)))
+            }
+            Error::Owned { .. } => problem(Kind::OwnedStream, "send a command to its decider"),
+            Error::Module(error) => error.into(),
+            Error::Append(error) => error.into(),
+            Error::Log(error) => error.into(),
+            Error::Ends => problem(Kind::Starting, "the host ends or begins: try again in a moment"),
+        }
+    }
+}
