@@ -103,6 +103,8 @@ async fn bound(api: &Api) -> u64 {
         + 2 * limit("bodies", "bytes_at_once")
         + limit("queries", "bytes_at_once")
         + limit("http", "connections") * CONNECTION_BYTES
+        // What each has been handed over, which may be a single large event and its metadata.
+        + limit("queries", "followers") * 2 * limit("log", "event_bytes")
         + guests * instance
         + versions * (instance + limit("sandbox", "commit_bytes"))
 }
