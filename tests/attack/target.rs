@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Addresses that attackers come from. On Linux all of 127.0.0.0/8 is this machine; elsewhere they share that of others.
+/// Addresses that attackers come from. On Linux all of 127.0.0.0/8 is this machine; elsewhere they have no choice.
 const SOURCES: u8 = 3;
 
 /// The least that the system takes as a buffer: whoever does not read has it full at once.
