@@ -2,6 +2,8 @@
 
 mod actor;
 mod append;
+mod decide;
+mod deciders;
 mod fault;
 mod folder;
 mod keys;
@@ -89,6 +91,8 @@ pub enum Command {
     History(history::Arguments),
     Query(Box<query::Arguments>),
     Append(append::Arguments),
+    Decide(decide::Arguments),
+    Deciders(deciders::Arguments),
     Tail(tail::Arguments),
     Modules(modules::Arguments),
     Backup(backup::Arguments),
@@ -120,6 +124,8 @@ impl Command {
             Self::Repro(of) => of.fetch.as_deref(),
             Self::Skip(of) => Some(&of.name),
             Self::Append(_)
+            | Self::Decide(_)
+            | Self::Deciders(_)
             | Self::Tail(_)
             | Self::Modules(_)
             | Self::Backup(_)
@@ -196,6 +202,8 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Retire(version) => rollout::change(&client, &mut output, version, Change::Retire).await,
             Command::Query(arguments) => query::run(&client, &mut output, *arguments).await,
             Command::Append(arguments) => append::run(&client, &mut output, arguments).await,
+            Command::Decide(arguments) => decide::run(&client, &mut output, arguments).await,
+            Command::Deciders(arguments) => deciders::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
             Command::Upcasters(arguments) => upcasters::run(&client, &mut output, arguments).await,
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,

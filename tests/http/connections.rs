@@ -107,12 +107,13 @@ async fn a_body_that_trickles_is_cut_off_and_holds_nobody_up() {
     let head = "POST /v1/modules HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/wasm\r\n";
     let mut stalled: Vec<_> =
         (0..8).map(|_| connected(&host, &format!("{head}content-length: 33554432\r\n\r\n0"))).collect();
+    let events: Vec<_> =
+        (0..100).map(|n| json!({"type": "T", "data": {"n": n, "filler": "x".repeat(1_000)}})).collect();
+    assert_eq!(host.api().post("streams/a/events", json!(events)).await.status, 201, "small bodies have a part");
     for stream in &mut stalled {
         let answer = until_closed(stream);
         assert!(answer.starts_with("HTTP/1.1 408") || answer.starts_with("HTTP/1.1 503"), "{answer}");
     }
-    let events: Vec<_> =
-        (0..100).map(|n| json!({"type": "T", "data": {"n": n, "filler": "x".repeat(1_000)}})).collect();
     assert_eq!(host.api().post("streams/a/events", json!(events)).await.status, 201);
 }
 
@@ -121,13 +122,13 @@ async fn one_client_fills_its_part_of_the_memory_for_bodies_only() {
     let dir = tempfile::tempdir().unwrap();
     let host = start(
         dir.path(),
-        HttpLimits { body_seconds: 60, client_body_bytes: 64 << 20, ..HttpLimits::default() },
+        HttpLimits { body_seconds: 60, client_body_bytes: 2 << 20, ..HttpLimits::default() },
         Doors::default(),
     );
     let head = |name: &str| {
         format!(
-            "POST /v1/modules HTTP/1.1\r\nhost: localhost\r\nkinora-client: {name}\r\ncontent-type: application/wasm\r\n\
-         content-length: 33554432\r\n\r\n0"
+            "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nkinora-client: {name}\r\n\
+             content-type: application/json\r\ncontent-length: 1048576\r\n\r\n{{"
         )
     };
     let api = host.api();

@@ -38,7 +38,7 @@ pub struct Arguments {
     expect: ExpectedRevision,
 }
 
-fn expected(text: &str) -> Result<ExpectedRevision, String> {
+pub fn expected(text: &str) -> Result<ExpectedRevision, String> {
     match text {
         "any" => Ok(ExpectedRevision::Any),
         "no-stream" => Ok(ExpectedRevision::NoStream),

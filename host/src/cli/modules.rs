@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use kinora_client::api::modules::{DeciderManifest, Manifest, Module, OwnScope, ProjectorManifest, UpcasterManifest, Use, Uses};
+use kinora_client::api::modules::{
+    DeciderManifest, Manifest, Module, OwnScope, ProjectorManifest, UpcasterManifest, Use, Uses,
+};
 use kinora_client::{Answer, Client};
 
 use crate::cli::output::{Output, note, short_digest, table};

@@ -24,3 +24,11 @@ pub struct NotUpcast {
 #[derive(Debug, thiserror::Error)]
 #[error("a gate is closed, so the version would not be promoted")]
 pub struct GatesClosed;
+
+/// Recorded commands come to something else than they did.
+#[derive(Debug, thiserror::Error)]
+#[error("{differences} of {commands} recorded commands come to something else than they did")]
+pub struct DecidedOtherwise {
+    pub differences: u64,
+    pub commands: u64,
+}

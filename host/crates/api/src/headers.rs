@@ -11,6 +11,9 @@ pub const REASON: &str = "kinora-reason";
 /// A name for the client: clients take turns.
 pub const CLIENT: &str = "kinora-client";
 
+/// Why somebody appends to a stream that a decider owns.
+pub const OVERRIDE: &str = "kinora-override";
+
 /// The version that gave an answer.
 pub const VERSION: &str = "kinora-version";
 
@@ -51,6 +54,15 @@ pub struct Append {
     /// A name for the client: clients take turns
     #[param(rename = "Kinora-Client", nullable = false)]
     pub client: Option<String>,
+}
+
+/// What an operator says who appends where a decider does.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct Override {
+    /// Why a stream is appended to that a decider owns: it needs the role operator, and stands in the history
+    #[param(rename = "Kinora-Override", nullable = false)]
+    pub reason: Option<String>,
 }
 
 /// What a stream has to be at.

@@ -26,6 +26,7 @@
 mod address;
 mod answer;
 mod client;
+mod deciders;
 mod error;
 mod host;
 mod log;

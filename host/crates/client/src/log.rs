@@ -31,13 +31,7 @@ impl Client {
         expected: ExpectedRevision,
         events: String,
     ) -> Result<Answer<Appended>, Error> {
-        let precondition = match expected {
-            ExpectedRevision::Any => None,
-            ExpectedRevision::NoStream => Some(("if-none-match", "*".to_owned())),
-            ExpectedRevision::Exists => Some(("if-match", "*".to_owned())),
-            ExpectedRevision::Exactly(revision) => Some(("if-match", format!("\"{revision}\""))),
-        };
-        self.post_text(self.events_of(stream)?, events, precondition).await
+        self.post_text(self.events_of(stream)?, events, expected.header()).await
     }
 
     /// Appends to several streams, all or none, with a condition and claims.

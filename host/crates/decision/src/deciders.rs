@@ -6,6 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use std::time::Duration;
+
+use tokio::sync::watch;
+
 use kinora_log::{AppendError, AppendRequest, ClientId, Filter, Log, SearchRange, StreamAppend, Streams};
 use kinora_projection::By;
 use kinora_sandbox::{Modules, OwnScope};
@@ -24,12 +28,17 @@ use crate::trial::{Judge, Trial};
 /// How often a command follows a switch to another version.
 const SWITCHES: usize = 8;
 
+/// How long a command waits for the version that decides it to be loaded.
+const LOADING: Duration = Duration::from_secs(10);
+
 pub struct Deciders {
     log: Log,
     modules: Arc<Modules>,
     limits: Limits,
     memory_bytes: usize,
     by_name: RwLock<BTreeMap<String, Arc<Decider>>>,
+    /// Categories, each with the decider that owns it. Looked at by every append.
+    owned: RwLock<Arc<[(String, String)]>>,
     ends: AtomicBool,
 }
 
@@ -41,6 +50,8 @@ struct Decider {
     live: RwLock<Option<Arc<Live>>>,
     /// Changes of it are made one at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Counts the versions that have gone live here.
+    went_live: watch::Sender<u64>,
 }
 
 /// The version that decides, and where.
@@ -56,8 +67,6 @@ pub struct Status {
     pub catalog: Catalog,
     /// Whether the live version takes commands; its module may not be compiled yet.
     pub decides: bool,
-    /// The category whose streams nobody else appends to.
-    pub owns: Option<String>,
 }
 
 /// What is to be deployed.
@@ -102,9 +111,11 @@ impl Deciders {
             limits,
             memory_bytes,
             by_name: RwLock::default(),
+            owned: RwLock::new(Arc::from([])),
             ends: AtomicBool::new(false),
         };
         deciders.read()?;
+        deciders.see_owners();
         let deciders = Arc::new(deciders);
         if !paused {
             for decider in deciders.all() {
@@ -184,6 +195,7 @@ impl Deciders {
                 catalog: Mutex::default(),
                 live: RwLock::default(),
                 changing: tokio::sync::Mutex::default(),
+                went_live: watch::Sender::default(),
             })
         });
         Ok(Arc::clone(decider))
@@ -204,25 +216,29 @@ impl Deciders {
     }
 
     fn shown(&self, decider: &Decider) -> Status {
-        let live = decider.live();
-        let catalog = decider.catalog().clone();
-        let owns = live.as_ref().filter(|_| catalog.owns).and_then(|live| {
-            match &live.track.rules.decider.manifest.scope {
-                OwnScope::Category(category) => Some(category.clone()),
-                OwnScope::Tag(_) => None,
-            }
-        });
-        Status { name: decider.name.clone(), catalog, decides: live.is_some(), owns }
+        Status { name: decider.name.clone(), catalog: decider.catalog().clone(), decides: decider.live().is_some() }
     }
 
-    /// Who owns the category of a stream, if anybody does.
-    pub fn owner(&self, stream: &str) -> Option<(String, String)> {
-        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        by_name.values().find_map(|decider| {
-            let category = self.shown(decider).owns?;
-            let is_of = stream.strip_prefix(category.as_str()).is_some_and(|rest| rest.starts_with('-'));
-            is_of.then(|| (category, decider.name.clone()))
-        })
+    /// The decider that owns the category of a stream, if one does: nobody else appends to it.
+    pub fn owner(&self, stream: &str) -> Option<String> {
+        let owned = Arc::clone(&self.owned.read().unwrap_or_else(PoisonError::into_inner));
+        let is_of = |category: &str| stream.strip_prefix(category).is_some_and(|rest| rest.starts_with('-'));
+        owned.iter().find(|(category, _)| is_of(category)).map(|(_, decider)| decider.clone())
+    }
+
+    fn see_owners(&self) {
+        let all = self.all();
+        let owner = |decider: &Arc<Decider>| Some((decider.catalog().owns()?.to_owned(), decider.name.clone()));
+        let owned: Arc<[_]> = all.iter().filter_map(owner).collect();
+        *self.owned.write().unwrap_or_else(PoisonError::into_inner) = owned;
+    }
+
+    /// Lets somebody append to a stream that a decider owns: who, and why, stands in its history.
+    pub async fn override_owner(&self, stream: &str, by: &By) -> Result<(), Error> {
+        let Some(owner) = self.owner(stream) else { return Ok(()) };
+        let decider = self.find(&owner)?;
+        self.change(&decider, by, |_| Ok(Change::Overridden { stream: stream.to_owned() })).await?;
+        Ok(())
     }
 
     // --- versions ---
@@ -231,8 +247,13 @@ impl Deciders {
     pub async fn deploy(self: &Arc<Self>, name: &str, deploy: Deploy, by: &By) -> Result<u32, Error> {
         let decider = self.found_or_new(name)?;
         // What cannot be a decider is refused before anything is written.
-        Rules::settled(&self.modules, deploy.module, &deploy.upcasters).await?;
+        let rules = Rules::settled(&self.modules, deploy.module, &deploy.upcasters).await?;
         let Deploy { module, upcasters, owns } = deploy;
+        let owns = match &rules.decider.manifest.scope {
+            OwnScope::Category(category) if owns => Some(category.clone()),
+            OwnScope::Tag(_) if owns => return Err(Error::OwnsNoCategory),
+            _ => None,
+        };
         let changed = self.change(&decider, by, |catalog| {
             let version = catalog.next_version();
             Ok(Change::Deployed { version, module, upcasters, owns })
@@ -378,15 +399,15 @@ impl Deciders {
             (make(&catalog)?, catalog.revision)
         };
         let entry = Entry::new(&decider.name, change.clone(), by);
-        let failed = |why: String| {
-            Error::Log(kinora_log::Error::Folder { dir: decider.control.as_str().into(), cause: why })
-        };
+        let failed =
+            |why: String| Error::Log(kinora_log::Error::Folder { dir: decider.control.as_str().into(), cause: why });
         let event = entry.event().map_err(failed)?;
         let expected = before.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exactly);
         let append = StreamAppend { stream: decider.control.clone(), expected, events: vec![event] };
         self.log.append(AppendRequest::from(vec![append])).await?;
         let revision = Revision(before.map_or(0, |before| before.0 + 1));
         decider.catalog().apply(&change, revision);
+        self.see_owners();
         if let Some(live) = decider.live() {
             live.track.control_revision.store(revision.0, Ordering::Release);
             if let Change::Promoted { version, .. } = &change
@@ -431,6 +452,7 @@ impl Deciders {
         let lanes = (0..self.limits.lanes.max(1)).map(|_| Lane::new(Arc::clone(&track))).collect();
         let live = Arc::new(Live { track, lanes });
         *decider.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live);
+        decider.went_live.send_modify(|count| *count += 1);
         Ok(())
     }
 
@@ -449,7 +471,7 @@ impl Deciders {
             if self.ends.load(Ordering::Acquire) {
                 return Err(Error::Ends);
             }
-            let live = decider.live().ok_or_else(|| Error::NothingLive(name.to_owned()))?;
+            let live = decided_by(&decider).await?;
             let asked: Vec<Asked> =
                 commands.iter().map(|command| ask(&live.track, command)).collect::<Result<_, _>>()?;
             let Some(lane) = asked.first().and_then(|asked| live.lane(&asked.scope)) else {
@@ -458,10 +480,7 @@ impl Deciders {
             let (unit, answered) = Unit::new(asked, client, dry_run, live.track.version);
             lane.submit(unit);
             match answered.await.unwrap_or(Err(Error::Ends)) {
-                Err(Error::Superseded) => {
-                    // The next version is there as soon as its module is.
-                    tokio::task::yield_now().await;
-                }
+                Err(Error::Superseded) => {}
                 answers => return answers,
             }
         }
@@ -483,6 +502,23 @@ impl Deciders {
         let upto = upto.unwrap_or(Progress(u64::MAX)).min(self.log.progress());
         crate::lane::Outlook::new(Arc::clone(&live.track)).state(&scope, upto)
     }
+}
+
+/// The version that decides, once it is there: its module may still be loaded, or it has just been promoted.
+async fn decided_by(decider: &Decider) -> Result<Arc<Live>, Error> {
+    let mut went_live = decider.went_live.subscribe();
+    let wait = async {
+        loop {
+            let Some(version) = decider.catalog().live else { return Err(Error::NothingLive(decider.name.clone())) };
+            if let Some(live) = decider.live().filter(|live| live.track.version == version) {
+                return Ok(live);
+            }
+            if went_live.changed().await.is_err() {
+                return Err(Error::Ends);
+            }
+        }
+    };
+    tokio::time::timeout(LOADING, wait).await.unwrap_or(Err(Error::Ends))
 }
 
 /// A command of this decider, checked.

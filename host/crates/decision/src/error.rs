@@ -53,8 +53,8 @@ pub enum Error {
     /// The decider itself is at fault.
     #[error("the decider failed: {}", .0.message)]
     Faulted(Box<Fault>),
-    #[error("category {category} is owned by decider {owner}")]
-    Owned { category: String, owner: String },
+    #[error("a decider on tags has no streams of its own: it cannot own them")]
+    OwnsNoCategory,
     #[error(transparent)]
     Module(#[from] sandbox::Error),
     #[error(transparent)]

@@ -25,8 +25,8 @@ use queue::Queue;
 use train::Departed;
 use worker::Worker;
 
-pub use unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
 pub use train::events_only as decided_events;
+pub use unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
 pub use worker::{Outlook, State, faulted};
 
 /// What all lanes of a version have in common.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use kinora_log::{Log, RecordRef, SearchRange};
 use kinora_projection::{Chain, Route, Routes, push_event};
-use kinora_sandbox::{
-    Batch, Category, DeciderModule, Error as ModuleError, Failure, Modules, Needs, UpcasterModule,
-};
+use kinora_sandbox::{Batch, Category, DeciderModule, Error as ModuleError, Failure, Modules, Needs, UpcasterModule};
 use kinora_types::{Budget, Digest, Direction, Position, Progress, Revision};
 
 use crate::scope::{Baseline, Scope};

@@ -18,7 +18,8 @@ pub use error::{Category, Error, Exceeded, Failure, Frames};
 pub use limits::Limits;
 pub use module::child::{CHILD_COMMAND, compile_child};
 pub use module::manifest::{
-    ClaimSpec, CommandSpec, DeciderManifest, EmittedSpec, Kind, Manifest, NamedQuery, Needs, OwnScope, Partition, ProjectorManifest, Step, UpcasterManifest,
+    ClaimSpec, CommandSpec, DeciderManifest, EmittedSpec, Kind, Manifest, NamedQuery, Needs, OwnScope, Partition,
+    ProjectorManifest, Step, UpcasterManifest,
 };
 pub use module::modules::{ModuleState, Modules, Opening, Status};
 pub use module::schemas::{CommandSchemas, RowSchemas, Schemas};

@@ -188,8 +188,16 @@ pub fn service(
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
     let (gate, requests) = (Arc::new(gate), Requests::default());
-    let parts =
-        Parts { log, projections, deciders, backups, requests: requests.clone(), limits, bodies, gate: Arc::clone(&gate) };
+    let parts = Parts {
+        log,
+        projections,
+        deciders,
+        backups,
+        requests: requests.clone(),
+        limits,
+        bodies,
+        gate: Arc::clone(&gate),
+    };
     let host = Host::from(parts);
     let (routes, document) = routes(module_bytes).split_for_parts();
     let described = Arc::new(Described::new(&document));

@@ -1,7 +1,8 @@
 //! `kinora history`: who did what with a projection, when and why.
 
-use kinora_client::Client;
+use kinora_client::api::events::EventPage;
 use kinora_client::api::projections::ReadHistory;
+use kinora_client::{Answer, Client};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,8 +32,14 @@ struct Data {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
+    let first = client.history(&arguments.name, &ReadHistory { from: None, limit: Some(PAGE) }).await?;
+    print(client, output, first).await
+}
+
+/// Prints a history from this page on.
+pub async fn print(client: &Client, output: &mut Output, first: Answer<EventPage>) -> anyhow::Result<()> {
     let mut found = table(&["position", "at", "what", "version", "who", "why"], &[0]).spare(&[5, 4]);
-    let mut page = Some(client.history(&arguments.name, &ReadHistory { from: None, limit: Some(PAGE) }).await?);
+    let mut page = Some(first);
     while let Some(entries) = page {
         for event in &entries.events {
             if output.is_json() {

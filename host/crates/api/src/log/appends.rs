@@ -117,6 +117,18 @@ pub enum ExpectedRevision {
     Exactly(u64),
 }
 
+impl ExpectedRevision {
+    /// The header that says so, if one has to.
+    pub fn header(self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Any => None,
+            Self::NoStream => Some(("if-none-match", "*".to_owned())),
+            Self::Exists => Some(("if-match", "*".to_owned())),
+            Self::Exactly(revision) => Some(("if-match", format!("\"{revision}\""))),
+        }
+    }
+}
+
 impl PartialSchema for ExpectedRevision {
     fn schema() -> RefOr<Schema> {
         let named = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["any", "no_stream", "exists"]));

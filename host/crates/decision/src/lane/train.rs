@@ -56,7 +56,8 @@ impl Decided {
         let Self { unit, outcomes } = self;
         let version = unit.version;
         let answers = unit.commands.iter().zip(outcomes).map(|(asked, outcome)| {
-            let revision = at.iter().find(|(scope, _)| *scope == asked.scope).and_then(|(_, baseline)| baseline.revision);
+            let revision =
+                at.iter().find(|(scope, _)| *scope == asked.scope).and_then(|(_, baseline)| baseline.revision);
             Answer { id: asked.id, version, outcome, revision }
         });
         let answers = answers.collect();
@@ -100,10 +101,7 @@ pub fn events(
         for claim in of_event {
             let scope = manifest.claims.get(claim.kind as usize).map_or("", |known| known.scope.as_str());
             let key = ClaimKey::new(scope, &claim.value).map_err(broken)?;
-            claims.push(MadeClaim {
-                claim: Claim { key, owner: stream.clone() },
-                is_released: claim.released,
-            });
+            claims.push(MadeClaim { claim: Claim { key, owner: stream.clone() }, is_released: claim.released });
         }
         // An event is one line in every format; within texts of JSON there are no line breaks.
         let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data };
@@ -140,8 +138,7 @@ impl Departed {
                     match appends.last_mut().filter(|last| last.stream == event.stream) {
                         Some(last) => last.events.push(new),
                         None => {
-                            let expected =
-                                if *before == 1 { expected(&event.stream) } else { ExpectedRevision::Any };
+                            let expected = if *before == 1 { expected(&event.stream) } else { ExpectedRevision::Any };
                             appends.push(StreamAppend { stream: event.stream.clone(), expected, events: vec![new] });
                         }
                     }
@@ -331,7 +328,8 @@ impl UnderWay {
 fn lost_claim(track: &Track, lost: &kinora_log::ClaimFailed) -> Rejection {
     let kinora_log::ClaimFailed { claim, holder, .. } = lost;
     let declared = track.rules.decider.manifest.claims.iter().find(|known| known.scope == claim.key.scope);
-    let (code, message) = declared.map_or(("claim_lost", "another holds this value"), |known| (&known.code, &known.message));
+    let (code, message) =
+        declared.map_or(("claim_lost", "another holds this value"), |known| (&known.code, &known.message));
     let details = serde_json::json!({
         "scope": claim.key.scope, "value": claim.key.value, "holder": holder.as_ref().map(StreamName::as_str),
     });

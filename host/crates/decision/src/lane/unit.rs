@@ -81,7 +81,12 @@ pub struct DecidedEvent {
 }
 
 impl Unit {
-    pub fn new(commands: Vec<Asked>, client: ClientId, dry_run: bool, version: u32) -> (Self, oneshot::Receiver<Answers>) {
+    pub fn new(
+        commands: Vec<Asked>,
+        client: ClientId,
+        dry_run: bool,
+        version: u32,
+    ) -> (Self, oneshot::Receiver<Answers>) {
         let (answer, answered) = oneshot::channel();
         let unit = Self {
             commands,

@@ -95,9 +95,7 @@ impl Outlook {
         self.guest()?;
         let Self { folder, guest, .. } = self;
         let Some(guest) = guest else { return Err(Failure::new(Category::Storage, "there is no instance")) };
-        let baseline = folder.read(scope, from, upto, most, |batch| {
-            guest.evolve(&vec![number; batch.len()], batch)
-        })?;
+        let baseline = folder.read(scope, from, upto, most, |batch| guest.evolve(&vec![number; batch.len()], batch))?;
         self.slots.put(scope.clone(), number, baseline);
         Ok((number, baseline))
     }
@@ -332,7 +330,10 @@ enum Judged {
     /// It wants to see more.
     Again(Unit),
     /// Nothing of it stands.
-    Refused { unit: Unit, error: Error },
+    Refused {
+        unit: Unit,
+        error: Error,
+    },
 }
 
 /// What the verdicts on its commands mean for a unit.
@@ -376,9 +377,7 @@ fn wants(track: &Track, mut unit: Unit, wanted: Vec<kinora_sandbox::Scope>) -> J
         let limit = track.limits.scopes;
         let failure = match now == known.len() {
             true => Failure::new(Category::Rule, "a command wants to see what it was given"),
-            false => {
-                Failure::new(Category::Rule, format!("a command wants to see {now} scopes, the limit is {limit}"))
-            }
+            false => Failure::new(Category::Rule, format!("a command wants to see {now} scopes, the limit is {limit}")),
         };
         return Judged::Refused { unit, error: faulted(&failure) };
     }

@@ -28,13 +28,34 @@ pub fn stream(decider: &str) -> Result<StreamName, InvalidName> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Change {
-    Deployed { version: u32, module: Digest, upcasters: Vec<Digest>, owns: bool },
+    /// `owns` is the category whose streams nobody else appends to while the version is live.
+    Deployed {
+        version: u32,
+        module: Digest,
+        upcasters: Vec<Digest>,
+        owns: Option<String>,
+    },
     /// All of history was folded, and recorded commands were decided again.
-    Proved { version: u32, report: Report },
-    Faulted { version: u32, reason: String },
+    Proved {
+        version: u32,
+        report: Report,
+    },
+    Faulted {
+        version: u32,
+        reason: String,
+    },
     /// From here on it decides, and no other.
-    Promoted { version: u32, from: Option<u32> },
-    Retired { version: u32 },
+    Promoted {
+        version: u32,
+        from: Option<u32>,
+    },
+    Retired {
+        version: u32,
+    },
+    /// Somebody else was let append to a stream that it owns.
+    Overridden {
+        stream: String,
+    },
 }
 
 impl Change {
@@ -45,6 +66,7 @@ impl Change {
             Self::Faulted { .. } => "DeciderFaulted",
             Self::Promoted { .. } => "DeciderPromoted",
             Self::Retired { .. } => "DeciderRetired",
+            Self::Overridden { .. } => "DeciderOverridden",
         }
     }
 }
@@ -71,7 +93,8 @@ impl Entry {
     pub fn event(&self) -> Result<NewEvent, String> {
         let data = serde_json::to_string(self).map_err(|cause| cause.to_string())?;
         let data = RawValue::from_string(data).map_err(|cause| cause.to_string())?;
-        let kind = EventType::new(format!("{RESERVED}.{}", self.change.kind()), 1).map_err(|cause| cause.to_string())?;
+        let kind =
+            EventType::new(format!("{RESERVED}.{}", self.change.kind()), 1).map_err(|cause| cause.to_string())?;
         let tag = format!("decider:{}", self.decider).parse().map_err(|cause: InvalidName| cause.to_string())?;
         Ok(NewEvent { id: Uuid::new_v4(), kind, data, metadata: None, tags: vec![tag] })
     }
@@ -113,6 +136,8 @@ impl fmt::Display for State {
 pub struct Version {
     pub module: Digest,
     pub upcasters: Vec<Digest>,
+    /// The category whose streams nobody else appends to while it is live.
+    pub owns: Option<String>,
     pub state: State,
     /// Why it is faulted.
     pub reason: Option<String>,
@@ -128,8 +153,6 @@ pub struct Catalog {
     pub live: Option<u32>,
     /// Those that were live before, the last one last.
     pub before: Vec<u32>,
-    /// Whether nobody but it appends to streams of its category.
-    pub owns: bool,
 }
 
 impl Catalog {
@@ -141,10 +164,10 @@ impl Catalog {
         self.revision = Some(revision);
         match change {
             Change::Deployed { version, module, upcasters, owns } => {
-                let (module, upcasters) = (*module, upcasters.clone());
-                let deployed = Version { module, upcasters, state: State::Proving, reason: None, report: None };
+                let (module, upcasters, owns) = (*module, upcasters.clone(), owns.clone());
+                let state = State::Proving;
+                let deployed = Version { module, upcasters, owns, state, reason: None, report: None };
                 self.versions.insert(*version, deployed);
-                self.owns = *owns;
             }
             Change::Proved { version, report } => {
                 if let Some(proved) = self.versions.get_mut(version) {
@@ -170,7 +193,13 @@ impl Catalog {
                 self.set(*version, State::Retired);
                 self.before.retain(|before| before != version);
             }
+            Change::Overridden { .. } => {}
         }
+    }
+
+    /// The category whose streams nobody else appends to now.
+    pub fn owns(&self) -> Option<&str> {
+        self.versions.get(&self.live?)?.owns.as_deref()
     }
 
     fn set(&mut self, version: u32, state: State) {
@@ -189,7 +218,7 @@ mod tests {
     fn a_catalog_is_a_fold_and_goes_back_the_way_it_came() {
         let module = Digest::of(b"m");
         let mut catalog = Catalog::default();
-        let deployed = |version| Change::Deployed { version, module, upcasters: vec![], owns: false };
+        let deployed = |version| Change::Deployed { version, module, upcasters: vec![], owns: None };
         let promoted = |version| Change::Promoted { version, from: None };
         let changes = [deployed(1), promoted(1), deployed(2), promoted(2), deployed(3), promoted(3), promoted(2)];
         for (revision, change) in (0..).map(Revision).zip(&changes) {

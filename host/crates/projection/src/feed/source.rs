@@ -335,7 +335,13 @@ impl Filling<'_> {
 }
 
 /// Adds an event to a batch, as `kind`.
-pub fn push(events: &mut Batch, position: Position, kind: u32, record: &RecordRef<'_>, needs: Needs) -> Result<(), String> {
+pub fn push(
+    events: &mut Batch,
+    position: Position,
+    kind: u32,
+    record: &RecordRef<'_>,
+    needs: Needs,
+) -> Result<(), String> {
     let add = |column: &mut Texts, text: &str| column.push(text.as_bytes()).map_err(|cause| cause.to_string());
     events.positions.push(position.0);
     events.revisions.push(record.revision.0);

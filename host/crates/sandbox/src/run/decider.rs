@@ -224,7 +224,10 @@ impl Checker<'_> {
             deciding::Outcome::Accepted(count) => {
                 let count = count as usize;
                 if count == 0 || count > events.len() {
-                    return Err(broken(format!("a command is accepted with {count} events, {} are there", events.len())));
+                    return Err(broken(format!(
+                        "a command is accepted with {count} events, {} are there",
+                        events.len()
+                    )));
                 }
                 Ok(Outcome::Accepted(events.take(count).collect()))
             }

@@ -13,8 +13,8 @@ use crate::error::{Category, Failure};
 use crate::limits::Limits;
 use crate::run::access::{Most, Range, RowAccess};
 use crate::run::bindings::Texts;
-use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::decider::kinora::engine::deciding;
+use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
 
 /// Keys that are looked up at once: their rows are in memory together before anybody can count them.

@@ -82,8 +82,7 @@ pub async fn one(
     let data = data(&body)?;
     let expected = Some(expected(&headers)?).filter(|expected| *expected != ExpectedRevision::Any);
     let metadata = metadata(None, &headers)?;
-    let command =
-        Command { aggregate: id, name: command, data, key: key(&headers)?, expected, metadata, time: now() };
+    let command = Command { aggregate: id, name: command, data, key: key(&headers)?, expected, metadata, time: now() };
     allowed(&host, principal.as_ref(), &name, &command.aggregate)?;
     let decided = host.deciders.decide(&name, vec![command], client, dry_run.unwrap_or(false)).await?;
     let answer = decided.into_iter().next();
@@ -153,7 +152,8 @@ fn data(body: &[u8]) -> Result<Box<RawValue>, Problem> {
         Problem::new(Kind::InvalidJson, format!("the data of the command cannot be read: {cause}"))
             .hint("send the data of the command as JSON; {} for one without")
     };
-    let text = if body.is_empty() { "{}" } else { std::str::from_utf8(body).map_err(|cause| invalid(cause.to_string()))? };
+    let text =
+        if body.is_empty() { "{}" } else { std::str::from_utf8(body).map_err(|cause| invalid(cause.to_string()))? };
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|cause| invalid(cause.to_string()))?;
     let line = text.trim().replace(['\n', '\r'], " ");
     RawValue::from_string(line).map_err(|cause| invalid(cause.to_string()))

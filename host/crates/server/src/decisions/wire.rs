@@ -60,13 +60,14 @@ pub fn state(state: State) -> Result<commands::AggregateState, Problem> {
 }
 
 pub fn decider(status: Status) -> api::Decider {
-    let Status { name, catalog, decides, owns } = status;
+    let Status { name, catalog, decides } = status;
+    let owns = catalog.owns().map(str::to_owned);
     let versions = catalog.versions.into_iter().map(|(number, found)| version(number, found)).collect();
     api::Decider { name, live: catalog.live, decides, owns, versions }
 }
 
 fn version(number: u32, version: Version) -> api::DeciderVersion {
-    let Version { module, upcasters, state, reason, report } = version;
+    let Version { module, upcasters, state, reason, report, .. } = version;
     let state = match state {
         VersionState::Proving => api::DeciderState::Proving,
         VersionState::Ready => api::DeciderState::Ready,

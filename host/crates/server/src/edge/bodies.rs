@@ -34,12 +34,25 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Bytes of all bodies that are read and worked on at once.
 pub const BODIES_BYTES: usize = 256 << 20;
 
+/// The part of them that large bodies leave alone: a few of these that trickle must not keep everybody from appending.
+const SMALL_BYTES: usize = 64 << 20;
+
+/// Bytes up to which a body is small, and bytes of the small ones of one client.
+const SMALL_BODY: usize = 1 << 20;
+const SMALL_OF_CLIENT: usize = 16 << 20;
+
 /// Bytes of a permit: a semaphore counts in 32 bits.
 const PERMIT_BYTES: usize = 1 << 10;
 
 pub struct Bodies {
     /// Bytes that one body may have.
     limit: usize,
+    small: Part,
+    large: Part,
+}
+
+/// Memory for bodies, and who has how much of it.
+struct Part {
     /// Bytes of the bodies of one client.
     client_limit: usize,
     permits: Semaphore,
@@ -47,11 +60,21 @@ pub struct Bodies {
     of_client: Mutex<HashMap<ClientId, usize>>,
 }
 
+impl Part {
+    fn new(bytes: usize, client_limit: usize) -> Self {
+        Self { client_limit, permits: Semaphore::new(bytes / PERMIT_BYTES), of_client: Mutex::default() }
+    }
+}
+
 impl Bodies {
     /// One body always fits, whatever the limits of a client are.
     pub fn new(limit: usize, client_limit: usize) -> Self {
-        let permits = Semaphore::new(BODIES_BYTES.max(limit) / PERMIT_BYTES);
-        Self { limit, client_limit: client_limit.max(limit), permits, of_client: Mutex::default() }
+        let large = Part::new((BODIES_BYTES - SMALL_BYTES).max(limit), client_limit.max(limit));
+        Self { limit, small: Part::new(SMALL_BYTES, client_limit.clamp(SMALL_BODY, SMALL_OF_CLIENT)), large }
+    }
+
+    fn part(&self, bytes: usize) -> &Part {
+        if bytes <= SMALL_BODY { &self.small } else { &self.large }
     }
 }
 
@@ -67,7 +90,7 @@ pub enum Room {
 
 /// The memory of a body, for as long as it is worked on.
 pub struct BodyPermit<'a> {
-    bodies: &'a Bodies,
+    part: &'a Part,
     client: ClientId,
     bytes: usize,
     permit: Option<SemaphorePermit<'a>>,
@@ -75,11 +98,11 @@ pub struct BodyPermit<'a> {
 
 impl Drop for BodyPermit<'_> {
     fn drop(&mut self) {
-        self.bodies.give_back(self.client, self.bytes);
+        self.part.give_back(self.client, self.bytes);
     }
 }
 
-impl Bodies {
+impl Part {
     /// Takes bytes for a client, if it may have them.
     fn take(&self, client: ClientId, bytes: usize) -> bool {
         let mut of_client = self.of_client();
@@ -104,7 +127,9 @@ impl Bodies {
     fn of_client(&self) -> MutexGuard<'_, HashMap<ClientId, usize>> {
         self.of_client.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl Bodies {
     pub fn room(&self, request: &Request) -> Room {
         if *request.method() == Method::GET || request.body().is_end_stream() {
             return Room::Small;
@@ -135,17 +160,18 @@ impl Bodies {
             }
             Room::Permits(permits) => {
                 let (client, bytes) = (caller::client(&request), permits as usize * PERMIT_BYTES);
-                if !self.take(client, bytes) {
+                let part = self.part(bytes);
+                if !part.take(client, bytes) {
                     let problem =
                         Problem::new(Kind::Busy, "other bodies of this client fill the memory that it may have")
                             .hint("send fewer at once; the limit is http.client_body_bytes")
-                            .with("limit", json!(self.client_limit));
+                            .with("limit", json!(part.client_limit));
                     Rest::of(request).1.hear_out();
                     return Err(problem);
                 }
                 // What it has taken is given back if it waits in vain, or goes away meanwhile.
-                let mut held = BodyPermit { bodies: self, client, bytes, permit: None };
-                match tokio::time::timeout(WAIT, self.permits.acquire_many(permits)).await {
+                let mut held = BodyPermit { part, client, bytes, permit: None };
+                match tokio::time::timeout(WAIT, part.permits.acquire_many(permits)).await {
                     Ok(Ok(permit)) => {
                         held.permit = Some(permit);
                         return Ok((request, Some(held)));

@@ -84,7 +84,7 @@ where
 {
     let mut builder = http1::Builder::new();
     // Deadlines are watched from outside: hyper has one for heads and for being idle alike.
-    builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES);
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES).max_buf_size(HEAD_BYTES);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         _ = connection.as_mut() => return,

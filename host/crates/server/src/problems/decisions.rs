@@ -27,7 +27,8 @@ impl From<decision::Error> for Problem {
             Error::UnknownVersion { .. } => problem(Kind::UnknownVersion, "GET /v1/deciders/{name} lists them"),
             Error::WrongState { state, .. } => problem(Kind::WrongState, STATES).with("state", json!(state.as_str())),
             Error::OtherLive { live, .. } => {
-                problem(Kind::OtherLive, "somebody else was faster: look at the decider again").with("live", json!(live))
+                problem(Kind::OtherLive, "somebody else was faster: look at the decider again")
+                    .with("live", json!(live))
             }
             Error::Differs { differences, .. } => {
                 problem(Kind::DecidesOtherwise, DIFFERS).with("differences", json!(differences))
@@ -48,10 +49,8 @@ impl From<decision::Error> for Problem {
             Error::KeyReused => problem(Kind::IdempotencyKeyReused, "use a key that is new for each command"),
             Error::Conflict { .. } | Error::Superseded => problem(Kind::DecisionConflict, CONFLICT),
             Error::Busy { .. } => problem(Kind::TooManyRequests, "try again a little later"),
-            Error::Faulted(fault) => {
-                problem(Kind::DeciderFailed, FAILED).with("fault", json!(versions::fault(*fault)))
-            }
-            Error::Owned { .. } => problem(Kind::OwnedStream, "send a command to its decider"),
+            Error::Faulted(fault) => problem(Kind::DeciderFailed, FAILED).with("fault", json!(versions::fault(*fault))),
+            Error::OwnsNoCategory => problem(Kind::WrongState, "deploy it without owning"),
             Error::Module(error) => error.into(),
             Error::Append(error) => error.into(),
             Error::Log(error) => error.into(),

@@ -21,12 +21,14 @@ use crate::host::Host;
 use crate::problems::operations;
 use crate::wire::appends as wire;
 use crate::write::cloudevents;
-use crate::write::reserved;
+use crate::write::{owned, reserved};
 
 /// Append one event or several, all or none
 #[utoipa::path(
     post, path = "/v1/streams/{stream}/events", tag = "log", operation_id = "append",
-    params(("stream" = String, Path, description = "The stream"), headers::Expected, headers::Append),
+    params(
+        ("stream" = String, Path, description = "The stream"), headers::Expected, headers::Append, headers::Override,
+    ),
     request_body(content(
         (api::NewEvents = "application/json"),
         (CloudEvent = "application/cloudevents+json"),
@@ -35,22 +37,25 @@ use crate::write::reserved;
     responses((status = 201, description = "Appended, as durable as it says", body = api::Appended), operations::Append)
 )]
 pub async fn to_stream(
-    State(log): State<Log>,
+    State(host): State<Host>,
     Path(stream): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let (client, headers, body) = taken_apart(request).await?;
-    append_to(&log, stream.parse()?, client, &headers, &body).await
+    owned::allow(&host, &stream, principal.as_ref(), &headers).await?;
+    append_to(&host.log, stream.parse()?, client, &headers, &body).await
 }
 
 /// The same for a body that is so small that nobody need count it.
-pub async fn small_to_stream(log: &Log, stream: StreamName, request: Request) -> Result<Response, Problem> {
+pub async fn small_to_stream(host: &Host, stream: StreamName, request: Request) -> Result<Response, Problem> {
+    owned::refuse(host, stream.as_str())?;
     let client = caller::client(&request);
     let (head, body) = request.into_parts();
     // It has said how long it is, and the server takes no more.
     let body = axum::body::to_bytes(body, usize::MAX).await;
     let body = body.map_err(|cause| Problem::new(Kind::InvalidBody, cause.to_string()))?;
-    append_to(log, stream, client, &head.headers, &body).await
+    append_to(&host.log, stream, client, &head.headers, &body).await
 }
 
 async fn append_to(
@@ -75,7 +80,7 @@ async fn append_to(
 /// Append to several streams, all or none
 #[utoipa::path(
     post, path = "/v1/transactions", tag = "log", operation_id = "transact",
-    params(headers::Append),
+    params(headers::Append, headers::Override),
     request_body = api::Transaction,
     responses(
         (status = 201, description = "Appended, as durable as it says", body = api::Appended),
@@ -93,6 +98,9 @@ pub async fn transaction(State(host): State<Host>, request: Request) -> Result<R
         host.gate.allow_to(principal.as_ref(), asked)?;
     }
     reserved::refuse(&request)?;
+    for append in request.appends.iter().filter(|append| !append.events.is_empty()) {
+        owned::allow(&host, append.stream.as_str(), principal.as_ref(), &headers).await?;
+    }
     let appended = log.append_for(client, request).await?;
     created(&wire::transacted(&appended, log.durability()))
 }

@@ -18,6 +18,7 @@ use futures::future::Either;
 use tower_service::Service;
 
 use kinora_access::{Action, Asked, Extent};
+use kinora_api::headers;
 use kinora_types::StreamName;
 
 use crate::edge::bodies::Room;
@@ -49,7 +50,7 @@ impl Service<Request> for Direct {
             let counted = CountedAppend::begin();
             let asked = Asked::new(Action::Append).streams(Extent::One(stream.as_str()));
             let response = match host.gate.allow(&request, asked) {
-                Ok(()) => append::small_to_stream(&host.log, stream, request).await.into_response(),
+                Ok(()) => append::small_to_stream(&host, stream, request).await.into_response(),
                 Err(problem) => problem.into_response(),
             };
             counted.end(&host.requests, &response);
@@ -65,7 +66,9 @@ impl Direct {
         if request.uri().query().is_some() {
             return None;
         }
-        let is_plain = head::names_its_host(request) && !head::is_packed(request);
+        let is_plain = head::names_its_host(request)
+            && !head::is_packed(request)
+            && !request.headers().contains_key(headers::OVERRIDE);
         (is_plain && matches!(self.host.bodies.room(request), Room::Small)).then_some(stream)
     }
 }
