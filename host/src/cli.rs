@@ -1,9 +1,7 @@
 //! The commands that talk to a host. Data goes to stdout, everything else to stderr.
 
 mod actor;
-mod append;
-mod decide;
-mod deciders;
+mod events;
 mod fault;
 mod folder;
 mod keys;
@@ -15,7 +13,6 @@ mod problems;
 mod progress;
 mod query;
 mod rollouts;
-mod tail;
 mod upcasters;
 
 use std::path::PathBuf;
@@ -26,13 +23,14 @@ use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
+use events::{append, decide, tail};
 use folder::{backup, doctor};
 pub use keys::key_file;
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};
 use rollouts::rollout::Change;
-use rollouts::{deploy, diff, gates, history, repro, rollout, status, verify};
+use rollouts::{deciders, deploy, diff, gates, history, repro, rollout, status, verify};
 
 /// Which host, and how to write.
 #[derive(Args)]

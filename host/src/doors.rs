@@ -1,4 +1,4 @@
-//! Who may come in, as `kinora serve` is told.
+//! Doors: who may come in, as `kinora serve` is told.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

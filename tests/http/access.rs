@@ -1,4 +1,4 @@
-//! Who may do what: with keys, and without any.
+//! Access: what somebody may do with keys, with tokens, and without any.
 
 use kinora_access::{KeyFile, NewKey, Options, Role, Scope, Tokens};
 use kinora_server::serve::{Doors, Error, Options as Serve};
@@ -94,7 +94,10 @@ async fn a_role_and_a_scope_are_all_that_somebody_can_do() {
     {
         assert_eq!(kind(&writer.post(path, event.clone()).await), (403, "forbidden"), "{path}");
     }
-    let two = |second: &str| json!({"appends": [{"stream": "account-1", "events": [event]}, {"stream": second, "events": [event]}]});
+    let two = |second: &str| {
+        let of = |stream: &str| json!({"stream": stream, "events": [event]});
+        json!({"appends": [of("account-1"), of(second)]})
+    };
     assert_eq!(writer.post("transactions", two("account-2")).await.status, 201);
     assert_eq!(kind(&writer.post("transactions", two("order-1")).await), (403, "forbidden"));
     let checked = json!({"appends": [{"stream": "order-1", "events": [], "expected_revision": "no_stream"}]});

@@ -18,9 +18,10 @@ use kinora_tests::{Answer, Api, Handwritten, Host, delete_raw, module, put_raw};
 use serde_json::{Value, json};
 
 /// Problems that it takes more than a request to get, each with the test that names it.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 12] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
+    ("decides-otherwise", include_str!("../decisions/versions.rs")),
     ("held", include_str!("../../host/tests/process/ends/quarantine.rs")),
     ("limit-reached", include_str!("../sandbox/limits.rs")),
     ("log-poisoned", include_str!("../../host/tests/process/ends/disk_faults.rs")),
@@ -33,7 +34,8 @@ const ELSEWHERE: [(&str, &str); 11] = [
 ];
 
 /// Problems that no test can get, each with the reason.
-const NOWHERE: [(&str, &str); 1] = [("internal", "a mistake of ours")];
+const NOWHERE: [(&str, &str); 2] =
+    [("internal", "a mistake of ours"), ("decision-conflict", "others have to be faster sixteen times in a row")];
 
 /// What differs from run to run: digests, and positions, among which are those of the host's own events.
 const CHANGING: [(&str, &str); 5] = [
@@ -286,6 +288,28 @@ async fn of_access(problems: &mut Problems) {
     problems.note("forbidden", answer);
 }
 
+/// Commands that cannot be decided.
+async fn of_deciders(problems: &mut Problems) {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    problems.api = host.api();
+    problems.get("unknown-decider", "deciders/counts").await;
+    let digest = problems.api.upload(module("contrary")).await;
+    let deployed = problems.api.post("deciders/counts/versions", json!({"module": digest, "owns": true})).await;
+    assert_eq!(deployed.status, 202, "{deployed:?}");
+    kinora_tests::until("it has proved itself", async || {
+        problems.api.post("deciders/counts/promote", json!({"version": 1})).await.status == 200
+    })
+    .await;
+    problems.post("unknown-command", "deciders/counts/1/Fly", json!({})).await;
+    problems.post("invalid-command", "deciders/counts/1/Count", json!({"n": "one"})).await;
+    problems.post("command-rejected", "deciders/counts/1/Refuse", json!({})).await;
+    problems.post("decider-failed", "deciders/counts/1/Panic", json!({})).await;
+    let owned = problems.api.get("deciders/counts").await.body["owns"].as_str().unwrap().to_owned();
+    let event = json!({"type": "Counted", "data": {"n": 1}});
+    problems.post("owned-stream", &format!("streams/{owned}-1/events"), event).await;
+}
+
 /// What comes for this text, which no client sends: a status, and a problem.
 fn raw(api: &Api, text: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(api.url.trim_start_matches("http://")).unwrap();
@@ -386,6 +410,7 @@ async fn every_problem_says_what_is_wrong_and_what_to_do() {
     of_compiling(&mut problems).await;
     of_connections(&mut problems).await;
     of_access(&mut problems).await;
+    of_deciders(&mut problems).await;
     let past = tempfile::tempdir().unwrap();
     of_the_past(&mut problems, past.path()).await;
     let damaged = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! The HTTP interface of a host, as the tests talk to it.
 
+mod deciders;
+
 use std::time::Instant;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -8,6 +10,8 @@ use serde_json::{Value, json};
 use crate::description::Answered;
 use crate::followed::Followed;
 use crate::wait::{PATIENCE, pause};
+
+pub use deciders::together;
 
 /// A host's HTTP interface. Paths begin after `/v1/`.
 #[derive(Clone)]
@@ -31,6 +35,13 @@ pub struct Text {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
+}
+
+impl Answer {
+    /// Whether it is a problem of this kind.
+    pub fn is(&self, kind: &str) -> bool {
+        self.body["type"].as_str().is_some_and(|found| found.rsplit(['/', ':', '#']).next() == Some(kind))
+    }
 }
 
 impl Text {

@@ -15,7 +15,7 @@ mod seed;
 pub mod tokens;
 mod wait;
 
-pub use api::{Answer, Api, Text, client};
+pub use api::{Answer, Api, Text, client, together};
 pub use events::{copied, event, everything, open, request, to};
 pub use followed::{Followed, Message};
 pub use handwritten::Handwritten;

@@ -14,6 +14,11 @@ pub fn property(cases: u32) -> ProptestConfig {
 pub struct Seed(u64);
 
 impl Seed {
+    /// Numbers of their own, for somebody who draws beside others.
+    pub fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// That of the variable `KINORA_SEED`, or a new one.
     pub fn from_environment() -> Self {
         let given = std::env::var("KINORA_SEED").ok();

@@ -1,5 +1,5 @@
-//! `kinora keys`: who has a key for a host. It works on the data folder, so whoever can write there can give out keys; a
-//! host that runs takes note within two seconds.
+//! `kinora keys`: who has a key for a host. It works on the data folder, so whoever can write there can give out keys;
+//! a host that runs takes note within two seconds.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! The commands about projections and their versions.
 
 pub mod bars;
+pub mod deciders;
 pub mod deploy;
 pub mod diff;
 pub mod gates;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use crate::role::{Action, Role};
-use crate::scope::Scope;
+use crate::scope::{Extent, Scope};
 
 /// Somebody who is known.
 #[derive(Debug)]
@@ -18,15 +18,6 @@ pub struct Principal {
     pub expires: Option<Timestamp>,
     /// Whoever has it since before it was revoked looks here.
     revoked: AtomicBool,
-}
-
-/// How much of something is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent<'a> {
-    /// It is not about this.
-    Nothing,
-    One(&'a str),
-    All,
 }
 
 /// What somebody wants to do, and with what.

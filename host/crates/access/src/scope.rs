@@ -3,7 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::Pattern;
-use crate::principal::Extent;
+
+/// How much of something is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent<'a> {
+    /// It is not about this.
+    Nothing,
+    One(&'a str),
+    All,
+}
 
 /// What is reached. One that names nothing is of everything; one that names anything is of what it names, and of
 /// nothing else: with streams only, no read model is reached. Tables are those of the projections that are named.

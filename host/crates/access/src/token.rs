@@ -43,7 +43,7 @@ impl Tokens {
 pub enum TokenError {
     #[error("the issuer's keys at {}: {cause}", path.display())]
     File { path: PathBuf, cause: String },
-    #[error("the issuer's keys at {}: there is no key in it that can check a signature (RSA, EC or Ed25519)", .0.display())]
+    #[error("the issuer's keys at {}: none of them can check a signature (RSA, EC or Ed25519)", .0.display())]
     NoKeys(PathBuf),
 }
 

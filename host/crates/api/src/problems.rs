@@ -78,7 +78,7 @@ kinds! {
     TooSlow "too-slow" 408 "the body came too slowly"
     Unauthenticated "unauthenticated" 401 "the host does not know who asks"
     Forbidden "forbidden" 403 "whoever asks may not do this"
-    ForeignOrigin "foreign-origin" 403 "it comes from a page of another site, or calls the host by a name that it has not"
+    ForeignOrigin "foreign-origin" 403 "it comes from a page of another site, or calls the host by a foreign name"
     OwnedStream "owned-stream" 403 "only a decider appends to this stream"
     UnknownContentType "unknown-content-type" 415 "the body does not say what it is"
     ReservedName "reserved-name" 403 "the name begins with $kinora"

@@ -1,4 +1,4 @@
-//! Why a command was not decided, or a version not changed.
+//! Errors: why a command was not decided, or a version not changed.
 
 use kinora_log as log;
 use kinora_log::AppendError;

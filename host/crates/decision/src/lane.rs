@@ -4,53 +4,29 @@
 //! While an append of a scope is under way, no other command of it is decided here; commands of other scopes go on. A
 //! lane never waits for another one. Two lanes may hold the same scope: then the log refuses one of two appends.
 
+mod lookup;
 mod queue;
 mod slots;
+mod track;
 mod train;
 mod unit;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use kinora_log::{AppendError, Appended, Log};
-use kinora_types::{Revision, StreamName};
+use kinora_log::{AppendError, Appended};
 
 use crate::error::Error;
-use crate::limits::Limits;
-use crate::rules::Rules;
 use queue::Queue;
 use train::Departed;
 use worker::Worker;
 
+pub use track::Track;
 pub use train::events_only as decided_events;
 pub use unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
 pub use worker::{Outlook, State, faulted};
-
-/// What all lanes of a version have in common.
-pub struct Track {
-    pub decider: String,
-    pub version: u32,
-    pub rules: Rules,
-    pub log: Log,
-    /// The stream that every append of this version is checked against.
-    pub control: StreamName,
-    /// The revision of that stream by which this version is live.
-    pub control_revision: AtomicU64,
-    /// Nothing is decided any more.
-    pub is_closed: AtomicBool,
-    pub limits: Limits,
-    /// What one instance may have.
-    pub memory_bytes: usize,
-}
-
-impl Track {
-    pub fn control_revision(&self) -> Revision {
-        Revision(self.control_revision.load(Ordering::Acquire))
-    }
-}
 
 pub struct Lane {
     track: Arc<Track>,

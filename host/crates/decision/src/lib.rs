@@ -1,15 +1,14 @@
 //! Deciders: commands become events, by rules that are sandboxed, versioned and compared before they go live.
 //!
 //! [`Deciders`] finds the version that is live; its lanes (`lane`) have commands decided and append what was accepted.
-//! The log is the judge: each append names everything that it was decided on, and is refused if that is not so any more.
-//! `record` is plain data, `rules` what a version is made of, `trial` decides recorded commands again. This crate knows
-//! nothing of HTTP.
+//! The log is the judge: each append names everything that it was decided on, and is refused if that is not so any
+//! more. `record` is plain data, `rules` what a version is made of, `trial` decides recorded commands again. This crate
+//! knows nothing of HTTP.
 
 mod deciders;
 mod error;
 mod lane;
 mod limits;
-mod lookup;
 mod record;
 mod rules;
 mod scope;

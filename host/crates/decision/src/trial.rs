@@ -1,4 +1,5 @@
-//! Trials: all of history is folded, and recorded commands are decided again on the state just before their first event.
+//! Trials: all of history is folded, and recorded commands are decided again on the state just before their first
+//! event.
 //!
 //! A decision has no other input than that state and the command. So the version that made it makes it again (an
 //! audit), and another one shows in what it differs before it goes live.

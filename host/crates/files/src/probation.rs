@@ -1,8 +1,8 @@
 //! Probation: the time from the start of something that may end the host until it has proved well. A note of it is in a
 //! file meanwhile, so whatever ends the host is known by its note when the host starts again.
 //!
-//! A host is killed for many reasons, and most of them are no fault of what it runs. So a note says, too, in which place
-//! code of others was running, if any was. Twice in the same place is no chance.
+//! A host is killed for many reasons, and most of them are no fault of what it runs. So a note says, too, in which
+//! place code of others was running, if any was. Twice in the same place is no chance.
 
 use std::collections::BTreeMap;
 use std::fs::File;

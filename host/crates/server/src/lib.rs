@@ -3,13 +3,11 @@
 //! This crate never touches RocksDB: it parses, calls the log and the projections, and formats. What goes over the wire
 //! is defined in `kinora-api`.
 
-mod decisions;
 mod edge;
 #[doc(hidden)]
 pub mod fuzz;
 mod gate;
 mod host;
-mod listen;
 mod problems;
 mod projections;
 mod query;
@@ -20,6 +18,6 @@ mod upkeep;
 mod wire;
 mod write;
 
-pub use listen::tls;
 pub use query::translation::Translation;
 pub use router::document;
+pub use serve::listen::tls;

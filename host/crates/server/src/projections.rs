@@ -1,6 +1,7 @@
 //! Modules, projections and their versions over HTTP.
 
 pub mod changes;
+pub mod deciders;
 pub mod deploy;
 pub mod diff;
 pub mod diff_rows;

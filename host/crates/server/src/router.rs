@@ -21,7 +21,6 @@ use utoipa::openapi::{Content, OpenApi, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::decisions::{commands, deciders as versions};
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
 use crate::edge::described::Described;
@@ -30,11 +29,13 @@ use crate::edge::requests::Requests;
 use crate::gate::{Gate, Gated};
 use crate::host::{Host, Parts};
 use crate::problems::operations;
-use crate::projections::{changes, deploy, diff, diff_rows, faults, history, modules, status, upcasters, verify};
+use crate::projections::{
+    changes, deciders, deploy, diff, diff_rows, faults, history, modules, status, upcasters, verify,
+};
 use crate::query::{list, model};
 use crate::read::{events, log};
 use crate::upkeep::{backups, health, limits, metrics};
-use crate::write::{append, claims, direct};
+use crate::write::{append, claims, commands, direct};
 
 /// The statuses of an answer that a version has given.
 const ANSWERED: [&str; 2] = ["200", "304"];
@@ -108,14 +109,14 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(commands::one))
         .routes(routes!(commands::together))
         .routes(routes!(commands::state))
-        .routes(routes!(versions::list))
-        .routes(routes!(versions::show))
-        .routes(routes!(versions::deploy))
-        .routes(routes!(versions::promote))
-        .routes(routes!(versions::roll_back))
-        .routes(routes!(versions::retire))
-        .routes(routes!(versions::audit))
-        .routes(routes!(versions::history))
+        .routes(routes!(deciders::list))
+        .routes(routes!(deciders::show))
+        .routes(routes!(deciders::deploy))
+        .routes(routes!(deciders::promote))
+        .routes(routes!(deciders::roll_back))
+        .routes(routes!(deciders::retire))
+        .routes(routes!(deciders::audit))
+        .routes(routes!(deciders::history))
         .routes(routes!(limits::show))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -1,5 +1,7 @@
 //! A served host: an engine behind a socket, and an orderly end.
 
+pub(crate) mod listen;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +14,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
-use crate::listen::Door;
-use crate::listen::tls::{self, Tls};
 use crate::router::service;
+use crate::serve::listen::Door;
+use crate::serve::listen::tls::{self, Tls};
 use kinora_access as access;
 use kinora_access::Access;
 use kinora_engine as engine;

@@ -1,6 +1,7 @@
 //! From the words of a host to those of its clients, and back: a file for each group of what goes over the wire.
 
 pub mod appends;
+pub mod decisions;
 pub mod differences;
 pub mod limits;
 pub mod modules;

@@ -11,19 +11,12 @@ use kinora_log::{
 use kinora_sandbox::{Category, Emitted, Failure, OwnScope, Rejection};
 use kinora_types::{ExpectedRevision, InvalidName, NewEvent, Position, Progress, RESERVED, Revision, StreamName, Tag};
 
-use super::Track;
 use super::slots::Settled;
-use super::unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
+use super::track::Track;
+use super::unit::{Answer, Asked, DecidedEvent, MadeClaim, Outcome, Unit};
 use crate::error::Error;
 use crate::record::command::{Recorded, metadata};
 use crate::scope::{Baseline, Scope};
-
-/// A claim that an event takes or gives up.
-#[derive(Clone, Debug)]
-pub struct MadeClaim {
-    claim: Claim,
-    is_released: bool,
-}
 
 /// A unit, and what came of its commands.
 pub struct Decided {

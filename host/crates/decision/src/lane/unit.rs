@@ -4,11 +4,10 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use kinora_log::ClientId;
+use kinora_log::{Claim, ClientId};
 use kinora_sandbox::Rejection;
 use kinora_types::{EventType, Position, Revision, StreamName};
 
-use super::train::MadeClaim;
 use crate::error::Error;
 use crate::record::command::{Command, CommandId};
 use crate::scope::Scope;
@@ -32,6 +31,13 @@ pub struct Unit {
     /// Whether it has to be decided without others, to know what is at fault.
     pub alone: bool,
     answer: oneshot::Sender<Answers>,
+}
+
+/// A claim that an event takes or gives up.
+#[derive(Clone, Debug)]
+pub struct MadeClaim {
+    pub claim: Claim,
+    pub is_released: bool,
 }
 
 /// A command, ready to be decided.

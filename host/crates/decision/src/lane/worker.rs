@@ -7,13 +7,13 @@ use kinora_projection::Fault;
 use kinora_sandbox::{Category, Commands, Decider, Failure, Outcome as Verdict, Texts};
 use kinora_types::{Budget, ExpectedRevision, Progress, Revision};
 
-use super::Track;
+use super::lookup;
 use super::queue::Train;
 use super::slots::{Settled, Slots};
+use super::track::Track;
 use super::train::{Decided, Departed};
 use super::unit::{Asked, Outcome, Unit};
 use crate::error::Error;
-use crate::lookup;
 use crate::rules::Folder;
 use crate::scope::{Baseline, Scope};
 

@@ -1,5 +1,5 @@
-//! The catalog of a decider: a fold of its stream, `$kinora/deciders/NAME`. Each append of the decider is checked against
-//! the revision of that stream, so what stands there holds for every decision that is in the log.
+//! The catalog of a decider: a fold of its stream, `$kinora/deciders/NAME`. Each append of the decider is checked
+//! against the revision of that stream, so what stands there holds for every decision that is in the log.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What came of folding all of history, and of deciding recorded commands again.
+//! A report: what came of folding all of history, and of deciding recorded commands again.
 
 use serde::{Deserialize, Serialize};
 

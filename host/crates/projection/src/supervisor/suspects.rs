@@ -84,8 +84,8 @@ impl Suspects {
             tracing::warn!(projection, version = number, %cause, "a note of a version cannot be written");
         }
         let message = format!(
-            "the host ended {ends} times after it had started this version, and before that got any further, so it does \
-             not start it again by itself"
+            "the host ended {ends} times after it had started this version, and before that got any further, so it \
+             does not start it again by itself"
         );
         Judgement::Quarantined(Failure::new(Category::Quarantined, message))
     }

@@ -1,5 +1,5 @@
-//! Modules that are ready to run: a projector, an upcaster or a decider, told apart once. Whoever works with one of them
-//! takes its type, so nobody further on can be handed another.
+//! Modules that are ready to run: a projector, an upcaster or a decider, told apart once. Whoever works with one of
+//! them takes its type, so nobody further on can be handed another.
 
 use std::sync::Arc;
 

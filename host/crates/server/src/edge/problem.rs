@@ -7,7 +7,7 @@ use kinora_api::Kind;
 use kinora_types::{Exhausted, InvalidName};
 use serde_json::{Map, Value, json};
 
-use crate::listen::TooSlow;
+use crate::serve::listen::TooSlow;
 
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");

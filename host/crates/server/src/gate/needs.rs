@@ -1,4 +1,4 @@
-//! What each operation needs: an action, and what of it its path names. An operation that is not here is refused to
+//! Needs: for each operation an action, and what of it its path names. An operation that is not here is refused to
 //! all where a host knows its clients.
 
 use axum::extract::RawPathParams;

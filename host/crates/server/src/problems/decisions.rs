@@ -5,8 +5,8 @@ use kinora_decision as decision;
 use kinora_decision::Error;
 use serde_json::json;
 
-use crate::decisions::wire::rejected;
 use crate::edge::problem::Problem;
+use crate::wire::decisions::rejected;
 use crate::wire::versions;
 
 const CONFLICT: &str = "nothing was appended: send it again";

@@ -46,8 +46,8 @@ groups! {
     BODY: Busy InvalidBody TooLarge TooSlow;
     // What a read may use is used up, or there is no place for one more.
     WORK: Busy TimedOut TooLarge;
-    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown OwnedStream
-        PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
+    APPENDED: IdReused IdempotencyKeyReused InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace OutcomeUnknown
+        OwnedStream PartlyKnown ReservedName TooManyRequests WrongExpectedRevision;
     // A module that was accepted may be refused once it is compiled, or by the next host.
     MODULE: CompileFailed Contract DescribeFailed ForeignImports Held InvalidManifest MissingExports NotWasm TooLarge
         UnknownModule;

@@ -1,5 +1,5 @@
-//! Streams that a decider owns: nobody else appends to them, but for operators, with a reason that stands in the history
-//! of the decider.
+//! Streams that a decider owns: nobody else appends to them, but for operators, with a reason that stands in the
+//! history of the decider.
 
 use std::sync::Arc;
 

@@ -14,13 +14,13 @@ use kinora_api::{headers, rollouts};
 use kinora_decision::{Deciders, Deploy, control_stream};
 use kinora_log::Log;
 
-use crate::decisions::wire;
 use crate::edge::budget::Work;
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::problems::operations;
+use crate::wire::decisions as wire;
 
 /// All deciders
 #[utoipa::path(

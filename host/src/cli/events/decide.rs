@@ -6,13 +6,13 @@ use kinora_client::api::appends::ExpectedRevision;
 use kinora_client::api::commands::{Decided, Outcome};
 use serde_json::Value;
 
-use crate::cli::append::expected;
+use crate::cli::events::append::expected;
 use crate::cli::output::{Output, clean};
 
 /// Have an aggregate decide a command
 ///
-/// For example: kinora decide accounts 1 Deposit --data '{"cents":500}'. What its rules reject ends with 3, and with the
-/// code of the rejection.
+/// For example: kinora decide accounts 1 Deposit --data '{"cents":500}'. What its rules reject ends with 3, and with
+/// the code of the rejection.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The decider

@@ -18,7 +18,6 @@ use kinora_decision::{Command, Deciders};
 use kinora_log::ClientId;
 use kinora_types::{ExpectedRevision, Micros, Progress};
 
-use crate::decisions::wire;
 use crate::edge::caller;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
@@ -26,6 +25,7 @@ use crate::edge::problem::Problem;
 use crate::edge::request_key;
 use crate::host::{Host, blocking};
 use crate::problems::operations;
+use crate::wire::decisions as wire;
 use crate::write::append::expected;
 
 /// Bytes of a key.

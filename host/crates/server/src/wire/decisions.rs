@@ -1,4 +1,4 @@
-//! What deciders answer, as it goes over the wire.
+//! Answers of deciders, and their versions.
 
 use kinora_api::{commands, deciders as api};
 use kinora_decision::{Answer, DecidedEvent, Difference, Outcome, Report, State, Status, Version, VersionState};

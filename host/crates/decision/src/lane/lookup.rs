@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 use kinora_log::Recorded as Event;
 use kinora_types::{EventType, Position, StreamName};
 
+use super::track::Track;
+use super::unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
 use crate::error::Error;
-use crate::lane::{Answer, Asked, DecidedEvent, Outcome, Track, Unit};
 use crate::record::command::Recorded;
 
 /// The answers to a unit that is in the log; `None`, if it is not.
