@@ -24,7 +24,7 @@ pub async fn of_questions(target: Target) {
     let ask = |number: usize| {
         let paths = ["/healthz".to_owned(), format!("/v1/read-models/things/things/thing-{number}")];
         move |n: u64| {
-            let path = &paths[usize::from(n % 4 > 0)];
+            let path = &paths[usize::from(!n.is_multiple_of(4))];
             format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nkinora-client: {CLIENT}\r\n\r\n")
         }
     };

@@ -133,7 +133,10 @@ impl KeyFile {
         }
         let key = Key::random().map_err(|cause| self.failed(cause))?;
         let record = Record { name, hash: key.hash(), roles, scope, created: Timestamp::now(), expires };
-        self.change(|keys| Ok(drop(keys.insert(key.id.clone(), record))))?;
+        self.change(|keys| {
+            keys.insert(key.id.clone(), record);
+            Ok(())
+        })?;
         Ok(key)
     }
 
@@ -173,7 +176,7 @@ fn make_private(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 

@@ -86,8 +86,9 @@ impl Lane {
                     None => self.queue().free(&scopes),
                 }
                 self.queue().push_first(again);
+                // Before the next train: its command would fail for what others have left in memory.
+                worker.tidy();
             }
-            worker.tidy();
         }
         drop(worker);
         // Somebody may have come between the last look and the end of the lead.

@@ -62,9 +62,9 @@ async fn a_command_that_is_sent_again_to_a_host_that_was_killed_is_decided_once(
     let mut done = vec![0; CLIENTS as usize];
     for _ in 0..kills {
         let answered = Arc::new(AtomicU64::new(0));
-        let clients = (0..).zip(&done).map(|(client, first)| {
-            tokio::spawn(commands(host.api(), client, *first, Arc::clone(&answered)))
-        });
+        let clients = (0..)
+            .zip(&done)
+            .map(|(client, first)| tokio::spawn(commands(host.api(), client, *first, Arc::clone(&answered))));
         let clients: Vec<_> = clients.collect();
         let life = 1 + seed.below(LONGEST_LIFE);
         until("answers", async || answered.load(Ordering::Relaxed) >= life).await;

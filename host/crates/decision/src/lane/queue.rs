@@ -77,11 +77,11 @@ impl Queue {
         for (count, unit) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
             let scopes = unit.scopes();
             let train = scopes.first().and_then(|own| joined.get(own)).and_then(|index| trains.get_mut(*index));
-            if let Some(train) = train.filter(|train| unit.is_plain() && !train.has_id_of(&unit)) {
-                if scopes.iter().all(|scope| !held.contains(scope)) {
-                    train.units.push(unit);
-                    continue;
-                }
+            if let Some(train) = train.filter(|train| unit.is_plain() && !train.has_id_of(&unit))
+                && scopes.iter().all(|scope| !held.contains(scope))
+            {
+                train.units.push(unit);
+                continue;
             }
             let is_free = |scope: &Scope| !self.busy.contains(scope) && !held.contains(scope);
             if count < ROUND && scopes.iter().all(is_free) {

@@ -38,6 +38,8 @@ pub struct Unit {
 pub struct MadeClaim {
     pub claim: Claim,
     pub is_released: bool,
+    /// Which one of those that were sent together it is of.
+    pub command: usize,
 }
 
 /// A command, ready to be decided.

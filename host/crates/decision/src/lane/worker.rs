@@ -1,6 +1,7 @@
 //! The worker of a lane: an instance with its slots. It answers what was decided before, brings states up to date, has
 //! commands decided, and makes an append of what was accepted.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kinora_projection::Fault;
@@ -12,7 +13,7 @@ use super::queue::Train;
 use super::slots::{Settled, Slots};
 use super::track::Track;
 use super::train::{Decided, Departed};
-use super::unit::{Asked, Outcome, Unit};
+use super::unit::{Asked, MadeClaim, Outcome, Unit};
 use crate::error::Error;
 use crate::rules::Folder;
 use crate::scope::{Baseline, Scope};
@@ -180,7 +181,8 @@ impl Outlook {
         }
     }
 
-    fn tidy(&mut self) {
+    /// Lets go of states, once they are too many or too large.
+    pub fn tidy(&mut self) {
         let limits = &self.track.limits;
         if self.slots.len() > limits.lane_states {
             let numbers = self.slots.shrink(limits.lane_states - limits.lane_states / 4);
@@ -224,7 +226,7 @@ impl Worker {
 
     /// Decides a train. What was accepted is to be appended, and some units come again.
     pub fn run(&mut self, train: Train) -> (Option<Departed>, Vec<Unit>) {
-        let Train { units, scopes } = train;
+        let Train { units, scopes, .. } = train;
         let units: Vec<Unit> = units.into_iter().filter_map(|unit| self.unless_known(unit)).collect();
         if units.is_empty() {
             return (None, Vec::new());
@@ -294,20 +296,34 @@ impl Worker {
         let track = Arc::clone(&self.outlook.track);
         let (mut decided, mut again) = (Vec::new(), Vec::new());
         let mut verdicts = verdicts.into_iter();
-        let mut is_spoiled = false;
+        let (mut is_spoiled, mut is_refused) = (false, false);
         for unit in units {
             let of_unit: Vec<Verdict> = verdicts.by_ref().take(unit.commands.len()).collect();
+            if is_refused {
+                // It was decided on what will never be there.
+                again.push(unit);
+                continue;
+            }
             match judged(&track, unit, of_unit) {
                 Judged::Decided(one) => {
                     is_spoiled |= one.unit.dry_run && one.has_events();
                     decided.push(one);
                 }
-                Judged::Again(unit) => again.push(unit),
+                Judged::Again(unit) => {
+                    // Those of its commands that were accepted are decided again, too.
+                    is_spoiled |= unit.commands.len() > 1;
+                    again.push(unit);
+                }
                 Judged::Refused { unit, error } => {
-                    is_spoiled = true;
+                    (is_spoiled, is_refused) = (true, true);
                     unit.answer(Err(error));
                 }
             }
+        }
+        if gives_up_what_it_took(&decided) {
+            self.outlook.forget(&scopes);
+            let alone = |one: Decided| Unit { alone: true, ..one.unit };
+            return (None, decided.into_iter().map(alone).chain(again).collect());
         }
         if is_spoiled {
             // Its states are those of events that will never be there.
@@ -325,6 +341,18 @@ impl Worker {
     }
 }
 
+/// Whether a unit gives up what one before it takes: an append releases first, so it cannot say both.
+fn gives_up_what_it_took(decided: &[Decided]) -> bool {
+    let mut taken = HashSet::new();
+    let crosses = |made: &MadeClaim| {
+        if !made.is_released {
+            taken.insert(made.claim.key.clone());
+        }
+        made.is_released && taken.contains(&made.claim.key)
+    };
+    decided.len() > 1 && decided.iter().flat_map(|one| &one.unit.claims).any(crosses)
+}
+
 enum Judged {
     Decided(Decided),
     /// It wants to see more.
@@ -339,6 +367,8 @@ enum Judged {
 /// What the verdicts on its commands mean for a unit.
 fn judged(track: &Track, mut unit: Unit, verdicts: Vec<Verdict>) -> Judged {
     let is_single = unit.commands.len() == 1;
+    // It may have been decided before.
+    unit.claims.clear();
     let mut outcomes = Vec::new();
     for (index, (asked, verdict)) in unit.commands.clone().iter().zip(verdicts).enumerate() {
         outcomes.push(match verdict {
@@ -349,7 +379,7 @@ fn judged(track: &Track, mut unit: Unit, verdicts: Vec<Verdict>) -> Judged {
             }
             Verdict::Accepted(emitted) => match super::train::events(track, asked, emitted) {
                 Ok((events, claims)) => {
-                    unit.claims.extend(claims);
+                    unit.claims.extend(claims.into_iter().map(|made| MadeClaim { command: index, ..made }));
                     Outcome::Accepted { events, duplicate: false }
                 }
                 Err(failure) => return Judged::Refused { unit, error: faulted(&failure) },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use kinora_types::{ExpectedRevision, Micros};
@@ -11,9 +11,6 @@ use crate::scope::Scope;
 
 /// What the ids of commands are made in.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b69_6e6f_7261_4063_8d2f_5e0b_1c7a_9d41);
-
-/// The member of an event's metadata that says what it was decided by.
-pub const MEMBER: &str = "kinora";
 
 /// Something that an aggregate is asked to do.
 #[derive(Clone, Debug)]
@@ -75,6 +72,9 @@ pub struct Recorded {
     /// What it was decided on besides its aggregate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<Scope>,
+    /// What tells all commands that were decided together from others; none, if it was by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Uuid>,
 }
 
 /// What stands in the metadata of each event that was decided.
@@ -99,25 +99,60 @@ impl Recorded {
 
     /// Whether it is what was asked for under this id.
     pub fn is(&self, command: &Command) -> bool {
-        self.aggregate == command.aggregate && self.name == command.name && self.data.get() == command.data.get()
+        let is_same = self.aggregate == command.aggregate && self.name == command.name;
+        is_same && is_same_json(self.data.get(), command.data.get())
     }
 }
 
-/// The metadata of an event: that of the command, and by what it was decided.
-pub fn metadata(of_command: Option<&Map<String, Value>>, id: CommandId, first: Option<&Recorded>) -> Value {
-    let mut metadata = of_command.cloned().unwrap_or_default();
-    let decided = match first {
-        Some(recorded) => json!({"command": recorded}),
-        None => json!({"of": id}),
-    };
-    metadata.insert(MEMBER.to_owned(), decided);
-    Value::Object(metadata)
+/// Member by member: their order and the blanks between them are nobody's business.
+pub fn is_same_json(one: &str, other: &str) -> bool {
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
+    one == other || parsed(one).is_some_and(|one| Some(one) == parsed(other))
+}
+
+/// Tells commands that are decided together from others; `None`, if it is one by itself.
+pub fn together<'a>(commands: impl ExactSizeIterator<Item = &'a Command>) -> Option<Uuid> {
+    if commands.len() < 2 {
+        return None;
+    }
+    let data = |command: &Command| serde_json::from_str::<Value>(command.data.get()).unwrap_or_default();
+    let all: Vec<_> = commands.map(|it| (it.aggregate.as_str(), it.name.as_str(), data(it))).collect();
+    Some(Uuid::new_v5(&NAMESPACE, serde_json::to_string(&all).unwrap_or_default().as_bytes()))
+}
+
+/// Metadata as it is written. The data of a command is copied as it is: a number may be more than a `Value` holds.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    of_command: Option<&'a Map<String, Value>>,
+    kinora: Origin<'a>,
+}
+
+/// By what an event was decided: the first of a command says all of it.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Origin<'a> {
+    Command(&'a Recorded),
+    Of(CommandId),
+}
+
+/// The metadata of an event, as JSON text: that of the command, and by what it was decided.
+pub fn metadata(
+    of_command: Option<&Map<String, Value>>,
+    id: CommandId,
+    first: Option<&Recorded>,
+) -> Result<Box<RawValue>, serde_json::Error> {
+    let kinora = first.map_or(Origin::Of(id), Origin::Command);
+    serde_json::value::to_raw_value(&Written { of_command, kinora })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// Not as a `Value` would write it.
+    const DATA: &str = r#"{ "to":"b", "cents": 123456789012345678901234567890 }"#;
 
     #[test]
     fn ids_follow_from_what_a_command_is_called() {
@@ -136,16 +171,19 @@ mod tests {
             version: 2,
             aggregate: "1".into(),
             name: "Deposit".into(),
-            data: RawValue::from_string(r#"{"cents":5}"#.into()).unwrap(),
+            data: RawValue::from_string(DATA.into()).unwrap(),
             time: 7,
             events: 1,
             reads: vec![Scope::Stream("account-2".parse().unwrap())],
+            together: None,
         };
-        let text = metadata(None, recorded.id, Some(&recorded)).to_string();
-        let found = Recorded::of(Some(&text)).unwrap();
-        assert_eq!((found.id, found.reads, found.data.get()), (recorded.id, recorded.reads, r#"{"cents":5}"#));
-        let later = metadata(None, recorded.id, None).to_string();
-        for other in [None, Some("{}"), Some(r#"{"kinora":1}"#), Some(r#"{"x":"kinora"}"#), Some(later.as_str())] {
+        let own = Map::from_iter([("actor".to_owned(), Value::from("ann"))]);
+        let text = metadata(Some(&own), recorded.id, Some(&recorded)).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(text.get()).unwrap()["actor"], "ann");
+        let found = Recorded::of(Some(text.get())).unwrap();
+        assert_eq!((found.id, found.reads, found.data.get()), (recorded.id, recorded.reads, DATA));
+        let later = metadata(None, recorded.id, None).unwrap();
+        for other in [None, Some("{}"), Some(r#"{"kinora":1}"#), Some(r#"{"x":"kinora"}"#), Some(later.get())] {
             assert!(Recorded::of(other).is_none(), "{other:?}");
         }
     }

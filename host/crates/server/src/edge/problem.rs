@@ -19,7 +19,8 @@ pub struct Problem {
     detail: String,
     hint: Option<String>,
     more: Map<String, Value>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Few have one, and most are handed on as errors.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// What of its budget was used up, if that is why work ended.
     exhausted: Option<Exhausted>,
 }
@@ -56,7 +57,7 @@ impl Problem {
 
     /// With a header of the answer.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -85,7 +86,8 @@ impl IntoResponse for Problem {
         let mut response = (status, self.into_text()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = header {
+        if let Some(header) = header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         if Kind::asks_for_patience(status.as_u16()) {

@@ -111,7 +111,7 @@ mod tests {
         for (path, item) in &document().paths.paths {
             for operation in [&item.get, &item.post, &item.put, &item.patch, &item.delete].into_iter().flatten() {
                 let id = operation.operation_id.as_deref().unwrap();
-                let need = Need::of(id).unwrap_or_else(|| panic!("{id} does not say what it needs"));
+                let need = Need::of(id).ok_or_else(|| format!("{id} does not say what it needs")).unwrap();
                 for which in [need.streams, need.projections, need.tables] {
                     if let Which::Named(name) = which {
                         assert!(path.contains(&format!("{{{name}}}")), "{id}: {path} has no {name}");
