@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
+.PHONY: help bench-command setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
   bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
@@ -63,6 +63,9 @@ test-full-disk: setup modules ## Pass the tests that fill a disk, where a small 
 
 bench: program modules ## Measure, each against its limit, and print medians and spread
 	cargo bench --profile release --locked --workspace --bench speed
+
+bench-command: program modules ## Measure commands next to plain appends of the same bytes
+	cargo bench --profile release --locked --workspace --bench command
 
 bench-query: program modules ## Measure queries against the HTTP server alone, and against SQLite behind that server
 	cargo bench --profile release --locked --workspace --bench query

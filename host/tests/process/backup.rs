@@ -189,3 +189,40 @@ async fn an_export_imported_is_the_same_log() {
     refused(&["log", "import", "--data", dir.path().to_str().unwrap(), "--file", path], "not empty");
     assert!(done(&["log", "stats", "--data", to]).starts_with("30010 events"));
 }
+
+/// Every file below a folder.
+fn files(dir: &Path) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(files(&entry.path())),
+            false => found.push(std::fs::read(entry.path()).unwrap()),
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_and_the_output_of_a_host_hold_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, backups) = (dir.path().join("data"), dir.path().join("backups"));
+    let folder = data.to_str().unwrap();
+    let key = done(&["keys", "create", "ada", "--role", "admin", "--data", folder]).trim().to_owned();
+    let host = with_backups(&data, &backups);
+    let api = host.api().with_key(&key);
+    count(&api, 0..10).await;
+    assert_eq!(api.post("backups", json!({})).await.status, 201);
+    assert_eq!(host.api().with_key(&key.replace('a', "b")).get("log").await.status, 401);
+    let secret = key.rsplit('_').next().unwrap();
+    let kept: Value = serde_json::from_slice(&std::fs::read(data.join("access/keys.json")).unwrap()).unwrap();
+    let hash = kept["keys"].as_object().unwrap().values().next().unwrap()["hash"].as_str().unwrap().to_owned();
+    let secrets = [secret.as_bytes().to_vec(), hash.into_bytes(), std::fs::read(data.join("secret.key")).unwrap()];
+    let of_backup = files(&backups);
+    assert!(of_backup.iter().any(|file| !file.is_empty()));
+    let said = host.said().join("\n").into_bytes();
+    for text in of_backup.iter().chain([&said]) {
+        let has = |secret: &Vec<u8>| text.windows(secret.len()).any(|part| part == secret.as_slice());
+        assert!(!secrets.iter().any(has), "a secret is in {}", String::from_utf8_lossy(&text[..text.len().min(80)]));
+    }
+    host.stop();
+}

@@ -17,13 +17,13 @@ pub struct Measured {
 }
 
 pub fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
 pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let kind = "content-type: application/json";
-    format!("POST {path} HTTP/1.1\r\nhost: bench\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 struct Connection {
@@ -102,7 +102,7 @@ where
 pub async fn lines(address: &str, path: &str) -> (usize, usize) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
-        format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: application/x-ndjson\r\nconnection: close\r\n\r\n");
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut bytes, mut lines, mut piece) = (0, 0, vec![0; 256 << 10]);
     loop {

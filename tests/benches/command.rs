@@ -1,0 +1,162 @@
+//! Commands next to plain appends of the same bytes, interleaved: many aggregates, one, one client, decisions over tags,
+//! and the first command on an aggregate that is in no memory.
+//!
+//! `make bench-command` builds what it needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "log/http.rs"]
+mod http;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use kinora_tests::bench::{Figures, rounds};
+use kinora_tests::{Api, Program, module, until};
+use serde_json::{Value, json};
+
+/// How long requests are made for one figure.
+const SPAN: Duration = Duration::from_secs(3);
+
+/// Aggregates that are warm.
+const AGGREGATES: u64 = 10_000;
+
+/// Events of an aggregate that no lane has in memory.
+const COLD_EVENTS: u64 = 100;
+const COLD: u64 = 50;
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` runs benches, too, with this argument missing; there is nothing to test here.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    rounds(measure).await;
+}
+
+async fn measure() -> Figures {
+    let mut figures = Figures::default();
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    deploy(&api).await;
+    open(&api, "", AGGREGATES).await;
+    let event = Arc::new(as_appended(&api).await);
+
+    for (clients, aggregates) in [(64, AGGREGATES), (64, 1), (1, 1)] {
+        let what = format!("{clients} clients on {aggregates} aggregates");
+        let (appends, commands) = (format!("appends, {what}"), format!("commands, {what}"));
+        let load = async |request: fn(u64, &str) -> Vec<u8>| {
+            let (next, event) = (Arc::new(AtomicU64::new(0)), Arc::clone(&event));
+            let request = move |_| request(next.fetch_add(1, Ordering::Relaxed) % aggregates, &event);
+            http::load(host.address(), clients, SPAN, request).await
+        };
+        let plain = load(|n, event| http::post(&format!("/v1/streams/plain-{n}/events"), event)).await;
+        let decided =
+            load(|n, _| http::post(&format!("/v1/deciders/accounts/{n}/Deposit"), r#"{"cents":1}"#)).await;
+        figures.add(&appends, "appends/s", plain.rate);
+        figures.add(&commands, "commands/s", decided.rate);
+        figures.add(&format!("  99 % within ({what})"), "ms", decided.p99);
+        figures.ratio(&format!("  ratio to appends ({what})"), &commands, &appends);
+    }
+    over_tags(&mut figures, &host).await;
+    cold(&mut figures, &host, dir.path()).await;
+    figures
+}
+
+/// Withdrawals: decided on the account, and on all events of its customer.
+async fn over_tags(figures: &mut Figures, host: &Program) {
+    let next = Arc::new(AtomicU64::new(0));
+    let request = move |_| {
+        let n = next.fetch_add(1, Ordering::Relaxed) % AGGREGATES;
+        http::post(&format!("/v1/deciders/accounts/{n}/Withdraw"), r#"{"cents":1}"#)
+    };
+    let decided = http::load(host.address(), 64, SPAN, request).await;
+    let (name, appends) = ("commands over a stream and a tag, 64 clients", "appends, 64 clients on 10000 aggregates");
+    figures.add(name, "commands/s", decided.rate);
+    figures.ratio("  ratio to appends (tags)", name, appends);
+}
+
+/// The first command on a stream of many events, next to the second one.
+async fn cold(figures: &mut Figures, host: &Program, dir: &std::path::Path) {
+    let api = host.api();
+    open(&api, "cold", COLD).await;
+    for n in 0..COLD {
+        let deposit = json!({"id": format!("cold{n}"), "command": "Deposit", "data": {"cents": 1}});
+        let commands = vec![deposit; 33];
+        for _ in 0..COLD_EVENTS / 33 {
+            let together = json!({"decider": "accounts", "commands": commands});
+            assert_eq!(api.post("commands", together).await.status, 200);
+        }
+    }
+    let _ = dir;
+    // Another version of the same rules has nothing in memory.
+    deploy_again(&api).await;
+    let mut took = [Vec::new(), Vec::new()];
+    for n in 0..COLD {
+        for took in &mut took {
+            let asked = Instant::now();
+            let answer = api.post(&format!("deciders/accounts/cold{n}/Deposit"), json!({"cents": 1})).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            took.push(asked.elapsed().as_secs_f64() * 1_000.0);
+        }
+    }
+    let median = |took: &mut Vec<f64>| {
+        took.sort_by(f64::total_cmp);
+        took[took.len() / 2]
+    };
+    let [first, second] = took.each_mut().map(median);
+    figures.add("first command on 100 events", "ms", first);
+    figures.add("  second one", "ms", second);
+    figures.add("  more for the first", "ms", first - second);
+}
+
+async fn deploy(api: &Api) {
+    let digest = api.upload(module("accounts")).await;
+    let deployed = api.post("deciders/accounts/versions", json!({"module": digest})).await;
+    assert_eq!(deployed.status, 202, "{deployed:?}");
+    promote(api, 1).await;
+}
+
+async fn deploy_again(api: &Api) {
+    let digest = api.get("deciders/accounts").await.body["versions"][0]["module"].clone();
+    let deployed = api.post("deciders/accounts/versions", json!({"module": digest})).await;
+    let version = deployed.body["versions"].as_array().unwrap().len() as u64;
+    promote(api, version).await;
+}
+
+async fn promote(api: &Api, version: u64) {
+    let version = json!({"version": version});
+    until("it has proved itself", async || {
+        api.post("deciders/accounts/promote", version.clone()).await.status == 200
+    })
+    .await;
+}
+
+async fn open(api: &Api, start: &str, count: u64) {
+    for first in (0..count).step_by(64) {
+        let command = |n: u64| {
+            let (id, customer) = (format!("{start}{n}"), format!("customer{start}{n}"));
+            json!({"id": id, "command": "Open", "data": {"customer": customer, "iban": format!("XX{start}{n:010}")}})
+        };
+        let commands: Vec<Value> = (first..(first + 64).min(count)).map(command).collect();
+        let answer = api.post("commands", json!({"decider": "accounts", "commands": commands})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        // Something to take away later.
+        let deposit = |n: u64| json!({"id": format!("{start}{n}"), "command": "Deposit", "data": {"cents": 90_000}});
+        let commands: Vec<Value> = (first..(first + 64).min(count)).map(deposit).collect();
+        let answer = api.post("commands", json!({"decider": "accounts", "commands": commands})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// What a deposit becomes in the log, as somebody would append it.
+async fn as_appended(api: &Api) -> String {
+    let page = api.get("streams/account-0/events?from=1&limit=1").await.body;
+    let event = &page["events"][0];
+    let member = |name: &str| event[name].clone();
+    let mut metadata = member("metadata");
+    metadata["plain"] = metadata["kinora"].take();
+    metadata.as_object_mut().unwrap().remove("kinora");
+    json!({"type": member("type"), "data": member("data"), "metadata": metadata, "tags": member("tags")}).to_string()
+}
