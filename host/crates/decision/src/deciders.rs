@@ -409,11 +409,12 @@ impl Deciders {
         decider.catalog().apply(&change, revision);
         self.see_owners();
         if let Some(live) = decider.live() {
-            live.track.control_revision.store(revision.0, Ordering::Release);
-            if let Change::Promoted { version, .. } = &change
-                && *version != live.track.version
-            {
-                live.track.is_closed.store(true, Ordering::Release);
+            match &change {
+                // What it still decides is refused: it goes on expecting the revision by which it was live.
+                Change::Promoted { version, .. } if *version != live.track.version => {
+                    live.track.is_closed.store(true, Ordering::Release);
+                }
+                _ => live.track.control_revision.store(revision.0, Ordering::Release),
             }
         }
         Ok(change)
@@ -532,7 +533,7 @@ fn ask(track: &Track, command: &Command) -> Result<Asked, Error> {
     })?;
     module
         .schemas
-        .check(kind, command.data.get())
+        .check_command(kind, command.data.get())
         .map_err(|why| Error::InvalidData { command: command.name.clone(), why })?;
     let scope = Scope::own(&module.manifest.scope, &command.aggregate)?;
     let stream = Scope::stream(&module.manifest.scope, &command.aggregate)?;

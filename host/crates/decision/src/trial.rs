@@ -8,15 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use kinora_log::{Filter, Log, Recorded as Event, SearchRange, Streams};
 use kinora_sandbox::{Failure, Outcome as Verdict, OwnScope};
 use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName, Tag};
 
 use crate::error::Error;
 use crate::lane::{Asked, DecidedEvent, Outlook, Track, decided_events, faulted};
-use crate::record::command::{Command, Recorded};
+use crate::record::command::{Command, Recorded, is_same_json};
 use crate::record::report::{Difference, Report};
 use crate::scope::{Baseline, Scope};
 
@@ -67,6 +65,7 @@ impl Trial {
         let upto = self.log.progress();
         let mut from = Position(0);
         while let Some(window) = self.window(from, upto)? {
+            self.outlooks.values_mut().for_each(Outlook::tidy);
             for event in &window.events {
                 if !goes_on() {
                     return Err(Error::Ends);
@@ -191,6 +190,9 @@ impl Trial {
         let Some(outlook) = self.only.and_then(|only| self.outlooks.get_mut(&only)) else { return Ok(()) };
         let mut other = Outlook::new(Arc::clone(&outlook.track));
         for scope in self.seen.iter().take(COMPARED) {
+            // All of them together may be more than an instance holds.
+            outlook.tidy();
+            other.tidy();
             let one = outlook.state(scope, upto)?;
             let another = other.state_one_by_one(scope, upto)?;
             if one.saved != another.saved {
@@ -213,6 +215,12 @@ fn unstable(scope: &Scope, on: &str) -> Error {
 fn asked(track: &Track, recorded: &Recorded) -> Option<Asked> {
     let manifest = &track.rules.decider.manifest;
     let kind = manifest.commands.iter().position(|command| command.name == recorded.name)?;
+    let kind = u32::try_from(kind).ok()?;
+    // Whoever may append may append what looks like a command.
+    track.rules.decider.schemas.check_command(kind, recorded.data.get()).ok()?;
+    if recorded.reads.len() > track.limits.scopes {
+        return None;
+    }
     let command = Command {
         aggregate: recorded.aggregate.clone(),
         name: recorded.name.clone(),
@@ -223,7 +231,7 @@ fn asked(track: &Track, recorded: &Recorded) -> Option<Asked> {
         time: Micros(recorded.time),
     };
     Some(Asked {
-        kind: u32::try_from(kind).ok()?,
+        kind,
         scope: Scope::own(&manifest.scope, &recorded.aggregate).ok()?,
         stream: Scope::stream(&manifest.scope, &recorded.aggregate).ok()?,
         id: recorded.id,
@@ -235,9 +243,8 @@ fn asked(track: &Track, recorded: &Recorded) -> Option<Asked> {
 fn originals(log: &Log, recorded: &Recorded, first: &Event) -> Result<Vec<Event>, Error> {
     let mut events = vec![first.clone()];
     for number in 1..recorded.events {
-        if let Some(position) = log.position_of(recorded.id.event(number))? {
-            events.extend(log.event(position)?);
-        }
+        let Some(position) = log.position_of(recorded.id.event(number))? else { break };
+        events.extend(log.event(position)?);
     }
     Ok(events)
 }
@@ -281,15 +288,9 @@ fn differs(now: &[DecidedEvent], were: &[Event]) -> Option<String> {
             && now.kind.schema == was.schema
             && now.stream.as_str() == was.stream
             && now.tags == was.tags
-            && is_same_json(&now.data, &was.data);
+            && is_same_json(now.data.get(), &was.data);
         (!is_same).then(|| format!("{} in {}: {}", now.kind, now.stream, now.data))
     })
-}
-
-/// Member by member: the order of members is nobody's business.
-fn is_same_json(one: &RawValue, other: &str) -> bool {
-    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-    one.get() == other || parsed(one.get()).is_some_and(|one| Some(one) == parsed(other))
 }
 
 /// What was decided again is what is there, so the slots are where the log is after it.

@@ -22,7 +22,7 @@ pub use module::manifest::{
     ProjectorManifest, Step, UpcasterManifest,
 };
 pub use module::modules::{ModuleState, Modules, Opening, Status};
-pub use module::schemas::{CommandSchemas, RowSchemas, Schemas};
+pub use module::schemas::{DeciderSchemas, RowSchemas, Schemas};
 pub use module::typed::{DeciderModule, Module, ProjectorModule, UpcasterModule};
 pub use run::access::{Most, NoRows, Range, RowAccess, Scanned};
 pub use run::bindings::{Batch, Texts, TextsTooLong};

@@ -1,6 +1,7 @@
 //! Commands that were decided before: they are answered as they were then, from the log, for ever.
 
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use kinora_log::Recorded as Event;
 use kinora_types::{EventType, Position, StreamName};
@@ -8,7 +9,7 @@ use kinora_types::{EventType, Position, StreamName};
 use super::track::Track;
 use super::unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
 use crate::error::Error;
-use crate::record::command::Recorded;
+use crate::record::command::{Recorded, together};
 
 /// The answers to a unit that is in the log; `None`, if it is not.
 ///
@@ -16,8 +17,9 @@ use crate::record::command::Recorded;
 /// [`Error::KeyReused`], if its ids are those of other commands.
 pub fn known(track: &Track, unit: &Unit) -> Result<Option<Vec<Answer>>, Error> {
     let mut found = Vec::new();
+    let together = together(unit.commands.iter().map(|asked| &asked.command));
     for asked in unit.commands.iter().filter(|asked| asked.command.key.is_some()) {
-        if let Some(answer) = answered(track, asked)? {
+        if let Some(answer) = answered(track, asked, together)? {
             found.push(answer);
         }
     }
@@ -32,11 +34,13 @@ pub fn known(track: &Track, unit: &Unit) -> Result<Option<Vec<Answer>>, Error> {
     Ok(Some(answers.collect()))
 }
 
-fn answered(track: &Track, asked: &Asked) -> Result<Option<Answer>, Error> {
+/// `together`: what else was asked with it.
+fn answered(track: &Track, asked: &Asked, together: Option<Uuid>) -> Result<Option<Answer>, Error> {
     let Some(position) = track.log.position_of(asked.id.event(0))? else { return Ok(None) };
     let first = track.log.event(position)?;
     let recorded = first.as_ref().and_then(|event| Recorded::of(event.metadata.as_deref()));
-    let Some(recorded) = recorded.filter(|recorded| recorded.is(&asked.command)) else { return Err(Error::KeyReused) };
+    let is_it = |recorded: &Recorded| recorded.is(&asked.command) && recorded.together == together;
+    let Some(recorded) = recorded.filter(is_it) else { return Err(Error::KeyReused) };
     let mut events = Vec::new();
     for number in 0..recorded.events {
         // They stand together, and are looked up by their ids all the same.

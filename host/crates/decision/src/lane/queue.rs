@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::slots::Settled;
 use super::unit::Unit;
+use crate::record::command::CommandId;
 use crate::scope::Scope;
 
 /// Units that are decided in one round.
@@ -22,6 +23,8 @@ pub struct Queue {
 pub struct Train {
     pub units: Vec<Unit>,
     pub scopes: Vec<Scope>,
+    /// Of its commands.
+    ids: HashSet<CommandId>,
 }
 
 impl Queue {
@@ -80,7 +83,7 @@ impl Queue {
             if let Some(train) = train.filter(|train| unit.is_plain() && !train.has_id_of(&unit))
                 && scopes.iter().all(|scope| !held.contains(scope))
             {
-                train.units.push(unit);
+                train.push(unit);
                 continue;
             }
             let is_free = |scope: &Scope| !self.busy.contains(scope) && !held.contains(scope);
@@ -89,7 +92,9 @@ impl Queue {
                 if let (true, Some(own)) = (unit.is_plain(), scopes.first()) {
                     joined.insert(own.clone(), trains.len());
                 }
-                trains.push(Train { units: vec![unit], scopes });
+                let mut train = Train { units: Vec::new(), scopes, ids: HashSet::new() };
+                train.push(unit);
+                trains.push(train);
             } else {
                 held.extend(scopes);
                 left.push_back(unit);
@@ -101,9 +106,12 @@ impl Queue {
 }
 
 impl Train {
+    fn push(&mut self, unit: Unit) {
+        self.ids.extend(unit.commands.iter().map(|asked| asked.id));
+        self.units.push(unit);
+    }
+
     fn has_id_of(&self, unit: &Unit) -> bool {
-        let ids = |unit: &Unit| unit.commands.iter().map(|asked| asked.id).collect::<Vec<_>>();
-        let wanted = ids(unit);
-        self.units.iter().any(|known| ids(known).iter().any(|id| wanted.contains(id)))
+        unit.commands.iter().any(|asked| self.ids.contains(&asked.id))
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use kinora_log::{
-    AppendError, AppendRequest, Appended, Claim, ClaimKey, Claims, ClientId, Condition, Rejection as Refused,
-    StreamAppend,
+    AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, ClientId, Condition,
+    Rejection as Refused, StreamAppend,
 };
 use kinora_sandbox::{Category, Emitted, Failure, OwnScope, Rejection};
 use kinora_types::{ExpectedRevision, InvalidName, NewEvent, Position, Progress, RESERVED, Revision, StreamName, Tag};
@@ -15,7 +15,7 @@ use super::slots::Settled;
 use super::track::Track;
 use super::unit::{Answer, Asked, DecidedEvent, MadeClaim, Outcome, Unit};
 use crate::error::Error;
-use crate::record::command::{Recorded, metadata};
+use crate::record::command::{Recorded, metadata, together};
 use crate::scope::{Baseline, Scope};
 
 /// A unit, and what came of its commands.
@@ -42,6 +42,18 @@ pub struct UnderWay {
 impl Decided {
     pub fn has_events(&self) -> bool {
         self.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Accepted { .. }))
+    }
+
+    /// A command of it wants what another holds, or gives up what it does not hold.
+    fn lose(mut self, rejection: Rejection, lost: &ClaimFailed, at: &[(Scope, Baseline)]) {
+        if self.unit.commands.len() == 1 {
+            self.outcomes = vec![Outcome::Rejected(rejection)];
+            return self.answer(at);
+        }
+        let is_it = |made: &&MadeClaim| made.claim == lost.claim && made.is_released != lost.take;
+        // Of two that take the same, the second one is too late.
+        let index = self.unit.claims.iter().rev().find(is_it).map_or(0, |made| made.command);
+        self.unit.answer(Err(Error::RejectedTogether { index, rejection }));
     }
 
     /// Gives everybody their answer; `at` says where the scopes are now.
@@ -88,13 +100,20 @@ pub fn events(
         for tag in &tags {
             tag.parse::<Tag>().map_err(broken)?;
         }
+        if let Err(why) = track.rules.decider.schemas.check_event(kind, &data) {
+            return Err(Failure::new(Category::Rule, format!("an event is not what its schema says: {why}")));
+        }
         let Some(kind) = manifest.emits.get(kind as usize).map(|emitted| emitted.kind.clone()) else {
             return Err(Failure::new(Category::Rule, "an event of no kind was decided"));
         };
         for claim in of_event {
             let scope = manifest.claims.get(claim.kind as usize).map_or("", |known| known.scope.as_str());
             let key = ClaimKey::new(scope, &claim.value).map_err(broken)?;
-            claims.push(MadeClaim { claim: Claim { key, owner: stream.clone() }, is_released: claim.released });
+            claims.push(MadeClaim {
+                claim: Claim { key, owner: stream.clone() },
+                is_released: claim.released,
+                command: 0,
+            });
         }
         // An event is one line in every format; within texts of JSON there are no line breaks.
         let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data };
@@ -191,15 +210,15 @@ fn new_events<'a>(
         time: command.time.0,
         events: u32::try_from(events.len()).unwrap_or(u32::MAX),
         reads: unit.scopes().into_iter().filter(|scope| *scope != asked.scope).collect(),
+        together: together(unit.commands.iter().map(|asked| &asked.command)),
     };
     events.iter().enumerate().map(move |(number, event)| {
         let first = (number == 0).then_some(&recorded);
-        let metadata = metadata(command.metadata.as_ref(), *id, first).to_string();
         NewEvent {
             id: event.id,
             kind: event.kind.clone(),
             data: event.data.clone(),
-            metadata: RawValue::from_string(metadata).ok(),
+            metadata: metadata(command.metadata.as_ref(), *id, first).ok(),
             tags: event.tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
         }
     })
@@ -219,6 +238,11 @@ impl UnderWay {
             Err(AppendError::Rejected(refused)) => {
                 let settled = self.forgotten();
                 (settled, scopes, self.refused(track, &refused))
+            }
+            // Together they are too much; each by itself may not be.
+            Err(AppendError::TooLarge { .. }) if self.decided.len() > 1 => {
+                let settled = self.forgotten();
+                (settled, scopes, self.again(track, true))
             }
             Err(error) => {
                 let settled = self.forgotten();
@@ -275,30 +299,23 @@ impl UnderWay {
         }
         let is_stale = !refused.wrong_revisions.is_empty() || refused.matched.is_some();
         let is_known = !refused.reused_ids.is_empty() || refused.partly_known.is_some();
-        if is_known && self.decided.iter().all(|one| one.unit.attempts > 0) && !is_stale {
+        let is_one = self.decided.len() == 1;
+        if is_known && !is_stale && is_one && self.decided.iter().all(|one| one.unit.attempts > 0) {
             // It was looked up before it was decided, and is not the same.
             self.decided.into_iter().for_each(|one| one.unit.answer(Err(Error::KeyReused)));
             return Vec::new();
         }
-        let is_single = matches!(self.decided.as_slice(), [one] if one.unit.commands.len() == 1);
-        if let (false, false, true, Some(lost)) = (is_stale, is_known, is_single, refused.claims.first()) {
-            let rejection = lost_claim(track, lost);
-            for mut one in self.decided {
-                one.outcomes = vec![Outcome::Rejected(rejection.clone())];
-                one.answer(&self.scopes);
+        if let (false, false, true, Some(lost)) = (is_stale, is_known, is_one, refused.claims.first()) {
+            for one in self.decided {
+                one.lose(lost_claim(track, lost), lost, &self.scopes);
             }
             return Vec::new();
         }
-        let tells = !is_stale && !is_known;
-        self.again_alone(track, tells)
-    }
-
-    fn again(self, track: &Track, alone: bool) -> Vec<Unit> {
-        self.again_alone(track, alone)
+        self.again(track, !is_stale)
     }
 
     /// Everybody once more; by themselves, if it is to be known whose fault it was.
-    fn again_alone(self, track: &Track, alone: bool) -> Vec<Unit> {
+    fn again(self, track: &Track, alone: bool) -> Vec<Unit> {
         let mut again = Vec::new();
         for Decided { mut unit, .. } in self.decided {
             unit.attempts += 1;
@@ -318,8 +335,8 @@ impl UnderWay {
 }
 
 /// What a lost claim means, as the decider declares it.
-fn lost_claim(track: &Track, lost: &kinora_log::ClaimFailed) -> Rejection {
-    let kinora_log::ClaimFailed { claim, holder, .. } = lost;
+fn lost_claim(track: &Track, lost: &ClaimFailed) -> Rejection {
+    let ClaimFailed { claim, holder, .. } = lost;
     let declared = track.rules.decider.manifest.claims.iter().find(|known| known.scope == claim.key.scope);
     let (code, message) =
         declared.map_or(("claim_lost", "another holds this value"), |known| (&known.code, &known.message));

@@ -322,8 +322,10 @@ impl Worker {
         }
         if gives_up_what_it_took(&decided) {
             self.outlook.forget(&scopes);
-            let alone = |one: Decided| Unit { alone: true, ..one.unit };
-            return (None, decided.into_iter().map(alone).chain(again).collect());
+            let mut alone: Vec<Unit> = decided.into_iter().map(|one| one.unit).collect();
+            alone.iter_mut().for_each(|unit| unit.alone = true);
+            alone.extend(again);
+            return (None, alone);
         }
         if is_spoiled {
             // Its states are those of events that will never be there.

@@ -170,13 +170,13 @@ impl Catalog {
                 self.versions.insert(*version, deployed);
             }
             Change::Proved { version, report } => {
-                if let Some(proved) = self.versions.get_mut(version) {
+                if let Some(proved) = self.proving(*version) {
                     proved.state = State::Ready;
                     proved.report = Some(report.clone());
                 }
             }
             Change::Faulted { version, reason } => {
-                if let Some(faulted) = self.versions.get_mut(version) {
+                if let Some(faulted) = self.proving(*version) {
                     faulted.state = State::Faulted;
                     faulted.reason = Some(reason.clone());
                 }
@@ -200,6 +200,11 @@ impl Catalog {
     /// The category whose streams nobody else appends to now.
     pub fn owns(&self) -> Option<&str> {
         self.versions.get(&self.live?)?.owns.as_deref()
+    }
+
+    /// A version that proves itself; it may have been given up meanwhile.
+    fn proving(&mut self, version: u32) -> Option<&mut Version> {
+        self.versions.get_mut(&version).filter(|version| version.state == State::Proving)
     }
 
     fn set(&mut self, version: u32, state: State) {
@@ -230,5 +235,17 @@ mod tests {
         assert_eq!((catalog.next_version(), catalog.revision), (4, Some(Revision(6))));
         let states: Vec<_> = catalog.versions.values().map(|version| version.state).collect();
         assert_eq!(states, [State::Standby, State::Live, State::Standby]);
+    }
+
+    #[test]
+    fn a_version_that_was_given_up_stays_so_whatever_its_trial_finds() {
+        let module = Digest::of(b"m");
+        let mut catalog = Catalog::default();
+        let deployed = Change::Deployed { version: 1, module, upcasters: vec![], owns: None };
+        let proved = Change::Proved { version: 1, report: Report::default() };
+        for (revision, change) in (0..).map(Revision).zip([deployed, Change::Retired { version: 1 }, proved]) {
+            catalog.apply(&change, revision);
+        }
+        assert_eq!(catalog.versions[&1].state, State::Retired);
     }
 }

@@ -27,7 +27,7 @@ use crate::engine::{engine, fingerprint, settings};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::manifest::{Kind, Manifest};
-use crate::module::schemas::CommandSchemas;
+use crate::module::schemas::DeciderSchemas;
 use crate::module::symbols::Symbols;
 use crate::module::typed::{DeciderModule, Module, ProjectorModule, UpcasterModule};
 use crate::module::{compile, describe, emitted};
@@ -414,7 +414,7 @@ impl Modules {
             }
             Manifest::Decider(manifest) => {
                 let pre = DeciderPre::new(&surroundings, &component)?;
-                let schemas = CommandSchemas::new(&manifest.commands).map_err(Error::Manifest)?;
+                let schemas = DeciderSchemas::new(&manifest.commands, &manifest.emits).map_err(Error::Manifest)?;
                 Module::Decider(Arc::new(DeciderModule { digest, manifest, schemas, pre }))
             }
         })

@@ -11,7 +11,7 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use kinora_types::{RowSchema, TableSpec};
 use serde_json::Value;
 
-use crate::module::manifest::{CommandSpec, NamedQuery};
+use crate::module::manifest::{CommandSpec, EmittedSpec, NamedQuery};
 
 /// Reasons that are listed: whoever mends the first ones will see the others.
 const LISTED_REASONS: usize = 5;
@@ -64,23 +64,34 @@ impl Schemas {
     }
 }
 
-/// The schemas of the commands of one decider, by their numbers.
-pub struct CommandSchemas(Vec<Option<Validator>>);
+/// The schemas of one decider: of what it takes and of what it emits, by their numbers.
+pub struct DeciderSchemas {
+    commands: Vec<Option<Validator>>,
+    events: Vec<Option<Validator>>,
+}
 
-impl CommandSchemas {
+impl DeciderSchemas {
     /// Says which schema cannot be used, and why.
-    pub fn new(commands: &[CommandSpec]) -> Result<Self, String> {
+    pub fn new(commands: &[CommandSpec], events: &[EmittedSpec]) -> Result<Self, String> {
         let mut patterns = Patterns::default();
-        let mut command = |command: &CommandSpec| {
-            let made = command.schema.as_ref().map(|schema| validator(schema, &mut patterns)).transpose();
-            made.map_err(|why| format!("the schema of command {:?} cannot be used: {why}", command.name))
+        let mut made = |what: String, schema: Option<&Value>| {
+            let made = schema.map(|schema| validator(schema, &mut patterns)).transpose();
+            made.map_err(|why| format!("the schema of {what} cannot be used: {why}"))
         };
-        Ok(Self(commands.iter().map(&mut command).collect::<Result<_, String>>()?))
+        let commands = commands.iter().map(|it| made(format!("command {:?}", it.name), it.schema.as_ref()));
+        let commands = commands.collect::<Result<_, String>>()?;
+        let events = events.iter().map(|it| made(format!("event {}", it.kind), it.schema.as_ref()));
+        Ok(Self { commands, events: events.collect::<Result<_, String>>()? })
     }
 
     /// Whether a command may have this data.
-    pub fn check(&self, command: u32, data: &str) -> Result<(), String> {
-        check(self.0.get(command as usize).and_then(Option::as_ref), data)
+    pub fn check_command(&self, command: u32, data: &str) -> Result<(), String> {
+        check(self.commands.get(command as usize).and_then(Option::as_ref), data)
+    }
+
+    /// Whether an event that was decided may have this data.
+    pub fn check_event(&self, event: u32, data: &str) -> Result<(), String> {
+        check(self.events.get(event as usize).and_then(Option::as_ref), data)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::module::manifest::{DeciderManifest, Kind, Manifest, ProjectorManifest, UpcasterManifest};
-use crate::module::schemas::CommandSchemas;
+use crate::module::schemas::DeciderSchemas;
 use crate::run::decider::DeciderPre;
 use crate::run::instance::{ProjectorPre, UpcasterPre};
 use kinora_types::Digest;
@@ -28,8 +28,8 @@ pub struct UpcasterModule {
 pub struct DeciderModule {
     pub digest: Digest,
     pub manifest: DeciderManifest,
-    /// What the data of its commands has to be.
-    pub schemas: CommandSchemas,
+    /// What the data of its commands and events has to be.
+    pub schemas: DeciderSchemas,
     pub pre: DeciderPre,
 }
 

@@ -8,7 +8,7 @@ use super::{Checker, distinct, event_type, needs};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::module::manifest::{ClaimSpec, CommandSpec, DeciderManifest, EmittedSpec, OwnScope};
-use crate::module::schemas::CommandSchemas;
+use crate::module::schemas::DeciderSchemas;
 use crate::run::bindings::decider::kinora::engine::deciding;
 
 /// Bytes of a category or of the beginning of a tag: an id follows it.
@@ -36,11 +36,11 @@ pub fn decider(manifest: deciding::DeciderManifest, limits: &Limits) -> Result<D
     let commands: Vec<_> =
         manifest.commands.into_iter().map(|command| checker.command(command)).collect::<Result<_, _>>()?;
     distinct("command", commands.iter().map(|command| command.name.clone()))?;
-    CommandSchemas::new(&commands).map_err(Error::Manifest)?;
     let folds = manifest.folds.into_iter().map(event_type).collect::<Result<Vec<_>, _>>()?;
     distinct("folded event type", folds.iter().map(EventType::to_string))?;
     let emits: Vec<_> = manifest.emits.into_iter().map(|emitted| checker.emitted(emitted)).collect::<Result<_, _>>()?;
     distinct("emitted event type", emits.iter().map(|emitted| emitted.kind.to_string()))?;
+    DeciderSchemas::new(&commands, &emits).map_err(Error::Manifest)?;
     let claims: Vec<_> = manifest.claims.into_iter().map(|claim| checker.claim(claim)).collect::<Result<_, _>>()?;
     distinct("claim", claims.iter().map(|claim| claim.scope.clone()))?;
     known(&folds, &manifest.ignores, &emits)?;
