@@ -52,8 +52,7 @@ async fn measure() -> Figures {
             http::load(host.address(), clients, SPAN, request).await
         };
         let plain = load(|n, event| http::post(&format!("/v1/streams/plain-{n}/events"), event)).await;
-        let decided =
-            load(|n, _| http::post(&format!("/v1/deciders/accounts/{n}/Deposit"), r#"{"cents":1}"#)).await;
+        let decided = load(|n, _| http::post(&format!("/v1/deciders/accounts/{n}/Deposit"), r#"{"cents":1}"#)).await;
         figures.add(&appends, "appends/s", plain.rate);
         figures.add(&commands, "commands/s", decided.rate);
         figures.add(&format!("  99 % within ({what})"), "ms", decided.p99);
@@ -127,10 +126,8 @@ async fn deploy_again(api: &Api) {
 
 async fn promote(api: &Api, version: u64) {
     let version = json!({"version": version});
-    until("it has proved itself", async || {
-        api.post("deciders/accounts/promote", version.clone()).await.status == 200
-    })
-    .await;
+    until("it has proved itself", async || api.post("deciders/accounts/promote", version.clone()).await.status == 200)
+        .await;
 }
 
 async fn open(api: &Api, start: &str, count: u64) {

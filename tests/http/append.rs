@@ -200,7 +200,7 @@ async fn a_host_that_puts_syncs_off_says_so_and_shows_nothing_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_floods_is_turned_away_and_others_are_served() {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
+    let host = Host::start_with_limits(dir.path(), &["log.client_requests=8"]);
     let api = host.api();
     // Each request takes long enough to commit that more of them wait than one client may have waiting.
     let body = json!(vec![json!({"type": "T", "data": "x".repeat(1_000)}); 200]).to_string();

@@ -122,13 +122,13 @@ async fn one_client_fills_its_part_of_the_memory_for_bodies_only() {
     let dir = tempfile::tempdir().unwrap();
     let host = start(
         dir.path(),
-        HttpLimits { body_seconds: 60, client_body_bytes: 2 << 20, ..HttpLimits::default() },
+        HttpLimits { body_seconds: 60, client_body_bytes: 512 << 10, ..HttpLimits::default() },
         Doors::default(),
     );
     let head = |name: &str| {
         format!(
             "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nkinora-client: {name}\r\n\
-             content-type: application/json\r\ncontent-length: 1048576\r\n\r\n{{"
+             content-type: application/json\r\ncontent-length: 262144\r\n\r\n{{"
         )
     };
     let api = host.api();

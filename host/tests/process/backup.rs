@@ -206,6 +206,7 @@ fn files(dir: &Path) -> Vec<Vec<u8>> {
 async fn a_backup_and_the_output_of_a_host_hold_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let (data, backups) = (dir.path().join("data"), dir.path().join("backups"));
+    with_backups(&data, &backups).stop();
     let folder = data.to_str().unwrap();
     let key = done(&["keys", "create", "ada", "--role", "admin", "--data", folder]).trim().to_owned();
     let host = with_backups(&data, &backups);

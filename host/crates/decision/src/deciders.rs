@@ -39,6 +39,8 @@ pub struct Deciders {
     by_name: RwLock<BTreeMap<String, Arc<Decider>>>,
     /// Categories, each with the decider that owns it. Looked at by every append.
     owned: RwLock<Arc<[(String, String)]>>,
+    /// Why nobody knows what deciders there are.
+    unreadable: Option<Error>,
     ends: AtomicBool,
 }
 
@@ -105,16 +107,22 @@ impl Deciders {
         memory_bytes: usize,
         paused: bool,
     ) -> Result<Arc<Self>, Error> {
-        let deciders = Self {
+        let mut deciders = Self {
             log,
             modules,
             limits,
             memory_bytes,
             by_name: RwLock::default(),
             owned: RwLock::new(Arc::from([])),
+            unreadable: None,
             ends: AtomicBool::new(false),
         };
-        deciders.read()?;
+        if let Err(error) = deciders.read() {
+            // The rest of the host may be of use to whoever mends it.
+            tracing::error!(%error, "the log cannot be read, so no decider decides");
+            deciders.by_name = RwLock::default();
+            deciders.unreadable = Some(error);
+        }
         deciders.see_owners();
         let deciders = Arc::new(deciders);
         if !paused {
@@ -178,10 +186,14 @@ impl Deciders {
 
     fn find(&self, name: &str) -> Result<Arc<Decider>, Error> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        by_name.get(name).cloned().ok_or_else(|| Error::Unknown(name.to_owned()))
+        let unknown = || self.unreadable.clone().unwrap_or_else(|| Error::Unknown(name.to_owned()));
+        by_name.get(name).cloned().ok_or_else(unknown)
     }
 
     fn found_or_new(&self, name: &str) -> Result<Arc<Decider>, Error> {
+        if let Some(error) = &self.unreadable {
+            return Err(error.clone());
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             return Err(Error::InvalidName(name.to_owned()));

@@ -38,7 +38,7 @@ pub const BODIES_BYTES: usize = 256 << 20;
 const SMALL_BYTES: usize = 64 << 20;
 
 /// Bytes up to which a body is small, and bytes of the small ones of one client.
-const SMALL_BODY: usize = 1 << 20;
+const SMALL_BODY: usize = 256 << 10;
 const SMALL_OF_CLIENT: usize = 16 << 20;
 
 /// Bytes of a permit: a semaphore counts in 32 bits.
