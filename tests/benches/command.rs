@@ -4,6 +4,7 @@
 //! `make bench-command` builds what it needs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[allow(dead_code, reason = "other benches use the rest of it")]
 #[path = "log/http.rs"]
 mod http;
 
@@ -59,7 +60,7 @@ async fn measure() -> Figures {
         figures.ratio(&format!("  ratio to appends ({what})"), &commands, &appends);
     }
     over_tags(&mut figures, &host).await;
-    cold(&mut figures, &host, dir.path()).await;
+    cold(&mut figures, &host).await;
     figures
 }
 
@@ -77,7 +78,7 @@ async fn over_tags(figures: &mut Figures, host: &Program) {
 }
 
 /// The first command on a stream of many events, next to the second one.
-async fn cold(figures: &mut Figures, host: &Program, dir: &std::path::Path) {
+async fn cold(figures: &mut Figures, host: &Program) {
     let api = host.api();
     open(&api, "cold", COLD).await;
     for n in 0..COLD {
@@ -88,7 +89,6 @@ async fn cold(figures: &mut Figures, host: &Program, dir: &std::path::Path) {
             assert_eq!(api.post("commands", together).await.status, 200);
         }
     }
-    let _ = dir;
     // Another version of the same rules has nothing in memory.
     deploy_again(&api).await;
     let mut took = [Vec::new(), Vec::new()];
