@@ -105,6 +105,7 @@ impl Lane {
         self.runtime.spawn(async move {
             let Departed { request, client, train } = departed;
             let result = lane.track.log.append_for(client, request).await;
+            lane.track.follow(&result).await;
             lane.arrive(train, result);
         });
     }

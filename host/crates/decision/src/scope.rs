@@ -36,6 +36,9 @@ pub struct Baseline {
 impl Scope {
     /// That of an aggregate.
     pub fn own(scope: &OwnScope, aggregate: &str) -> Result<Self, InvalidName> {
+        if aggregate.is_empty() {
+            return Err(InvalidName { what: "id of an aggregate", name: String::new(), why: "it is empty".into() });
+        }
         Ok(match scope {
             OwnScope::Category(category) => Self::Stream(format!("{category}-{aggregate}").parse()?),
             OwnScope::Tag(prefix) => Self::Tags(vec![format!("{prefix}:{aggregate}").parse()?]),

@@ -65,12 +65,12 @@ impl Trial {
         let upto = self.log.progress();
         let mut from = Position(0);
         while let Some(window) = self.window(from, upto)? {
-            self.outlooks.values_mut().for_each(Outlook::tidy);
             for event in &window.events {
                 if !goes_on() {
                     return Err(Error::Ends);
                 }
                 self.look(event)?;
+                self.outlooks.values_mut().for_each(Outlook::tidy);
             }
             match window.next {
                 Some(next) => from = next,

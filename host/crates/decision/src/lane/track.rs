@@ -1,12 +1,17 @@
 //! A track: all that the lanes of one version have in common.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use kinora_log::Log;
+use kinora_log::{AppendError, Appended, Log};
 use kinora_types::{Revision, StreamName};
 
 use crate::limits::Limits;
 use crate::rules::Rules;
+
+/// How often it is looked whether a change of the decider is known here, and how long between two looks.
+const LOOKS: usize = 1_000;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What all lanes of a version have in common.
 pub struct Track {
@@ -28,5 +33,18 @@ pub struct Track {
 impl Track {
     pub fn control_revision(&self) -> Revision {
         Revision(self.control_revision.load(Ordering::Acquire))
+    }
+
+    /// If an append was refused since the decider has changed: waits until that is known here, which is a moment after
+    /// it is in the log. Decided again before that, it would be refused again.
+    pub async fn follow(&self, result: &Result<Appended, AppendError>) {
+        let Err(AppendError::Rejected(refused)) = result else { return };
+        let Some(wrong) = refused.wrong_revisions.iter().find(|wrong| wrong.stream == self.control) else { return };
+        for _ in 0..LOOKS {
+            if self.is_closed.load(Ordering::Acquire) || Some(self.control_revision()) >= wrong.current {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
