@@ -1,5 +1,5 @@
-//! Commands next to plain appends of the same bytes, interleaved: many aggregates, one, one client, decisions over tags,
-//! and the first command on an aggregate that is in no memory.
+//! Commands next to plain appends of the same bytes, interleaved: many aggregates, one, one client, decisions over
+//! tags, and the first command on an aggregate that is in no memory.
 //!
 //! `make bench-command` builds what it needs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 const NAME: &str = "contrary";
 
-/// Has commands of one aggregate wait behind one that takes its time, and gives what became of them. Mostly they wait in
-/// this order.
+/// Has commands of one aggregate wait behind one that takes its time, and gives what became of them. Mostly they wait
+/// in this order.
 async fn waiting(api: &Api, id: &str, commands: Vec<(&'static str, Value)>) -> Vec<Answer> {
     let sent = |command: &'static str, data: Value| {
         let (api, id) = (api.clone(), id.to_owned());

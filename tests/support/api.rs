@@ -1,7 +1,5 @@
 //! The HTTP interface of a host, as the tests talk to it.
 
-mod deciders;
-
 use std::time::Instant;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -10,8 +8,6 @@ use serde_json::{Value, json};
 use crate::description::Answered;
 use crate::followed::Followed;
 use crate::wait::{PATIENCE, pause};
-
-pub use deciders::together;
 
 /// A host's HTTP interface. Paths begin after `/v1/`.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
 //! Logs in a folder, and events to put there.
 
+pub mod raw;
+
 use std::path::Path;
 
 use kinora_log::{AppendRequest, Limits, Log, Recorded, StreamAppend};

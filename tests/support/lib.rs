@@ -3,6 +3,7 @@
 
 mod api;
 pub mod bench;
+mod deciders;
 pub mod description;
 mod events;
 mod followed;
@@ -10,18 +11,18 @@ mod handwritten;
 mod host;
 mod modules;
 mod program;
-mod raw;
 mod seed;
 pub mod tokens;
 mod wait;
 
-pub use api::{Answer, Api, Text, client, together};
+pub use api::{Answer, Api, Text, client};
+pub use deciders::together;
+pub use events::raw::{delete_raw, put_raw};
 pub use events::{copied, event, everything, open, request, to};
 pub use followed::{Followed, Message};
 pub use handwritten::Handwritten;
 pub use host::Host;
 pub use modules::{module, module_path};
 pub use program::Program;
-pub use raw::{delete_raw, put_raw};
 pub use seed::{Seed, property};
 pub use wait::{until, until_some};

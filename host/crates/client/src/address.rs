@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_base_without_http_is_refused() {
         assert!(base_url("localhost:7070").is_err());
-        assert!(base_url("https://example.org").is_err());
+        assert!(base_url("ftp://example.org").is_err());
+        assert!(base_url("https://example.org").is_ok());
         assert!(base_url("7070").is_err());
     }
 

@@ -1,6 +1,6 @@
 //! Checks of what `describe()` says: names that can stand in URLs, no duplicates, no dangling references.
 
-mod decider;
+pub mod decider;
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,6 @@ use crate::module::manifest::{NamedQuery, Needs, Partition, ProjectorManifest, S
 use crate::module::schemas::{RowSchemas, Schemas};
 use crate::run::bindings::projector::kinora::engine::{projection, types as wit};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
-
-pub use decider::decider;
 
 /// The path segment of named queries: no table may have this name.
 pub const QUERIES_SEGMENT: &str = "queries";

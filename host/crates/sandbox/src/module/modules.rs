@@ -533,7 +533,7 @@ impl Modules {
             Kind::Decider => {
                 let pre = DeciderPre::new(&surroundings, &component)?;
                 let raw = pre.instantiate(&budget).and_then(|mut guest| guest.describe()).map_err(failed)?;
-                describe::decider(raw, self.limits()).map(Manifest::Decider)
+                describe::decider::decider(raw, self.limits()).map(Manifest::Decider)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Json;
@@ -75,9 +76,10 @@ struct Sent {
 pub async fn one(
     State(host): State<Host>,
     Path((name, id, command)): Path<(String, String, String)>,
-    Query(Decide { dry_run }): Query<Decide>,
+    parameters: Result<Query<Decide>, QueryRejection>,
     request: Request,
 ) -> Result<Json<api::Decided>, Problem> {
+    let Query(Decide { dry_run }) = parameters.map_err(|cause| parameters::invalid(cause.body_text()))?;
     let Sent { client, principal, headers, body } = taken_apart(request).await?;
     let data = data(&body)?;
     let expected = Some(expected(&headers)?).filter(|expected| *expected != ExpectedRevision::Any);
@@ -132,8 +134,9 @@ pub async fn together(State(host): State<Host>, request: Request) -> Result<Json
 pub async fn state(
     State(deciders): State<Arc<Deciders>>,
     Path((name, id)): Path<(String, String)>,
-    Query(At { position }): Query<At>,
+    parameters: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<api::AggregateState>, Problem> {
+    let Query(At { position }) = parameters.map_err(|cause| parameters::invalid(cause.body_text()))?;
     let upto = position.map(|position| Progress(position.saturating_add(1)));
     let state = blocking(move || deciders.state(&name, &id, upto)).await?;
     wire::state(state).map(Json)

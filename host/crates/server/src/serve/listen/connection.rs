@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::Peer;
 use super::activity::{Activity, Answer, UnderWay};
 use super::connections::Place;
 use super::pace::Paced;
@@ -45,7 +45,7 @@ pub fn turn_away(stream: &TcpStream) {
 
 pub async fn serve<S, F>(
     stream: TcpStream,
-    peer: Peer,
+    peer: SocketAddr,
     tls: Option<Arc<Tls>>,
     service: S,
     limits: HttpLimits,
@@ -125,7 +125,7 @@ where
 /// The service, for one connection.
 struct OfConnection<S> {
     service: S,
-    peer: Peer,
+    peer: SocketAddr,
     limits: HttpLimits,
     activity: Arc<Activity>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Api};
+use crate::api::{Answer, Api};
 
 impl Api {
     /// Uploads a module, and has it decide as the first version of a decider. Gives its digest.
