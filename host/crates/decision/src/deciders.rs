@@ -426,6 +426,8 @@ impl Deciders {
                 Change::Promoted { version, .. } if *version != live.track.version => {
                     live.track.is_closed.store(true, Ordering::Release);
                 }
+                // One that is closed stays at the revision by which it was live.
+                _ if live.track.is_closed.load(Ordering::Acquire) => {}
                 _ => live.track.control_revision.store(revision.0, Ordering::Release),
             }
         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use kinora_log::{AppendError, Appended};
+use kinora_log::{AppendError, Appended, Durability};
 
 use crate::error::Error;
 use queue::Queue;
@@ -106,6 +106,10 @@ impl Lane {
             let Departed { request, client, train } = departed;
             let result = lane.track.log.append_for(client, request).await;
             lane.track.follow(&result).await;
+            if result.is_ok() && lane.track.log.durability() != Durability::Sync {
+                // What is decided next is decided on what is durable.
+                let _ = lane.track.log.settled().await;
+            }
             lane.arrive(train, result);
         });
     }

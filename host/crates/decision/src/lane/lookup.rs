@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use kinora_log::Recorded as Event;
-use kinora_types::{EventType, Position, StreamName};
+use kinora_types::{EventType, StreamName};
 
 use super::track::Track;
 use super::unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
@@ -39,12 +39,17 @@ fn answered(track: &Track, asked: &Asked, together: Option<Uuid>) -> Result<Opti
     let Some(position) = track.log.position_of(asked.id.event(0))? else { return Ok(None) };
     let first = track.log.event(position)?;
     let recorded = first.as_ref().and_then(|event| Recorded::of(event.metadata.as_deref()));
-    let is_it = |recorded: &Recorded| recorded.is(&asked.command) && recorded.together == together;
+    // Anybody may write such metadata: nothing of it is believed that is not so.
+    let is_it = |recorded: &Recorded| {
+        recorded.id == asked.id
+            && recorded.decider == track.decider
+            && recorded.is(&asked.command)
+            && recorded.together == together
+    };
     let Some(recorded) = recorded.filter(is_it) else { return Err(Error::KeyReused) };
     let mut events = Vec::new();
     for number in 0..recorded.events {
-        // They stand together, and are looked up by their ids all the same.
-        let at = track.log.position_of(asked.id.event(number))?.unwrap_or(Position(position.0 + u64::from(number)));
+        let at = track.log.position_of(asked.id.event(number))?.ok_or(Error::KeyReused)?;
         let event = track.log.event(at)?.and_then(decided).ok_or(Error::KeyReused)?;
         events.push(event);
     }

@@ -7,7 +7,7 @@ use super::unit::Unit;
 use crate::record::command::CommandId;
 use crate::scope::Scope;
 
-/// Units that are decided in one round.
+/// Trains of one round.
 const ROUND: usize = 256;
 
 #[derive(Default)]
@@ -67,7 +67,14 @@ impl Queue {
 
     /// Whether anybody waits who could be decided now.
     pub fn has_runnable(&self) -> bool {
-        self.waiting.iter().any(|unit| unit.scopes().iter().all(|scope| !self.busy.contains(scope)))
+        // As `round` sees it: who waits behind somebody for a scope does not pass them by.
+        let mut held: HashSet<Scope> = HashSet::new();
+        self.waiting.iter().any(|unit| {
+            let scopes = unit.scopes();
+            let is_free = scopes.iter().all(|scope| !self.busy.contains(scope) && !held.contains(scope));
+            held.extend(scopes);
+            is_free
+        })
     }
 
     /// What has arrived, and the trains that can go. Commands of one aggregate keep their order.
@@ -77,7 +84,7 @@ impl Queue {
         let mut joined: HashMap<Scope, usize> = HashMap::new();
         let mut held: HashSet<Scope> = HashSet::new();
         let mut left = VecDeque::new();
-        for (count, unit) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+        for unit in std::mem::take(&mut self.waiting) {
             let scopes = unit.scopes();
             let train = scopes.first().and_then(|own| joined.get(own)).and_then(|index| trains.get_mut(*index));
             if let Some(train) = train.filter(|train| unit.is_plain() && !train.has_id_of(&unit))
@@ -87,7 +94,7 @@ impl Queue {
                 continue;
             }
             let is_free = |scope: &Scope| !self.busy.contains(scope) && !held.contains(scope);
-            if count < ROUND && scopes.iter().all(is_free) {
+            if trains.len() < ROUND && scopes.iter().all(is_free) {
                 self.busy.extend(scopes.iter().cloned());
                 if let (true, Some(own)) = (unit.is_plain(), scopes.first()) {
                     joined.insert(own.clone(), trains.len());

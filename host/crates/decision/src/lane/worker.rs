@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kinora_projection::Fault;
 use kinora_sandbox::{Category, Commands, Decider, Failure, Outcome as Verdict, Texts};
@@ -227,6 +228,9 @@ impl Worker {
     /// Decides a train. What was accepted is to be appended, and some units come again.
     pub fn run(&mut self, train: Train) -> (Option<Departed>, Vec<Unit>) {
         let Train { units, scopes, .. } = train;
+        if self.is_closed() {
+            return (None, superseded(units));
+        }
         let units: Vec<Unit> = units.into_iter().filter_map(|unit| self.unless_known(unit)).collect();
         if units.is_empty() {
             return (None, Vec::new());
@@ -252,6 +256,11 @@ impl Worker {
             }
         };
         self.judge(units, verdicts, scopes, &slots)
+    }
+
+    /// Whether another version decides now.
+    fn is_closed(&self) -> bool {
+        self.outlook.track.is_closed.load(Ordering::Acquire)
     }
 
     /// Answers what was decided before.
@@ -333,6 +342,10 @@ impl Worker {
         }
         let has_events = decided.iter().any(|one| one.has_events() && !one.unit.dry_run);
         let baselines: Vec<_> = slots.iter().map(|(_, baseline)| *baseline).collect();
+        if !has_events && self.is_closed() {
+            // What is not appended is checked by nobody else.
+            return (None, superseded(decided.into_iter().map(|one| one.unit).collect()));
+        }
         if !has_events {
             let scopes: Vec<_> = scopes.into_iter().zip(baselines).collect();
             decided.into_iter().for_each(|one| one.answer(&scopes));
@@ -341,6 +354,12 @@ impl Worker {
         let scopes = scopes.into_iter().zip(baselines).collect();
         (Some(Departed::new(&track, decided, scopes, self.outlook.number)), again)
     }
+}
+
+/// Sends everybody to the version that decides now; nobody comes again here.
+fn superseded(units: Vec<Unit>) -> Vec<Unit> {
+    units.into_iter().for_each(|unit| unit.answer(Err(Error::Superseded)));
+    Vec::new()
 }
 
 /// Whether a unit gives up what one before it takes: an append releases first, so it cannot say both.

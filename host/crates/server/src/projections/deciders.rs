@@ -10,8 +10,8 @@ use axum::response::{Json, Response};
 use kinora_api::deciders as api;
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
-use kinora_api::{headers, rollouts};
-use kinora_decision::{Deciders, Deploy, control_stream};
+use kinora_api::{Kind, headers, rollouts};
+use kinora_decision::{Deciders, Deploy, Error, control_stream};
 use kinora_log::Log;
 
 use crate::edge::budget::Work;
@@ -21,6 +21,17 @@ use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::problems::operations;
 use crate::wire::decisions as wire;
+
+/// Goes on with a change to its end, also if whoever asked for it is gone: half of one would leave what is in memory
+/// behind what is in the log.
+pub async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(change).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(cause) => Err(Problem::new(Kind::Internal, format!("the change did not end: {cause}"))),
+    }
+}
 
 /// All deciders
 #[utoipa::path(
@@ -58,7 +69,8 @@ pub async fn deploy(
 ) -> Result<(StatusCode, Json<api::Decider>), Problem> {
     let hint = r#"send {"module": DIGEST, "upcasters": [DIGEST, ...], "owns": true}"#;
     let api::DeployDecider { module, upcasters, owns } = parameters::json(&asked.body, hint)?;
-    deciders.deploy(&name, Deploy { module, upcasters, owns }, &asked.by).await?;
+    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
+    to_its_end(async move { all.deploy(&of, Deploy { module, upcasters, owns }, &by).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(wire::decider(deciders.status(&name)?))))
 }
 
@@ -76,7 +88,8 @@ pub async fn promote(
 ) -> Result<Json<api::Decider>, Problem> {
     let hint = r#"send {"version": NUMBER, "expected_live": NUMBER, "accept_differences": true}"#;
     let api::PromoteDecider { version, expected_live, accept_differences } = parameters::json(&asked.body, hint)?;
-    deciders.promote(&name, version, expected_live, accept_differences, &asked.by).await?;
+    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
+    to_its_end(async move { all.promote(&of, version, expected_live, accept_differences, &by).await }).await?;
     Ok(Json(wire::decider(deciders.status(&name)?)))
 }
 
@@ -93,7 +106,8 @@ pub async fn roll_back(
     asked: Change,
 ) -> Result<Json<api::Decider>, Problem> {
     let rollouts::Change { expected_live } = asked.optional(r#"send nothing, or {"expected_live": NUMBER}"#)?;
-    deciders.roll_back(&name, expected_live, &asked.by).await?;
+    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
+    to_its_end(async move { all.roll_back(&of, expected_live, &by).await }).await?;
     Ok(Json(wire::decider(deciders.status(&name)?)))
 }
 
@@ -110,7 +124,8 @@ pub async fn retire(
     asked: Change,
 ) -> Result<Json<api::Decider>, Problem> {
     let api::RetireDecider { version } = parameters::json(&asked.body, r#"send {"version": NUMBER}"#)?;
-    deciders.retire(&name, version, &asked.by).await?;
+    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
+    to_its_end(async move { all.retire(&of, version, &by).await }).await?;
     Ok(Json(wire::decider(deciders.status(&name)?)))
 }
 

@@ -98,8 +98,10 @@ pub async fn transaction(State(host): State<Host>, request: Request) -> Result<R
         host.gate.allow_to(principal.as_ref(), asked)?;
     }
     reserved::refuse(&request)?;
-    for append in request.appends.iter().filter(|append| !append.events.is_empty()) {
-        owned::allow(&host, append.stream.as_str(), principal.as_ref(), &headers).await?;
+    let streams = request.appends.iter().filter(|append| !append.events.is_empty()).map(|append| &append.stream);
+    let owners = request.claims.take.iter().chain(&request.claims.release).map(|claim| &claim.owner);
+    for stream in streams.chain(owners) {
+        owned::allow(&host, stream.as_str(), principal.as_ref(), &headers).await?;
     }
     let appended = log.append_for(client, request).await?;
     created(&wire::transacted(&appended, log.durability()))

@@ -11,6 +11,7 @@ use kinora_api::{Kind, headers};
 use crate::edge::actor::by;
 use crate::edge::problem::Problem;
 use crate::host::Host;
+use crate::projections::deciders::to_its_end;
 
 /// Refuses an append to a stream that a decider owns.
 pub fn refuse(host: &Host, stream: &str) -> Result<(), Problem> {
@@ -34,8 +35,8 @@ pub async fn allow(
     host.gate.allow_to(principal, Asked::new(Action::Operate).streams(Extent::One(stream)))?;
     let mut by = by(sent, principal)?;
     by.why = Some(reason.to_owned());
-    host.deciders.override_owner(stream, &by).await?;
-    Ok(())
+    let (deciders, stream) = (Arc::clone(&host.deciders), stream.to_owned());
+    to_its_end(async move { deciders.override_owner(&stream, &by).await }).await
 }
 
 fn owned(stream: &str, owner: &str) -> Problem {

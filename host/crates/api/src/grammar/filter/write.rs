@@ -123,7 +123,8 @@ fn quoted_if(needed: bool, text: &str, context: Context) -> String {
         || match context {
             Context::Alone => false,
             Context::Group => !is_whole(text),
-            Context::List => text.is_empty() || !is_whole(text),
+            // A list of blanks alone would be an empty object.
+            Context::List => text.trim().is_empty() || !is_whole(text),
         };
     if needed { quoted(text) } else { text.to_owned() }
 }
