@@ -74,6 +74,7 @@ pub struct Decided {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CommandOutcome)]
 pub enum Outcome {
     Accepted,
     /// All was as the command wants it.

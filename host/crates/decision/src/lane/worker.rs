@@ -344,7 +344,8 @@ impl Worker {
         let baselines: Vec<_> = slots.iter().map(|(_, baseline)| *baseline).collect();
         if !has_events && self.is_closed() {
             // What is not appended is checked by nobody else.
-            return (None, superseded(decided.into_iter().map(|one| one.unit).collect()));
+            superseded(decided.into_iter().map(|one| one.unit).collect());
+            return (None, again);
         }
         if !has_events {
             let scopes: Vec<_> = scopes.into_iter().zip(baselines).collect();
