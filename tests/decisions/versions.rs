@@ -34,7 +34,7 @@ async fn what_a_version_decides_otherwise_is_told_and_has_to_be_accepted() {
 
     let refused = api.promote_decider("contrary", json!({"version": 2})).await;
     assert!(refused.status == 409 && refused.is("decides-otherwise"), "{refused:?}");
-    assert_eq!(refused.body["differences"], 1);
+    assert_eq!((&refused.body["title"], &refused.body["differences"]), (&json!("decides otherwise"), &json!(1)));
     let decided = api.command("contrary", "1", "Count", json!({"n": 1})).await;
     assert_eq!((decided.status, &decided.body["version"]), (200, &json!(1)), "{decided:?}");
     let other = api.promote_decider("contrary", json!({"version": 2, "expected_live": 2, "accept_differences": true}));
