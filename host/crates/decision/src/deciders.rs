@@ -424,10 +424,10 @@ impl Deciders {
             match &change {
                 // What it still decides is refused: it goes on expecting the revision by which it was live.
                 Change::Promoted { version, .. } if *version != live.track.version => {
-                    live.track.is_closed.store(true, Ordering::Release);
+                    live.track.close();
                 }
                 // One that is closed stays at the revision by which it was live.
-                _ if live.track.is_closed.load(Ordering::Acquire) => {}
+                _ if live.track.is_closed() => {}
                 _ => live.track.control_revision.store(revision.0, Ordering::Release),
             }
         }
@@ -448,7 +448,7 @@ impl Deciders {
             log: self.log.clone(),
             control: decider.control.clone(),
             control_revision: AtomicU64::new(revision.map_or(0, |revision| revision.0)),
-            is_closed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             limits: self.limits,
             memory_bytes: self.memory_bytes,
         }))

@@ -287,7 +287,7 @@ fn differs(now: &[DecidedEvent], were: &[Event]) -> Option<String> {
         let is_same = now.kind.name == was.kind
             && now.kind.schema == was.schema
             && now.stream.as_str() == was.stream
-            && now.tags == was.tags
+            && now.tags.iter().map(Tag::as_str).eq(was.tags.iter().map(String::as_str))
             && is_same_json(now.data.get(), &was.data);
         (!is_same).then(|| format!("{} in {}: {}", now.kind, now.stream, now.data))
     })

@@ -31,6 +31,18 @@ pub enum ExpectedRevision {
     Exactly(Revision),
 }
 
+/// JSON as it stands in an event: within JSON text a raw line break can only be white space between tokens, and it
+/// would break a line-based format.
+///
+/// # Errors
+/// None for JSON; what is not is told by the parser.
+pub fn on_one_line(json: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
+    if !json.get().bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Ok(json);
+    }
+    RawValue::from_string(json.get().replace(['\n', '\r'], " "))
+}
+
 impl fmt::Display for ExpectedRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,7 +12,7 @@ mod table;
 
 pub use budget::{Allowance, Budget, CancelOnDrop, Exhausted};
 pub use digest::{Digest, InvalidDigest};
-pub use event::{ExpectedRevision, NewEvent};
+pub use event::{ExpectedRevision, NewEvent, on_one_line};
 pub use incarnation::{Incarnation, InvalidMark, Lineage, Mark};
 pub use name::{EventType, InvalidName, RESERVED, StreamName, Tag};
 pub use position::{Direction, Micros, Position, Progress, Revision};

@@ -64,5 +64,6 @@ fn decided(event: Event) -> Option<DecidedEvent> {
     let kind = EventType::new(event.kind, event.schema).ok()?;
     let data = RawValue::from_string(event.data).ok()?;
     let place = Some((event.position, event.revision));
-    Some(DecidedEvent { id: event.id, kind, stream, data, tags: event.tags, place })
+    let tags = event.tags.iter().map(|tag| tag.parse().ok()).collect::<Option<_>>()?;
+    Some(DecidedEvent { id: event.id, kind, stream, data, tags, place })
 }

@@ -24,13 +24,22 @@ pub struct Track {
     /// The revision of that stream by which this version is live.
     pub control_revision: AtomicU64,
     /// Nothing is decided any more.
-    pub is_closed: AtomicBool,
+    pub closed: AtomicBool,
     pub limits: Limits,
     /// What one instance may have.
     pub memory_bytes: usize,
 }
 
 impl Track {
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Ends its decisions: another version is live.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     pub fn control_revision(&self) -> Revision {
         Revision(self.control_revision.load(Ordering::Acquire))
     }
@@ -41,7 +50,7 @@ impl Track {
         let Err(AppendError::Rejected(refused)) = result else { return };
         let Some(wrong) = refused.wrong_revisions.iter().find(|wrong| wrong.stream == self.control) else { return };
         for _ in 0..LOOKS {
-            if self.is_closed.load(Ordering::Acquire) || Some(self.control_revision()) >= wrong.current {
+            if self.is_closed() || Some(self.control_revision()) >= wrong.current {
                 return;
             }
             tokio::time::sleep(PAUSE).await;

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde_json::value::RawValue;
-
 use kinora_log::{
     AppendError, AppendRequest, Appended, Claim, ClaimFailed, ClaimKey, Claims, ClientId, Condition,
     Rejection as Refused, StreamAppend,
@@ -97,10 +95,8 @@ pub fn events(
         if stream.as_str().starts_with(RESERVED) {
             return Err(Failure::new(Category::Rule, format!("{stream} is a stream of the host's own")));
         }
-        for tag in &tags {
-            tag.parse::<Tag>().map_err(broken)?;
-        }
-        if let Err(why) = track.rules.decider.schemas.check_event(kind, &data) {
+        let tags = tags.iter().map(|tag| tag.parse::<Tag>()).collect::<Result<_, _>>().map_err(broken)?;
+        if let Err(why) = track.rules.decider.schemas.check_event(kind, data.get()) {
             return Err(Failure::new(Category::Rule, format!("an event is not what its schema says: {why}")));
         }
         let Some(kind) = manifest.emits.get(kind as usize).map(|emitted| emitted.kind.clone()) else {
@@ -115,9 +111,6 @@ pub fn events(
                 command: 0,
             });
         }
-        // An event is one line in every format; within texts of JSON there are no line breaks.
-        let data = if data.contains(['\n', '\r']) { data.replace(['\n', '\r'], " ") } else { data };
-        let data = RawValue::from_string(data).map_err(|cause| Failure::new(Category::Rule, cause.to_string()))?;
         events.push(DecidedEvent { id: asked.id.event(number), kind, stream, data, tags, place: None });
     }
     Ok((events, claims))
@@ -219,7 +212,7 @@ fn new_events<'a>(
             kind: event.kind.clone(),
             data: event.data.clone(),
             metadata: metadata(command.metadata.as_ref(), *id, first).ok(),
-            tags: event.tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
+            tags: event.tags.clone(),
         }
     })
 }
@@ -322,7 +315,7 @@ impl UnderWay {
             unit.claims.clear();
             unit.alone |= alone;
             let attempts = unit.attempts;
-            if track.is_closed.load(std::sync::atomic::Ordering::Acquire) {
+            if track.is_closed() {
                 unit.answer(Err(Error::Superseded));
             } else if attempts > track.limits.attempts {
                 unit.answer(Err(Error::Conflict { attempts }));

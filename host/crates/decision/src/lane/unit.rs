@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use kinora_log::{Claim, ClientId};
 use kinora_sandbox::Rejection;
-use kinora_types::{EventType, Position, Revision, StreamName};
+use kinora_types::{EventType, Position, Revision, StreamName, Tag};
 
 use crate::error::Error;
 use crate::record::command::{Command, CommandId};
@@ -83,7 +83,7 @@ pub struct DecidedEvent {
     pub kind: EventType,
     pub stream: StreamName,
     pub data: Box<RawValue>,
-    pub tags: Vec<String>,
+    pub tags: Vec<Tag>,
     /// `None`: it was not appended.
     pub place: Option<(Position, Revision)>,
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use kinora_projection::Fault;
 use kinora_sandbox::{Category, Commands, Decider, Failure, Outcome as Verdict, Texts};
@@ -111,21 +110,21 @@ impl Outlook {
 
     /// The state of a scope after so many events of the log.
     pub fn state(&mut self, scope: &Scope, upto: Progress) -> Result<State, Error> {
-        let found = self.prepare(std::slice::from_ref(scope), upto).and_then(|slots| {
-            let (number, baseline) = slots.first().copied().unwrap_or_default();
-            Ok(State { saved: self.guest()?.save(number)?, baseline })
-        });
-        found.map_err(|failure| faulted(&failure))
+        let slots = self.prepare(std::slice::from_ref(scope), upto);
+        slots.and_then(|slots| self.saved(&slots)).map_err(|failure| faulted(&failure))
     }
 
     /// The same, with its events folded one by one, from the first on.
     pub fn state_one_by_one(&mut self, scope: &Scope, upto: Progress) -> Result<State, Error> {
         self.forget(std::slice::from_ref(scope));
-        let folded = self.fold_all(std::slice::from_ref(scope), upto, 1).and_then(|slots| {
-            let (number, baseline) = slots.first().copied().unwrap_or_default();
-            Ok(State { saved: self.guest()?.save(number)?, baseline })
-        });
-        folded.map_err(|failure| faulted(&failure))
+        let slots = self.fold_all(std::slice::from_ref(scope), upto, 1);
+        slots.and_then(|slots| self.saved(&slots)).map_err(|failure| faulted(&failure))
+    }
+
+    /// The state in the first of these slots.
+    fn saved(&mut self, slots: &[(u32, Baseline)]) -> Result<State, Failure> {
+        let (number, baseline) = slots.first().copied().unwrap_or_default();
+        Ok(State { saved: self.guest()?.save(number)?, baseline })
     }
 
     /// What is saved of a state that was loaded.
@@ -228,8 +227,9 @@ impl Worker {
     /// Decides a train. What was accepted is to be appended, and some units come again.
     pub fn run(&mut self, train: Train) -> (Option<Departed>, Vec<Unit>) {
         let Train { units, scopes, .. } = train;
-        if self.is_closed() {
-            return (None, superseded(units));
+        if self.outlook.track.is_closed() {
+            superseded(units);
+            return (None, Vec::new());
         }
         let units: Vec<Unit> = units.into_iter().filter_map(|unit| self.unless_known(unit)).collect();
         if units.is_empty() {
@@ -256,11 +256,6 @@ impl Worker {
             }
         };
         self.judge(units, verdicts, scopes, &slots)
-    }
-
-    /// Whether another version decides now.
-    fn is_closed(&self) -> bool {
-        self.outlook.track.is_closed.load(Ordering::Acquire)
     }
 
     /// Answers what was decided before.
@@ -342,9 +337,9 @@ impl Worker {
         }
         let has_events = decided.iter().any(|one| one.has_events() && !one.unit.dry_run);
         let baselines: Vec<_> = slots.iter().map(|(_, baseline)| *baseline).collect();
-        if !has_events && self.is_closed() {
+        if !has_events && track.is_closed() {
             // What is not appended is checked by nobody else.
-            superseded(decided.into_iter().map(|one| one.unit).collect());
+            superseded(decided.into_iter().map(|one| one.unit));
             return (None, again);
         }
         if !has_events {
@@ -357,10 +352,9 @@ impl Worker {
     }
 }
 
-/// Sends everybody to the version that decides now; nobody comes again here.
-fn superseded(units: Vec<Unit>) -> Vec<Unit> {
+/// Sends everybody to the version that decides now.
+fn superseded(units: impl IntoIterator<Item = Unit>) {
     units.into_iter().for_each(|unit| unit.answer(Err(Error::Superseded)));
-    Vec::new()
 }
 
 /// Whether a unit gives up what one before it takes: an append releases first, so it cannot say both.
@@ -392,7 +386,7 @@ fn judged(track: &Track, mut unit: Unit, verdicts: Vec<Verdict>) -> Judged {
     // It may have been decided before.
     unit.claims.clear();
     let mut outcomes = Vec::new();
-    for (index, (asked, verdict)) in unit.commands.clone().iter().zip(verdicts).enumerate() {
+    for (index, (asked, verdict)) in unit.commands.iter().zip(verdicts).enumerate() {
         outcomes.push(match verdict {
             Verdict::Unchanged => Outcome::Unchanged,
             Verdict::Rejected(rejection) if is_single => Outcome::Rejected(rejection),
@@ -476,7 +470,7 @@ fn storage(cause: &kinora_log::Error) -> Failure {
     Failure::new(Category::Storage, cause.to_string())
 }
 
-pub fn holds(expected: ExpectedRevision, current: Option<Revision>) -> bool {
+fn holds(expected: ExpectedRevision, current: Option<Revision>) -> bool {
     match expected {
         ExpectedRevision::Any => true,
         ExpectedRevision::NoStream => current.is_none(),

@@ -1,8 +1,9 @@
 //! A running decider: states in slots, commands in, checked decisions out.
 
+use serde_json::value::RawValue;
 use wasmtime::component::Component;
 
-use kinora_types::Budget;
+use kinora_types::{Budget, on_one_line};
 
 use crate::error::{Category, Error, Failure};
 use crate::module::manifest::DeciderManifest;
@@ -51,14 +52,14 @@ pub enum Outcome {
 }
 
 /// An event that was decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Emitted {
     /// An index into [`DeciderManifest::emits`].
     pub kind: u32,
     /// `None`: that of the aggregate.
     pub stream: Option<String>,
-    /// JSON text.
-    pub data: String,
+    /// On one line.
+    pub data: Box<RawValue>,
     pub tags: Vec<String>,
     pub claims: Vec<EmittedClaim>,
 }
@@ -203,13 +204,12 @@ impl Checker<'_> {
             return Err(broken(format!("event {kind} is none that describe() declares")));
         }
         let (stream, data, tags) = (text("stream", stream)?, text("event", data)?, text("tag", tags)?);
-        if let Err(cause) = serde_json::from_str::<serde::de::IgnoredAny>(data) {
-            return Err(broken(format!("the data of an event is not JSON: {cause}")));
-        }
+        let data = RawValue::from_string(data.to_owned()).and_then(on_one_line);
+        let data = data.map_err(|cause| broken(format!("the data of an event is not JSON: {cause}")))?;
         Ok(Emitted {
             kind,
             stream: (!stream.is_empty()).then(|| stream.to_owned()),
-            data: data.to_owned(),
+            data,
             tags: tags.split('\n').filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
             claims: Vec::new(),
         })

@@ -11,7 +11,7 @@ use kinora_api::deciders as api;
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
 use kinora_api::{Kind, headers, rollouts};
-use kinora_decision::{Deciders, Deploy, Error, control_stream};
+use kinora_decision::{Deciders, Deploy, Error, Status, control_stream};
 use kinora_log::Log;
 
 use crate::edge::budget::Work;
@@ -31,6 +31,13 @@ pub async fn to_its_end<T: Send + 'static>(
         Ok(done) => done.map_err(Into::into),
         Err(cause) => Err(Problem::new(Kind::Internal, format!("the change did not end: {cause}"))),
     }
+}
+
+/// A change to its end, and what the decider is then.
+async fn changed(
+    change: impl Future<Output = Result<Status, Error>> + Send + 'static,
+) -> Result<Json<api::Decider>, Problem> {
+    to_its_end(change).await.map(wire::decider).map(Json)
 }
 
 /// All deciders
@@ -69,9 +76,11 @@ pub async fn deploy(
 ) -> Result<(StatusCode, Json<api::Decider>), Problem> {
     let hint = r#"send {"module": DIGEST, "upcasters": [DIGEST, ...], "owns": true}"#;
     let api::DeployDecider { module, upcasters, owns } = parameters::json(&asked.body, hint)?;
-    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
-    to_its_end(async move { all.deploy(&of, Deploy { module, upcasters, owns }, &by).await }).await?;
-    Ok((StatusCode::ACCEPTED, Json(wire::decider(deciders.status(&name)?))))
+    let deployed = changed(async move {
+        deciders.deploy(&name, Deploy { module, upcasters, owns }, &asked.by).await?;
+        deciders.status(&name)
+    });
+    Ok((StatusCode::ACCEPTED, deployed.await?))
 }
 
 /// Have a version decide, from the next command on
@@ -88,9 +97,11 @@ pub async fn promote(
 ) -> Result<Json<api::Decider>, Problem> {
     let hint = r#"send {"version": NUMBER, "expected_live": NUMBER, "accept_differences": true}"#;
     let api::PromoteDecider { version, expected_live, accept_differences } = parameters::json(&asked.body, hint)?;
-    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
-    to_its_end(async move { all.promote(&of, version, expected_live, accept_differences, &by).await }).await?;
-    Ok(Json(wire::decider(deciders.status(&name)?)))
+    changed(async move {
+        deciders.promote(&name, version, expected_live, accept_differences, &asked.by).await?;
+        deciders.status(&name)
+    })
+    .await
 }
 
 /// Have the version decide that did before
@@ -106,9 +117,11 @@ pub async fn roll_back(
     asked: Change,
 ) -> Result<Json<api::Decider>, Problem> {
     let rollouts::Change { expected_live } = asked.optional(r#"send nothing, or {"expected_live": NUMBER}"#)?;
-    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
-    to_its_end(async move { all.roll_back(&of, expected_live, &by).await }).await?;
-    Ok(Json(wire::decider(deciders.status(&name)?)))
+    changed(async move {
+        deciders.roll_back(&name, expected_live, &asked.by).await?;
+        deciders.status(&name)
+    })
+    .await
 }
 
 /// Give a version up
@@ -124,9 +137,11 @@ pub async fn retire(
     asked: Change,
 ) -> Result<Json<api::Decider>, Problem> {
     let api::RetireDecider { version } = parameters::json(&asked.body, r#"send {"version": NUMBER}"#)?;
-    let (all, of, by) = (Arc::clone(&deciders), name.clone(), asked.by);
-    to_its_end(async move { all.retire(&of, version, &by).await }).await?;
-    Ok(Json(wire::decider(deciders.status(&name)?)))
+    changed(async move {
+        deciders.retire(&name, version, &asked.by).await?;
+        deciders.status(&name)
+    })
+    .await
 }
 
 /// Decide every recorded command again, each by the version of that time

@@ -27,13 +27,8 @@ pub fn event(event: api::NewEvent) -> Result<NewEvent, Problem> {
     })
 }
 
-/// Within JSON text a raw line break can only be white space between tokens, and it would break a line-based format.
 pub fn on_one_line(json: Box<RawValue>) -> Result<Box<RawValue>, Problem> {
-    if !json.get().bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
-        return Ok(json);
-    }
-    let text = json.get().replace(['\n', '\r'], " ");
-    RawValue::from_string(text).map_err(|cause| invalid_json(&cause))
+    kinora_types::on_one_line(json).map_err(|cause| invalid_json(&cause))
 }
 
 pub fn invalid_json(cause: &serde_json::Error) -> Problem {

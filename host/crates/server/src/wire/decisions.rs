@@ -42,6 +42,7 @@ fn event(event: DecidedEvent) -> commands::DecidedEvent {
     let DecidedEvent { id, kind, stream, data, tags, place } = event;
     let (position, revision) = place.map(|(position, revision)| (position.0, revision.0)).unzip();
     let (kind, schema) = (kind.name, kind.schema);
+    let tags = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
     commands::DecidedEvent { id, stream: stream.as_str().to_owned(), kind, schema, data, tags, position, revision }
 }
 

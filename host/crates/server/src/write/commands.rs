@@ -17,7 +17,7 @@ use kinora_api::commands as api;
 use kinora_api::{Kind, headers};
 use kinora_decision::{Command, Deciders};
 use kinora_log::ClientId;
-use kinora_types::{ExpectedRevision, Micros, Progress};
+use kinora_types::{ExpectedRevision, Micros, Progress, on_one_line};
 
 use crate::edge::caller;
 use crate::edge::parameters;
@@ -157,9 +157,8 @@ fn data(body: &[u8]) -> Result<Box<RawValue>, Problem> {
     };
     let text =
         if body.is_empty() { "{}" } else { std::str::from_utf8(body).map_err(|cause| invalid(cause.to_string()))? };
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|cause| invalid(cause.to_string()))?;
-    let line = text.trim().replace(['\n', '\r'], " ");
-    RawValue::from_string(line).map_err(|cause| invalid(cause.to_string()))
+    let json = RawValue::from_string(text.trim().to_owned()).and_then(on_one_line);
+    json.map_err(|cause| invalid(cause.to_string()))
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

@@ -85,18 +85,8 @@ where
     let mut builder = http1::Builder::new();
     // Deadlines are watched from outside: hyper has one for heads and for being idle alike.
     builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES).max_buf_size(HEAD_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = close.cancelled() => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-            return;
-        }
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    spoken(connection, |connection| connection.graceful_shutdown(), close, stop).await;
 }
 
 async fn speak_http2<I, S, F>(io: I, service: OfConnection<S>, close: CancellationToken, stop: CancellationToken)
@@ -108,17 +98,28 @@ where
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
     builder.max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    spoken(connection, |connection| connection.graceful_shutdown(), close, stop).await;
+}
+
+/// A connection to its end: its own, that of the host, or soon after it has to go.
+async fn spoken<C: Future>(
+    connection: C,
+    shut_down: impl Fn(Pin<&mut C>),
+    close: CancellationToken,
+    stop: CancellationToken,
+) {
+    let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
         () = close.cancelled() => {}
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            shut_down(connection.as_mut());
             let _ = connection.await;
             return;
         }
     }
-    connection.as_mut().graceful_shutdown();
+    shut_down(connection.as_mut());
     let _ = tokio::time::timeout(LAST_WORDS, connection).await;
 }
 
