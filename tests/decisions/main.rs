@@ -4,6 +4,7 @@
 mod commands;
 mod hostile;
 mod model;
+mod owners;
 mod races;
 mod trains;
 mod versions;

@@ -90,6 +90,25 @@ async fn what_is_taken_and_given_up_by_turns_is_free_if_it_was_given_up_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_and_given_up_at_once_is_refused_and_the_other_way_round_it_is_passed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    api.decider_live(NAME, module("contrary")).await;
+    let name = json!({"name": "n"});
+    let refused = api.commands(NAME, &[("1", "Take", name.clone()), ("1", "GiveUp", name.clone())]).await;
+    assert_eq!((refused.status, &refused.body["fault"]["category"]), (500, &json!("contract")), "{refused:?}");
+    assert_eq!(api.all_events().await.len(), 0);
+    assert_eq!(api.command(NAME, "1", "Take", name.clone()).await.status, 200);
+    let passed_on = api.commands(NAME, &[("1", "GiveUp", name.clone()), ("2", "Take", name.clone())]).await;
+    assert_eq!(passed_on.status, 200, "{passed_on:?}");
+    let lost = api.command(NAME, "1", "Take", name.clone()).await;
+    assert_eq!((lost.status, &lost.body["code"]), (422, &json!("name_taken")), "{lost:?}");
+    // Whose it is is for those to know who may ask for that.
+    assert_eq!(lost.body["details"], json!({"scope": "name", "value": "n"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commands_that_are_too_much_for_one_append_are_appended_one_by_one() {
     const EVENTS: u64 = 4_000;
     let dir = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use kinora_tests::{Api, Host, module, until};
 use serde_json::{Value, json};
 
-use crate::{BANK, account, balance, rejected};
+use crate::{BANK, account, balance};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_version_decides_otherwise_is_told_and_has_to_be_accepted() {
@@ -150,58 +150,25 @@ async fn nothing_is_decided_by_the_old_version_once_the_switch_is_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_owns_streams_is_who_appends_to_them() {
+async fn what_was_decided_is_answered_by_whatever_version_comes_later() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(dir.path());
     let api = host.api();
-    let digest = api.decider_live(BANK, module("accounts")).await;
+    api.decider_live(BANK, module("accounts")).await;
     account(&api, "a", "ann", 100).await;
-    let event = json!({"type": "Deposited", "data": {"account": "a", "customer": "ann", "cents": 5},
-        "tags": ["customer:ann"]});
-    let append = async |stream: &str| api.post(&format!("streams/{stream}/events"), event.clone()).await;
-    assert_eq!(append("account-a").await.status, 201);
-    assert_eq!(balance(&api, "a").await, 105);
-    let deployed = api.post("deciders/bank/versions", json!({"module": digest, "owns": true})).await;
-    assert_eq!(deployed.status, 202, "{deployed:?}");
-    api.until_decider(BANK, 2, "ready").await;
-    assert_eq!(append("account-a").await.status, 201, "it owns nothing before it is live");
-    assert_eq!(api.promote_decider(BANK, json!({"version": 2})).await.status, 200);
-    let refused = append("account-a").await;
-    assert!(refused.status == 403 && refused.is("owned-stream"), "{refused:?}");
-    assert_eq!(append("accounts").await.status, 201);
-    assert_eq!(rejected(&api.command(BANK, "a", "Withdraw", json!({"cents": 110})).await), None);
-    assert_eq!(balance(&api, "a").await, 0);
-    api.audited(BANK).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_looks_like_a_command_and_is_none_holds_no_version_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(dir.path());
-    let api = host.api();
-    let digest = api.decider_live(BANK, module("accounts")).await;
-    account(&api, "a", "ann", 100).await;
-    let scopes: Vec<Value> = (0..1_000).map(|at| json!({"tags": [format!("customer:{at}")]})).collect();
-    for (data, events, reads) in [
-        (json!({"cents": 5}), 1, json!([])),
-        (json!({"cents": 5}), u32::MAX, json!([])),
-        (json!({"cents": "five"}), 1, json!([])),
-        (json!({"cents": 5}), 1, json!(scopes)),
-    ] {
-        let command = json!({
-            "id": "01a22d3f-25fb-7155-95de-d772ef17ebc4", "decider": BANK, "version": 1, "aggregate": "a",
-            "name": "Withdraw", "data": data, "time": 0, "events": events, "reads": reads,
-        });
-        let event = json!({
-            "type": "Deposited", "data": {"account": "a", "customer": "ann", "cents": 5}, "tags": ["customer:ann"],
-            "metadata": {"kinora": {"command": command}},
-        });
-        assert_eq!(api.post("streams/account-a/events", event).await.status, 201);
-    }
-    assert_eq!(api.deploy_decider(BANK, &digest).await, 2);
-    let report = api.until_decider(BANK, 2, "ready").await["report"].clone();
-    let counts = ["events", "commands", "same", "different", "rejected", "unknown"];
-    assert_eq!(counts.map(|name| report[name].as_u64().unwrap()), [6, 6, 2, 2, 0, 2], "{report}");
-    assert_eq!(balance(&api, "a").await, 120);
-    assert_eq!(rejected(&api.command(BANK, "a", "Withdraw", json!({"cents": 120})).await), None);
+    let deposit = json!({"cents": 5});
+    let key = [("Idempotency-Key", "d-1")];
+    let first = api.command_with(BANK, ("a", "Deposit", &deposit), &key).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    // The next version takes no such command at all.
+    let other = api.upload(module("contrary")).await;
+    assert_eq!(api.deploy_decider(BANK, &other).await, 2);
+    let accepted = json!({"version": 2, "accept_differences": true});
+    assert_eq!(api.promote_decider(BANK, accepted).await.status, 200);
+    assert_eq!(api.command(BANK, "a", "Deposit", deposit.clone()).await.status, 404);
+    let again = api.command_with(BANK, ("a", "Deposit", &deposit), &key).await;
+    assert_eq!((again.status, &again.body["duplicate"]), (200, &json!(true)), "{again:?}");
+    assert_eq!(again.body["events"], first.body["events"]);
+    let reused = api.command_with(BANK, ("a", "Deposit", &json!({"cents": 6})), &key).await;
+    assert!(reused.status == 422 && reused.is("idempotency-key-reused"), "{reused:?}");
 }

@@ -246,3 +246,23 @@ fn a_host_is_not_open_to_other_machines_by_mistake() {
     start(Doors { plain_http: true, ..known }).unwrap();
     start(Doors { insecure: true, ..Doors::default() }).unwrap();
 }
+
+#[tokio::test]
+async fn a_key_of_one_client_is_nobody_elses() {
+    let guarded = Guarded::start();
+    let ann = guarded.api("ann", Role::Writer, [&[], &[], &[]]).await;
+    let bob = guarded.api("bob", Role::Writer, [&[], &[], &[]]).await;
+    let append = async |api: &Api, n: u64| {
+        let event = json!({"type": "Counted", "data": {"n": n}});
+        let request = api.client.post(api.at("streams/counter-1/events")).json(&event);
+        api.send(request.header("Idempotency-Key", "k-1")).await
+    };
+    let first = append(&ann, 1).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    // Neither does bob learn that ann has used it, nor can he use it up.
+    let other = append(&bob, 2).await;
+    assert_eq!((other.status, &other.body["duplicate"]), (201, &json!(false)), "{other:?}");
+    let again = append(&ann, 1).await;
+    assert_eq!((again.status, &again.body["duplicate"]), (201, &json!(true)), "{again:?}");
+    assert_eq!(append(&ann, 3).await.status, 422);
+}

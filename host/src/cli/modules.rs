@@ -81,9 +81,12 @@ fn uses(output: &mut Output, answer: &Answer<Uses>) -> anyhow::Result<()> {
     if output.is_json() {
         return output.json(answer.text());
     }
-    let mut found = table(&["projection", "version", "state", "as"], &[1]);
+    let mut found = table(&["used by", "version", "state", "as"], &[1]);
     for Use { projection, version, state, role, .. } in &answer.uses {
         found.add_row([projection.clone(), version.to_string(), state.to_string(), role.to_string()]);
+    }
+    for DeciderUse { decider, version, state } in &answer.deciders {
+        found.add_row([decider.clone(), version.to_string(), state.to_string(), "decider".to_owned()]);
     }
     output.table(&found)
 }

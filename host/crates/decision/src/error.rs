@@ -4,7 +4,7 @@ use kinora_log as log;
 use kinora_log::AppendError;
 use kinora_projection::Fault;
 use kinora_sandbox as sandbox;
-use kinora_types::{ExpectedRevision, InvalidName, Revision};
+use kinora_types::{Digest, ExpectedRevision, InvalidName, Revision};
 
 use crate::record::control::State;
 
@@ -61,6 +61,18 @@ pub enum Error {
     Append(#[from] AppendError),
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// Nobody knows what became of it.
+    #[error("the host failed while this was decided, so it may stand or not: ask again under the same key")]
+    Lost,
+    #[error("version {version} of decider {decider} is live, and not loaded yet")]
+    Loading { decider: String, version: u32 },
+    #[error("streams {category}-ID are owned by decider {owner}")]
+    OwnedByAnother { category: String, owner: String },
+    #[error("the module {module} is part of version {version} of decider {decider}")]
+    ModuleInUse { module: Digest, decider: String, version: u32 },
+    /// What the log says of it cannot be read.
+    #[error("what the log says of decider {decider} cannot be read: {why}")]
+    Unreadable { decider: String, why: String },
     #[error("the host ends")]
     Ends,
 }

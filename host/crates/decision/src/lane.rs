@@ -5,6 +5,7 @@
 //! lane never waits for another one. Two lanes may hold the same scope: then the log refuses one of two appends.
 
 mod lookup;
+mod outlook;
 mod queue;
 mod slots;
 mod track;
@@ -16,17 +17,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use kinora_log::{AppendError, Appended, Durability};
+use kinora_log::Durability;
 
 use crate::error::Error;
-use queue::Queue;
+use crate::scope::Scope;
+use crate::snapshots::Snapshot;
+use queue::{Queue, Train};
+use slots::Settled;
 use train::Departed;
 use worker::Worker;
 
+pub use lookup::{Sought, known};
+pub use outlook::{Kept, Outlook, State, faulted};
 pub use track::Track;
 pub use train::events_only as decided_events;
 pub use unit::{Answer, Asked, DecidedEvent, Outcome, Unit};
-pub use worker::{Outlook, State, faulted};
 
 pub struct Lane {
     track: Arc<Track>,
@@ -34,6 +39,22 @@ pub struct Lane {
     /// Held by whoever leads, so nobody waits for it.
     worker: Mutex<Worker>,
     runtime: Handle,
+}
+
+/// The lead of a lane. Whatever ends it, another one begins if somebody is left who can be decided.
+struct Lead {
+    lane: Arc<Lane>,
+    has_begun: bool,
+}
+
+/// Scopes that a train has. Whatever becomes of it, they are free again when this is gone.
+struct Held {
+    lane: Arc<Lane>,
+    scopes: Vec<Scope>,
+    /// What their slots are then.
+    settled: Vec<Settled>,
+    /// Who comes again.
+    again: Vec<Unit>,
 }
 
 impl Lane {
@@ -50,8 +71,11 @@ impl Lane {
             drop(queue);
             return unit.answer(Err(Error::Busy { waiting }));
         }
-        queue.push(unit);
-        self.lead_if_nobody_does(queue);
+        let begins = queue.push(unit);
+        drop(queue);
+        if begins {
+            self.lead();
+        }
     }
 
     /// Ends all who wait.
@@ -64,68 +88,116 @@ impl Lane {
     fn lead_if_nobody_does(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
         if queue.begin_to_lead() {
             drop(queue);
-            let lane = Arc::clone(self);
-            self.runtime.spawn_blocking(move || lane.lead());
+            self.lead();
         }
     }
 
-    /// Decides round after round, until nobody waits who can be decided now.
     fn lead(self: &Arc<Self>) {
-        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let (settled, trains) = self.queue().round();
-            worker.settle(settled);
-            if trains.is_empty() {
-                break;
-            }
-            for train in trains {
-                let scopes = train.scopes.clone();
-                let (departed, again) = worker.run(train);
-                match departed {
-                    Some(departed) => self.depart(departed),
-                    None => self.queue().free(&scopes),
-                }
-                self.queue().push_first(again);
-                // Before the next train: its command would fail for what others have left in memory.
-                worker.tidy();
-            }
-        }
-        drop(worker);
-        // Somebody may have come between the last look and the end of the lead.
-        let mut queue = self.queue();
-        queue.end_lead();
-        if queue.has_runnable() {
-            self.lead_if_nobody_does(queue);
-        }
+        let lead = Lead { lane: Arc::clone(self), has_begun: false };
+        self.runtime.spawn_blocking(move || lead.run());
     }
 
     /// Appends what a train has decided, beside whatever the lane does meanwhile.
-    fn depart(self: &Arc<Self>, departed: Departed) {
-        let lane = Arc::clone(self);
+    fn depart(&self, departed: Departed, mut held: Held) {
+        // If nobody comes to know what became of it, nothing of it is believed.
+        held.settled = departed.train.forgotten();
+        let track = Arc::clone(&self.track);
         self.runtime.spawn(async move {
             let Departed { request, client, train } = departed;
-            let result = lane.track.log.append_for(client, request).await;
-            lane.track.follow(&result).await;
-            if result.is_ok() && lane.track.log.durability() != Durability::Sync {
+            let result = track.log.append_for(client, request).await;
+            track.follow(&result).await;
+            if result.is_ok() && track.log.durability() != Durability::Sync {
                 // What is decided next is decided on what is durable.
-                let _ = lane.track.log.settled().await;
+                let _ = track.log.settled().await;
             }
-            lane.arrive(train, result);
+            (held.settled, held.again) = train.arrive(&track, result);
         });
-    }
-
-    fn arrive(self: &Arc<Self>, train: train::UnderWay, result: Result<Appended, AppendError>) {
-        let (settled, scopes, again) = train.arrive(&self.track, result);
-        let mut queue = self.queue();
-        queue.settle(settled);
-        queue.free(&scopes);
-        queue.push_first(again);
-        if queue.has_runnable() {
-            self.lead_if_nobody_does(queue);
-        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker; a new one, if the last lead did not end as it should.
+    fn worker(&self) -> MutexGuard<'_, Worker> {
+        self.worker.lock().unwrap_or_else(|poisoned| {
+            let mut worker = poisoned.into_inner();
+            *worker = Worker::new(Arc::clone(&self.track));
+            self.worker.clear_poison();
+            worker
+        })
+    }
+}
+
+impl Lead {
+    /// Decides round after round, until nobody waits who can be decided now.
+    fn run(mut self) {
+        self.has_begun = true;
+        let lane = &self.lane;
+        let mut worker = lane.worker();
+        loop {
+            let (settled, trains) = lane.queue().round();
+            worker.settle(settled);
+            if trains.is_empty() {
+                break;
+            }
+            let held = trains.into_iter().map(|train| (Held::new(lane, &train), train));
+            for (mut held, train) in held.collect::<Vec<_>>() {
+                let (departed, again) = worker.run(train);
+                held.again = again;
+                match departed {
+                    // Who comes again does so at once, whatever becomes of the others.
+                    Some(departed) => {
+                        lane.queue().push_first(std::mem::take(&mut held.again));
+                        lane.depart(departed, held);
+                    }
+                    None => drop(held),
+                }
+                // Before the next train: its command would fail for what others have left in memory.
+                worker.tidy();
+            }
+        }
+        for (scope, snapshot) in worker.to_check() {
+            let track = Arc::clone(&lane.track);
+            lane.runtime.spawn_blocking(move || check(&track, &scope, &snapshot));
+        }
+    }
+}
+
+/// Folds a state anew that a snapshot was used for.
+fn check(track: &Arc<Track>, scope: &Scope, snapshot: &Snapshot) {
+    match Outlook::new(Arc::clone(track), &track.budget, None).state(scope, snapshot.baseline.upto) {
+        Ok(state) => track.snapshots.checked(scope, state.saved == snapshot.saved),
+        Err(Error::Ends) => {}
+        Err(error) => tracing::warn!(decider = track.decider, %scope, %error, "a snapshot was not checked"),
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if !self.has_begun {
+            // There are no threads any more: the host ends.
+            return self.lane.close();
+        }
+        // Somebody may have come between the last look and the end of the lead.
+        let mut queue = self.lane.queue();
+        queue.end_lead();
+        self.lane.lead_if_nobody_does(queue);
+    }
+}
+
+impl Held {
+    fn new(lane: &Arc<Lane>, train: &Train) -> Self {
+        Self { lane: Arc::clone(lane), scopes: train.scopes.clone(), settled: Vec::new(), again: Vec::new() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut queue = self.lane.queue();
+        queue.settle(std::mem::take(&mut self.settled));
+        queue.free(&self.scopes);
+        queue.push_first(std::mem::take(&mut self.again));
+        self.lane.lead_if_nobody_does(queue);
     }
 }

@@ -10,6 +10,8 @@ pub struct Limits {
     pub lane_commands: usize,
     /// States that one of them keeps. What is beyond it is folded anew when it is needed.
     pub lane_states: usize,
+    /// Events from which on a state is kept as a snapshot, and then again after as many more.
+    pub snapshot_events: u64,
     /// How often a command is decided again, since others have changed what it was decided on.
     pub attempts: u32,
     /// Scopes that one command may be decided on.
@@ -18,6 +20,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lanes: 4, lane_commands: 4_096, lane_states: 100_000, attempts: 16, scopes: 64 }
+        Self { lanes: 4, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
     }
 }

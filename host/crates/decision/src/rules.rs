@@ -48,7 +48,7 @@ impl Rules {
     /// A folder with instances of the upcasters of its own.
     pub fn folder(&self, log: Log, budget: &Budget) -> Folder {
         let chain = Chain::new(self.upcasters.clone(), budget);
-        Folder { log, routes: Arc::clone(&self.routes), chain, needs: self.needs }
+        Folder { log, routes: Arc::clone(&self.routes), chain, needs: self.needs, budget: budget.clone() }
     }
 }
 
@@ -58,6 +58,7 @@ pub struct Folder {
     routes: Arc<Routes>,
     chain: Chain,
     needs: Needs,
+    budget: Budget,
 }
 
 /// Events that are read, and what becomes of each.
@@ -81,6 +82,7 @@ impl Folder {
         mut fold: impl FnMut(&Batch) -> Result<(), Failure>,
     ) -> Result<Baseline, Failure> {
         loop {
+            self.budget.check().map_err(Failure::exhausted)?;
             let (filling, goes_on) = self.fill(scope, at, upto, most)?;
             let Filling { batch, routes, seen, fault } = filling;
             if !batch.is_empty() {

@@ -93,6 +93,15 @@ impl Scope {
 }
 
 impl Baseline {
+    /// How many events were folded since then; at least one, if it is not known.
+    pub fn events_since(&self, before: Self) -> u64 {
+        let count = |revision: Option<Revision>| revision.map_or(0, |revision| revision.0 + 1);
+        match self.revision {
+            Some(_) => count(self.revision).saturating_sub(count(before.revision)),
+            None => u64::from(self.upto > before.upto),
+        }
+    }
+
     /// The last event that may have been folded.
     pub fn last(&self) -> Option<Position> {
         self.upto.last()

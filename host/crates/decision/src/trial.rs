@@ -4,16 +4,17 @@
 //! A decision has no other input than that state and the command. So the version that made it makes it again (an
 //! audit), and another one shows in what it differs before it goes live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kinora_log::{Filter, Log, Recorded as Event, SearchRange, Streams};
 use kinora_sandbox::{Failure, Outcome as Verdict, OwnScope};
-use kinora_types::{Direction, Micros, Position, Progress, Revision, StreamName, Tag};
+use kinora_types::{Budget, Direction, Micros, Position, Progress, Revision, StreamName, Tag};
 
 use crate::error::Error;
-use crate::lane::{Asked, DecidedEvent, Outlook, Track, decided_events, faulted};
+use crate::lane::{Asked, DecidedEvent, Kept, Outlook, Track, decided_events, faulted};
 use crate::record::command::{Command, Recorded, is_same_json};
 use crate::record::report::{Difference, Report};
 use crate::scope::{Baseline, Scope};
@@ -23,6 +24,9 @@ const WINDOW: usize = 1_000;
 
 /// Aggregates that are folded once more in another way, to be compared.
 const COMPARED: usize = 1_000;
+
+/// Aggregates by tag that are counted: whether one was seen before is kept in memory.
+const COUNTED: usize = 1_000_000;
 
 /// Who decides a recorded command again.
 pub enum Judge {
@@ -41,20 +45,46 @@ pub struct Trial {
     /// `None`: each version decides what it has decided.
     only: Option<u32>,
     report: Report,
-    seen: BTreeSet<Scope>,
+    seen: Seen,
+    budget: Budget,
+}
+
+/// Aggregates that were seen, by hash, and some of them by name.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+    some: Vec<Scope>,
+}
+
+impl Seen {
+    /// Whether an aggregate is new. Of a stream the revision of the event says so.
+    fn is_new(&mut self, scope: &Scope, revision: Revision) -> bool {
+        match scope {
+            Scope::Stream(_) => revision == Revision(0),
+            Scope::Tags(_) => self.hashes.len() < COUNTED && self.hashes.insert(self.hasher.hash_one(scope)),
+        }
+    }
 }
 
 impl Trial {
     /// `None`, if there is no version to judge by.
-    pub fn new(log: Log, judge: Judge) -> Option<Self> {
+    pub fn new(log: Log, judge: Judge, budget: &Budget) -> Option<Self> {
         let (tracks, only) = match judge {
             Judge::Version(track) => (BTreeMap::from([(track.version, Arc::clone(&track))]), Some(track.version)),
             Judge::OfThatTime(tracks) => (tracks, None),
         };
         let last = tracks.values().next_back()?;
         let (decider, scope) = (last.decider.clone(), last.rules.decider.manifest.scope.clone());
-        let outlooks = tracks.into_iter().map(|(version, track)| (version, Outlook::new(track))).collect();
-        Some(Self { log, decider, scope, outlooks, only, report: Report::default(), seen: BTreeSet::new() })
+        let outlook = |(version, track): (u32, Arc<Track>)| {
+            // Else one with many aggregates would be folded from the first event on for each of the last ones.
+            let snapshots = track.snapshots.aside();
+            let kept = Kept { snapshots, from_events: u64::MAX, when_let_go: true, to_check: Vec::new() };
+            (version, Outlook::new(track, budget, Some(kept)))
+        };
+        let outlooks = tracks.into_iter().map(outlook).collect();
+        let (report, seen, budget) = (Report::default(), Seen::default(), budget.clone());
+        Some(Self { log, decider, scope, outlooks, only, report, seen, budget })
     }
 
     /// Runs to where the log is now. Blocks.
@@ -66,6 +96,7 @@ impl Trial {
         let mut from = Position(0);
         while let Some(window) = self.window(from, upto)? {
             for event in &window.events {
+                self.budget.look(1).map_err(|why| faulted(&Failure::exhausted(why)))?;
                 if !goes_on() {
                     return Err(Error::Ends);
                 }
@@ -78,7 +109,6 @@ impl Trial {
             }
         }
         self.compare(upto)?;
-        self.report.aggregates = self.seen.len() as u64;
         Ok(self.report)
     }
 
@@ -115,7 +145,14 @@ impl Trial {
                 outlook.prepare(&scopes, upto).map_err(|failure| faulted(&failure))?;
             }
         }
-        self.seen.extend(scopes);
+        for scope in scopes {
+            if self.seen.is_new(&scope, event.revision) {
+                self.report.aggregates += 1;
+                if self.seen.some.len() < COMPARED {
+                    self.seen.some.push(scope);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -188,8 +225,8 @@ impl Trial {
     /// States must not depend on how events were batched, nor on having been saved.
     fn compare(&mut self, upto: Progress) -> Result<(), Error> {
         let Some(outlook) = self.only.and_then(|only| self.outlooks.get_mut(&only)) else { return Ok(()) };
-        let mut other = Outlook::new(Arc::clone(&outlook.track));
-        for scope in self.seen.iter().take(COMPARED) {
+        let mut other = Outlook::new(Arc::clone(&outlook.track), &self.budget, None);
+        for scope in &self.seen.some {
             // All of them together may be more than an instance holds.
             outlook.tidy();
             other.tidy();
@@ -230,6 +267,7 @@ fn asked(track: &Track, recorded: &Recorded) -> Option<Asked> {
         metadata: None,
         time: Micros(recorded.time),
     };
+    let command = Arc::new(command);
     Some(Asked {
         kind,
         scope: Scope::own(&manifest.scope, &recorded.aggregate).ok()?,
@@ -312,7 +350,9 @@ fn stand(outlook: &mut Outlook, scopes: &[Scope], were: &[Event]) {
                 Scope::Stream(_) => revision.or(slot.baseline.revision),
                 Scope::Tags(_) => None,
             };
-            outlook.slots.put(scope.clone(), slot.number, Baseline { upto: Progress::through(last), revision });
+            let baseline = Baseline { upto: Progress::through(last), revision };
+            let more = baseline.events_since(slot.baseline);
+            outlook.slots.put(scope.clone(), slot.number, baseline, more);
         }
     }
 }

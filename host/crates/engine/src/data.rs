@@ -4,6 +4,7 @@
 //! log/                       the log: a RocksDB, JOURNAL (not yet in its tables), DURABLE (how far the log went)
 //! modules/DIGEST/            source.wasm as it was uploaded, machine code with a MAC, manifest
 //! read-models/NAME/VERSION/  a RocksDB for each version of a projection; `.scratch-*` goes when the host starts
+//! snapshots/                 a RocksDB of states of aggregates that took long to fold; a cache
 //! projections.json           the catalog: which versions there are, which is live, what the log was not told yet
 //! secret.key                 signs machine code
 //! repairs/NUMBER/            a log as it was before it was repaired, and what was wrong with it
@@ -57,6 +58,10 @@ impl DataFolder {
 
     pub fn read_models(&self) -> PathBuf {
         self.0.join("read-models")
+    }
+
+    pub fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots")
     }
 
     pub fn catalog(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kinora_decision as decision;
-use kinora_decision::Deciders;
+use kinora_decision::{Deciders, SnapshotStore};
 use kinora_files::Probation;
 use kinora_log as log;
 use kinora_log::Log;
@@ -80,9 +80,14 @@ impl Engine {
             probation,
             paused,
         };
-        let projections = Projections::open(log.clone(), storage, Arc::clone(&modules), opening)?;
-        let memory = limits.sandbox.memory_bytes;
-        let deciders = Deciders::open(log.clone(), modules, limits.deciders, memory, paused)?;
+        let projections = Projections::open(log.clone(), storage.clone(), Arc::clone(&modules), opening)?;
+        let opening = decision::Opening {
+            snapshots: SnapshotStore::open(&storage, &data.snapshots()),
+            limits: limits.deciders,
+            memory_bytes: limits.sandbox.memory_bytes,
+            paused,
+        };
+        let deciders = Deciders::open(log.clone(), modules, opening)?;
         let backups = backups.map(|dir| Arc::new(Backups::new(dir, data.clone(), log.clone())));
         Ok(Self { log, projections, deciders, backups, limits })
     }

@@ -41,6 +41,7 @@ pub struct Deciders {
     pub lane_states: u64,
     pub lanes: u64,
     pub scopes: u64,
+    pub snapshot_events: u64,
 }
 
 /// Connections and bodies.

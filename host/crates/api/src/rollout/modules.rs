@@ -6,6 +6,7 @@ use kinora_types::Digest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::deciders::DeciderState;
 use crate::problems::Problem;
 use crate::versions::State;
 
@@ -247,6 +248,15 @@ pub struct Step {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Uses {
     pub uses: Vec<Use>,
+    pub deciders: Vec<DeciderUse>,
+}
+
+/// A version of a decider that a module is part of. One that has decided keeps it, to be decided again in an audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeciderUse {
+    pub decider: String,
+    pub version: u32,
+    pub state: DeciderState,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

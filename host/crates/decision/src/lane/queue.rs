@@ -32,8 +32,13 @@ impl Queue {
         self.waiting.len()
     }
 
-    pub fn push(&mut self, unit: Unit) {
+    /// Has a unit wait, and says whether the caller has to begin to lead. Nobody else who waits can be decided now, or
+    /// somebody leads.
+    pub fn push(&mut self, unit: Unit) -> bool {
+        let begins = !self.is_led && unit.scopes().iter().all(|scope| !self.busy.contains(scope));
         self.waiting.push_back(unit);
+        self.is_led |= begins;
+        begins
     }
 
     /// Those that come again go first, in their order.
@@ -47,8 +52,11 @@ impl Queue {
         self.waiting.drain(..).collect()
     }
 
+    /// Whether somebody has to begin to lead: then the caller does.
     pub fn begin_to_lead(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_led, true)
+        let begins = !self.is_led && self.has_runnable();
+        self.is_led |= begins;
+        begins
     }
 
     pub fn end_lead(&mut self) {
@@ -66,12 +74,12 @@ impl Queue {
     }
 
     /// Whether anybody waits who could be decided now.
-    pub fn has_runnable(&self) -> bool {
+    fn has_runnable(&self) -> bool {
         // As `round` sees it: who waits behind somebody for a scope does not pass them by.
-        let mut held: HashSet<Scope> = HashSet::new();
+        let mut held: HashSet<&Scope> = HashSet::new();
         self.waiting.iter().any(|unit| {
             let scopes = unit.scopes();
-            let is_free = scopes.iter().all(|scope| !self.busy.contains(scope) && !held.contains(scope));
+            let is_free = scopes.iter().all(|scope| !self.busy.contains(scope) && !held.contains(&scope));
             held.extend(scopes);
             is_free
         })
@@ -99,11 +107,11 @@ impl Queue {
                 if let (true, Some(own)) = (unit.is_plain(), scopes.first()) {
                     joined.insert(own.clone(), trains.len());
                 }
-                let mut train = Train { units: Vec::new(), scopes, ids: HashSet::new() };
+                let mut train = Train { units: Vec::new(), scopes: scopes.to_vec(), ids: HashSet::new() };
                 train.push(unit);
                 trains.push(train);
             } else {
-                held.extend(scopes);
+                held.extend(scopes.iter().cloned());
                 left.push_back(unit);
             }
         }

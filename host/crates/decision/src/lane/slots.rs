@@ -27,6 +27,8 @@ pub struct Slots {
 pub struct Slot {
     pub number: u32,
     pub baseline: Baseline,
+    /// Events that it has folded since it was loaded or saved.
+    pub unsaved: u64,
     used: u64,
 }
 
@@ -50,9 +52,18 @@ impl Slots {
         })
     }
 
-    pub fn put(&mut self, scope: Scope, number: u32, baseline: Baseline) {
+    /// Notes where the state in a slot is, after so many events more.
+    pub fn put(&mut self, scope: Scope, number: u32, baseline: Baseline, more: u64) {
         self.clock += 1;
-        self.by_scope.insert(scope, Slot { number, baseline, used: self.clock });
+        let before = self.by_scope.get(&scope).filter(|slot| slot.number == number).map_or(0, |slot| slot.unsaved);
+        self.by_scope.insert(scope, Slot { number, baseline, unsaved: before + more, used: self.clock });
+    }
+
+    /// Notes that the state of a scope was saved.
+    pub fn saved(&mut self, scope: &Scope) {
+        if let Some(slot) = self.by_scope.get_mut(scope) {
+            slot.unsaved = 0;
+        }
     }
 
     /// Forgets a scope, and gives the number of its slot.
@@ -62,14 +73,12 @@ impl Slots {
         Some(slot.number)
     }
 
-    /// Forgets the scopes that were used least recently, down to so many, and gives the numbers of their slots.
-    pub fn shrink(&mut self, most: usize) -> Vec<u32> {
+    /// The scopes that were used least recently: without them there are so many.
+    pub fn oldest(&self, most: usize) -> Vec<Scope> {
         let mut used: Vec<u64> = self.by_scope.values().map(|slot| slot.used).collect();
         let Some(more) = used.len().checked_sub(most).filter(|more| *more > 0) else { return Vec::new() };
         let (_, last, _) = used.select_nth_unstable(more - 1);
         let last = *last;
-        let old: Vec<Scope> =
-            self.by_scope.iter().filter(|(_, slot)| slot.used <= last).map(|(scope, _)| scope.clone()).collect();
-        old.iter().filter_map(|scope| self.remove(scope)).collect()
+        self.by_scope.iter().filter(|(_, slot)| slot.used <= last).map(|(scope, _)| scope.clone()).collect()
     }
 }

@@ -1,13 +1,16 @@
 //! A track: all that the lanes of one version have in common.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kinora_log::{AppendError, Appended, Log};
-use kinora_types::{Revision, StreamName};
+use kinora_types::{Budget, Revision, StreamName};
 
 use crate::limits::Limits;
+use crate::owners::Owners;
 use crate::rules::Rules;
+use crate::snapshots::Snapshots;
 
 /// How often it is looked whether a change of the decider is known here, and how long between two looks.
 const LOOKS: usize = 1_000;
@@ -25,12 +28,22 @@ pub struct Track {
     pub control_revision: AtomicU64,
     /// Nothing is decided any more.
     pub closed: AtomicBool,
+    pub snapshots: Snapshots,
+    /// Of all deciders.
+    pub owners: Arc<Owners>,
     pub limits: Limits,
     /// What one instance may have.
     pub memory_bytes: usize,
+    /// What the lanes run in: it ends with the host.
+    pub budget: Budget,
 }
 
 impl Track {
+    /// Whether a stream is for another decider alone.
+    pub fn is_anothers(&self, stream: &StreamName) -> bool {
+        self.owners.of(stream.as_str()).is_some_and(|owner| owner != self.decider)
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -122,7 +122,14 @@ pub fn events_only(track: &Track, asked: &Asked, emitted: Vec<Emitted>) -> Resul
 }
 
 impl Departed {
-    pub fn new(track: &Track, decided: Vec<Decided>, scopes: Vec<(Scope, Baseline)>, instance: u64) -> Self {
+    /// # Errors
+    /// What was decided, if it cannot be written: nobody could decide it again.
+    pub fn new(
+        track: &Track,
+        decided: Vec<Decided>,
+        scopes: Vec<(Scope, Baseline)>,
+        instance: u64,
+    ) -> Result<Self, (Vec<Decided>, Failure)> {
         let mut appends: Vec<StreamAppend> = Vec::new();
         let mut counts: HashMap<StreamName, u64> = HashMap::new();
         let expected = |stream: &StreamName| {
@@ -137,7 +144,14 @@ impl Departed {
             }
             for (asked, outcome) in one.unit.commands.iter().zip(&one.outcomes) {
                 let Outcome::Accepted { events, .. } = outcome else { continue };
-                for (event, new) in events.iter().zip(new_events(track, &one.unit, asked, events)) {
+                let new = match new_events(track, &one.unit, asked, events) {
+                    Ok(new) => new,
+                    Err(cause) => {
+                        let why = format!("what was decided cannot be kept: {cause}");
+                        return Err((decided, Failure::new(Category::Rule, why)));
+                    }
+                };
+                for (event, new) in events.iter().zip(new) {
                     let before = counts.entry(event.stream.clone()).or_default();
                     *before += 1;
                     match appends.last_mut().filter(|last| last.stream == event.stream) {
@@ -163,7 +177,7 @@ impl Departed {
         let client = decided.first().map_or(ClientId::HOST, |one| one.unit.client);
         let condition = condition(&scopes);
         let request = AppendRequest { appends, condition, claims, key: None, has_new_ids };
-        Self { request, client, train: UnderWay { decided, scopes, instance, counts } }
+        Ok(Self { request, client, train: UnderWay { decided, scopes, instance, counts } })
     }
 }
 
@@ -186,12 +200,12 @@ fn condition(scopes: &[(Scope, Baseline)]) -> Option<Condition> {
 }
 
 /// The events as the log takes them, the first of them with all that is needed to decide the command again.
-fn new_events<'a>(
-    track: &'a Track,
-    unit: &'a Unit,
-    asked: &'a Asked,
-    events: &'a [DecidedEvent],
-) -> impl Iterator<Item = NewEvent> + 'a {
+fn new_events(
+    track: &Track,
+    unit: &Unit,
+    asked: &Asked,
+    events: &[DecidedEvent],
+) -> Result<Vec<NewEvent>, serde_json::Error> {
     let Asked { command, id, .. } = asked;
     let recorded = Recorded {
         id: *id,
@@ -202,19 +216,16 @@ fn new_events<'a>(
         data: command.data.clone(),
         time: command.time.0,
         events: u32::try_from(events.len()).unwrap_or(u32::MAX),
-        reads: unit.scopes().into_iter().filter(|scope| *scope != asked.scope).collect(),
+        reads: unit.scopes().iter().filter(|scope| **scope != asked.scope).cloned().collect(),
         together: together(unit.commands.iter().map(|asked| &asked.command)),
     };
-    events.iter().enumerate().map(move |(number, event)| {
+    let new = |(number, event): (usize, &DecidedEvent)| {
         let first = (number == 0).then_some(&recorded);
-        NewEvent {
-            id: event.id,
-            kind: event.kind.clone(),
-            data: event.data.clone(),
-            metadata: metadata(command.metadata.as_ref(), *id, first).ok(),
-            tags: event.tags.clone(),
-        }
-    })
+        let metadata = metadata(command.metadata.as_ref(), *id, first)?;
+        let DecidedEvent { id, kind, data, tags, .. } = event.clone();
+        Ok(NewEvent { id, kind, data, metadata: Some(metadata), tags })
+    };
+    events.iter().enumerate().map(new).collect()
 }
 
 impl UnderWay {
@@ -245,7 +256,8 @@ impl UnderWay {
         }
     }
 
-    fn forgotten(&self) -> Vec<Settled> {
+    /// What the slots are if nothing is known of the append.
+    pub fn forgotten(&self) -> Vec<Settled> {
         let forgotten =
             |(scope, _): &(Scope, Baseline)| Settled { scope: scope.clone(), instance: self.instance, baseline: None };
         self.scopes.iter().map(forgotten).collect()
@@ -329,12 +341,11 @@ impl UnderWay {
 
 /// What a lost claim means, as the decider declares it.
 fn lost_claim(track: &Track, lost: &ClaimFailed) -> Rejection {
-    let ClaimFailed { claim, holder, .. } = lost;
+    let claim = &lost.claim;
     let declared = track.rules.decider.manifest.claims.iter().find(|known| known.scope == claim.key.scope);
     let (code, message) =
         declared.map_or(("claim_lost", "another holds this value"), |known| (&known.code, &known.message));
-    let details = serde_json::json!({
-        "scope": claim.key.scope, "value": claim.key.value, "holder": holder.as_ref().map(StreamName::as_str),
-    });
+    // Who holds it is not for everybody to know: GET /v1/claims tells those who may.
+    let details = serde_json::json!({"scope": claim.key.scope, "value": claim.key.value});
     Rejection { code: code.to_owned(), message: message.to_owned(), details: Some(details.to_string()) }
 }

@@ -1,5 +1,7 @@
 //! A unit: one command, or several that are saved together, and whoever waits for its answer.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -20,8 +22,6 @@ pub struct Unit {
     pub client: ClientId,
     /// Only decided, and nothing appended.
     pub dry_run: bool,
-    /// Scopes that it has asked for.
-    pub wants: Vec<Scope>,
     /// How often it was begun in vain.
     pub attempts: u32,
     /// That decides it.
@@ -30,6 +30,10 @@ pub struct Unit {
     pub claims: Vec<MadeClaim>,
     /// Whether it has to be decided without others, to know what is at fault.
     pub alone: bool,
+    /// Everything that it is decided on, each scope once; those of its aggregates first, in their order.
+    scopes: Vec<Scope>,
+    /// How many of them are those of its aggregates.
+    own: usize,
     answer: oneshot::Sender<Answers>,
 }
 
@@ -45,7 +49,7 @@ pub struct MadeClaim {
 /// A command, ready to be decided.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub command: Command,
+    pub command: Arc<Command>,
     pub id: CommandId,
     /// Which one of those that the decider declares.
     pub kind: u32,
@@ -96,15 +100,22 @@ impl Unit {
         version: u32,
     ) -> (Self, oneshot::Receiver<Answers>) {
         let (answer, answered) = oneshot::channel();
+        let mut scopes: Vec<Scope> = Vec::with_capacity(commands.len());
+        for asked in &commands {
+            if !scopes.contains(&asked.scope) {
+                scopes.push(asked.scope.clone());
+            }
+        }
         let unit = Self {
             commands,
             client,
             dry_run,
-            wants: Vec::new(),
             attempts: 0,
             version,
             claims: Vec::new(),
             alone: false,
+            own: scopes.len(),
+            scopes,
             answer,
         };
         (unit, answered)
@@ -113,18 +124,19 @@ impl Unit {
     /// Whether it may be decided together with others of its aggregate.
     pub fn is_plain(&self) -> bool {
         let [asked] = self.commands.as_slice() else { return false };
-        asked.command.expected.is_none() && !self.dry_run && !self.alone && self.wants.is_empty()
+        asked.command.expected.is_none() && !self.dry_run && !self.alone && self.scopes.len() == self.own
     }
 
     /// Everything that it is decided on, each scope once; that of its first aggregate first.
-    pub fn scopes(&self) -> Vec<Scope> {
-        let mut scopes: Vec<Scope> = Vec::new();
-        for scope in self.commands.iter().map(|asked| &asked.scope).chain(&self.wants) {
-            if !scopes.contains(scope) {
-                scopes.push(scope.clone());
-            }
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// Has it decided on one scope more, if it is not yet.
+    pub fn want(&mut self, scope: Scope) {
+        if !self.scopes.contains(&scope) {
+            self.scopes.push(scope);
         }
-        scopes
     }
 
     /// Nobody may wait any more: then nobody misses it.

@@ -4,197 +4,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use kinora_projection::Fault;
-use kinora_sandbox::{Category, Commands, Decider, Failure, Outcome as Verdict, Texts};
-use kinora_types::{Budget, ExpectedRevision, Progress, Revision};
+use kinora_sandbox::{Category, Failure, Outcome as Verdict};
+use kinora_types::{ExpectedRevision, Revision};
 
 use super::lookup;
+use super::lookup::Sought;
+use super::outlook::{Kept, Outlook, faulted};
 use super::queue::Train;
-use super::slots::{Settled, Slots};
+use super::slots::Settled;
 use super::track::Track;
 use super::train::{Decided, Departed};
 use super::unit::{Asked, MadeClaim, Outcome, Unit};
 use crate::error::Error;
-use crate::rules::Folder;
 use crate::scope::{Baseline, Scope};
-
-/// The part of an instance's memory from which on it is begun anew: memory of a guest never shrinks.
-const MEMORY_PART: (usize, usize) = (3, 4);
-
-/// An instance that states are loaded into.
-pub struct Outlook {
-    pub track: Arc<Track>,
-    folder: Folder,
-    guest: Option<Decider>,
-    /// Tells instances apart.
-    number: u64,
-    pub slots: Slots,
-}
-
-/// A state, and up to where it is folded.
-pub struct State {
-    /// As the guest saves it.
-    pub saved: Vec<u8>,
-    pub baseline: Baseline,
-}
-
-impl Outlook {
-    pub fn new(track: Arc<Track>) -> Self {
-        let folder = track.rules.folder(track.log.clone(), &Budget::unlimited());
-        Self { track, folder, guest: None, number: 0, slots: Slots::default() }
-    }
-
-    /// Begins anew; needed after any failure.
-    pub fn restart(&mut self) {
-        self.folder = self.track.rules.folder(self.track.log.clone(), &Budget::unlimited());
-        (self.guest, self.slots) = (None, Slots::default());
-    }
-
-    pub fn guest(&mut self) -> Result<&mut Decider, Failure> {
-        match &mut self.guest {
-            Some(guest) => Ok(guest),
-            empty => {
-                self.number += 1;
-                Ok(empty.insert(self.track.rules.decider.pre.instantiate(&Budget::unlimited())?))
-            }
-        }
-    }
-
-    /// Brings the states of scopes up to date, all of them up to the same event, and gives their slots.
-    pub fn prepare(&mut self, scopes: &[Scope], upto: Progress) -> Result<Vec<(u32, Baseline)>, Failure> {
-        let prepared = self.fold_all(scopes, upto, usize::MAX);
-        match prepared {
-            // Whether an event passes must not depend on what it was folded together with.
-            Err(failure) if failure.category == Category::Fuel => {
-                self.restart();
-                self.fold_all(scopes, upto, 1)
-            }
-            prepared => prepared,
-        }
-    }
-
-    fn fold_all(&mut self, scopes: &[Scope], upto: Progress, most: usize) -> Result<Vec<(u32, Baseline)>, Failure> {
-        scopes.iter().map(|scope| self.fold(scope, upto, most)).collect()
-    }
-
-    fn fold(&mut self, scope: &Scope, upto: Progress, most: usize) -> Result<(u32, Baseline), Failure> {
-        let known = self.slots.get(scope).filter(|slot| slot.baseline.upto <= upto);
-        let (number, from) = match known {
-            Some(slot) => (slot.number, slot.baseline),
-            None => {
-                self.slots.remove(scope);
-                let number = self.slots.take();
-                self.guest()?.load(number, &scope.to_guest(), &[])?;
-                (number, Baseline::default())
-            }
-        };
-        if self.is_current(scope, from)? {
-            let baseline = Baseline { upto, ..from };
-            self.slots.put(scope.clone(), number, baseline);
-            return Ok((number, baseline));
-        }
-        self.guest()?;
-        let Self { folder, guest, .. } = self;
-        let Some(guest) = guest else { return Err(Failure::new(Category::Storage, "there is no instance")) };
-        let baseline = folder.read(scope, from, upto, most, |batch| guest.evolve(&vec![number; batch.len()], batch))?;
-        self.slots.put(scope.clone(), number, baseline);
-        Ok((number, baseline))
-    }
-
-    /// Whether a stream has no events behind a baseline; cheap, and mostly so.
-    fn is_current(&self, scope: &Scope, at: Baseline) -> Result<bool, Failure> {
-        let Scope::Stream(stream) = scope else { return Ok(false) };
-        let head = self.track.log.stream_head(stream).map_err(|cause| storage(&cause))?;
-        Ok(head == at.revision)
-    }
-
-    /// The state of a scope after so many events of the log.
-    pub fn state(&mut self, scope: &Scope, upto: Progress) -> Result<State, Error> {
-        let slots = self.prepare(std::slice::from_ref(scope), upto);
-        slots.and_then(|slots| self.saved(&slots)).map_err(|failure| faulted(&failure))
-    }
-
-    /// The same, with its events folded one by one, from the first on.
-    pub fn state_one_by_one(&mut self, scope: &Scope, upto: Progress) -> Result<State, Error> {
-        self.forget(std::slice::from_ref(scope));
-        let slots = self.fold_all(std::slice::from_ref(scope), upto, 1);
-        slots.and_then(|slots| self.saved(&slots)).map_err(|failure| faulted(&failure))
-    }
-
-    /// The state in the first of these slots.
-    fn saved(&mut self, slots: &[(u32, Baseline)]) -> Result<State, Failure> {
-        let (number, baseline) = slots.first().copied().unwrap_or_default();
-        Ok(State { saved: self.guest()?.save(number)?, baseline })
-    }
-
-    /// What is saved of a state that was loaded.
-    pub fn reloaded(&mut self, scope: &Scope, saved: &[u8]) -> Result<Vec<u8>, Error> {
-        let number = self.slots.take();
-        let guest = self.guest().map_err(|failure| faulted(&failure))?;
-        let again = guest.load(number, &scope.to_guest(), saved).and_then(|()| guest.save(number));
-        let again = again.map_err(|failure| faulted(&failure))?;
-        self.drop_slots(&[number]);
-        Ok(again)
-    }
-
-    /// Has commands decided that may look at these slots.
-    pub fn decide(&mut self, asked: &[(&Asked, Vec<u32>)]) -> Result<Vec<Verdict>, Failure> {
-        let mut commands = Commands {
-            kinds: Vec::new(),
-            ids: Texts::default(),
-            times: Vec::new(),
-            seeds: Vec::new(),
-            payloads: Texts::default(),
-            slot_ends: Vec::new(),
-            slots: Vec::new(),
-        };
-        for (asked, slots) in asked {
-            commands.kinds.push(asked.kind);
-            let add = |column: &mut Texts, text: &str| {
-                column.push(text.as_bytes()).map_err(|cause| Failure::new(Category::Rule, cause.to_string()))
-            };
-            add(&mut commands.ids, &asked.command.aggregate)?;
-            add(&mut commands.payloads, asked.command.data.get())?;
-            commands.times.push(asked.command.time.0);
-            commands.seeds.push(asked.id.seed());
-            commands.slots.extend_from_slice(slots);
-            commands.slot_ends.push(u32::try_from(commands.slots.len()).unwrap_or(u32::MAX));
-        }
-        let track = Arc::clone(&self.track);
-        self.guest()?.decide(&commands, &track.rules.decider.manifest)
-    }
-
-    /// Forgets states that are not those of any point of the log.
-    pub fn forget(&mut self, scopes: &[Scope]) {
-        let numbers: Vec<u32> = scopes.iter().filter_map(|scope| self.slots.remove(scope)).collect();
-        self.drop_slots(&numbers);
-    }
-
-    fn drop_slots(&mut self, numbers: &[u32]) {
-        let dropped = match &mut self.guest {
-            Some(guest) if !numbers.is_empty() => guest.drop_slots(numbers),
-            _ => Ok(()),
-        };
-        if let Err(failure) = dropped {
-            tracing::warn!(decider = self.track.decider, %failure, "the instance is begun anew");
-            self.restart();
-        }
-    }
-
-    /// Lets go of states, once they are too many or too large.
-    pub fn tidy(&mut self) {
-        let limits = &self.track.limits;
-        if self.slots.len() > limits.lane_states {
-            let numbers = self.slots.shrink(limits.lane_states - limits.lane_states / 4);
-            self.drop_slots(&numbers);
-        }
-        let (part, whole) = MEMORY_PART;
-        let limit = self.track.memory_bytes / whole * part;
-        if self.guest.as_ref().is_some_and(|guest| guest.memory_bytes() > limit) {
-            self.restart();
-        }
-    }
-}
+use crate::snapshots::Snapshot;
 
 /// Units of a train that are left to decide, and what came of each.
 pub struct Worker {
@@ -203,7 +26,10 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(track: Arc<Track>) -> Self {
-        Self { outlook: Outlook::new(track) }
+        let (budget, snapshots) = (track.budget.clone(), track.snapshots.clone());
+        let from_events = track.limits.snapshot_events;
+        let kept = Kept { snapshots, from_events, when_let_go: false, to_check: Vec::new() };
+        Self { outlook: Outlook::new(track, &budget, Some(kept)) }
     }
 
     pub fn settle(&mut self, settled: Vec<Settled>) {
@@ -213,7 +39,11 @@ impl Worker {
                 continue;
             }
             match (baseline, outlook.slots.get(&scope)) {
-                (Some(baseline), Some(slot)) => outlook.slots.put(scope, slot.number, baseline),
+                (Some(baseline), Some(slot)) => {
+                    let more = baseline.events_since(slot.baseline);
+                    outlook.slots.put(scope.clone(), slot.number, baseline, more);
+                    outlook.keep_if_long(&scope);
+                }
                 (None, Some(_)) => outlook.forget(&[scope]),
                 (_, None) => {}
             }
@@ -222,6 +52,11 @@ impl Worker {
 
     pub fn tidy(&mut self) {
         self.outlook.tidy();
+    }
+
+    /// Snapshots that were used and are to be checked.
+    pub fn to_check(&mut self) -> Vec<(Scope, Snapshot)> {
+        self.outlook.to_check()
     }
 
     /// Decides a train. What was accepted is to be appended, and some units come again.
@@ -260,7 +95,11 @@ impl Worker {
 
     /// Answers what was decided before.
     fn unless_known(&self, unit: Unit) -> Option<Unit> {
-        match lookup::known(&self.outlook.track, &unit) {
+        if unit.commands.iter().all(|asked| asked.command.key.is_none()) {
+            return Some(unit);
+        }
+        let sought: Vec<_> = unit.commands.iter().map(Sought::from).collect();
+        match lookup::known(&self.outlook.track, &sought) {
             Ok(None) => Some(unit),
             Ok(Some(answers)) => {
                 unit.answer(Ok(answers));
@@ -324,7 +163,8 @@ impl Worker {
                 }
             }
         }
-        if gives_up_what_it_took(&decided) {
+        if gives_up_what_it_took(decided.iter().flat_map(|one| &one.unit.claims)).is_some() {
+            // Each by itself says it in an append of its own.
             self.outlook.forget(&scopes);
             let mut alone: Vec<Unit> = decided.into_iter().map(|one| one.unit).collect();
             alone.iter_mut().for_each(|unit| unit.alone = true);
@@ -348,7 +188,14 @@ impl Worker {
             return (None, again);
         }
         let scopes = scopes.into_iter().zip(baselines).collect();
-        (Some(Departed::new(&track, decided, scopes, self.outlook.number)), again)
+        match Departed::new(&track, decided, scopes, self.outlook.number) {
+            Ok(departed) => (Some(departed), again),
+            Err((decided, failure)) => {
+                self.outlook.restart();
+                decided.into_iter().for_each(|one| one.unit.answer(Err(faulted(&failure))));
+                (None, again)
+            }
+        }
     }
 }
 
@@ -357,16 +204,15 @@ fn superseded(units: impl IntoIterator<Item = Unit>) {
     units.into_iter().for_each(|unit| unit.answer(Err(Error::Superseded)));
 }
 
-/// Whether a unit gives up what one before it takes: an append releases first, so it cannot say both.
-fn gives_up_what_it_took(decided: &[Decided]) -> bool {
+/// Whether a claim is given up that was taken before: an append releases first, so it cannot say both.
+fn gives_up_what_it_took<'a>(claims: impl IntoIterator<Item = &'a MadeClaim>) -> Option<&'a MadeClaim> {
     let mut taken = HashSet::new();
-    let crosses = |made: &MadeClaim| {
+    claims.into_iter().find(|made| {
         if !made.is_released {
-            taken.insert(made.claim.key.clone());
+            taken.insert(&made.claim.key);
         }
         made.is_released && taken.contains(&made.claim.key)
-    };
-    decided.len() > 1 && decided.iter().flat_map(|one| &one.unit.claims).any(crosses)
+    })
 }
 
 enum Judged {
@@ -394,6 +240,10 @@ fn judged(track: &Track, mut unit: Unit, verdicts: Vec<Verdict>) -> Judged {
                 return Judged::Refused { unit, error: Error::RejectedTogether { index, rejection } };
             }
             Verdict::Accepted(emitted) => match super::train::events(track, asked, emitted) {
+                Ok((events, _)) if events.iter().any(|event| track.is_anothers(&event.stream)) => {
+                    let why = "it would append to a stream that another decider owns".to_owned();
+                    return Judged::Refused { unit, error: faulted(&Failure::new(Category::Rule, why)) };
+                }
                 Ok((events, claims)) => {
                     unit.claims.extend(claims.into_iter().map(|made| MadeClaim { command: index, ..made }));
                     Outcome::Accepted { events, duplicate: false }
@@ -403,15 +253,19 @@ fn judged(track: &Track, mut unit: Unit, verdicts: Vec<Verdict>) -> Judged {
             Verdict::Wants(wanted) => return wants(track, unit, wanted),
         });
     }
+    if let Some(made) = gives_up_what_it_took(&unit.claims) {
+        let key = &made.claim.key;
+        let why = format!("{:?} of {} is taken and given up at once, so it would stand or not", key.value, key.scope);
+        return Judged::Refused { unit, error: faulted(&Failure::new(Category::Rule, why)) };
+    }
     Judged::Decided(Decided { unit, outcomes })
 }
 
 fn wants(track: &Track, mut unit: Unit, wanted: Vec<kinora_sandbox::Scope>) -> Judged {
-    let known = unit.scopes();
+    let known = unit.scopes().len();
     for scope in wanted {
         match Scope::wanted(scope) {
-            Ok(scope) if known.contains(&scope) || unit.wants.contains(&scope) => {}
-            Ok(scope) => unit.wants.push(scope),
+            Ok(scope) => unit.want(scope),
             Err(cause) => {
                 let failure = Failure::new(Category::Rule, format!("a command wants to see what cannot be: {cause}"));
                 return Judged::Refused { unit, error: faulted(&failure) };
@@ -419,9 +273,9 @@ fn wants(track: &Track, mut unit: Unit, wanted: Vec<kinora_sandbox::Scope>) -> J
         }
     }
     let now = unit.scopes().len();
-    if now == known.len() || now > track.limits.scopes {
+    if now == known || now > track.limits.scopes {
         let limit = track.limits.scopes;
-        let failure = match now == known.len() {
+        let failure = match now == known {
             true => Failure::new(Category::Rule, "a command wants to see what it was given"),
             false => Failure::new(Category::Rule, format!("a command wants to see {now} scopes, the limit is {limit}")),
         };
@@ -460,14 +314,6 @@ fn fail(units: Vec<Unit>, failure: &Failure) -> Vec<Unit> {
         }
     }
     again
-}
-
-pub fn faulted(failure: &Failure) -> Error {
-    Error::Faulted(Box::new(Fault::new(failure, None)))
-}
-
-fn storage(cause: &kinora_log::Error) -> Failure {
-    Failure::new(Category::Storage, cause.to_string())
 }
 
 fn holds(expected: ExpectedRevision, current: Option<Revision>) -> bool {

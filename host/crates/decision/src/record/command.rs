@@ -1,5 +1,6 @@
 //! A command, and what is kept of it in the log: enough to decide it again.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -8,6 +9,9 @@ use uuid::Uuid;
 use kinora_types::{ExpectedRevision, Micros};
 
 use crate::scope::Scope;
+
+/// The member of metadata in which the host says what an event came of.
+pub const IN_METADATA: &str = "kinora";
 
 /// What the ids of commands are made in.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b69_6e6f_7261_4063_8d2f_5e0b_1c7a_9d41);
@@ -85,16 +89,16 @@ struct Decided {
 }
 
 #[derive(Debug, Deserialize)]
-struct Metadata {
-    #[serde(default)]
-    kinora: Option<Decided>,
+struct Metadata<T> {
+    #[serde(default = "Option::default")]
+    kinora: Option<T>,
 }
 
 impl Recorded {
     /// The command whose first event has this metadata; `None`, if it is not one.
     pub fn of(metadata: Option<&str>) -> Option<Self> {
-        let metadata = metadata.filter(|text| text.contains("\"kinora\""))?;
-        serde_json::from_str::<Metadata>(metadata).ok()?.kinora?.command
+        let metadata = metadata.filter(|text| may_say(text))?;
+        serde_json::from_str::<Metadata<Decided>>(metadata).ok()?.kinora?.command
     }
 
     /// Whether it is what was asked for under this id.
@@ -102,6 +106,17 @@ impl Recorded {
         let is_same = self.aggregate == command.aggregate && self.name == command.name;
         is_same && is_same_json(self.data.get(), command.data.get())
     }
+}
+
+/// Whether metadata has the member that tells of a command. Nobody but the host may write it.
+pub fn says_of_a_command(metadata: &str) -> bool {
+    // Read as `Recorded::of` reads it: what is no command there may stand here.
+    may_say(metadata) && serde_json::from_str::<Metadata<IgnoredAny>>(metadata).is_ok_and(|it| it.kinora.is_some())
+}
+
+/// Cheap: hardly any metadata does. A name that is written with escapes is never looked for.
+fn may_say(metadata: &str) -> bool {
+    metadata.contains("\"kinora\"")
 }
 
 /// Member by member: their order and the blanks between them are nobody's business.
@@ -185,6 +200,29 @@ mod tests {
         let later = metadata(None, recorded.id, None).unwrap();
         for other in [None, Some("{}"), Some(r#"{"kinora":1}"#), Some(r#"{"x":"kinora"}"#), Some(later.get())] {
             assert!(Recorded::of(other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn metadata_that_would_pass_for_a_command_is_known_however_it_is_written() {
+        let command = r#"{"command":{"id":"6b696e6f-7261-4063-8d2f-5e0b1c7a9d41","decider":"bank","version":1,
+            "aggregate":"1","name":"Deposit","data":{},"time":7,"events":1}}"#;
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for text in [
+            format!(r#"{{"kinora":{command}}}"#),
+            format!(r#"{{"a":{deep},"kinora":{command}}}"#),
+            format!(r#"[{command},"kinora"]"#),
+            r#"{"kinora":1}"#.to_owned(),
+        ] {
+            assert!(says_of_a_command(&text), "{text}");
+        }
+        for text in [
+            r#"{"of":"kinora"}"#.to_owned(),
+            r#"{"of":{"kinora":1}}"#.to_owned(),
+            format!(r#"{{"\u006binora":{command}}}"#),
+            format!(r#"{{"kinora":1,"kinora":{command}}}"#),
+        ] {
+            assert!(!says_of_a_command(&text) && Recorded::of(Some(&text)).is_none(), "{text}");
         }
     }
 }

@@ -139,6 +139,8 @@ pub struct Version {
     /// The category whose streams nobody else appends to while it is live.
     pub owns: Option<String>,
     pub state: State,
+    /// Whether it has decided anything: then its module is needed to decide that again.
+    pub was_live: bool,
     /// Why it is faulted.
     pub reason: Option<String>,
     pub report: Option<Report>,
@@ -166,7 +168,8 @@ impl Catalog {
             Change::Deployed { version, module, upcasters, owns } => {
                 let (module, upcasters, owns) = (*module, upcasters.clone(), owns.clone());
                 let state = State::Proving;
-                let deployed = Version { module, upcasters, owns, state, reason: None, report: None };
+                let (was_live, reason, report) = (false, None, None);
+                let deployed = Version { module, upcasters, owns, state, was_live, reason, report };
                 self.versions.insert(*version, deployed);
             }
             Change::Proved { version, report } => {
@@ -188,6 +191,9 @@ impl Catalog {
                 }
                 self.before.retain(|before| before != version);
                 self.set(*version, State::Live);
+                if let Some(live) = self.versions.get_mut(version) {
+                    live.was_live = true;
+                }
             }
             Change::Retired { version } => {
                 self.set(*version, State::Retired);

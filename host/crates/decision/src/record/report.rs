@@ -11,6 +11,7 @@ pub const SAMPLES: usize = 10;
 pub struct Report {
     /// Of its scopes, up to where the log went.
     pub events: u64,
+    /// Of a decider on tags at most a million.
     pub aggregates: u64,
     /// Commands that the log has, decided again on the state just before.
     pub commands: u64,

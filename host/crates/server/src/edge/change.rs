@@ -6,10 +6,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use kinora_access::Principal;
-use kinora_api::Kind;
 use kinora_projection as projection;
 use kinora_projection::{By, RequestKey};
 use kinora_types::Digest;
@@ -18,9 +16,6 @@ use crate::edge::actor::by;
 use crate::edge::parameters;
 use crate::edge::problem::Problem;
 use crate::edge::request_key;
-
-/// Bytes of a key: it is kept with the projection.
-const KEY_BYTES: usize = 256;
 
 /// What the body of most changes is.
 const HINT: &str = r#"send nothing, or {"expected_live": the version that has to be live}"#;
@@ -44,14 +39,8 @@ impl<S: Send + Sync> FromRequest<S> for Change {
         let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
         let asked = uri.path_and_query().map(|asked| asked.as_str()).unwrap_or_default();
         let said = [method.as_str().as_bytes(), asked.as_bytes(), kind, &body];
-        let key = request_key::of(&headers, said)?;
+        let key = request_key::of(&headers, principal.as_ref(), request_key::KEY_BYTES, said)?;
         let key = key.map(|(key, fingerprint)| RequestKey { key, fingerprint: Digest::from(fingerprint) });
-        if let Some(bytes) = key.as_ref().map(|key| key.key.len()).filter(|bytes| *bytes > KEY_BYTES) {
-            let detail = format!("the idempotency key has {bytes} bytes, the limit is {KEY_BYTES}");
-            return Err(Problem::new(Kind::TooLarge, detail)
-                .with("limit", json!(KEY_BYTES))
-                .with("actual", json!(bytes)));
-        }
         Ok(Self { by, key, is_wasm: kind == b"application/wasm", body })
     }
 }

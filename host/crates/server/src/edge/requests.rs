@@ -10,8 +10,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-/// The route that is asked most often.
+/// The routes that are asked most often.
 pub const APPEND: &str = "/v1/streams/{stream}/events";
+pub const COMMAND: &str = "/v1/deciders/{name}/{id}/{command}";
 
 /// Upper edges of the buckets of request times, in seconds: from a row in memory to a wait for a position.
 const SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
@@ -35,13 +36,17 @@ type Times = Family<RouteLabels, Histogram, fn() -> Histogram>;
 pub struct Requests {
     count: Family<RequestLabels, Counter>,
     times: Times,
-    appends: Appends,
+    appends: Often,
+    commands: Often,
 }
 
-/// What appends to a stream are counted with: they are too many to look it up for each.
+/// What the requests of one route are counted with: they are too many to look it up for each.
 #[derive(Clone)]
-struct Appends {
-    created: Counter,
+struct Often {
+    route: &'static str,
+    /// Of most answers.
+    status: StatusCode,
+    answered: Counter,
     times: Histogram,
 }
 
@@ -49,17 +54,19 @@ impl Default for Requests {
     fn default() -> Self {
         let count = Family::<RequestLabels, Counter>::default();
         let times = Times::new_with_constructor(|| Histogram::new(SECONDS));
-        let created = append_labels(StatusCode::CREATED);
-        let appends = Appends {
-            created: count.get_or_create_owned(&created),
-            times: times.get_or_create_owned(&RouteLabels { route: created.route }),
+        let often = |route: &'static str, status: StatusCode| Often {
+            route,
+            status,
+            answered: count.get_or_create_owned(&posted(route, status)),
+            times: times.get_or_create_owned(&RouteLabels { route: route.to_owned() }),
         };
-        Self { count, times, appends }
+        let (appends, commands) = (often(APPEND, StatusCode::CREATED), often(COMMAND, StatusCode::OK));
+        Self { count, times, appends, commands }
     }
 }
 
-fn append_labels(status: StatusCode) -> RequestLabels {
-    RequestLabels { route: APPEND.to_owned(), method: "POST", status: status.as_u16() }
+fn posted(route: &str, status: StatusCode) -> RequestLabels {
+    RequestLabels { route: route.to_owned(), method: "POST", status: status.as_u16() }
 }
 
 /// A request that is being answered.
@@ -83,20 +90,28 @@ impl Requests {
     }
 }
 
-/// An append to a stream that is being answered.
-pub struct CountedAppend(Instant);
+/// A request that went past the routes, being answered.
+pub struct Direct {
+    asked: Instant,
+    of: fn(&Requests) -> &Often,
+}
 
-impl CountedAppend {
-    pub fn begin() -> Self {
-        Self(Instant::now())
+impl Direct {
+    pub fn append() -> Self {
+        Self { asked: Instant::now(), of: |requests| &requests.appends }
+    }
+
+    pub fn command() -> Self {
+        Self { asked: Instant::now(), of: |requests| &requests.commands }
     }
 
     pub fn end(self, requests: &Requests, response: &Response) {
+        let often = (self.of)(requests);
         match response.status() {
-            StatusCode::CREATED => requests.appends.created.inc(),
-            status => requests.count.get_or_create(&append_labels(status)).inc(),
+            status if status == often.status => often.answered.inc(),
+            status => requests.count.get_or_create(&posted(often.route, status)).inc(),
         };
-        requests.appends.times.observe(self.0.elapsed().as_secs_f64());
+        often.times.observe(self.asked.elapsed().as_secs_f64());
     }
 }
 

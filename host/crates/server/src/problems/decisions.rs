@@ -13,6 +13,9 @@ const CONFLICT: &str = "nothing was appended: send it again";
 const DIFFERS: &str = "GET /v1/deciders/{name} shows which; {\"accept_differences\": true} says that this is right";
 const FAILED: &str = "nothing was appended; mend the decider and deploy it again, or go back to the version before";
 const LISTED: &str = "GET /v1/deciders lists them; a deployment makes one";
+const OWNED: &str = "deploy it without owning, or have a version of the other decider live that does not";
+const UNREADABLE: &str = "an older host may have found an entry of a newer one: run the newer one again";
+const USED: &str = "POST /v1/deciders/{name}/retire gives a version up; one that has decided is needed to audit that";
 const STATES: &str = "GET /v1/deciders/{name} shows the state of each version; one is promoted once it is ready";
 
 impl From<decision::Error> for Problem {
@@ -51,9 +54,18 @@ impl From<decision::Error> for Problem {
             Error::Busy { .. } => problem(Kind::TooManyRequests, "try again a little later"),
             Error::Faulted(fault) => problem(Kind::DeciderFailed, FAILED).with("fault", json!(versions::fault(*fault))),
             Error::OwnsNoCategory => problem(Kind::WrongState, "deploy it without owning"),
+            Error::OwnedByAnother { owner, .. } => {
+                problem(Kind::WrongState, OWNED).with("owner", json!(owner))
+            }
+            Error::ModuleInUse { decider, version, .. } => problem(Kind::ModuleInUse, USED)
+                .with("decider", json!(decider))
+                .with("version", json!(version)),
+            Error::Unreadable { .. } => problem(Kind::LogFailed, UNREADABLE),
+            Error::Lost => problem(Kind::OutcomeUnknown, "send it again with the same Idempotency-Key"),
             Error::Module(error) => error.into(),
             Error::Append(error) => error.into(),
             Error::Log(error) => error.into(),
+            Error::Loading { .. } => problem(Kind::Starting, "GET /v1/modules shows whether its module is compiled"),
             Error::Ends => problem(Kind::Starting, "the host ends or begins: try again in a moment"),
         }
     }

@@ -13,8 +13,9 @@ use kinora_api::projections::ReadHistory;
 use kinora_api::{Kind, headers, rollouts};
 use kinora_decision::{Deciders, Deploy, Error, Status, control_stream};
 use kinora_log::Log;
+use kinora_projection::Line;
 
-use crate::edge::budget::Work;
+use crate::edge::budget::{LongWork, Work};
 use crate::edge::change::Change;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
@@ -152,9 +153,12 @@ pub async fn retire(
 )]
 pub async fn audit(
     State(deciders): State<Arc<Deciders>>,
+    LongWork(work): LongWork,
     Path(name): Path<String>,
 ) -> Result<Json<api::DecisionReport>, Problem> {
-    Ok(Json(wire::report(deciders.audit(&name).await?)))
+    let audit = deciders.audit(&name).await?;
+    let report = work.run_in(Line::Comparisons, audit).await?;
+    Ok(Json(wire::report(report)))
 }
 
 /// What happened to a decider, and who did it

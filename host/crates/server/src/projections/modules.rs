@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::Json;
 use kinora_api::modules as api;
+use kinora_decision::Deciders;
 use kinora_projection::Projections;
 use kinora_sandbox::Error;
 
@@ -16,6 +17,7 @@ use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::host::blocking;
 use crate::problems::operations;
+use crate::wire::decisions;
 use crate::wire::modules::{module, used};
 
 /// Upload a core module or a component; it compiles in the background
@@ -71,10 +73,12 @@ pub async fn show(
 )]
 pub async fn remove(
     State(projections): State<Arc<Projections>>,
+    State(deciders): State<Arc<Deciders>>,
     Path(digest): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let digest = parameters::digest(&digest)?;
-    blocking(move || projections.deployments().remove_module(digest)).await?;
+    let remove = move || projections.deployments().remove_module(digest).map_err(Problem::from);
+    blocking(move || deciders.remove_module(digest, remove)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,9 +90,11 @@ pub async fn remove(
 )]
 pub async fn uses(
     State(projections): State<Arc<Projections>>,
+    State(deciders): State<Arc<Deciders>>,
     Path(digest): Path<String>,
 ) -> Result<Json<api::Uses>, Problem> {
     let digest = parameters::digest(&digest)?;
     projections.modules().status(digest).ok_or(Error::Unknown(digest))?;
-    Ok(Json(api::Uses { uses: projections.upcasters().uses(digest)?.into_iter().map(used).collect() }))
+    let uses = projections.upcasters().uses(digest)?.into_iter().map(used).collect();
+    Ok(Json(api::Uses { uses, deciders: deciders.uses(digest).into_iter().map(decisions::used).collect() }))
 }

@@ -1,7 +1,8 @@
 //! Answers of deciders, and their versions.
 
+use kinora_api::modules::DeciderUse;
 use kinora_api::{commands, deciders as api};
-use kinora_decision::{Answer, DecidedEvent, Difference, Outcome, Report, State, Status, Version, VersionState};
+use kinora_decision::{Answer, DecidedEvent, Difference, Outcome, Report, State, Status, Use, Version, VersionState};
 use kinora_sandbox::Rejection;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -69,15 +70,24 @@ pub fn decider(status: Status) -> api::Decider {
 
 fn version(number: u32, version: Version) -> api::DeciderVersion {
     let Version { module, upcasters, state, reason, report, .. } = version;
-    let state = match state {
+    let (state, report) = (self::state_of(state), report.map(self::report));
+    api::DeciderVersion { version: number, state, module, upcasters, reason, report }
+}
+
+fn state_of(state: VersionState) -> api::DeciderState {
+    match state {
         VersionState::Proving => api::DeciderState::Proving,
         VersionState::Ready => api::DeciderState::Ready,
         VersionState::Live => api::DeciderState::Live,
         VersionState::Standby => api::DeciderState::Standby,
         VersionState::Faulted => api::DeciderState::Faulted,
         VersionState::Retired => api::DeciderState::Retired,
-    };
-    api::DeciderVersion { version: number, state, module, upcasters, reason, report: report.map(self::report) }
+    }
+}
+
+/// A version that a module is part of.
+pub fn used(found: Use) -> DeciderUse {
+    DeciderUse { decider: found.decider, version: found.version, state: state_of(found.state) }
 }
 
 pub fn report(report: Report) -> api::DecisionReport {

@@ -22,6 +22,7 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             lane_states: deciders.lane_states as u64,
             lanes: deciders.lanes as u64,
             scopes: deciders.scopes as u64,
+            snapshot_events: deciders.snapshot_events,
         },
         http: api::Http {
             address_connections: http.address_connections as u64,

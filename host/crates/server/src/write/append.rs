@@ -10,7 +10,7 @@ use axum::response::Response;
 use kinora_access::{Action, Asked, Extent, Principal};
 use kinora_api::appends::CloudEvent;
 use kinora_api::{Kind, appends as api, headers};
-use kinora_log::{AppendRequest, ClientId, IdempotencyKey, Log, StreamAppend};
+use kinora_log::{AppendRequest, ClientId, IdempotencyKey, StreamAppend};
 use kinora_types::{ExpectedRevision, Revision, StreamName};
 
 use crate::edge::caller;
@@ -44,24 +44,28 @@ pub async fn to_stream(
     let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let (client, headers, body) = taken_apart(request).await?;
     owned::allow(&host, &stream, principal.as_ref(), &headers).await?;
-    append_to(&host.log, stream.parse()?, client, &headers, &body).await
+    let stream = stream.parse()?;
+    append_to(&host, stream, client, principal.as_ref(), &headers, &body).await
 }
 
 /// The same for a body that is so small that nobody need count it.
 pub async fn small_to_stream(host: &Host, stream: StreamName, request: Request) -> Result<Response, Problem> {
-    owned::refuse(host, stream.as_str())?;
     let client = caller::client(&request);
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let (head, body) = request.into_parts();
     // It has said how long it is, and the server takes no more.
     let body = axum::body::to_bytes(body, usize::MAX).await;
     let body = body.map_err(|cause| Problem::new(Kind::InvalidBody, cause.to_string()))?;
-    append_to(&host.log, stream, client, &head.headers, &body).await
+    // Only now: a body may come slowly, and a decider become the owner meanwhile.
+    owned::refuse(host, stream.as_str())?;
+    append_to(host, stream, client, principal.as_ref(), &head.headers, &body).await
 }
 
 async fn append_to(
-    log: &Log,
+    host: &Host,
     stream: StreamName,
     client: ClientId,
+    principal: Option<&Arc<Principal>>,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Problem> {
@@ -69,12 +73,12 @@ async fn append_to(
         Some(mode) => (cloudevents::events(mode, headers, body)?, false),
         None => wire::events(body)?,
     };
-    let key = idempotency_key(headers, stream.as_str(), body)?;
+    let key = idempotency_key(host, headers, principal, stream.as_str(), body)?;
     let append = StreamAppend { stream, expected: expected(headers)?, events };
     let request = AppendRequest { key, has_new_ids, ..vec![append].into() };
     reserved::refuse(&request)?;
-    let appended = log.append_for(client, request).await?;
-    created(&wire::appended(&appended, log.durability()))
+    let appended = host.log.append_for(client, request).await?;
+    created(&wire::appended(&appended, host.log.durability()))
 }
 
 /// Append to several streams, all or none
@@ -92,7 +96,7 @@ pub async fn transaction(State(host): State<Host>, request: Request) -> Result<R
     let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let (client, headers, body) = taken_apart(request).await?;
     let transaction: api::Transaction = serde_json::from_slice(&body).map_err(|cause| wire::invalid_json(&cause))?;
-    let key = idempotency_key(&headers, "", &body)?;
+    let key = idempotency_key(&host, &headers, principal.as_ref(), "", &body)?;
     let request = AppendRequest { key, ..wire::transaction(transaction)? };
     for asked in asked(&request) {
         host.gate.allow_to(principal.as_ref(), asked)?;
@@ -151,7 +155,13 @@ pub fn expected(headers: &HeaderMap) -> Result<ExpectedRevision, Problem> {
 }
 
 /// The `Idempotency-Key` of a request, with the hash of all that says what is asked for.
-fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+fn idempotency_key(
+    host: &Host,
+    headers: &HeaderMap,
+    principal: Option<&Arc<Principal>>,
+    stream: &str,
+    body: &[u8],
+) -> Result<Option<IdempotencyKey>, Problem> {
     let says_something = |name: &str| {
         [header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE].iter().any(|known| known == name)
             || name.starts_with("ce-")
@@ -159,6 +169,7 @@ fn idempotency_key(headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Opt
     let mut said: Vec<_> = headers.iter().filter(|(name, _)| says_something(name.as_str())).collect();
     said.sort_by_key(|(name, _)| name.as_str());
     let said = said.into_iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
-    let key = request_key::of(headers, [stream.as_bytes(), body].into_iter().chain(said))?;
+    let said = [stream.as_bytes(), body].into_iter().chain(said);
+    let key = request_key::of(headers, principal, host.limits.log.key_bytes, said)?;
     Ok(key.map(|(key, fingerprint)| IdempotencyKey { key, fingerprint }))
 }

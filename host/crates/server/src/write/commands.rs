@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequest, Query, Request, State};
+use axum::extract::{FromRequest, Query, Request as HttpRequest, State};
 use axum::http::HeaderMap;
 use axum::response::Json;
 use jiff::Timestamp;
@@ -15,22 +15,21 @@ use serde_json::{Map, Value, json};
 use kinora_access::{Action, Asked, Extent, Principal};
 use kinora_api::commands as api;
 use kinora_api::{Kind, headers};
-use kinora_decision::{Command, Deciders};
+use kinora_decision::{Command, Deciders, IN_METADATA, Request};
 use kinora_log::ClientId;
-use kinora_types::{ExpectedRevision, Micros, Progress, on_one_line};
+use kinora_projection::Line;
+use kinora_types::{ExpectedRevision, Micros, Progress, StreamName, on_one_line};
 
+use crate::edge::budget::Work;
 use crate::edge::caller;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::edge::request_key;
-use crate::host::{Host, blocking};
+use crate::host::Host;
 use crate::problems::operations;
 use crate::wire::decisions as wire;
 use crate::write::append::expected;
-
-/// Bytes of a key.
-const KEY_BYTES: usize = 256;
 
 /// Commands that are decided together.
 const TOGETHER: usize = 64;
@@ -51,6 +50,13 @@ pub struct At {
     /// The state after the event at this position, and none after it
     #[param(nullable = false)]
     position: Option<u64>,
+}
+
+/// What a command is for.
+pub struct Of {
+    pub decider: String,
+    pub id: String,
+    pub command: String,
 }
 
 /// Who sends something, and what.
@@ -77,16 +83,34 @@ pub async fn one(
     State(host): State<Host>,
     Path((name, id, command)): Path<(String, String, String)>,
     parameters: Result<Query<Decide>, QueryRejection>,
-    request: Request,
+    request: HttpRequest,
 ) -> Result<Json<api::Decided>, Problem> {
     let Query(Decide { dry_run }) = parameters.map_err(|cause| parameters::invalid(cause.body_text()))?;
-    let Sent { client, principal, headers, body } = taken_apart(request).await?;
+    let sent = taken_apart(request).await?;
+    decided(&host, Of { decider: name, id, command }, sent, dry_run.unwrap_or(false)).await
+}
+
+/// The same for a body that is so small that nobody need count it.
+pub async fn small(host: &Host, of: Of, mut request: HttpRequest) -> Result<Json<api::Decided>, Problem> {
+    let client = caller::client(&request);
+    let principal = request.extensions().get::<Arc<Principal>>().cloned();
+    let headers = std::mem::take(request.headers_mut());
+    // It has said how long it is, and the server takes no more.
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    let body = body.map_err(|cause| Problem::new(Kind::InvalidBody, cause.to_string()))?;
+    decided(host, of, Sent { client, principal, headers, body }, false).await
+}
+
+async fn decided(host: &Host, of: Of, sent: Sent, dry_run: bool) -> Result<Json<api::Decided>, Problem> {
+    let Of { decider, id, command } = of;
+    let Sent { client, principal, headers, body } = sent;
     let data = data(&body)?;
     let expected = Some(expected(&headers)?).filter(|expected| *expected != ExpectedRevision::Any);
     let metadata = metadata(None, &headers)?;
-    let command = Command { aggregate: id, name: command, data, key: key(&headers)?, expected, metadata, time: now() };
-    allowed(&host, principal.as_ref(), &name, &command.aggregate)?;
-    let decided = host.deciders.decide(&name, vec![command], client, dry_run.unwrap_or(false)).await?;
+    let key = request_key::of(&headers, principal.as_ref(), request_key::KEY_BYTES, [])?.map(|(key, _)| key);
+    let command = Command { aggregate: id, name: command, data, key, expected, metadata, time: now() };
+    let asked = Request { commands: vec![command], client, dry_run };
+    let decided = host.deciders.decide(&decider, asked, allows(host, principal.as_ref())).await?;
     let answer = decided.into_iter().next();
     let answer = answer.ok_or_else(|| Problem::new(Kind::Internal, "a command was not answered"))?;
     wire::decided(answer).map(Json)
@@ -99,24 +123,25 @@ pub async fn one(
     request_body = api::Commands,
     responses((status = 200, description = "Decided, and durable", body = api::DecidedTogether), operations::Commands)
 )]
-pub async fn together(State(host): State<Host>, request: Request) -> Result<Json<api::DecidedTogether>, Problem> {
+pub async fn together(State(host): State<Host>, request: HttpRequest) -> Result<Json<api::DecidedTogether>, Problem> {
     let Sent { client, principal, headers, body } = taken_apart(request).await?;
     let api::Commands { decider, commands, dry_run } = parameters::json(&body, HINT)?;
     if commands.is_empty() || commands.len() > TOGETHER {
         let detail = format!("{} commands, 1 to {TOGETHER} are decided together", commands.len());
         return Err(Problem::new(Kind::InvalidJson, detail).hint(HINT));
     }
-    let (key, time) = (key(&headers)?, now());
+    let key = request_key::of(&headers, principal.as_ref(), request_key::KEY_BYTES, [])?.map(|(key, _)| key);
+    let time = now();
     let mut asked = Vec::new();
     for (number, command) in commands.into_iter().enumerate() {
         let api::Command { id, command, data, metadata: given } = command;
-        allowed(&host, principal.as_ref(), &decider, &id)?;
         let key = key.as_ref().map(|key| format!("{key}#{number}"));
         let data = self::data(data.get().as_bytes())?;
         let metadata = metadata(given, &headers)?;
         asked.push(Command { aggregate: id, name: command, data, key, expected: None, metadata, time });
     }
-    let decided = host.deciders.decide(&decider, asked, client, dry_run).await?;
+    let asked = Request { commands: asked, client, dry_run };
+    let decided = host.deciders.decide(&decider, asked, allows(&host, principal.as_ref())).await?;
     let decided = decided.into_iter().map(wire::decided).collect::<Result<_, _>>()?;
     Ok(Json(api::DecidedTogether { decided }))
 }
@@ -133,16 +158,17 @@ pub async fn together(State(host): State<Host>, request: Request) -> Result<Json
 )]
 pub async fn state(
     State(deciders): State<Arc<Deciders>>,
+    work: Work,
     Path((name, id)): Path<(String, String)>,
     parameters: Result<Query<At>, QueryRejection>,
 ) -> Result<Json<api::AggregateState>, Problem> {
     let Query(At { position }) = parameters.map_err(|cause| parameters::invalid(cause.body_text()))?;
     let upto = position.map(|position| Progress(position.saturating_add(1)));
-    let state = blocking(move || deciders.state(&name, &id, upto)).await?;
+    let state = work.run_in(Line::Named, move |budget| deciders.state(&name, &id, upto, budget)).await?;
     wire::state(state).map(Json)
 }
 
-async fn taken_apart(mut request: Request) -> Result<Sent, Problem> {
+async fn taken_apart(mut request: HttpRequest) -> Result<Sent, Problem> {
     let client = caller::client(&request);
     let principal = request.extensions().get::<Arc<Principal>>().cloned();
     let headers = std::mem::take(request.headers_mut());
@@ -161,23 +187,12 @@ fn data(body: &[u8]) -> Result<Box<RawValue>, Problem> {
     json.map_err(|cause| invalid(cause.to_string()))
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let key = request_key::of(headers, [])?.map(|(key, _)| key);
-    match key {
-        Some(key) if key.len() > KEY_BYTES => {
-            let detail = format!("the idempotency key has {} bytes, the limit is {KEY_BYTES}", key.len());
-            Err(Problem::new(Kind::TooLarge, detail).with("limit", json!(KEY_BYTES)).with("actual", json!(key.len())))
-        }
-        key => Ok(key),
-    }
-}
-
 /// What stands beside what the host says of an event itself.
 fn metadata(given: Option<Map<String, Value>>, headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Problem> {
     let mut metadata = given.unwrap_or_default();
-    if metadata.contains_key("kinora") {
-        return Err(Problem::new(Kind::InvalidJson, "the member \"kinora\" of metadata is for what the host says")
-            .hint("choose another name"));
+    if metadata.contains_key(IN_METADATA) {
+        let detail = format!("the member {IN_METADATA:?} of metadata is for what the host says of an event");
+        return Err(Problem::new(Kind::ReservedName, detail).hint("choose another name for the member"));
     }
     if let Some(actor) = headers.get(headers::ACTOR).and_then(|actor| actor.to_str().ok()) {
         metadata.entry("actor").or_insert_with(|| json!(actor));
@@ -190,10 +205,6 @@ fn now() -> Micros {
 }
 
 /// Refuses whoever does not reach the stream of an aggregate.
-fn allowed(host: &Host, principal: Option<&Arc<Principal>>, decider: &str, aggregate: &str) -> Result<(), Problem> {
-    if principal.is_none() {
-        return Ok(());
-    }
-    let stream = host.deciders.stream_of(decider, aggregate)?;
-    host.gate.allow_to(principal, Asked::new(Action::Append).streams(Extent::One(stream.as_str())))
+fn allows(host: &Host, principal: Option<&Arc<Principal>>) -> impl Fn(&StreamName) -> Result<(), Problem> {
+    move |stream| host.gate.allow_to(principal, Asked::new(Action::Append).streams(Extent::One(stream.as_str())))
 }

@@ -15,7 +15,7 @@ use crate::projections::deciders::to_its_end;
 
 /// Refuses an append to a stream that a decider owns.
 pub fn refuse(host: &Host, stream: &str) -> Result<(), Problem> {
-    host.deciders.owner(stream).map_or(Ok(()), |owner| Err(owned(stream, &owner)))
+    host.deciders.owner(stream)?.map_or(Ok(()), |owner| Err(owned(stream, &owner)))
 }
 
 /// The same, unless somebody says why it has to be, and may. That stands in the history before it is done.
@@ -25,7 +25,7 @@ pub async fn allow(
     principal: Option<&Arc<Principal>>,
     sent: &HeaderMap,
 ) -> Result<(), Problem> {
-    let Some(owner) = host.deciders.owner(stream) else { return Ok(()) };
+    let Some(owner) = host.deciders.owner(stream)? else { return Ok(()) };
     let Some(reason) = sent.get(headers::OVERRIDE) else { return Err(owned(stream, &owner)) };
     let reason = std::str::from_utf8(reason.as_bytes()).map(str::trim).unwrap_or_default();
     if reason.is_empty() {

@@ -62,10 +62,14 @@ fn known(folds: &[EventType], ignores: &[String], emits: &[EmittedSpec]) -> Resu
 
 impl Checker<'_> {
     fn scope(&self, scope: deciding::OwnScope) -> Result<OwnScope, Error> {
-        let (text, made): (_, fn(String) -> OwnScope) = match scope {
-            deciding::OwnScope::Category(category) => (category, OwnScope::Category),
-            deciding::OwnScope::Tag(prefix) => (prefix, OwnScope::Tag),
+        let (text, separator, made): (_, _, fn(String) -> OwnScope) = match scope {
+            deciding::OwnScope::Category(category) => (category, '-', OwnScope::Category),
+            deciding::OwnScope::Tag(prefix) => (prefix, ':', OwnScope::Tag),
         };
+        // Else an event could be of two aggregates: `a-b-1` of `b-1` in `a`, and of `1` in `a-b`.
+        if text.contains(separator) {
+            return Err(Error::Manifest(format!("{text:?} has {separator:?}, behind which the id of an aggregate begins")));
+        }
         if text.is_empty() || text.len() > SCOPE_BYTES || text.contains(char::is_control) || text.starts_with(RESERVED)
         {
             return Err(Error::Manifest(format!(
@@ -78,6 +82,9 @@ impl Checker<'_> {
 
     fn command(&self, command: deciding::CommandType) -> Result<CommandSpec, Error> {
         self.name("command", &command.name)?;
+        if command.name == "state" {
+            return Err(Error::Manifest("a command is called \"state\", where states are shown: rename it".to_owned()));
+        }
         self.text("description", &command.description)?;
         let schema = self.schema(&format!("schema of command {:?}", command.name), command.schema)?;
         Ok(CommandSpec { name: command.name, description: command.description, schema })

@@ -1,0 +1,316 @@
+//! Versions of deciders: how one is deployed and tried, how it comes to decide, and how it is given up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use kinora_log::{AppendRequest, StreamAppend};
+use kinora_projection::By;
+use kinora_sandbox::OwnScope;
+use kinora_types::{Budget, Digest, ExpectedRevision};
+
+use super::Deciders;
+use super::decider::{Decider, Live};
+use crate::error::Error;
+use crate::lane::Track;
+use crate::record::control::{Catalog, Change, Entry, State, Version};
+use crate::record::report::Report;
+use crate::rules::Rules;
+use crate::snapshots::prefix;
+use crate::trial::{Judge, Trial};
+
+/// What is to be deployed.
+#[derive(Clone, Debug)]
+pub struct Deploy {
+    pub module: Digest,
+    pub upcasters: Vec<Digest>,
+    pub owns: bool,
+}
+
+/// A version that a module is part of.
+#[derive(Clone, Debug)]
+pub struct Use {
+    pub decider: String,
+    pub version: u32,
+    pub state: State,
+}
+
+impl Deciders {
+    /// Deploys a version, which has to prove itself before it can go live.
+    pub async fn deploy(self: &Arc<Self>, name: &str, deploy: Deploy, by: &By) -> Result<u32, Error> {
+        let decider = self.found_or_new(name)?;
+        // No module goes while it is being named.
+        let _kept = self.modules_kept.read().await;
+        // What cannot be a decider is refused before anything is written.
+        let rules = Rules::settled(&self.modules, deploy.module, &deploy.upcasters).await?;
+        let Deploy { module, upcasters, owns } = deploy;
+        let owns = match &rules.decider.manifest.scope {
+            OwnScope::Category(category) if owns => Some(category.clone()),
+            OwnScope::Tag(_) if owns => return Err(Error::OwnsNoCategory),
+            _ => None,
+        };
+        self.owned_by_nobody_else(&decider, owns.as_deref())?;
+        let changed = self.change(&decider, by, |catalog| {
+            let version = catalog.next_version();
+            let (upcasters, owns) = (upcasters.clone(), owns.clone());
+            Ok(Change::Deployed { version, module, upcasters, owns })
+        });
+        let version = match changed.await? {
+            Change::Deployed { version, .. } => version,
+            _ => return Err(Error::Unknown(name.to_owned())),
+        };
+        self.prove(&decider, version);
+        Ok(version)
+    }
+
+    pub(super) fn prove(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) {
+        let (this, decider) = (Arc::clone(self), Arc::clone(decider));
+        tokio::spawn(async move {
+            let proved = this.trial(&decider, version).await;
+            let change = match proved {
+                Ok(report) => Change::Proved { version, report },
+                Err(Error::Ends) => return,
+                Err(error) => Change::Faulted { version, reason: error.to_string() },
+            };
+            let by = By::host("all of history was folded, and its commands were decided again");
+            if let Err(error) = this.change(&decider, &by, |_| Ok(change.clone())).await {
+                tracing::error!(decider = decider.name, version, %error, "what a trial found was not written down");
+            }
+        });
+    }
+
+    /// Ends early with [`Error::Ends`] if the version is given up meanwhile.
+    async fn trial(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) -> Result<Report, Error> {
+        let track = self.track(decider, version).await?;
+        let (log, budget, decider) = (self.log.clone(), self.running.clone(), Arc::clone(decider));
+        let goes_on = move || {
+            let catalog = decider.catalog();
+            catalog.versions.get(&version).is_some_and(|version| version.state == State::Proving)
+        };
+        let run = move || Trial::new(log, Judge::Version(track), &budget).map_or_else(|| Ok(Report::default()), |trial| trial.run(goes_on));
+        tokio::task::spawn_blocking(run).await.unwrap_or(Err(Error::Ends))
+    }
+
+    /// Gets ready to decide every recorded command again, each by the version that has decided it. What is returned
+    /// does so; it blocks.
+    pub async fn audit(&self, name: &str) -> Result<impl FnOnce(&Budget) -> Result<Report, Error> + Send + use<>, Error> {
+        let decider = self.find(name)?;
+        let versions: Vec<u32> = decider.catalog().versions.keys().copied().collect();
+        let mut tracks = BTreeMap::new();
+        for version in versions {
+            // A module that is gone judges nothing: the report says so.
+            if let Ok(track) = self.track(&decider, version).await {
+                tracks.insert(version, track);
+            }
+        }
+        let log = self.log.clone();
+        Ok(move |budget: &Budget| match Trial::new(log, Judge::OfThatTime(tracks), budget) {
+            Some(trial) => trial.run(|| true),
+            None => Ok(Report::default()),
+        })
+    }
+
+    /// Has a version decide, and no other. What it would decide differently has to be accepted aloud.
+    pub async fn promote(
+        &self,
+        name: &str,
+        version: u32,
+        expected: Option<u32>,
+        accept_differences: bool,
+        by: &By,
+    ) -> Result<(), Error> {
+        let decider = self.find(name)?;
+        let _one = self.switching.lock().await;
+        if decider.catalog().live == Some(version) && !decider.live().is_some_and(|live| live.track.version == version) {
+            // Its module could not be loaded when the host began: it may be there by now.
+            return self.go_live(&decider, version).await;
+        }
+        self.switch(&decider, by, |catalog| {
+            is_live(catalog, expected)?;
+            let found = of(catalog, name, version)?;
+            let state = found.state;
+            if !matches!(state, State::Ready | State::Standby) {
+                return Err(Error::WrongState { decider: name.to_owned(), version, state });
+            }
+            let differences = found.report.as_ref().map_or(0, Report::differences);
+            if differences > 0 && state == State::Ready && !accept_differences {
+                return Err(Error::Differs { version, differences });
+            }
+            Ok(version)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Has the version decide again that did before.
+    pub async fn roll_back(&self, name: &str, expected: Option<u32>, by: &By) -> Result<u32, Error> {
+        let decider = self.find(name)?;
+        let _one = self.switching.lock().await;
+        self.switch(&decider, by, |catalog| {
+            is_live(catalog, expected)?;
+            catalog.before.last().copied().ok_or(Error::NothingBefore)
+        })
+        .await
+    }
+
+    /// Loads a version, writes down that it is live, and has it decide.
+    async fn switch(
+        &self,
+        decider: &Arc<Decider>,
+        by: &By,
+        to: impl Fn(&Catalog) -> Result<u32, Error>,
+    ) -> Result<u32, Error> {
+        let version = to(&decider.catalog())?;
+        // One that cannot be loaded must not become live.
+        let live = Live::new(self.track(decider, version).await?);
+        self.change(decider, by, |catalog| {
+            if to(catalog)? != version {
+                return Err(Error::OtherLive { live: catalog.live, expected: version });
+            }
+            let owns = of(catalog, &decider.name, version)?.owns.as_deref();
+            self.owned_by_nobody_else(decider, owns)?;
+            Ok(Change::Promoted { version, from: catalog.live })
+        })
+        .await?;
+        decider.install(live);
+        Ok(version)
+    }
+
+    /// A category has one owner.
+    fn owned_by_nobody_else(&self, decider: &Decider, category: Option<&str>) -> Result<(), Error> {
+        let Some(category) = category else { return Ok(()) };
+        // Of a stream of this category.
+        let owner = self.owners.of_category(category).filter(|owner| *owner != decider.name);
+        match owner {
+            None => Ok(()),
+            Some(owner) => Err(Error::OwnedByAnother { category: category.to_owned(), owner }),
+        }
+    }
+
+    pub async fn retire(&self, name: &str, version: u32, by: &By) -> Result<(), Error> {
+        let decider = self.find(name)?;
+        self.change(&decider, by, |catalog| match of(catalog, name, version)?.state {
+            state @ (State::Live | State::Retired) => {
+                Err(Error::WrongState { decider: name.to_owned(), version, state })
+            }
+            _ => Ok(Change::Retired { version }),
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Writes a change down, and applies it: all that is in memory follows the log.
+    pub(super) async fn change(
+        &self,
+        decider: &Arc<Decider>,
+        by: &By,
+        make: impl Fn(&Catalog) -> Result<Change, Error>,
+    ) -> Result<Change, Error> {
+        let _one = decider.changing.lock().await;
+        decider.readable()?;
+        let (change, before) = {
+            let catalog = decider.catalog();
+            (make(&catalog)?, catalog.revision)
+        };
+        let entry = Entry::new(&decider.name, change.clone(), by);
+        let failed =
+            |why: String| Error::Log(kinora_log::Error::Folder { dir: decider.control.as_str().into(), cause: why });
+        let event = entry.event().map_err(failed)?;
+        let id = event.id;
+        let expected = before.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exactly);
+        let append = StreamAppend { stream: decider.control.clone(), expected, events: vec![event] };
+        let appended = self.log.append(AppendRequest::from(vec![append])).await;
+        // Whatever the answer was: what is in the log holds.
+        let (log, following) = (self.log.clone(), Arc::clone(decider));
+        let followed = tokio::task::spawn_blocking(move || {
+            following.catch_up(&log)?;
+            Ok::<_, Error>(log.position_of(id)?.is_some())
+        });
+        let is_there = followed.await.unwrap_or(Err(Error::Ends));
+        self.see_owners();
+        decider.settle();
+        match (appended, is_there) {
+            (Ok(_), Ok(_)) | (Err(_), Ok(true)) => Ok(change),
+            (Err(error), _) => Err(error.into()),
+            (Ok(_), Err(error)) => Err(error),
+        }
+    }
+
+    async fn track(&self, decider: &Decider, version: u32) -> Result<Arc<Track>, Error> {
+        decider.readable()?;
+        let (found, revision) = {
+            let catalog = decider.catalog();
+            (of(&catalog, &decider.name, version)?.clone(), catalog.revision)
+        };
+        let rules = Rules::settled(&self.modules, found.module, &found.upcasters).await?;
+        Ok(Arc::new(Track {
+            decider: decider.name.clone(),
+            version,
+            rules,
+            log: self.log.clone(),
+            control: decider.control.clone(),
+            control_revision: AtomicU64::new(revision.map_or(0, |revision| revision.0)),
+            closed: AtomicBool::new(false),
+            snapshots: self.snapshots.of(self.log.clone(), prefix(found.module, &found.upcasters)),
+            owners: Arc::clone(&self.owners),
+            limits: self.limits,
+            memory_bytes: self.memory_bytes,
+            budget: self.running.clone(),
+        }))
+    }
+
+    /// Loads the version that is live, and has it decide.
+    pub(super) async fn go_live(&self, decider: &Decider, version: u32) -> Result<(), Error> {
+        let live = Live::new(self.track(decider, version).await?);
+        let _one = decider.changing.lock().await;
+        decider.install(live);
+        Ok(())
+    }
+
+    /// The versions that a module is part of, with the names of their deciders. One that was given up before it has
+    /// decided anything needs it no more.
+    pub fn uses(&self, module: Digest) -> Vec<Use> {
+        let mut uses = Vec::new();
+        let needs = |version: &Version| version.state != State::Retired || version.was_live;
+        for decider in self.all() {
+            let catalog = decider.catalog();
+            let has = |version: &Version| version.module == module || version.upcasters.contains(&module);
+            let used = catalog.versions.iter().filter(|(_, version)| needs(version) && has(version));
+            let shown = |(number, version): (&u32, &Version)| Use {
+                decider: decider.name.clone(),
+                version: *number,
+                state: version.state,
+            };
+            uses.extend(used.map(shown));
+        }
+        uses
+    }
+
+    /// Removes a module that no version uses, as `remove` does it. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::ModuleInUse`], and those of `remove`.
+    pub fn remove_module<E: From<Error>>(
+        &self,
+        module: Digest,
+        remove: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let _alone = self.modules_kept.blocking_write();
+        match self.uses(module).into_iter().next() {
+            Some(Use { decider, version, .. }) => Err(Error::ModuleInUse { module, decider, version }.into()),
+            None => remove(),
+        }
+    }
+}
+
+fn of<'a>(catalog: &'a Catalog, decider: &str, version: u32) -> Result<&'a Version, Error> {
+    let unknown = || Error::UnknownVersion { decider: decider.to_owned(), version };
+    catalog.versions.get(&version).ok_or_else(unknown)
+}
+
+fn is_live(catalog: &Catalog, expected: Option<u32>) -> Result<(), Error> {
+    match expected {
+        Some(expected) if catalog.live != Some(expected) => Err(Error::OtherLive { live: catalog.live, expected }),
+        _ => Ok(()),
+    }
+}
