@@ -48,7 +48,7 @@ fn wrong_commands() -> Vec<Wrong<'static>> {
         ("commands", &[], OF_NO_DECIDER.as_bytes(), 404, "unknown-decider"),
         ("commands", &[], OF_NO_KIND.as_bytes(), 404, "unknown-command"),
         ("commands", &[], OF_NOBODY.as_bytes(), 400, "invalid-name"),
-        ("commands", &[], OF_THE_HOST.as_bytes(), 400, "invalid-json"),
+        ("commands", &[], OF_THE_HOST.as_bytes(), 403, "reserved-name"),
         ("deciders/bank/promote", &[], br#"{"version":7}"#, 404, "unknown-version"),
         ("deciders/bank/promote", &[], br#"{"version":1}"#, 409, "wrong-state"),
         ("deciders/bank/promote", &[], br#"{"version":1,"expected_live":2}"#, 409, "other-live"),
@@ -78,8 +78,7 @@ async fn what_is_no_command_is_a_problem_with_a_hint_and_leaves_nothing() {
         look(path, posted(&api, path, headers, body).await, status, kind);
     }
     let key = "k".repeat(300);
-    let long = posted(&api, DEPOSIT, &[("idempotency-key", &key)], CENT).await;
-    assert!(long.status == 413 && long.is("too-large"), "{long:?}");
+    look("a long key", posted(&api, DEPOSIT, &[("idempotency-key", &key)], CENT).await, 413, "too-large");
     let id = "x".repeat(2_000);
     look("a long id", posted(&api, &format!("deciders/bank/{id}/Deposit"), &[], CENT).await, 400, "invalid-name");
     let many = vec![("a", "Deposit", json!({"cents": 1})); 65];

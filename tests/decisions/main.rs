@@ -6,6 +6,7 @@ mod hostile;
 mod model;
 mod owners;
 mod races;
+mod snapshots;
 mod trains;
 mod versions;
 

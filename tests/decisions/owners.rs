@@ -46,10 +46,9 @@ async fn a_category_has_one_owner_and_other_deciders_are_held_to_it() {
     }
     assert_eq!(api.promote_decider(BANK, json!({"version": 1})).await.status, 200);
     account(&api, "a", "ann", 100).await;
-    for refused in [
-        api.promote_decider("vault", json!({"version": 1})).await,
-        api.post("deciders/vault/versions", owning).await,
-    ] {
+    for refused in
+        [api.promote_decider("vault", json!({"version": 1})).await, api.post("deciders/vault/versions", owning).await]
+    {
         assert!(refused.status == 409 && refused.is("wrong-state"), "{refused:?}");
         assert_eq!(refused.body["owner"], BANK, "{refused:?}");
     }

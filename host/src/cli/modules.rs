@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kinora_client::api::modules::{
-    DeciderManifest, Manifest, Module, OwnScope, ProjectorManifest, UpcasterManifest, Use, Uses,
+    DeciderManifest, DeciderUse, Manifest, Module, OwnScope, ProjectorManifest, UpcasterManifest, Use, Uses,
 };
 use kinora_client::{Answer, Client};
 
@@ -86,7 +86,8 @@ fn uses(output: &mut Output, answer: &Answer<Uses>) -> anyhow::Result<()> {
         found.add_row([projection.clone(), version.to_string(), state.to_string(), role.to_string()]);
     }
     for DeciderUse { decider, version, state } in &answer.deciders {
-        found.add_row([decider.clone(), version.to_string(), state.to_string(), "decider".to_owned()]);
+        let state = format!("{state:?}").to_lowercase();
+        found.add_row([decider.clone(), version.to_string(), state, "decider".to_owned()]);
     }
     output.table(&found)
 }

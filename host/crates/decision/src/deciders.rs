@@ -1,6 +1,7 @@
 //! All deciders of a host: what the log says of them, and the lanes of the versions that are live.
 
 mod decider;
+mod figures;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,9 @@ use crate::record::command::{Command, CommandId};
 use crate::record::control::{self, Catalog, Change, State as VersionState};
 use crate::scope::Scope;
 use crate::snapshots::{Counts, SnapshotStore};
-use decider::Decider;
+use decider::{Decider, Live};
 
+pub use figures::Figures;
 pub use versions::{Deploy, Use};
 
 /// How often a command follows a switch to another version.
@@ -232,42 +234,26 @@ impl Deciders {
         decider.readable()?;
         let Request { commands, client, dry_run } = request;
         let commands: Vec<Arc<Command>> = commands.into_iter().map(Arc::new).collect();
+        let mut answers = Err(Error::Superseded);
         for _ in 0..SWITCHES {
             if self.has_ended() {
                 return Err(Error::Ends.into());
             }
             let live = decider.decided_by().await?;
             let scope = &live.track.rules.decider.manifest.scope;
-            let mut asked: Result<Vec<Asked>, Error> = Ok(Vec::with_capacity(commands.len()));
+            let mut streams = Vec::with_capacity(commands.len());
             for command in &commands {
                 let stream = Scope::stream(scope, &command.aggregate).map_err(Error::from)?;
                 allows(&stream)?;
-                if let Ok(so_far) = &mut asked {
-                    match ask(&live.track, command, stream) {
-                        Ok(one) => so_far.push(one),
-                        Err(error) => asked = Err(error),
-                    }
-                }
+                streams.push(stream);
             }
-            let asked = match asked {
-                Ok(asked) => asked,
-                Err(error) => {
-                    // What was decided is answered as it was, whatever this version takes.
-                    let answered = decided_before(&live.track, &commands).await?;
-                    return answered.ok_or_else(|| error.into());
-                }
-            };
-            let Some(lane) = asked.first().and_then(|asked| live.lane(&asked.scope)) else {
-                return Err(Error::from(AppendError::Empty).into());
-            };
-            let (unit, answered) = Unit::new(asked, client, dry_run, live.track.version);
-            lane.submit(unit);
-            match answered.await.unwrap_or(Err(Error::Lost)) {
-                Err(Error::Superseded) => {}
-                answers => return answers.map_err(E::from),
+            answers = decide_by(&live, &commands, streams, client, dry_run).await;
+            if !matches!(answers, Err(Error::Superseded)) {
+                break;
             }
         }
-        Err(Error::Superseded.into())
+        decider.outcomes.note(&answers, commands.len());
+        Ok(answers?)
     }
 
     /// The state of an aggregate after so many events of the log, as the live version folds it. Blocks.
@@ -281,9 +267,38 @@ impl Deciders {
         Outlook::new(Arc::clone(&live.track), budget, Some(kept)).state(&scope, upto)
     }
 
+    pub fn figures(&self) -> Vec<Figures> {
+        let of = |decider: Arc<Decider>| {
+            let lanes = decider.live().map(|live| live.lanes.iter().map(|lane| lane.waiting()).sum());
+            let (outcomes, waiting) = (decider.outcomes.all(), lanes.unwrap_or(0));
+            Figures { decider: decider.name.clone(), outcomes, waiting }
+        };
+        self.all().into_iter().filter(|decider| !decider.catalog().versions.is_empty()).map(of).collect()
+    }
+
     pub fn snapshots(&self) -> &Counts {
         self.snapshots.counts()
     }
+}
+
+/// Has commands decided by a version, in the lane of the first of them.
+async fn decide_by(
+    live: &Live,
+    commands: &[Arc<Command>],
+    streams: Vec<StreamName>,
+    client: ClientId,
+    dry_run: bool,
+) -> Result<Vec<Answer>, Error> {
+    let asked = commands.iter().zip(streams).map(|(command, stream)| ask(&live.track, command, stream));
+    let asked: Vec<Asked> = match asked.collect() {
+        Ok(asked) => asked,
+        // What was decided is answered as it was, whatever this version takes.
+        Err(error) => return decided_before(&live.track, commands).await?.ok_or(error),
+    };
+    let lane = asked.first().and_then(|asked| live.lane(&asked.scope)).ok_or(AppendError::Empty)?;
+    let (unit, answered) = Unit::new(asked, client, dry_run, live.track.version);
+    lane.submit(unit);
+    answered.await.unwrap_or(Err(Error::Lost))
 }
 
 /// The answers to commands that are in the log already.
@@ -296,10 +311,14 @@ async fn decided_before(track: &Arc<Track>, commands: &[Arc<Command>]) -> Result
         let scope = &track.rules.decider.manifest.scope;
         let streams = commands.iter().map(|command| Scope::stream(scope, &command.aggregate));
         let streams: Vec<StreamName> = streams.collect::<Result<_, _>>()?;
-        let sought: Vec<_> = commands.iter().zip(&streams).map(|(command, stream)| {
-            let id = CommandId::of(&track.decider, command.key.as_deref());
-            Sought { command, id, stream }
-        }).collect();
+        let sought: Vec<_> = commands
+            .iter()
+            .zip(&streams)
+            .map(|(command, stream)| {
+                let id = CommandId::of(&track.decider, command.key.as_deref());
+                Sought { command, id, stream }
+            })
+            .collect();
         known(&track, &sought)
     };
     tokio::task::spawn_blocking(look_up).await.unwrap_or(Err(Error::Ends))

@@ -78,6 +78,11 @@ impl Lane {
         }
     }
 
+    /// How many units wait.
+    pub fn waiting(&self) -> usize {
+        self.queue().waiting()
+    }
+
     /// Ends all who wait.
     pub fn close(&self) {
         for unit in self.queue().clear() {
@@ -110,7 +115,8 @@ impl Lane {
                 // What is decided next is decided on what is durable.
                 let _ = track.log.settled().await;
             }
-            (held.settled, held.again) = train.arrive(&track, result);
+            let (settled, again) = train.arrive(&track, result);
+            held.arrive(settled, again);
         });
     }
 
@@ -157,7 +163,7 @@ impl Lead {
                 worker.tidy();
             }
         }
-        for (scope, snapshot) in worker.to_check() {
+        for (scope, snapshot) in worker.take_checks() {
             let track = Arc::clone(&lane.track);
             lane.runtime.spawn_blocking(move || check(&track, &scope, &snapshot));
         }
@@ -189,6 +195,11 @@ impl Drop for Lead {
 impl Held {
     fn new(lane: &Arc<Lane>, train: &Train) -> Self {
         Self { lane: Arc::clone(lane), scopes: train.scopes.clone(), settled: Vec::new(), again: Vec::new() }
+    }
+
+    /// Its append was answered.
+    fn arrive(mut self, settled: Vec<Settled>, again: Vec<Unit>) {
+        (self.settled, self.again) = (settled, again);
     }
 }
 

@@ -16,7 +16,7 @@ mod scope;
 mod snapshots;
 mod trial;
 
-pub use deciders::{Deciders, Deploy, Opening, Request, Status, Use};
+pub use deciders::{Deciders, Deploy, Figures, Opening, Request, Status, Use};
 pub use error::Error;
 pub use lane::{Answer, DecidedEvent, Outcome, State};
 pub use limits::Limits;

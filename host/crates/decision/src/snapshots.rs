@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use kinora_log::Log;
 use kinora_storage::{Storage, ensure_space};
-use kinora_types::{Digest, Position, Progress, Revision};
+use kinora_types::{Digest, Progress, Revision};
 
 use crate::scope::{Baseline, Scope};
 
@@ -196,7 +196,7 @@ impl Snapshots {
 
     /// Counts one that was loaded, and says whether it is to be checked.
     pub fn used(&self) -> bool {
-        self.0.store.counts.used.fetch_add(1, Ordering::Relaxed) % CHECKED == 0
+        self.0.store.counts.used.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECKED)
     }
 
     /// Forgets that of a scope.
@@ -286,6 +286,8 @@ fn read(key: &[u8], bytes: &[u8]) -> Option<(Snapshot, Uuid)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use kinora_types::Position;
+
     use super::*;
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use kinora_log::Log;
 use kinora_types::{Direction, Revision, StreamName};
 
+use super::figures::Outcomes;
 use crate::error::Error;
 use crate::lane::{Lane, Track};
 use crate::record::control::{self, Catalog, Entry, State};
@@ -35,6 +36,7 @@ pub struct Decider {
     pub changing: tokio::sync::Mutex<()>,
     /// Counts the versions that have gone live here.
     went_live: watch::Sender<u64>,
+    pub outcomes: Outcomes,
 }
 
 /// The version that decides, and where.
@@ -59,6 +61,7 @@ impl Decider {
             live: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
             went_live: watch::Sender::default(),
+            outcomes: Outcomes::default(),
         })
     }
 

@@ -87,13 +87,19 @@ impl Deciders {
             let catalog = decider.catalog();
             catalog.versions.get(&version).is_some_and(|version| version.state == State::Proving)
         };
-        let run = move || Trial::new(log, Judge::Version(track), &budget).map_or_else(|| Ok(Report::default()), |trial| trial.run(goes_on));
+        let run = move || {
+            Trial::new(log, Judge::Version(track), &budget)
+                .map_or_else(|| Ok(Report::default()), |trial| trial.run(goes_on))
+        };
         tokio::task::spawn_blocking(run).await.unwrap_or(Err(Error::Ends))
     }
 
     /// Gets ready to decide every recorded command again, each by the version that has decided it. What is returned
     /// does so; it blocks.
-    pub async fn audit(&self, name: &str) -> Result<impl FnOnce(&Budget) -> Result<Report, Error> + Send + use<>, Error> {
+    pub async fn audit(
+        &self,
+        name: &str,
+    ) -> Result<impl FnOnce(&Budget) -> Result<Report, Error> + Send + use<>, Error> {
         let decider = self.find(name)?;
         let versions: Vec<u32> = decider.catalog().versions.keys().copied().collect();
         let mut tracks = BTreeMap::new();
@@ -121,7 +127,7 @@ impl Deciders {
     ) -> Result<(), Error> {
         let decider = self.find(name)?;
         let _one = self.switching.lock().await;
-        if decider.catalog().live == Some(version) && !decider.live().is_some_and(|live| live.track.version == version) {
+        if decider.catalog().live == Some(version) && decider.live().is_none_or(|live| live.track.version != version) {
             // Its module could not be loaded when the host began: it may be there by now.
             return self.go_live(&decider, version).await;
         }

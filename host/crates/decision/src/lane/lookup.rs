@@ -57,10 +57,7 @@ fn answered(track: &Track, sought: Sought<'_>, together: Option<Uuid>) -> Result
     let recorded = first.as_ref().and_then(|event| Recorded::of(event.metadata.as_deref()));
     // Anybody may write such metadata: nothing of it is believed that is not so.
     let is_it = |recorded: &Recorded| {
-        recorded.id == id
-            && recorded.decider == track.decider
-            && recorded.is(command)
-            && recorded.together == together
+        recorded.id == id && recorded.decider == track.decider && recorded.is(command) && recorded.together == together
     };
     let Some(recorded) = recorded.filter(is_it) else { return Err(Error::KeyReused) };
     let mut events = Vec::new();

@@ -170,7 +170,7 @@ impl Outlook {
     }
 
     /// Those that were used and are to be checked.
-    pub fn to_check(&mut self) -> Vec<(Scope, Snapshot)> {
+    pub fn take_checks(&mut self) -> Vec<(Scope, Snapshot)> {
         self.kept.as_mut().map(|kept| std::mem::take(&mut kept.to_check)).unwrap_or_default()
     }
 
@@ -292,4 +292,3 @@ pub fn faulted(failure: &Failure) -> Error {
 fn storage(cause: &kinora_log::Error) -> Failure {
     Failure::new(Category::Storage, cause.to_string())
 }
-

@@ -217,7 +217,7 @@ fn new_events(
         time: command.time.0,
         events: u32::try_from(events.len()).unwrap_or(u32::MAX),
         reads: unit.scopes().iter().filter(|scope| **scope != asked.scope).cloned().collect(),
-        together: together(unit.commands.iter().map(|asked| &asked.command)),
+        together: together(unit.commands.iter().map(|asked| &*asked.command)),
     };
     let new = |(number, event): (usize, &DecidedEvent)| {
         let first = (number == 0).then_some(&recorded);
@@ -229,29 +229,19 @@ fn new_events(
 }
 
 impl UnderWay {
-    /// What the answer of the log means: what the slots are now, the scopes that are free again, and who comes again.
-    pub fn arrive(self, track: &Track, result: Result<Appended, AppendError>) -> (Vec<Settled>, Vec<Scope>, Vec<Unit>) {
-        let scopes: Vec<Scope> = self.scopes.iter().map(|(scope, _)| scope.clone()).collect();
+    /// What the answer of the log means: what the slots are now, and who comes again.
+    pub fn arrive(self, track: &Track, result: Result<Appended, AppendError>) -> (Vec<Settled>, Vec<Unit>) {
         match result {
-            Ok(appended) if appended.known == 0 && !appended.duplicate => (self.stands(&appended), scopes, Vec::new()),
+            Ok(appended) if appended.known == 0 && !appended.duplicate => (self.stands(&appended), Vec::new()),
             // The same commands came by another lane, too.
-            Ok(_) => {
-                let settled = self.forgotten();
-                (settled, scopes, self.again(track, false))
-            }
-            Err(AppendError::Rejected(refused)) => {
-                let settled = self.forgotten();
-                (settled, scopes, self.refused(track, &refused))
-            }
+            Ok(_) => (self.forgotten(), self.again(track, false)),
+            Err(AppendError::Rejected(refused)) => (self.forgotten(), self.refused(track, &refused)),
             // Together they are too much; each by itself may not be.
-            Err(AppendError::TooLarge { .. }) if self.decided.len() > 1 => {
-                let settled = self.forgotten();
-                (settled, scopes, self.again(track, true))
-            }
+            Err(AppendError::TooLarge { .. }) if self.decided.len() > 1 => (self.forgotten(), self.again(track, true)),
             Err(error) => {
                 let settled = self.forgotten();
                 self.decided.into_iter().for_each(|one| one.unit.answer(Err(error.clone().into())));
-                (settled, scopes, Vec::new())
+                (settled, Vec::new())
             }
         }
     }

@@ -55,8 +55,8 @@ impl Worker {
     }
 
     /// Snapshots that were used and are to be checked.
-    pub fn to_check(&mut self) -> Vec<(Scope, Snapshot)> {
-        self.outlook.to_check()
+    pub fn take_checks(&mut self) -> Vec<(Scope, Snapshot)> {
+        self.outlook.take_checks()
     }
 
     /// Decides a train. What was accepted is to be appended, and some units come again.

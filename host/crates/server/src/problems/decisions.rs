@@ -54,12 +54,10 @@ impl From<decision::Error> for Problem {
             Error::Busy { .. } => problem(Kind::TooManyRequests, "try again a little later"),
             Error::Faulted(fault) => problem(Kind::DeciderFailed, FAILED).with("fault", json!(versions::fault(*fault))),
             Error::OwnsNoCategory => problem(Kind::WrongState, "deploy it without owning"),
-            Error::OwnedByAnother { owner, .. } => {
-                problem(Kind::WrongState, OWNED).with("owner", json!(owner))
+            Error::OwnedByAnother { owner, .. } => problem(Kind::WrongState, OWNED).with("owner", json!(owner)),
+            Error::ModuleInUse { decider, version, .. } => {
+                problem(Kind::ModuleInUse, USED).with("decider", json!(decider)).with("version", json!(version))
             }
-            Error::ModuleInUse { decider, version, .. } => problem(Kind::ModuleInUse, USED)
-                .with("decider", json!(decider))
-                .with("version", json!(version)),
             Error::Unreadable { .. } => problem(Kind::LogFailed, UNREADABLE),
             Error::Lost => problem(Kind::OutcomeUnknown, "send it again with the same Idempotency-Key"),
             Error::Module(error) => error.into(),

@@ -59,7 +59,7 @@ groups! {
     PAST: BeyondHistory NoHistory UnknownTable;
     DECIDED: CommandRejected ConditionFailed DeciderFailed DecisionConflict IdempotencyKeyReused InvalidCommand
         InvalidEvent InvalidJson InvalidName LogPoisoned NoSpace NothingLive OutcomeUnknown Starting TooManyRequests
-        UnknownCommand UnknownDecider WrongExpectedRevision;
+        ReservedName UnknownCommand UnknownDecider WrongExpectedRevision;
     RULES: InvalidJson InvalidName LogPoisoned NoSpace OtherLive OutcomeUnknown UnknownDecider UnknownVersion
         WrongExpectedRevision WrongState;
     // The host's own trouble, whatever is asked of it.
@@ -114,7 +114,7 @@ operations! {
 
     Command: [BODY DECIDED] InvalidHeader;
     Commands: [BODY DECIDED];
-    Aggregate: [] DeciderFailed InvalidName NothingLive UnknownDecider;
+    Aggregate: [WORK] DeciderFailed InvalidName NothingLive UnknownDecider;
     ListDeciders: [];
     Decider: [] UnknownDecider;
     DeciderHistory: [WORK] UnknownDecider;

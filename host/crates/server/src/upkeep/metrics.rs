@@ -1,13 +1,14 @@
 //! `/metrics`: figures for Prometheus.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use kinora_api::Kind;
+use kinora_decision::{Deciders, SnapshotCounts};
 use kinora_engine::descriptors;
 use kinora_log::{Figures, Log};
 use kinora_projection::{Admission, Projections};
@@ -46,6 +47,22 @@ struct WhyLabels {
     why: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DeciderLabels {
+    decider: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    decider: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WhatLabels {
+    what: &'static str,
+}
+
 /// Figures for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "host", operation_id = "metrics",
@@ -61,6 +78,7 @@ pub async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {
     reads(&mut registry, host.projections.admission());
     process(&mut registry);
     projections(&mut registry, &host.projections)?;
+    deciders(&mut registry, &host.deciders);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -182,4 +200,26 @@ fn projections(registry: &mut Registry, projections: &Projections) -> Result<(),
     registry.register("version_state", "The state of a version: 1 for the one that it is in", state);
     registry.register("version_live", "Whether a version answers queries", live);
     Ok(())
+}
+
+fn deciders(registry: &mut Registry, deciders: &Deciders) {
+    let commands = Family::<OutcomeLabels, Counter>::default();
+    let waiting = Family::<DeciderLabels, Gauge>::default();
+    for figures in deciders.figures() {
+        for (outcome, count) in figures.outcomes {
+            let labels = OutcomeLabels { decider: figures.decider.clone(), outcome };
+            commands.get_or_create(&labels).inc_by(count);
+        }
+        waiting.get_or_create(&DeciderLabels { decider: figures.decider }).set(signed(figures.waiting as u64));
+    }
+    let snapshots = Family::<WhatLabels, Counter>::default();
+    let SnapshotCounts { made, used, refused, checked, wrong } = deciders.snapshots();
+    for (what, count) in [("made", made), ("used", used), ("refused", refused), ("checked", checked), ("wrong", wrong)]
+    {
+        snapshots.get_or_create(&WhatLabels { what }).inc_by(count.load(Ordering::Relaxed));
+    }
+    registry.register("decider_commands", "Commands, by what they came to", commands);
+    registry.register("decider_waiting", "Commands that wait to be decided", waiting);
+    let help = "States of aggregates that were kept, used, refused since they do not fit, folded anew, and then wrong";
+    registry.register("decider_snapshots", help, snapshots);
 }

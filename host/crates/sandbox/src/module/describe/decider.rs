@@ -68,7 +68,9 @@ impl Checker<'_> {
         };
         // Else an event could be of two aggregates: `a-b-1` of `b-1` in `a`, and of `1` in `a-b`.
         if text.contains(separator) {
-            return Err(Error::Manifest(format!("{text:?} has {separator:?}, behind which the id of an aggregate begins")));
+            return Err(Error::Manifest(format!(
+                "{text:?} has {separator:?}, behind which the id of an aggregate begins"
+            )));
         }
         if text.is_empty() || text.len() > SCOPE_BYTES || text.contains(char::is_control) || text.starts_with(RESERVED)
         {
