@@ -1,4 +1,4 @@
-//! What is a decider's own: streams that nobody else appends to, modules that stay, names that nobody else writes.
+//! Owners: streams that nobody else appends to, modules that stay, and names that nobody else writes.
 
 use kinora_tests::{Host, module};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 mod decider;
 mod figures;
-mod versions;
+pub mod versions;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -24,7 +24,6 @@ use crate::snapshots::{Counts, SnapshotStore};
 use decider::{Decider, Live};
 
 pub use figures::Figures;
-pub use versions::{Deploy, Use};
 
 /// How often a command follows a switch to another version.
 const SWITCHES: usize = 8;

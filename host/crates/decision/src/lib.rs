@@ -16,7 +16,8 @@ mod scope;
 mod snapshots;
 mod trial;
 
-pub use deciders::{Deciders, Deploy, Figures, Opening, Request, Status, Use};
+pub use deciders::versions::{Deploy, Use};
+pub use deciders::{Deciders, Figures, Opening, Request, Status};
 pub use error::Error;
 pub use lane::{Answer, DecidedEvent, Outcome, State};
 pub use limits::Limits;

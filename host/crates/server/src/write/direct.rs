@@ -1,6 +1,6 @@
 //! The service of a host: all routes, and a way past them for the requests that come most often, small appends to one
-//! stream and commands. They go straight to their handlers, since to find one among the routes costs about as much as to
-//! append an event.
+//! stream and commands. They go straight to their handlers, since to find one among the routes costs about as much as
+//! to append an event.
 //!
 //! Both ways end in the same code. What is not plain here (a name that is encoded or no name, a large or packed body)
 //! goes through the routes.
