@@ -5,6 +5,7 @@
 
 mod arrows;
 mod circles;
+mod features;
 mod modules;
 mod names;
 mod rooms;
