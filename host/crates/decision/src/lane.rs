@@ -14,6 +14,7 @@ mod unit;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
 
@@ -107,7 +108,7 @@ impl Lane {
         // If nobody comes to know what became of it, nothing of it is believed.
         held.settled = departed.train.forgotten();
         let track = Arc::clone(&self.track);
-        self.runtime.spawn(async move {
+        let mut appending = Box::pin(async move {
             let Departed { request, client, train } = departed;
             let result = track.log.append_for(client, request).await;
             track.follow(&result).await;
@@ -118,6 +119,10 @@ impl Lane {
             let (settled, again) = train.arrive(&track, result);
             held.arrive(settled, again);
         });
+        // The log has it before another thread is awake that waits for what becomes of it.
+        if appending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.runtime.spawn(appending);
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -20,6 +20,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lanes: 4, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
+        // Half the cores: the other half is busy with what leads to a decision, and comes of it. One more lane than one,
+        // so that a command that takes its time does not hold up all others.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let lanes = (cores / 2).clamp(2, 8);
+        Self { lanes, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
     }
 }

@@ -29,6 +29,8 @@ pub struct Outlook {
     kept: Option<Kept>,
     /// Whether a snapshot could not be loaded: then the instance is in an unknown state.
     is_misled: bool,
+    /// Events that were folded.
+    folded: u64,
 }
 
 /// Snapshots that are loaded, and which states become some.
@@ -55,7 +57,7 @@ impl Outlook {
     pub fn new(track: Arc<Track>, budget: &Budget, kept: Option<Kept>) -> Self {
         let folder = track.rules.folder(track.log.clone(), budget);
         let (budget, slots) = (budget.clone(), Slots::default());
-        Self { track, budget, folder, guest: None, number: 0, slots, kept, is_misled: false }
+        Self { track, budget, folder, guest: None, number: 0, slots, kept, is_misled: false, folded: 0 }
     }
 
     /// Begins anew; needed after any failure.
@@ -94,6 +96,28 @@ impl Outlook {
         }
     }
 
+    /// The same, but states that are known are taken as they are: an append on them is refused if that is wrong. Those
+    /// of more than one list of tags have to be up to date at the same event, and what others have changed lately may
+    /// have been changed again: they are looked at.
+    ///
+    /// Says whether any was taken as it is.
+    pub fn recall(&mut self, scopes: &[Scope], upto: Progress) -> Result<(Vec<(u32, Baseline)>, bool), Failure> {
+        let known = |scope: &Scope| self.slots.get_settled(scope).map(|slot| (slot.number, slot.baseline));
+        let by_tags = scopes.iter().filter(|scope| matches!(scope, Scope::Tags(_))).count();
+        let all = if by_tags > 1 { None } else { scopes.iter().map(known).collect::<Option<Vec<_>>>() };
+        match all {
+            Some(all) => Ok((all, true)),
+            None => self.prepare(scopes, upto).map(|slots| (slots, false)),
+        }
+    }
+
+    /// Whether states that were taken as they are have all events until now. They are brought up to date.
+    pub fn is_current_all(&mut self, scopes: &[Scope]) -> Result<bool, Failure> {
+        let before = self.folded;
+        self.prepare(scopes, self.track.log.progress())?;
+        Ok(self.folded == before)
+    }
+
     fn fold_all(&mut self, scopes: &[Scope], upto: Progress, most: usize) -> Result<Vec<(u32, Baseline)>, Failure> {
         scopes.iter().map(|scope| self.fold(scope, upto, most)).collect()
     }
@@ -121,6 +145,7 @@ impl Outlook {
             folded += batch.len() as u64;
             guest.evolve(&vec![number; batch.len()], batch)
         })?;
+        self.folded += folded;
         self.slots.put(scope.clone(), number, baseline, folded);
         self.keep_if_long(scope);
         Ok((number, baseline))

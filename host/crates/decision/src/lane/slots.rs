@@ -21,7 +21,15 @@ pub struct Slots {
     next: u32,
     /// Counts uses.
     clock: u64,
+    /// Scopes that others have changed lately, and how often they are still to be looked at for that.
+    contested: HashMap<Scope, u32>,
 }
+
+/// How often a scope is looked at after others have changed it.
+const LOOKS: u32 = 64;
+
+/// Scopes of which that is known. Beyond it, it is forgotten of all.
+const CONTESTED: usize = 10_000;
 
 #[derive(Clone, Copy)]
 pub struct Slot {
@@ -42,6 +50,29 @@ impl Slots {
         let slot = self.by_scope.get_mut(scope)?;
         slot.used = self.clock;
         Some(*slot)
+    }
+
+    /// The same, unless others may have changed it.
+    pub fn get_settled(&mut self, scope: &Scope) -> Option<Slot> {
+        // Mostly there are none.
+        if !self.contested.is_empty()
+            && let Some(looks) = self.contested.get_mut(scope)
+        {
+            *looks -= 1;
+            if *looks == 0 {
+                self.contested.remove(scope);
+            }
+            return None;
+        }
+        self.get(scope)
+    }
+
+    /// Notes that others change a scope, too.
+    pub fn contest(&mut self, scope: Scope) {
+        if self.contested.len() >= CONTESTED {
+            self.contested.clear();
+        }
+        self.contested.insert(scope, LOOKS);
     }
 
     /// A number for a scope that has none.

@@ -139,6 +139,12 @@ impl Unit {
         }
     }
 
+    /// The same, to be begun once more.
+    pub fn begun_in_vain(mut self) -> Self {
+        self.attempts += 1;
+        self
+    }
+
     /// Nobody may wait any more: then nobody misses it.
     pub fn answer(self, answers: Answers) {
         let _ = self.answer.send(answers);

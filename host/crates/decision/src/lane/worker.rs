@@ -44,7 +44,10 @@ impl Worker {
                     outlook.slots.put(scope.clone(), slot.number, baseline, more);
                     outlook.keep_if_long(&scope);
                 }
-                (None, Some(_)) => outlook.forget(&[scope]),
+                (None, Some(_)) => {
+                    outlook.forget(std::slice::from_ref(&scope));
+                    outlook.slots.contest(scope);
+                }
                 (_, None) => {}
             }
         }
@@ -71,8 +74,15 @@ impl Worker {
             return (None, Vec::new());
         }
         let upto = self.outlook.track.log.progress();
-        let slots = match self.outlook.prepare(&scopes, upto) {
-            Ok(slots) => slots,
+        // What expects something of an aggregate is told where that is, and what has failed before is not tried again
+        // on the same states.
+        let trusts = |unit: &Unit| unit.attempts == 0 && !unit.dry_run && unit.commands.iter().all(expects_nothing);
+        let prepared = match units.iter().all(trusts) {
+            true => self.outlook.recall(&scopes, upto),
+            false => self.outlook.prepare(&scopes, upto).map(|slots| (slots, false)),
+        };
+        let (slots, are_recalled) = match prepared {
+            Ok(prepared) => prepared,
             Err(failure) => {
                 self.outlook.restart();
                 return (None, fail(units, &failure));
@@ -90,7 +100,7 @@ impl Worker {
                 return (None, fail(units, &failure));
             }
         };
-        self.judge(units, verdicts, scopes, &slots)
+        self.judge(units, verdicts, scopes, Prepared { slots, are_recalled })
     }
 
     /// Answers what was decided before.
@@ -134,7 +144,7 @@ impl Worker {
         units: Vec<Unit>,
         verdicts: Vec<Verdict>,
         scopes: Vec<Scope>,
-        slots: &[(u32, Baseline)],
+        prepared: Prepared,
     ) -> (Option<Departed>, Vec<Unit>) {
         let track = Arc::clone(&self.outlook.track);
         let (mut decided, mut again) = (Vec::new(), Vec::new());
@@ -176,15 +186,25 @@ impl Worker {
             self.outlook.forget(&scopes);
         }
         let has_events = decided.iter().any(|one| one.has_events() && !one.unit.dry_run);
-        let baselines: Vec<_> = slots.iter().map(|(_, baseline)| *baseline).collect();
+        let baselines: Vec<_> = prepared.slots.iter().map(|(_, baseline)| *baseline).collect();
         if !has_events && track.is_closed() {
             // What is not appended is checked by nobody else.
             superseded(decided.into_iter().map(|one| one.unit));
             return (None, again);
         }
         if !has_events {
-            let scopes: Vec<_> = scopes.into_iter().zip(baselines).collect();
-            decided.into_iter().for_each(|one| one.answer(&scopes));
+            let is_to_check = prepared.are_recalled && !decided.is_empty();
+            match is_to_check.then(|| self.outlook.is_current_all(&scopes)) {
+                None | Some(Ok(true)) => {
+                    let scopes: Vec<_> = scopes.into_iter().zip(baselines).collect();
+                    decided.into_iter().for_each(|one| one.answer(&scopes));
+                }
+                Some(Ok(false)) => again.extend(decided.into_iter().map(|one| one.unit.begun_in_vain())),
+                Some(Err(failure)) => {
+                    self.outlook.restart();
+                    again.extend(fail(decided.into_iter().map(|one| one.unit).collect(), &failure));
+                }
+            }
             return (None, again);
         }
         let scopes = scopes.into_iter().zip(baselines).collect();
@@ -213,6 +233,17 @@ fn gives_up_what_it_took<'a>(claims: impl IntoIterator<Item = &'a MadeClaim>) ->
         }
         made.is_released && taken.contains(&made.claim.key)
     })
+}
+
+/// States that commands are decided on.
+struct Prepared {
+    slots: Vec<(u32, Baseline)>,
+    /// Whether any of them may be behind the log.
+    are_recalled: bool,
+}
+
+fn expects_nothing(asked: &Asked) -> bool {
+    asked.command.expected.is_none()
 }
 
 enum Judged {
