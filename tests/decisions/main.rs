@@ -7,6 +7,7 @@ mod model;
 mod owners;
 mod races;
 mod snapshots;
+mod switches;
 mod trains;
 mod versions;
 

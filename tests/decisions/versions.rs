@@ -163,7 +163,7 @@ async fn what_was_decided_is_answered_by_whatever_version_comes_later() {
     // The next version takes no such command at all.
     let other = api.upload(module("contrary")).await;
     assert_eq!(api.deploy_decider(BANK, &other).await, 2);
-    let accepted = json!({"version": 2, "accept_differences": true});
+    let accepted = json!({"version": 2, "accept_differences": true, "accept_one_way": true});
     assert_eq!(api.promote_decider(BANK, accepted).await.status, 200);
     assert_eq!(api.command(BANK, "a", "Deposit", deposit.clone()).await.status, 404);
     let again = api.command_with(BANK, ("a", "Deposit", &deposit), &key).await;

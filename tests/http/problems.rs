@@ -22,6 +22,8 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
     ("decides-otherwise", include_str!("../decisions/versions.rs")),
+    ("would-stop", include_str!("../decisions/switches.rs")),
+    ("one-way", include_str!("../decisions/switches.rs")),
     ("held", include_str!("../../host/tests/process/ends/quarantine.rs")),
     ("limit-reached", include_str!("../sandbox/limits.rs")),
     ("log-poisoned", include_str!("../../host/tests/process/ends/disk_faults.rs")),

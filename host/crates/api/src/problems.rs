@@ -98,6 +98,8 @@ kinds! {
     PartlyKnown "partly-known" 409 "some of the events are there already"
     ClaimFailed "claim-failed" 409 "the claim is held by another, or not by its owner"
     DecidesOtherwise "decides-otherwise" 409 "the version decides recorded commands otherwise"
+    WouldStop "would-stop" 409 "live projections would stop at what the version emits"
+    OneWay "one-way" 409 "the version does not fold what has been decided since it was live"
     DecisionConflict "decision-conflict" 409 "others changed the same while this was decided"
     WrongState "wrong-state" 409 "the version is in another state than this needs"
     OtherLive "other-live" 409 "another version is live than was expected"

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kinora_log::{AppendError, ClientId, Filter, Log, SearchRange, Streams};
-use kinora_projection::By;
+use kinora_projection::{By, Projections};
 use kinora_sandbox::Modules;
 use kinora_types::{Budget, Direction, Position, Progress, StreamName};
 
@@ -31,6 +31,7 @@ const SWITCHES: usize = 8;
 pub struct Deciders {
     log: Log,
     modules: Arc<Modules>,
+    projections: Arc<Projections>,
     limits: Limits,
     memory_bytes: usize,
     by_name: RwLock<BTreeMap<String, Arc<Decider>>>,
@@ -48,6 +49,8 @@ pub struct Deciders {
 
 /// What deciders are opened with.
 pub struct Opening {
+    /// Those that live off what is decided.
+    pub projections: Arc<Projections>,
     pub snapshots: SnapshotStore,
     pub limits: Limits,
     /// What one instance may have.
@@ -63,6 +66,8 @@ pub struct Status {
     pub catalog: Catalog,
     /// Whether the live version takes commands; its module may not be compiled yet.
     pub decides: bool,
+    /// By version that may go live, the types of events from which on there is no way back to the one that is.
+    pub one_way: BTreeMap<u32, Vec<String>>,
 }
 
 /// Commands that are decided together, all or none.
@@ -77,10 +82,11 @@ pub struct Request {
 impl Deciders {
     /// Reads what the log says of deciders, and starts those that are live. Needs a runtime to be there.
     pub fn open(log: Log, modules: Arc<Modules>, opening: Opening) -> Result<Arc<Self>, Error> {
-        let Opening { snapshots, limits, memory_bytes, paused } = opening;
+        let Opening { projections, snapshots, limits, memory_bytes, paused } = opening;
         let mut deciders = Self {
             log,
             modules,
+            projections,
             limits,
             memory_bytes,
             by_name: RwLock::default(),
@@ -194,7 +200,8 @@ impl Deciders {
 
     fn shown(&self, decider: &Decider) -> Status {
         let decides = decider.readable().is_ok() && decider.live().is_some();
-        Status { name: decider.name.clone(), catalog: decider.catalog().clone(), decides }
+        let (name, one_way) = (decider.name.clone(), self.one_way(decider));
+        Status { name, catalog: decider.catalog().clone(), decides, one_way }
     }
 
     /// The decider that owns the category of a stream, if one does: nobody else appends to it.

@@ -2,7 +2,7 @@
 
 use kinora_log as log;
 use kinora_log::AppendError;
-use kinora_projection::Fault;
+use kinora_projection::{Fault, Stop};
 use kinora_sandbox as sandbox;
 use kinora_types::{Digest, ExpectedRevision, InvalidName, Revision};
 
@@ -25,6 +25,12 @@ pub enum Error {
     /// It would decide otherwise than was decided.
     #[error("version {version} decides {differences} of the recorded commands otherwise")]
     Differs { version: u32, differences: u64 },
+    /// Live versions of projections would fault at what it emits.
+    #[error("version {version} emits what live projections would stop at: {}", stopped(stops))]
+    WouldStop { version: u32, stops: Vec<Stop> },
+    /// Events have come of commands that it does not fold.
+    #[error("version {version} does not fold what has been decided since: {}", kinds.join(", "))]
+    OneWay { version: u32, kinds: Vec<String> },
     #[error("there is no version to go back to")]
     NothingBefore,
     #[error("decider {decider} takes no command {command}; it takes {}", known.join(", "))]
@@ -58,6 +64,8 @@ pub enum Error {
     #[error(transparent)]
     Module(#[from] sandbox::Error),
     #[error(transparent)]
+    Projections(#[from] Box<kinora_projection::Error>),
+    #[error(transparent)]
     Append(#[from] AppendError),
     #[error(transparent)]
     Log(#[from] log::Error),
@@ -75,4 +83,9 @@ pub enum Error {
     Unreadable { decider: String, why: String },
     #[error("the host ends")]
     Ends,
+}
+
+fn stopped(stops: &[Stop]) -> String {
+    let one = |stop: &Stop| format!("{} version {} at {}", stop.projection, stop.version, stop.kind);
+    stops.iter().map(one).collect::<Vec<_>>().join(", ")
 }

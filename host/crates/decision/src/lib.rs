@@ -16,7 +16,7 @@ mod scope;
 mod snapshots;
 mod trial;
 
-pub use deciders::versions::{Deploy, Use};
+pub use deciders::versions::{Accepted, Deploy, Use};
 pub use deciders::{Deciders, Figures, Opening, Request, Status};
 pub use error::Error;
 pub use lane::{Answer, DecidedEvent, Outcome, State};

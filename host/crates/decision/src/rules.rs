@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kinora_log::{Log, RecordRef, SearchRange};
 use kinora_projection::{Chain, Route, Routes, push_event};
 use kinora_sandbox::{Batch, Category, DeciderModule, Error as ModuleError, Failure, Modules, Needs, UpcasterModule};
-use kinora_types::{Budget, Digest, Direction, Position, Progress, Revision};
+use kinora_types::{Budget, Digest, Direction, EventType, Position, Progress, Revision};
 
 use crate::scope::{Baseline, Scope};
 
@@ -36,6 +36,16 @@ impl Rules {
         Self::new(decider, settled).map_err(ModuleError::Manifest)
     }
 
+    /// The modules of these digests, if they are ready.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn ready(modules: &Modules, decider: Digest, upcasters: &[Digest]) -> Result<Self, ModuleError> {
+        let decider = modules.ready(decider)?.into_decider()?;
+        let upcasters = upcasters.iter().map(|digest| modules.upcaster(*digest)).collect::<Result<_, _>>()?;
+        Self::new(decider, upcasters).map_err(ModuleError::Manifest)
+    }
+
     /// # Errors
     /// A sentence, see [`Routes::new`].
     pub fn new(decider: Arc<DeciderModule>, upcasters: Vec<Arc<UpcasterModule>>) -> Result<Self, String> {
@@ -43,6 +53,16 @@ impl Rules {
         let routes = Arc::new(Routes::new(&decider.manifest.folds, &decider.manifest.ignores, &manifests)?);
         let needs = upcasters.iter().fold(decider.manifest.needs, |needs, module| needs.union(module.manifest.needs));
         Ok(Self { decider, upcasters, routes, needs })
+    }
+
+    /// Whether an event of a type can be folded or is passed over.
+    pub fn takes(&self, name: &str, schema: u32) -> bool {
+        self.routes.of(name, schema).is_some()
+    }
+
+    /// The types of events that may come of a command.
+    pub fn emits(&self) -> Vec<EventType> {
+        self.decider.manifest.emits.iter().map(|emitted| emitted.kind.clone()).collect()
     }
 
     /// A folder with instances of the upcasters of its own.

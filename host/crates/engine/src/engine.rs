@@ -82,6 +82,7 @@ impl Engine {
         };
         let projections = Projections::open(log.clone(), storage.clone(), Arc::clone(&modules), opening)?;
         let opening = decision::Opening {
+            projections: Arc::clone(&projections),
             snapshots: SnapshotStore::open(&storage, &data.snapshots()),
             limits: limits.deciders,
             memory_bytes: limits.sandbox.memory_bytes,

@@ -1,5 +1,5 @@
 //! Questions about versions: admission to them, statuses, queries, comparisons, traces of rows, verifications,
-//! reproductions.
+//! reproductions, stops.
 
 pub(crate) mod admission;
 pub(crate) mod compare;
@@ -7,4 +7,5 @@ pub(crate) mod query;
 pub(crate) mod reproduction;
 pub(crate) mod row_trace;
 pub(crate) mod statuses;
+pub(crate) mod stops;
 pub(crate) mod verify;

@@ -23,6 +23,7 @@ pub use ask::compare::{Compared, Comparison, Comparisons, FAR_PATIENCE};
 pub use ask::query::{Answer, Queries, Still};
 pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
 pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
+pub use ask::stops::{Stop, Stops};
 pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
 pub use error::Error;
 pub use feed::routes::{Route, Routes};

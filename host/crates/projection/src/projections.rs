@@ -19,6 +19,7 @@ use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
+use crate::ask::stops::Stops;
 use crate::ask::verify::Verification;
 use crate::error::Error;
 use crate::limits::{Limits, QueryLimits};
@@ -54,6 +55,7 @@ pub struct Projections {
     lifecycle: Arc<Lifecycle>,
     skipping: Skipping,
     upcasters: Upcasters,
+    stops: Stops,
     supervisor: Arc<Supervisor>,
 }
 
@@ -92,6 +94,7 @@ impl Projections {
             reproductions: shared.reproductions(),
             skipping: shared.skipping(&lifecycle),
             upcasters: shared.upcasters(&deployments),
+            stops: shared.stops(),
             supervisor: Supervisor::start(supervision, queue),
             log: shared.log,
             modules: shared.modules,
@@ -165,6 +168,11 @@ impl Projections {
     /// Upcasters, and the projections that follow them.
     pub fn upcasters(&self) -> &Upcasters {
         &self.upcasters
+    }
+
+    /// Who would stop at events of a type.
+    pub fn stops(&self) -> &Stops {
+        &self.stops
     }
 
     pub fn modules(&self) -> &Arc<Modules> {

@@ -37,6 +37,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::OtherLive, "somebody else was faster: look at `kinora status NAME` again"),
     (Kind::OtherIncarnation, "begin again, without --cursor; `kinora log status` shows the incarnations of the log"),
     (Kind::OwnedStream, "`kinora decide DECIDER ID COMMAND` sends a command to the decider that owns it"),
+    (Kind::OneWay, "deploy a version that folds them; --accept-one-way promotes it all the same"),
     (Kind::QueryStopped, LIMITS),
     (Kind::TimedOut, "ask for less at a time; `kinora serve --limit NAME=VALUE` sets limits"),
     (Kind::TooLarge, "send less at a time, or build a module for size; `kinora serve --limit NAME=VALUE` sets limits"),
@@ -52,6 +53,7 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::UnknownVersion, "`kinora status NAME` lists the versions"),
     (Kind::VersionFaulted, FAULTED),
     (Kind::VersionPaused, PAUSED),
+    (Kind::WouldStop, "deploy versions of these projections that take such events first; or say --accept-stops"),
     (Kind::WrongMethod, "are the host and this client of the same version?"),
     (Kind::WrongState, "`kinora status NAME` shows the state of each version; one is promoted once it is ready"),
 ];

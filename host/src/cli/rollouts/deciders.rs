@@ -69,6 +69,12 @@ enum Command {
         /// Say that it is right where it decides otherwise than was decided
         #[arg(long)]
         accept_differences: bool,
+        /// Say that it is right if live projections stop at what it emits
+        #[arg(long)]
+        accept_stops: bool,
+        /// Say that it is right if it does not fold all that was decided: commands of such aggregates fail
+        #[arg(long)]
+        accept_one_way: bool,
     },
     /// Have the version decide that did before
     ///
@@ -124,13 +130,15 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         Command::Deploy { name, module, upcasters, owns, promote } => {
             let version = deploy(client, &name, &module, &upcasters, owns).await?;
             if promote {
-                let promote = PromoteDecider { version, expected_live: None, accept_differences: false };
+                let promote = PromoteDecider { version, ..PromoteDecider::default() };
                 return shown(output, &client.promote_decider(&name, &promote).await?);
             }
             shown(output, &client.decider(&name).await?)
         }
-        Command::Promote { name, version, expect_live, accept_differences } => {
-            let promote = PromoteDecider { version, expected_live: expect_live, accept_differences };
+        Command::Promote { name, version, expect_live, accept_differences, accept_stops, accept_one_way } => {
+            let expected_live = expect_live;
+            let promote =
+                PromoteDecider { version, expected_live, accept_differences, accept_stops, accept_one_way };
             shown(output, &client.promote_decider(&name, &promote).await?)
         }
         Command::Rollback { name, expect_live } => {
@@ -204,11 +212,15 @@ fn shown(output: &mut Output, decider: &Answer<Decider>) -> anyhow::Result<()> {
     let mut found = table(&["version", "state", "module", "recorded commands"], &[0]);
     for version in &decider.versions {
         let state = format!("{:?}", version.state).to_lowercase();
-        let report = match (&version.report, &version.reason) {
+        let mut report = match (&version.report, &version.reason) {
             (_, Some(reason)) => clean(reason),
             (Some(report), None) => summed(report),
             (None, None) => String::new(),
         };
+        if !version.one_way.is_empty() {
+            let types = clean(&version.one_way.join(", "));
+            report = format!("{report}; no way back once there are events of {types}");
+        }
         let module = short_digest(&version.module.to_string()).to_owned();
         found.add_row([version.version.to_string(), state, module, report]);
     }

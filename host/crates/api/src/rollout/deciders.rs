@@ -45,6 +45,10 @@ pub struct DeciderVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub report: Option<DecisionReport>,
+    /// Types of events that it may emit and that the live version does not fold: once there are some, there is no way
+    /// back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_way: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -106,7 +110,7 @@ pub struct DeployDecider {
 }
 
 /// Which version is to decide.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
 pub struct PromoteDecider {
     #[schema(minimum = 1)]
@@ -117,6 +121,12 @@ pub struct PromoteDecider {
     /// That it decides otherwise than was decided is right.
     #[serde(default)]
     pub accept_differences: bool,
+    /// That live projections stop at what it emits is right.
+    #[serde(default)]
+    pub accept_stops: bool,
+    /// That it does not fold all that was decided is right: commands of such aggregates fail.
+    #[serde(default)]
+    pub accept_one_way: bool,
 }
 
 /// Which version is to go.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use kinora_log::{AppendRequest, StreamAppend};
 use kinora_projection::By;
 use kinora_sandbox::OwnScope;
-use kinora_types::{Budget, Digest, ExpectedRevision};
+use kinora_types::{Budget, Digest, EventType, ExpectedRevision};
 
 use super::Deciders;
 use super::decider::{Decider, Live};
@@ -25,6 +25,17 @@ pub struct Deploy {
     pub module: Digest,
     pub upcasters: Vec<Digest>,
     pub owns: bool,
+}
+
+/// What is known of a switch, and right all the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Accepted {
+    /// That the version decides otherwise than was decided.
+    pub differences: bool,
+    /// That live projections stop at what it emits.
+    pub stops: bool,
+    /// That it does not fold all that was decided since: commands of such aggregates fail.
+    pub one_way: bool,
 }
 
 /// A version that a module is part of.
@@ -122,7 +133,7 @@ impl Deciders {
         name: &str,
         version: u32,
         expected: Option<u32>,
-        accept_differences: bool,
+        accepted: Accepted,
         by: &By,
     ) -> Result<(), Error> {
         let decider = self.find(name)?;
@@ -131,7 +142,7 @@ impl Deciders {
             // Its module could not be loaded when the host began: it may be there by now.
             return self.go_live(&decider, version).await;
         }
-        self.switch(&decider, by, |catalog| {
+        self.switch(&decider, accepted, by, |catalog| {
             is_live(catalog, expected)?;
             let found = of(catalog, name, version)?;
             let state = found.state;
@@ -139,7 +150,7 @@ impl Deciders {
                 return Err(Error::WrongState { decider: name.to_owned(), version, state });
             }
             let differences = found.report.as_ref().map_or(0, Report::differences);
-            if differences > 0 && state == State::Ready && !accept_differences {
+            if differences > 0 && state == State::Ready && !accepted.differences {
                 return Err(Error::Differs { version, differences });
             }
             Ok(version)
@@ -152,7 +163,9 @@ impl Deciders {
     pub async fn roll_back(&self, name: &str, expected: Option<u32>, by: &By) -> Result<u32, Error> {
         let decider = self.find(name)?;
         let _one = self.switching.lock().await;
-        self.switch(&decider, by, |catalog| {
+        // What it emits has been emitted before.
+        let accepted = Accepted { stops: true, ..Accepted::default() };
+        self.switch(&decider, accepted, by, |catalog| {
             is_live(catalog, expected)?;
             catalog.before.last().copied().ok_or(Error::NothingBefore)
         })
@@ -163,12 +176,14 @@ impl Deciders {
     async fn switch(
         &self,
         decider: &Arc<Decider>,
+        accepted: Accepted,
         by: &By,
         to: impl Fn(&Catalog) -> Result<u32, Error>,
     ) -> Result<u32, Error> {
         let version = to(&decider.catalog())?;
         // One that cannot be loaded must not become live.
         let live = Live::new(self.track(decider, version).await?);
+        self.passes(decider, &live, accepted).await?;
         self.change(decider, by, |catalog| {
             if to(catalog)? != version {
                 return Err(Error::OtherLive { live: catalog.live, expected: version });
@@ -180,6 +195,50 @@ impl Deciders {
         .await?;
         decider.install(live);
         Ok(version)
+    }
+
+    /// Refuses a version at whose events others would stop, or that does not fold what has been decided.
+    async fn passes(&self, decider: &Decider, next: &Live, accepted: Accepted) -> Result<(), Error> {
+        let version = next.track.version;
+        let emits = next.track.rules.emits();
+        let projections = Arc::clone(&self.projections);
+        if !accepted.stops {
+            let stops = tokio::task::spawn_blocking(move || projections.stops().at(&emits)).await;
+            let stops = stops.map_err(|_| Error::Ends)?.map_err(Box::new)?;
+            if !stops.is_empty() {
+                return Err(Error::WouldStop { version, stops });
+            }
+        }
+        let Some(live) = decider.live().filter(|_| !accepted.one_way) else { return Ok(()) };
+        let log = self.log.clone();
+        let types = tokio::task::spawn_blocking(move || log.types()).await.map_err(|_| Error::Ends)??;
+        let is_in_log = |kind: &EventType| {
+            types.iter().any(|found| found.kind == kind.name && found.schema == kind.schema && found.count > 0)
+        };
+        let lost: Vec<_> = not_taken(&live.track.rules, &next.track.rules).into_iter().filter(is_in_log).collect();
+        match lost.as_slice() {
+            [] => Ok(()),
+            lost => Err(Error::OneWay { version, kinds: lost.iter().map(EventType::to_string).collect() }),
+        }
+    }
+
+    /// For each version that may go live, the types of events from which on there is no way back to the one that is.
+    pub(super) fn one_way(&self, decider: &Decider) -> BTreeMap<u32, Vec<String>> {
+        let Some(live) = decider.live() else { return BTreeMap::new() };
+        let waiting: Vec<(u32, Version)> = {
+            let catalog = decider.catalog();
+            let waits = |version: &Version| matches!(version.state, State::Ready | State::Standby);
+            catalog.versions.iter().filter(|(_, version)| waits(version)).map(|(number, it)| (*number, it.clone())).collect()
+        };
+        let mut found = BTreeMap::new();
+        for (number, version) in waiting {
+            let Ok(rules) = Rules::ready(&self.modules, version.module, &version.upcasters) else { continue };
+            let lost = not_taken(&rules, &live.track.rules);
+            if !lost.is_empty() {
+                found.insert(number, lost.iter().map(EventType::to_string).collect());
+            }
+        }
+        found
     }
 
     /// A category has one owner.
@@ -307,6 +366,11 @@ impl Deciders {
             None => remove(),
         }
     }
+}
+
+/// The types of events that may come of one version, and that another one neither folds nor passes over.
+fn not_taken(of: &Rules, by: &Rules) -> Vec<EventType> {
+    of.emits().into_iter().filter(|kind| !by.takes(&kind.name, kind.schema)).collect()
 }
 
 fn of<'a>(catalog: &'a Catalog, decider: &str, version: u32) -> Result<&'a Version, Error> {

@@ -15,6 +15,7 @@ use crate::ask::query::Queries;
 use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
+use crate::ask::stops::Stops;
 use crate::ask::verify::Verification;
 use crate::limits::Limits;
 use crate::registry::Registry;
@@ -143,6 +144,10 @@ impl Shared {
             modules: Arc::clone(&self.modules),
             deployments: Arc::clone(deployments),
         }
+    }
+
+    pub fn stops(&self) -> Stops {
+        Stops { modules: Arc::clone(&self.modules), statuses: self.statuses.clone() }
     }
 
     pub fn supervision(

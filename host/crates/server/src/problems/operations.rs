@@ -119,8 +119,8 @@ operations! {
     Decider: [] UnknownDecider;
     DeciderHistory: [WORK] UnknownDecider;
     DeployDecider: [BODY RULES MODULE] ModuleCompiling WrongKind;
-    PromoteDecider: [BODY RULES] DecidesOtherwise;
-    RollBackDecider: [BODY RULES] NothingToRollBackTo;
+    PromoteDecider: [BODY MODULE RULES] DecidesOtherwise OneWay WouldStop;
+    RollBackDecider: [BODY MODULE RULES] NothingToRollBackTo OneWay;
     RetireDecider: [BODY RULES];
     AuditDecider: [SENT WORK] DeciderFailed UnknownDecider;
 

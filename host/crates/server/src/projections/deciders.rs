@@ -11,7 +11,7 @@ use kinora_api::deciders as api;
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
 use kinora_api::{Kind, headers, rollouts};
-use kinora_decision::{Deciders, Deploy, Error, Status, control_stream};
+use kinora_decision::{Accepted, Deciders, Deploy, Error, Status, control_stream};
 use kinora_log::Log;
 use kinora_projection::Line;
 
@@ -97,9 +97,11 @@ pub async fn promote(
     asked: Change,
 ) -> Result<Json<api::Decider>, Problem> {
     let hint = r#"send {"version": NUMBER, "expected_live": NUMBER, "accept_differences": true}"#;
-    let api::PromoteDecider { version, expected_live, accept_differences } = parameters::json(&asked.body, hint)?;
+    let promote: api::PromoteDecider = parameters::json(&asked.body, hint)?;
+    let api::PromoteDecider { version, expected_live, accept_differences, accept_stops, accept_one_way } = promote;
+    let accepted = Accepted { differences: accept_differences, stops: accept_stops, one_way: accept_one_way };
     changed(async move {
-        deciders.promote(&name, version, expected_live, accept_differences, &asked.by).await?;
+        deciders.promote(&name, version, expected_live, accepted, &asked.by).await?;
         deciders.status(&name)
     })
     .await

@@ -62,16 +62,20 @@ pub fn state(state: State) -> Result<commands::AggregateState, Problem> {
 }
 
 pub fn decider(status: Status) -> api::Decider {
-    let Status { name, catalog, decides } = status;
+    let Status { name, catalog, decides, mut one_way } = status;
     let owns = catalog.owns().map(str::to_owned);
-    let versions = catalog.versions.into_iter().map(|(number, found)| version(number, found)).collect();
+    let versions = catalog.versions.into_iter().map(|(number, found)| {
+        let one_way = one_way.remove(&number).unwrap_or_default();
+        version(number, found, one_way)
+    });
+    let versions = versions.collect();
     api::Decider { name, live: catalog.live, decides, owns, versions }
 }
 
-fn version(number: u32, version: Version) -> api::DeciderVersion {
+fn version(number: u32, version: Version, one_way: Vec<String>) -> api::DeciderVersion {
     let Version { module, upcasters, state, reason, report, .. } = version;
     let (state, report) = (self::state_of(state), report.map(self::report));
-    api::DeciderVersion { version: number, state, module, upcasters, reason, report }
+    api::DeciderVersion { version: number, state, module, upcasters, reason, report, one_way }
 }
 
 fn state_of(state: VersionState) -> api::DeciderState {
