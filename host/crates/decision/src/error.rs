@@ -63,8 +63,8 @@ pub enum Error {
     OwnsNoCategory,
     #[error(transparent)]
     Module(#[from] sandbox::Error),
-    #[error(transparent)]
-    Projections(#[from] Box<kinora_projection::Error>),
+    #[error("the projections cannot be looked at: {0}")]
+    Projections(String),
     #[error(transparent)]
     Append(#[from] AppendError),
     #[error(transparent)]

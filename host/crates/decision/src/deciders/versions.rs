@@ -204,7 +204,7 @@ impl Deciders {
         let projections = Arc::clone(&self.projections);
         if !accepted.stops {
             let stops = tokio::task::spawn_blocking(move || projections.stops().at(&emits)).await;
-            let stops = stops.map_err(|_| Error::Ends)?.map_err(Box::new)?;
+            let stops = stops.map_err(|_| Error::Ends)?.map_err(|error| Error::Projections(error.to_string()))?;
             if !stops.is_empty() {
                 return Err(Error::WouldStop { version, stops });
             }

@@ -49,7 +49,7 @@ impl From<decision::Error> for Problem {
                 problem(Kind::WouldStop, STOPS).with("stops", stops.iter().map(stop).collect())
             }
             Error::OneWay { kinds, .. } => problem(Kind::OneWay, ONE_WAY).with("types", json!(kinds)),
-            Error::Projections(error) => (*error).into(),
+            Error::Projections(_) => problem(Kind::ProjectionsFailed, "GET /v1/projections shows them"),
             Error::NothingBefore => problem(Kind::NothingToRollBackTo, "promote a version instead"),
             Error::UnknownCommand { known, .. } => {
                 problem(Kind::UnknownCommand, "its module says which it takes").with("commands", json!(known))
