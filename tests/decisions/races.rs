@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use kinora_log::Durability;
 use kinora_tests::{Answer, Api, Host, module};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -180,4 +181,52 @@ async fn one_account_at_a_time_has_an_iban() {
         let closed = api.command(BANK, &format!("{round}r{winner}"), "Close", json!({})).await;
         assert_eq!(rejected(&closed), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_append_is_seen_by_the_next_command_whatever_it_comes_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let api = host.api();
+    api.decider_live(BANK, module("accounts")).await;
+    account(&api, "a", "ann", 100).await;
+    let event = json!({"type": "Deposited", "data": {"account": "a", "customer": "ann", "cents": 5},
+        "tags": ["customer:ann"]});
+    let withdraw = |cents: u64| ("a", "Withdraw", json!({"cents": cents}));
+    for alone in [true, false] {
+        // The state is warm, and says no.
+        let poor = api.commands(BANK, &[withdraw(105), ("a", "Deposit", json!({"cents": 1}))]).await;
+        assert_eq!(rejected(&poor), Some("insufficient_funds"), "{poor:?}");
+        assert_eq!(api.post("streams/account-a/events", event.clone()).await.status, 201);
+        let paid = match alone {
+            true => api.command(BANK, "a", "Withdraw", json!({"cents": 105})).await,
+            false => api.commands(BANK, &[withdraw(105), ("a", "Deposit", json!({"cents": 1}))]).await,
+        };
+        assert_eq!(rejected(&paid), None, "{paid:?}");
+        assert_eq!(api.command(BANK, "a", "Deposit", json!({"cents": 100})).await.status, 200);
+    }
+    api.audited(BANK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_syncs_are_put_off_changes_and_commands_wait_for_what_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Host::options(dir.path());
+    options.log.durability = Durability::Interval(50);
+    let host = Host::run(options);
+    let api = host.api();
+    let digest = api.decider_live(BANK, module("accounts")).await;
+    account(&api, "a", "ann", 100).await;
+    let event = json!({"type": "Deposited", "data": {"account": "a", "customer": "ann", "cents": 5},
+        "tags": ["customer:ann"]});
+    for version in 2..5 {
+        assert_eq!(api.post("streams/account-a/events", event.clone()).await.status, 201);
+        let paid = api.command(BANK, "a", "Withdraw", json!({"cents": 5})).await;
+        assert_eq!(rejected(&paid), None, "{paid:?}");
+        assert_eq!(api.deploy_decider(BANK, &digest).await, version);
+        assert_eq!(api.promote_decider(BANK, json!({"version": version})).await.body["live"], version);
+        let paid = api.command(BANK, "a", "Deposit", json!({"cents": 1})).await;
+        assert_eq!((paid.status, &paid.body["version"]), (200, &json!(version)), "{paid:?}");
+    }
+    assert_eq!(api.audited(BANK).await, 8);
 }

@@ -154,3 +154,24 @@ async fn a_trial_of_more_aggregates_than_there_is_room_for_folds_each_event_once
     // What a trial has kept is gone with it.
     assert_eq!(each(dir.path(), |_| {}), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_saved_is_folded_and_commands_go_on() {
+    const BYTES: usize = 8 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    // To save it takes more fuel than there is for an event.
+    let limits = ["deciders.snapshot_events=2", "deciders.lanes=1", "sandbox.event_fuel=20000000"];
+    let host = Host::start_with_limits(dir.path(), &limits);
+    let api = host.api();
+    api.decider_live(NAME, module("contrary")).await;
+    count(&api, "2", 1).await;
+    assert_eq!(api.command(NAME, "1", "Fill", json!({"bytes": BYTES})).await.status, 200);
+    for n in 1..6 {
+        count(&api, "1", 1).await;
+        assert_eq!(counted(&api, "1").await, n);
+        // Each is decided on its own state.
+        let both = api.commands(NAME, &[("1", "Count", json!({"n": 0})), ("2", "Refuse", json!({}))]).await;
+        assert_eq!((both.status, &both.body["details"]["n"]), (422, &json!(1)), "{both:?}");
+    }
+    assert_eq!(figure(&api, "made").await, 0, "it could be saved after all");
+}

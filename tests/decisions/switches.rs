@@ -40,7 +40,8 @@ async fn where_there_is_no_way_back_it_is_marked_and_then_refused() {
     api.decider_live(BANK, module("accounts")).await;
     let other = api.upload(module("contrary")).await;
     assert_eq!(api.deploy_decider(BANK, &other).await, 2);
-    let one_way = async |version: usize| api.get("deciders/bank").await.body["versions"][version - 1]["one_way"].clone();
+    let one_way =
+        async |version: usize| api.get("deciders/bank").await.body["versions"][version - 1]["one_way"].clone();
     assert_eq!(one_way(1).await, json!(null));
     let marked = one_way(2).await;
     assert!(marked.as_array().unwrap().contains(&json!("Counted schema 1")), "{marked}");

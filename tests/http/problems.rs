@@ -18,7 +18,7 @@ use kinora_tests::{Answer, Api, Handwritten, Host, delete_raw, module, put_raw};
 use serde_json::{Value, json};
 
 /// Problems that it takes more than a request to get, each with the test that names it.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("busy", include_str!("queries.rs")),
     ("compile-failed", include_str!("../../host/tests/process/hostile.rs")),
     ("decides-otherwise", include_str!("../decisions/versions.rs")),

@@ -6,7 +6,7 @@ pub mod versions;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use kinora_log::{AppendError, ClientId, Filter, Log, SearchRange, Streams};
 use kinora_projection::{By, Projections};
@@ -36,6 +36,7 @@ pub struct Deciders {
     memory_bytes: usize,
     by_name: RwLock<BTreeMap<String, Arc<Decider>>>,
     owners: Arc<Owners>,
+    seeing: Mutex<()>,
     snapshots: Arc<SnapshotStore>,
     /// Why nobody knows what deciders there are.
     unreadable: Option<Error>,
@@ -91,6 +92,7 @@ impl Deciders {
             memory_bytes,
             by_name: RwLock::default(),
             owners: Arc::default(),
+            seeing: Mutex::default(),
             snapshots: Arc::new(snapshots),
             unreadable: None,
             switching: tokio::sync::Mutex::default(),
@@ -213,11 +215,15 @@ impl Deciders {
     }
 
     fn see_owners(&self) {
-        let of = |decider: Arc<Decider>| {
-            let owns = decider.owns();
-            owns.into_iter().map(move |category| (category, decider.name.clone()))
+        // One picture at a time, so that an old one never comes after a newer one.
+        let _one = self.seeing.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |decider: &Arc<Decider>| {
+            let (owns, name) = (decider.owns(), decider.name.clone());
+            owns.into_iter().map(move |category| (category, name.clone()))
         };
-        self.owners.set(self.all().into_iter().flat_map(of).collect());
+        let (known, unknown): (Vec<_>, Vec<_>) = self.all().into_iter().partition(|it| it.readable().is_ok());
+        // Of one category, whoever is known to own it does.
+        self.owners.set(unknown.iter().chain(&known).flat_map(of).collect());
     }
 
     /// Lets somebody append to a stream that a decider owns: who, and why, stands in its history.

@@ -18,7 +18,7 @@ use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
 
-use kinora_log::Durability;
+use kinora_log::{AppendError, Durability};
 
 use crate::error::Error;
 use crate::scope::Scope;
@@ -104,7 +104,7 @@ impl Lane {
     }
 
     /// Appends what a train has decided, beside whatever the lane does meanwhile.
-    fn depart(&self, departed: Departed, mut held: Held) {
+    fn depart(&self, departed: Departed, mut held: Held, is_last: bool) {
         // If nobody comes to know what became of it, nothing of it is believed.
         held.settled = departed.train.forgotten();
         let track = Arc::clone(&self.track);
@@ -112,15 +112,17 @@ impl Lane {
             let Departed { request, client, train } = departed;
             let result = track.log.append_for(client, request).await;
             track.follow(&result).await;
-            if result.is_ok() && track.log.durability() != Durability::Sync {
-                // What is decided next is decided on what is durable.
+            let is_said = matches!(result, Ok(_) | Err(AppendError::Rejected(_)));
+            if is_said && track.log.durability() != Durability::Sync {
+                // What is decided next is decided on what is durable, that of others too.
                 let _ = track.log.settled().await;
             }
             let (settled, again) = train.arrive(&track, result);
             held.arrive(settled, again);
         });
-        // The log has it before another thread is awake that waits for what becomes of it.
-        if appending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        // There is nothing else to do here: the log has it before another thread is awake, or it is written at once.
+        let is_done = is_last && appending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        if !is_done {
             self.runtime.spawn(appending);
         }
     }
@@ -153,14 +155,16 @@ impl Lead {
                 break;
             }
             let held = trains.into_iter().map(|train| (Held::new(lane, &train), train));
-            for (mut held, train) in held.collect::<Vec<_>>() {
+            let held: Vec<_> = held.collect();
+            let last = held.len().saturating_sub(1);
+            for (at, (mut held, train)) in held.into_iter().enumerate() {
                 let (departed, again) = worker.run(train);
                 held.again = again;
                 match departed {
                     // Who comes again does so at once, whatever becomes of the others.
                     Some(departed) => {
                         lane.queue().push_first(std::mem::take(&mut held.again));
-                        lane.depart(departed, held);
+                        lane.depart(departed, held, at == last);
                     }
                     None => drop(held),
                 }

@@ -11,15 +11,15 @@ use uuid::Uuid;
 
 use kinora_log::Log;
 use kinora_storage::{Storage, ensure_space};
-use kinora_types::{Digest, Progress, Revision};
+use kinora_types::{Digest, Micros, Progress, Revision};
 
 use crate::scope::{Baseline, Scope};
 
 /// The first byte of each, and part of what its version is called.
 const FORMAT: u8 = 1;
 
-/// Bytes before the state: format, checksum, progress, revision, id of the last event.
-const HEAD_BYTES: usize = 1 + 4 + 8 + 8 + 16;
+/// Bytes before the state: format, checksum, progress, revision, id and time of the last event.
+const HEAD_BYTES: usize = 1 + 4 + 8 + 8 + 16 + 8;
 
 /// Of so many that are used one is folded anew, and compared.
 const CHECKED: u64 = 64;
@@ -56,6 +56,13 @@ struct Parts {
     is_trusted: AtomicBool,
     /// Whether they go when nobody has them any more.
     is_aside: bool,
+}
+
+/// The last event that was folded. Where it is still the same, so are all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    id: Uuid,
+    time: Micros,
 }
 
 /// What stands for rules.
@@ -164,7 +171,7 @@ impl Snapshots {
         let key = self.key(scope);
         let found = db.get_pinned(&key).inspect_err(|cause| tracing::warn!(%cause, "a snapshot cannot be read"));
         let found = found.ok()??;
-        let read = read(&key, &found).filter(|(snapshot, id)| self.stands(snapshot.baseline.upto, *id));
+        let read = read(&key, &found).filter(|(snapshot, last)| self.last(snapshot.baseline.upto) == Some(*last));
         let Some((snapshot, _)) = read else {
             self.refuse(scope);
             return None;
@@ -172,19 +179,18 @@ impl Snapshots {
         Some(snapshot)
     }
 
-    /// Whether the last event that was folded is the same as then: so are all before it.
-    fn stands(&self, upto: Progress, id: Uuid) -> bool {
-        let id_at = |position| self.0.log.event(position).ok().flatten().map(|event| event.id);
-        upto.last().and_then(id_at) == Some(id)
+    /// The event before a point of the log. An id may come again on another history, a time does not.
+    fn last(&self, upto: Progress) -> Option<Last> {
+        let event = self.0.log.event(upto.last()?).ok().flatten()?;
+        Some(Last { id: event.id, time: event.time })
     }
 
     /// Keeps the state of a scope. What cannot be kept is folded again some time.
     pub fn put(&self, scope: &Scope, snapshot: &Snapshot) {
         let Some(db) = self.db() else { return };
-        let Some(last) = snapshot.baseline.upto.last() else { return };
-        let Ok(Some(event)) = self.0.log.event(last) else { return };
+        let Some(last) = self.last(snapshot.baseline.upto) else { return };
         let key = self.key(scope);
-        let made = written(&key, snapshot, event.id);
+        let made = written(&key, snapshot, last);
         if ensure_space(db.path()).is_err() {
             return;
         }
@@ -192,6 +198,11 @@ impl Snapshots {
             Ok(()) => drop(self.0.store.counts.made.fetch_add(1, Ordering::Relaxed)),
             Err(cause) => tracing::warn!(%cause, "a snapshot was not kept"),
         }
+    }
+
+    /// Whether none of them has been found wrong.
+    pub fn are_trusted(&self) -> bool {
+        self.0.is_trusted.load(Ordering::Acquire)
     }
 
     /// Counts one that was loaded, and says whether it is to be checked.
@@ -254,33 +265,37 @@ fn number(revision: Option<Revision>) -> u64 {
     revision.map_or(0, |revision| revision.0.saturating_add(1))
 }
 
-fn written(key: &[u8], snapshot: &Snapshot, id: Uuid) -> Vec<u8> {
+fn written(key: &[u8], snapshot: &Snapshot, last: Last) -> Vec<u8> {
     let Baseline { upto, revision } = snapshot.baseline;
     let (upto, revision) = (upto.0.to_be_bytes(), number(revision).to_be_bytes());
-    let sum = checksum(key, &[&upto, &revision, id.as_bytes(), &snapshot.saved]);
+    let (id, time) = (last.id.into_bytes(), last.time.0.to_be_bytes());
+    let sum = checksum(key, &[&upto, &revision, &id, &time, &snapshot.saved]);
     let mut bytes = Vec::with_capacity(HEAD_BYTES + snapshot.saved.len());
     bytes.push(FORMAT);
     bytes.extend_from_slice(&sum.to_be_bytes());
     bytes.extend_from_slice(&upto);
     bytes.extend_from_slice(&revision);
-    bytes.extend_from_slice(id.as_bytes());
+    bytes.extend_from_slice(&id);
+    bytes.extend_from_slice(&time);
     bytes.extend_from_slice(&snapshot.saved);
     bytes
 }
 
-/// A snapshot, and the id of the last event in it; `None`, if it is not as it was written.
-fn read(key: &[u8], bytes: &[u8]) -> Option<(Snapshot, Uuid)> {
+/// A snapshot, and the last event in it; `None`, if it is not as it was written.
+fn read(key: &[u8], bytes: &[u8]) -> Option<(Snapshot, Last)> {
     let ([format], rest) = bytes.split_first_chunk::<1>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let (upto, rest) = rest.split_first_chunk::<8>()?;
     let (revision, rest) = rest.split_first_chunk::<8>()?;
-    let (id, saved) = rest.split_first_chunk::<16>()?;
-    if *format != FORMAT || u32::from_be_bytes(*sum) != checksum(key, &[upto, revision, id, saved]) {
+    let (id, rest) = rest.split_first_chunk::<16>()?;
+    let (time, saved) = rest.split_first_chunk::<8>()?;
+    if *format != FORMAT || u32::from_be_bytes(*sum) != checksum(key, &[upto, revision, id, time, saved]) {
         return None;
     }
     let revision = u64::from_be_bytes(*revision).checked_sub(1).map(Revision);
     let baseline = Baseline { upto: Progress(u64::from_be_bytes(*upto)), revision };
-    Some((Snapshot { saved: saved.to_vec(), baseline }, Uuid::from_bytes(*id)))
+    let last = Last { id: Uuid::from_bytes(*id), time: Micros(u64::from_be_bytes(*time)) };
+    Some((Snapshot { saved: saved.to_vec(), baseline }, last))
 }
 
 #[cfg(test)]
@@ -294,9 +309,9 @@ mod tests {
     fn one_that_is_damaged_or_of_another_scope_is_none() {
         let baseline = Baseline { upto: Progress::through(Position(41)), revision: Some(Revision(6)) };
         let snapshot = Snapshot { saved: b"state".to_vec(), baseline };
-        let id = Uuid::from_u128(7);
-        let bytes = written(b"key", &snapshot, id);
-        assert_eq!(read(b"key", &bytes), Some((snapshot, id)));
+        let last = Last { id: Uuid::from_u128(7), time: Micros(8) };
+        let bytes = written(b"key", &snapshot, last);
+        assert_eq!(read(b"key", &bytes), Some((snapshot, last)));
         assert_eq!(read(b"yek", &bytes), None);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -305,7 +320,7 @@ mod tests {
             assert_eq!(read(b"key", bytes.get(..at).unwrap()), None, "{at} bytes");
         }
         let nothing = Snapshot { saved: Vec::new(), baseline: Baseline::default() };
-        assert_eq!(read(b"key", &written(b"key", &nothing, id)), Some((nothing, id)));
+        assert_eq!(read(b"key", &written(b"key", &nothing, last)), Some((nothing, last)));
     }
 
     #[test]

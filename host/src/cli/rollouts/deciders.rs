@@ -137,8 +137,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         }
         Command::Promote { name, version, expect_live, accept_differences, accept_stops, accept_one_way } => {
             let expected_live = expect_live;
-            let promote =
-                PromoteDecider { version, expected_live, accept_differences, accept_stops, accept_one_way };
+            let promote = PromoteDecider { version, expected_live, accept_differences, accept_stops, accept_one_way };
             shown(output, &client.promote_decider(&name, &promote).await?)
         }
         Command::Rollback { name, expect_live } => {

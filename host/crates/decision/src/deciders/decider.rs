@@ -137,7 +137,16 @@ impl Decider {
         if self.catalog().live != Some(live.track.version) {
             return;
         }
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(live));
+        {
+            let mut installed = self.live.write().unwrap_or_else(PoisonError::into_inner);
+            let is_there = |there: &Arc<Live>| there.track.version == live.track.version && !there.track.is_closed();
+            if installed.as_ref().is_some_and(is_there) {
+                return;
+            }
+            if let Some(before) = installed.replace(Arc::new(live)) {
+                before.track.close();
+            }
+        }
         self.settle();
         self.went_live.send_modify(|count| *count += 1);
     }

@@ -228,7 +228,12 @@ impl Deciders {
         let waiting: Vec<(u32, Version)> = {
             let catalog = decider.catalog();
             let waits = |version: &Version| matches!(version.state, State::Ready | State::Standby);
-            catalog.versions.iter().filter(|(_, version)| waits(version)).map(|(number, it)| (*number, it.clone())).collect()
+            catalog
+                .versions
+                .iter()
+                .filter(|(_, version)| waits(version))
+                .map(|(number, it)| (*number, it.clone()))
+                .collect()
         };
         let mut found = BTreeMap::new();
         for (number, version) in waiting {
@@ -285,7 +290,8 @@ impl Deciders {
         let expected = before.map_or(ExpectedRevision::NoStream, ExpectedRevision::Exactly);
         let append = StreamAppend { stream: decider.control.clone(), expected, events: vec![event] };
         let appended = self.log.append(AppendRequest::from(vec![append])).await;
-        // Whatever the answer was: what is in the log holds.
+        // Whatever the answer was: what is in the log holds, once it is durable. If it cannot become so, no change can.
+        let _ = self.log.settled().await;
         let (log, following) = (self.log.clone(), Arc::clone(decider));
         let followed = tokio::task::spawn_blocking(move || {
             following.catch_up(&log)?;
@@ -295,7 +301,8 @@ impl Deciders {
         self.see_owners();
         decider.settle();
         match (appended, is_there) {
-            (Ok(_), Ok(_)) | (Err(_), Ok(true)) => Ok(change),
+            (_, Ok(true)) => Ok(change),
+            (Ok(_), Ok(false)) => Err(Error::Lost),
             (Err(error), _) => Err(error.into()),
             (Ok(_), Err(error)) => Err(error),
         }

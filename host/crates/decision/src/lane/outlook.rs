@@ -17,6 +17,9 @@ use crate::snapshots::{Snapshot, Snapshots};
 /// The part of an instance's memory from which on it is begun anew: memory of a guest never shrinks.
 const MEMORY_PART: (usize, usize) = (3, 4);
 
+/// Events of the log behind which a state by tags is not taken as it is.
+const FAR: u64 = 65_536;
+
 /// An instance that states are loaded into.
 pub struct Outlook {
     pub track: Arc<Track>,
@@ -78,21 +81,34 @@ impl Outlook {
 
     /// Brings the states of scopes up to date, all of them up to the same event, and gives their slots.
     pub fn prepare(&mut self, scopes: &[Scope], upto: Progress) -> Result<Vec<(u32, Baseline)>, Failure> {
-        let prepared = self.fold_all(scopes, upto, usize::MAX);
-        match prepared {
-            // Once: no snapshot is used by this outlook after that.
-            Err(failure) if std::mem::take(&mut self.is_misled) => {
-                tracing::warn!(decider = self.track.decider, %failure, "a snapshot could not be loaded");
-                self.kept = None;
-                self.restart();
-                self.prepare(scopes, upto)
+        let mut most = usize::MAX;
+        loop {
+            match self.fold_all(scopes, upto, most) {
+                // Once: no snapshot is used by this outlook after that.
+                Err(failure) if std::mem::take(&mut self.is_misled) => {
+                    tracing::warn!(decider = self.track.decider, %failure, "states are folded without snapshots");
+                    self.fold_everything();
+                }
+                // Whether an event passes must not depend on what it was folded together with.
+                Err(failure) if failure.category == Category::Fuel && most > 1 => {
+                    self.restart();
+                    most = 1;
+                }
+                prepared => return prepared,
             }
-            // Whether an event passes must not depend on what it was folded together with.
-            Err(failure) if failure.category == Category::Fuel => {
-                self.restart();
-                self.fold_all(scopes, upto, 1)
-            }
-            prepared => prepared,
+        }
+    }
+
+    /// Begins anew, without snapshots.
+    fn fold_everything(&mut self) {
+        self.kept = None;
+        self.restart();
+    }
+
+    /// Forgets all states if a snapshot was found wrong: they may rest on it.
+    pub fn forget_what_is_wrong(&mut self) {
+        if self.kept.as_ref().is_some_and(|kept| !kept.snapshots.are_trusted()) {
+            self.fold_everything();
         }
     }
 
@@ -102,7 +118,13 @@ impl Outlook {
     ///
     /// Says whether any was taken as it is.
     pub fn recall(&mut self, scopes: &[Scope], upto: Progress) -> Result<(Vec<(u32, Baseline)>, bool), Failure> {
-        let known = |scope: &Scope| self.slots.get_settled(scope).map(|slot| (slot.number, slot.baseline));
+        let is_far = |at: Baseline| upto.0.saturating_sub(at.upto.0) > FAR;
+        let known = |scope: &Scope| {
+            let slot = self.slots.get_settled(scope)?;
+            // The log would have to look through all that has come since.
+            let is_dear = matches!(scope, Scope::Tags(_)) && is_far(slot.baseline);
+            (!is_dear).then_some((slot.number, slot.baseline))
+        };
         let by_tags = scopes.iter().filter(|scope| matches!(scope, Scope::Tags(_))).count();
         let all = if by_tags > 1 { None } else { scopes.iter().map(known).collect::<Option<Vec<_>>>() };
         match all {
@@ -111,11 +133,11 @@ impl Outlook {
         }
     }
 
-    /// Whether states that were taken as they are have all events until now. They are brought up to date.
-    pub fn is_current_all(&mut self, scopes: &[Scope]) -> Result<bool, Failure> {
+    /// Where states are now that were taken as they are, if they had all events. They are brought up to date.
+    pub fn if_current(&mut self, scopes: &[Scope]) -> Result<Option<Vec<(u32, Baseline)>>, Failure> {
         let before = self.folded;
-        self.prepare(scopes, self.track.log.progress())?;
-        Ok(self.folded == before)
+        let now = self.prepare(scopes, self.track.log.progress())?;
+        Ok((self.folded == before).then_some(now))
     }
 
     fn fold_all(&mut self, scopes: &[Scope], upto: Progress, most: usize) -> Result<Vec<(u32, Baseline)>, Failure> {
@@ -147,7 +169,11 @@ impl Outlook {
         })?;
         self.folded += folded;
         self.slots.put(scope.clone(), number, baseline, folded);
-        self.keep_if_long(scope);
+        if let Err(failure) = self.keep_if_long(scope) {
+            // Its instance may be gone, and with it the states of the scopes before this one.
+            self.is_misled = true;
+            return Err(failure);
+        }
         Ok((number, baseline))
     }
 
@@ -162,8 +188,11 @@ impl Outlook {
         let baseline = snapshot.baseline;
         let Some(kept) = &mut self.kept else { return Ok(baseline) };
         if let Err(failure) = loaded {
-            self.is_misled = true;
-            kept.snapshots.refuse(scope);
+            // Where nobody waits any more, nothing is wrong with it.
+            if !matches!(failure.category, Category::Cancelled | Category::Time) {
+                self.is_misled = true;
+                kept.snapshots.refuse(scope);
+            }
             return Err(failure);
         }
         if kept.snapshots.used() && kept.to_check.is_empty() {
@@ -173,24 +202,32 @@ impl Outlook {
     }
 
     /// Keeps a state as a snapshot, if to fold it took long. It must be at its baseline.
-    pub fn keep_if_long(&mut self, scope: &Scope) {
+    ///
+    /// # Errors
+    /// It cannot be saved: the instance is in an unknown state.
+    fn keep_if_long(&mut self, scope: &Scope) -> Result<(), Failure> {
         let from_events = self.kept.as_ref().map_or(u64::MAX, |kept| kept.from_events);
-        if let Some(slot) = self.slots.get(scope).filter(|slot| slot.unsaved >= from_events) {
-            self.keep(scope, slot);
+        match self.slots.get(scope).filter(|slot| slot.unsaved >= from_events) {
+            Some(slot) => self.keep(scope, slot),
+            None => Ok(()),
         }
     }
 
-    fn keep(&mut self, scope: &Scope, slot: Slot) {
-        let Some(snapshots) = self.kept.as_ref().map(|kept| kept.snapshots.clone()) else { return };
-        match self.guest().and_then(|guest| guest.save(slot.number)) {
-            Ok(saved) => {
-                snapshots.put(scope, &Snapshot { saved, baseline: slot.baseline });
-                self.slots.saved(scope);
-            }
-            Err(failure) => {
-                tracing::warn!(decider = self.track.decider, %scope, %failure, "a state cannot be saved");
-                self.restart();
-            }
+    fn keep(&mut self, scope: &Scope, slot: Slot) -> Result<(), Failure> {
+        let Some(snapshots) = self.kept.as_ref().map(|kept| kept.snapshots.clone()) else { return Ok(()) };
+        let saved = self.guest()?.save(slot.number)?;
+        snapshots.put(scope, &Snapshot { saved, baseline: slot.baseline });
+        self.slots.saved(scope);
+        Ok(())
+    }
+
+    /// Notes where the state of a scope is after an append, and keeps it if to fold it took long.
+    pub fn settle(&mut self, scope: &Scope, baseline: Baseline) {
+        let Some(slot) = self.slots.get(scope) else { return };
+        self.slots.put(scope.clone(), slot.number, baseline, baseline.events_since(slot.baseline));
+        if let Err(failure) = self.keep_if_long(scope) {
+            tracing::warn!(decider = self.track.decider, %scope, %failure, "a state cannot be saved");
+            self.fold_everything();
         }
     }
 
@@ -296,11 +333,14 @@ impl Outlook {
     }
 
     fn keep_before_they_go(&mut self, scopes: &[Scope]) {
-        if self.kept.as_ref().is_some_and(|kept| kept.when_let_go) {
-            for scope in scopes {
-                if let Some(slot) = self.slots.get(scope).filter(|slot| slot.unsaved > 0) {
-                    self.keep(scope, slot);
-                }
+        if !self.kept.as_ref().is_some_and(|kept| kept.when_let_go) {
+            return;
+        }
+        for scope in scopes {
+            let Some(slot) = self.slots.get(scope).filter(|slot| slot.unsaved > 0) else { continue };
+            if let Err(failure) = self.keep(scope, slot) {
+                tracing::warn!(decider = self.track.decider, %scope, %failure, "a state cannot be saved");
+                return self.fold_everything();
             }
         }
     }

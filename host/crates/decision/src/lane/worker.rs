@@ -39,11 +39,7 @@ impl Worker {
                 continue;
             }
             match (baseline, outlook.slots.get(&scope)) {
-                (Some(baseline), Some(slot)) => {
-                    let more = baseline.events_since(slot.baseline);
-                    outlook.slots.put(scope.clone(), slot.number, baseline, more);
-                    outlook.keep_if_long(&scope);
-                }
+                (Some(baseline), Some(_)) => outlook.settle(&scope, baseline),
                 (None, Some(_)) => {
                     outlook.forget(std::slice::from_ref(&scope));
                     outlook.slots.contest(scope);
@@ -69,6 +65,7 @@ impl Worker {
             superseded(units);
             return (None, Vec::new());
         }
+        self.outlook.forget_what_is_wrong();
         let units: Vec<Unit> = units.into_iter().filter_map(|unit| self.unless_known(unit)).collect();
         if units.is_empty() {
             return (None, Vec::new());
@@ -96,8 +93,9 @@ impl Worker {
         let verdicts = match self.outlook.decide(&asked) {
             Ok(verdicts) => verdicts,
             Err(failure) => {
+                let is_stale = are_recalled && self.are_stale(&scopes);
                 self.outlook.restart();
-                return (None, fail(units, &failure));
+                return (None, if is_stale { begun_in_vain(units) } else { fail(units, &failure) });
             }
         };
         self.judge(units, verdicts, scopes, Prepared { slots, are_recalled })
@@ -169,7 +167,10 @@ impl Worker {
                 }
                 Judged::Refused { unit, error } => {
                     (is_spoiled, is_refused) = (true, true);
-                    unit.answer(Err(error));
+                    match prepared.are_recalled && self.are_stale(&scopes) {
+                        true => again.push(unit.begun_in_vain()),
+                        false => unit.answer(Err(error)),
+                    }
                 }
             }
         }
@@ -186,28 +187,13 @@ impl Worker {
             self.outlook.forget(&scopes);
         }
         let has_events = decided.iter().any(|one| one.has_events() && !one.unit.dry_run);
-        let baselines: Vec<_> = prepared.slots.iter().map(|(_, baseline)| *baseline).collect();
-        if !has_events && track.is_closed() {
-            // What is not appended is checked by nobody else.
-            superseded(decided.into_iter().map(|one| one.unit));
-            return (None, again);
-        }
         if !has_events {
-            let is_to_check = prepared.are_recalled && !decided.is_empty();
-            match is_to_check.then(|| self.outlook.is_current_all(&scopes)) {
-                None | Some(Ok(true)) => {
-                    let scopes: Vec<_> = scopes.into_iter().zip(baselines).collect();
-                    decided.into_iter().for_each(|one| one.answer(&scopes));
-                }
-                Some(Ok(false)) => again.extend(decided.into_iter().map(|one| one.unit.begun_in_vain())),
-                Some(Err(failure)) => {
-                    self.outlook.restart();
-                    again.extend(fail(decided.into_iter().map(|one| one.unit).collect(), &failure));
-                }
-            }
-            return (None, again);
+            // In their order: these were before those that come again anyway.
+            let mut all = self.answer(decided, &scopes, prepared, is_spoiled);
+            all.extend(again);
+            return (None, all);
         }
-        let scopes = scopes.into_iter().zip(baselines).collect();
+        let scopes = scopes.into_iter().zip(baselines(&prepared.slots)).collect();
         match Departed::new(&track, decided, scopes, self.outlook.number) {
             Ok(departed) => (Some(departed), again),
             Err((decided, failure)) => {
@@ -217,6 +203,50 @@ impl Worker {
             }
         }
     }
+
+    /// Answers what is not appended, so that nobody else checks it: only if it was decided on all that there is. Those
+    /// that were not come again.
+    fn answer(&mut self, decided: Vec<Decided>, scopes: &[Scope], prepared: Prepared, is_spoiled: bool) -> Vec<Unit> {
+        let units = |decided: Vec<Decided>| decided.into_iter().map(|one| one.unit).collect::<Vec<_>>();
+        if decided.is_empty() {
+            return Vec::new();
+        }
+        if self.outlook.track.is_closed() {
+            superseded(units(decided));
+            return Vec::new();
+        }
+        let at = match prepared.are_recalled {
+            false => Ok(Some(prepared.slots)),
+            // Nobody knows any more what they were.
+            true if is_spoiled => Ok(None),
+            true => self.outlook.if_current(scopes),
+        };
+        match at {
+            Ok(Some(slots)) => {
+                let at: Vec<_> = scopes.iter().cloned().zip(baselines(&slots)).collect();
+                decided.into_iter().for_each(|one| one.answer(&at));
+                Vec::new()
+            }
+            Ok(None) => begun_in_vain(units(decided)),
+            Err(failure) => {
+                self.outlook.restart();
+                fail(units(decided), &failure)
+            }
+        }
+    }
+
+    /// Whether there are events that states lack which were taken as they are.
+    fn are_stale(&mut self, scopes: &[Scope]) -> bool {
+        !matches!(self.outlook.if_current(scopes), Ok(Some(_)))
+    }
+}
+
+fn baselines(slots: &[(u32, Baseline)]) -> Vec<Baseline> {
+    slots.iter().map(|(_, baseline)| *baseline).collect()
+}
+
+fn begun_in_vain(units: Vec<Unit>) -> Vec<Unit> {
+    units.into_iter().map(Unit::begun_in_vain).collect()
 }
 
 /// Sends everybody to the version that decides now.
