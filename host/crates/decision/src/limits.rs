@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Instances of a version that decide side by side.
+    /// Instances of a version that decide side by side; 0: as many as fit the machine.
     pub lanes: usize,
     /// Commands that wait for one of them. Beyond it one is refused at once.
     pub lane_commands: usize,
@@ -20,10 +20,19 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Half the cores: the other half is busy with what leads to a decision, and comes of it. One more lane than one,
-        // so that a command that takes its time does not hold up all others.
+        Self { lanes: 0, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
+    }
+}
+
+impl Limits {
+    /// Instances of a version that decide side by side.
+    pub fn instances(&self) -> usize {
+        if self.lanes > 0 {
+            return self.lanes;
+        }
+        // The other half of the cores is busy with what leads to a decision, and comes of it. Never one alone, so that a
+        // command that takes its time does not hold up all others.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let lanes = (cores / 2).clamp(2, 8);
-        Self { lanes, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
+        (cores / 2).clamp(2, 8)
     }
 }

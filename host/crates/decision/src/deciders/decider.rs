@@ -174,7 +174,7 @@ impl Decider {
 
 impl Live {
     pub fn new(track: Arc<Track>) -> Self {
-        let lanes = (0..track.limits.lanes.max(1)).map(|_| Lane::new(Arc::clone(&track))).collect();
+        let lanes = (0..track.limits.instances()).map(|_| Lane::new(Arc::clone(&track))).collect();
         Self { track, lanes }
     }
 
