@@ -30,8 +30,8 @@ impl Limits {
         if self.lanes > 0 {
             return self.lanes;
         }
-        // The other half of the cores is busy with what leads to a decision, and comes of it. Never one alone, so that a
-        // command that takes its time does not hold up all others.
+        // The other half of the cores is busy with what leads to a decision, and comes of it. Never one alone, so that
+        // a command that takes its time does not hold up all others.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         (cores / 2).clamp(2, 8)
     }

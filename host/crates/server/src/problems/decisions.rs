@@ -14,13 +14,13 @@ const CONFLICT: &str = "nothing was appended: send it again";
 const DIFFERS: &str = "GET /v1/deciders/{name} shows which; {\"accept_differences\": true} says that this is right";
 const FAILED: &str = "nothing was appended; mend the decider and deploy it again, or go back to the version before";
 const LISTED: &str = "GET /v1/deciders lists them; a deployment makes one";
-const ONE_WAY: &str = "deploy a version that folds them; {\"accept_one_way\": true} in a promotion says that commands of such \
-     aggregates may fail";
+const ONE_WAY: &str = "deploy a version that folds them; {\"accept_one_way\": true} in a promotion says that commands \
+     of such aggregates may fail";
 const OWNED: &str = "deploy it without owning, or have a version of the other decider live that does not";
 const UNREADABLE: &str = "an older host may have found an entry of a newer one: run the newer one again";
 const USED: &str = "POST /v1/deciders/{name}/retire gives a version up; one that has decided is needed to audit that";
-const STOPS: &str = "deploy versions of these projections that take such events first; {\"accept_stops\": true} says that they \
-     may stop";
+const STOPS: &str = "deploy versions of these projections that take such events first; {\"accept_stops\": true} says \
+     that they may stop";
 const STATES: &str = "GET /v1/deciders/{name} shows the state of each version; one is promoted once it is ready";
 
 impl From<decision::Error> for Problem {
@@ -44,7 +44,8 @@ impl From<decision::Error> for Problem {
             Error::WouldStop { stops, .. } => {
                 let stop = |stop: &Stop| {
                     let Stop { projection, version, kind, why } = stop;
-                    json!({"projection": projection, "version": version, "type": kind.name, "schema": kind.schema, "why": why})
+                    let (kind, schema) = (&kind.name, kind.schema);
+                    json!({"projection": projection, "version": version, "type": kind, "schema": schema, "why": why})
                 };
                 problem(Kind::WouldStop, STOPS).with("stops", stops.iter().map(stop).collect())
             }
