@@ -19,6 +19,7 @@ async fn projections_that_would_stop_are_named_before_there_is_an_event() {
     assert_eq!(api.deploy_decider("contrary", &digest).await, 1);
     let refused = api.promote_decider("contrary", json!({"version": 1})).await;
     assert!(refused.status == 409 && refused.is("would-stop"), "{refused:?}");
+    assert_eq!(refused.body["title"], "would stop");
     let stops = refused.body["stops"].as_array().unwrap();
     assert!(stops.iter().all(|stop| stop["projection"] == "tally" && stop["version"] == 1), "{refused:?}");
     assert!(stops.iter().any(|stop| stop["type"] == "Counted" && stop["schema"] == 1), "{refused:?}");
@@ -56,7 +57,7 @@ async fn where_there_is_no_way_back_it_is_marked_and_then_refused() {
     assert_eq!(api.command(BANK, "1", "Count", json!({"n": 1})).await.status, 200);
     let refused = api.post("deciders/bank/rollback", json!({})).await;
     assert!(refused.status == 409 && refused.is("one-way"), "{refused:?}");
-    assert_eq!(refused.body["types"], json!(["Counted schema 1"]));
+    assert_eq!((&refused.body["title"], &refused.body["types"]), (&json!("one way"), &json!(["Counted schema 1"])));
     let back = api.promote_decider(BANK, json!({"version": 1, "accept_one_way": true})).await;
     assert_eq!(back.body["live"], 1, "{back:?}");
     assert_eq!(balance(&api, "a").await, 100);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use kinora_tests::{Api, Handwritten, Program, module, until};
 use serde_json::{Value, json};
@@ -27,14 +28,20 @@ async fn append(api: &Api, kind: &str) -> u64 {
     answer.body["first_position"].as_u64().unwrap()
 }
 
-/// Waits until a guest that is on probation runs.
+/// Waits until a guest that is on probation runs and gets no further: one that is on its way to where it will loop is
+/// somewhere else.
 async fn until_under_way(data: &Path, name: &str) {
+    const LOOKS: u32 = 20;
     let probation = data.join("probation");
+    let seen = Mutex::new((Vec::new(), 0));
     until(name, async || {
         let note = std::fs::read(probation.join(name)).unwrap_or_default();
         let under_way = serde_json::from_slice::<Value>(&note).is_ok_and(|note| note["under_way"] == true);
         let place = std::fs::read(probation.join(format!("{name}.at"))).unwrap_or_default();
-        under_way && place.iter().any(|byte| *byte != 0xff)
+        let mut seen = seen.lock().unwrap();
+        let looks = if seen.0 == place { seen.1 + 1 } else { 0 };
+        *seen = (place, looks);
+        under_way && looks >= LOOKS && seen.0.iter().any(|byte| *byte != 0xff)
     })
     .await;
 }
