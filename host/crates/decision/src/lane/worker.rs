@@ -38,13 +38,13 @@ impl Worker {
             if instance != outlook.number {
                 continue;
             }
-            match (baseline, outlook.slots.get(&scope)) {
-                (Some(baseline), Some(_)) => outlook.settle(&scope, baseline),
-                (None, Some(_)) => {
+            match baseline {
+                Some(baseline) => outlook.settle(&scope, baseline),
+                None if outlook.slots.get(&scope).is_some() => {
                     outlook.forget(std::slice::from_ref(&scope));
                     outlook.slots.contest(scope);
                 }
-                (_, None) => {}
+                None => {}
             }
         }
     }

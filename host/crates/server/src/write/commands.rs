@@ -30,6 +30,7 @@ use crate::host::Host;
 use crate::problems::operations;
 use crate::wire::decisions as wire;
 use crate::write::append::expected;
+use crate::write::reserved;
 
 /// Commands that are decided together.
 const TOGETHER: usize = 64;
@@ -191,8 +192,7 @@ fn data(body: &[u8]) -> Result<Box<RawValue>, Problem> {
 fn metadata(given: Option<Map<String, Value>>, headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Problem> {
     let mut metadata = given.unwrap_or_default();
     if metadata.contains_key(IN_METADATA) {
-        let detail = format!("the member {IN_METADATA:?} of metadata is for what the host says of an event");
-        return Err(Problem::new(Kind::ReservedName, detail).hint("choose another name for the member"));
+        return Err(reserved::member());
     }
     if let Some(actor) = headers.get(headers::ACTOR).and_then(|actor| actor.to_str().ok()) {
         metadata.entry("actor").or_insert_with(|| json!(actor));

@@ -26,6 +26,11 @@ fn unless_of_a_command(request: &AppendRequest) -> Result<(), Problem> {
     if !metadata.any(|metadata| says_of_a_command(metadata.get())) {
         return Ok(());
     }
+    Err(member())
+}
+
+/// Somebody says in metadata what is for the host to say.
+pub fn member() -> Problem {
     let detail = format!("the member {IN_METADATA:?} of metadata is for what the host says of an event");
-    Err(Problem::new(Kind::ReservedName, detail).hint("choose another name for the member"))
+    Problem::new(Kind::ReservedName, detail).hint("choose another name for the member")
 }
