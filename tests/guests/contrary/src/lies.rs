@@ -57,13 +57,15 @@ struct Told {
     how: Lie,
 }
 
-/// The lie that the last command asks for.
+/// The first lie that any of the commands asks for: none is believed that was decided together with it.
 fn lie_in(commands: &Commands) -> Option<Lie> {
-    let start = match commands.payloads.ends.as_slice() {
-        [.., start, _] => *start as usize,
-        _ => 0,
-    };
-    serde_json::from_slice::<Told>(commands.payloads.bytes.get(start..)?).ok().map(|told| told.how)
+    let mut start = 0;
+    let payloads = commands.payloads.ends.iter().map(|end| {
+        let payload = commands.payloads.bytes.get(start..*end as usize);
+        start = *end as usize;
+        payload
+    });
+    payloads.flatten().find_map(|payload| serde_json::from_slice::<Told>(payload).ok()).map(|told| told.how)
 }
 
 /// Index of what there is not.
