@@ -6,6 +6,7 @@ mod hostile;
 mod model;
 mod owners;
 mod races;
+mod shadows;
 mod snapshots;
 mod switches;
 mod trains;

@@ -17,7 +17,7 @@ async fn what_a_version_decides_otherwise_is_told_and_has_to_be_accepted() {
     let digest = api.decider_live("contrary", module("contrary")).await;
     // What leaves no trace in the log is counted all the same: this decider decides on what it should not keep.
     for _ in 0..3 {
-        assert_eq!(api.command("contrary", "1", "Refuse", json!({})).await.status, 422);
+        assert_eq!(api.post("deciders/contrary/1/Refuse?dry_run=true", json!({})).await.status, 422);
     }
     for id in ["1", "2"] {
         assert_eq!(api.command("contrary", id, "Count", json!({"n": 1})).await.status, 200);

@@ -81,6 +81,8 @@ impl Api {
         let report = self.send(self.client.post(self.at(&format!("deciders/{decider}/audit")))).await;
         assert_eq!(report.status, 200, "{report:?}");
         assert_eq!(report.body["same"], report.body["commands"], "{report:?}");
+        let rejections = &report.body["rejections"];
+        assert_eq!(rejections["same"], rejections["commands"], "{report:?}");
         report.body["commands"].as_u64().unwrap()
     }
 

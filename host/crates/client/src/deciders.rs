@@ -3,7 +3,7 @@
 use kinora_api::appends::ExpectedRevision;
 use kinora_api::commands::{AggregateState, Commands, Decided, DecidedTogether};
 use kinora_api::deciders::{Decider, Deciders};
-use kinora_api::deciders::{DecisionReport, DeployDecider, PromoteDecider, RetireDecider};
+use kinora_api::deciders::{DecisionReport, DeployDecider, PromoteDecider, Rejections, RetireDecider};
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
 use kinora_api::rollouts::Change;
@@ -90,6 +90,11 @@ impl Client {
     /// Decides every recorded command again, each by the version of that time.
     pub async fn audit_decider(&self, name: &str) -> Result<Answer<DecisionReport>, Error> {
         self.post_text(self.of_decider(name, &["audit"])?, String::new(), None).await
+    }
+
+    /// Commands that were rejected lately, the last one first.
+    pub async fn rejections(&self, name: &str) -> Result<Answer<Rejections>, Error> {
+        self.get(self.of_decider(name, &["rejections"])?).await
     }
 
     /// A page of who did what, when and why.

@@ -19,6 +19,8 @@ use crate::limits::Limits;
 use crate::owners::Owners;
 use crate::record::command::{Command, CommandId};
 use crate::record::control::{self, Catalog, Change, State as VersionState};
+use crate::record::report::Report;
+use crate::rejections::Rejected;
 use crate::scope::Scope;
 use crate::snapshots::{Counts, SnapshotStore};
 use decider::{Decider, Live};
@@ -67,6 +69,8 @@ pub struct Status {
     pub catalog: Catalog,
     /// Whether the live version takes commands; its module may not be compiled yet.
     pub decides: bool,
+    /// What versions that wait would have decided since they were ready, or since the host began.
+    pub shadows: BTreeMap<u32, Report>,
     /// By version that may go live, the types of events from which on there is no way back to the one that is.
     pub one_way: BTreeMap<u32, Vec<String>>,
 }
@@ -149,6 +153,9 @@ impl Deciders {
         for (version, _) in catalog.versions.iter().filter(|(_, version)| version.state == VersionState::Proving) {
             self.prove(decider, *version);
         }
+        for (version, _) in catalog.versions.iter().filter(|(_, version)| version.state == VersionState::Ready) {
+            self.shadow_from_now_on(decider, *version);
+        }
     }
 
     /// Ends what is under way; who waits is told.
@@ -181,7 +188,7 @@ impl Deciders {
         if let Some(decider) = by_name.get(name) {
             return Ok(Arc::clone(decider));
         }
-        let decider = Arc::new(Decider::new(name)?);
+        let decider = Arc::new(Decider::new(name, self.limits)?);
         by_name.insert(name.to_owned(), Arc::clone(&decider));
         Ok(decider)
     }
@@ -203,7 +210,8 @@ impl Deciders {
     fn shown(&self, decider: &Decider) -> Status {
         let decides = decider.readable().is_ok() && decider.live().is_some();
         let (name, one_way) = (decider.name.clone(), self.one_way(decider));
-        Status { name, catalog: decider.catalog().clone(), decides, one_way }
+        let shadows = decider.shadows().clone();
+        Status { name, catalog: decider.catalog().clone(), decides, shadows, one_way }
     }
 
     /// The decider that owns the category of a stream, if one does: nobody else appends to it.
@@ -277,6 +285,13 @@ impl Deciders {
         let snapshots = live.track.snapshots.clone();
         let kept = Kept { snapshots, from_events: u64::MAX, when_let_go: false, to_check: Vec::new() };
         Outlook::new(Arc::clone(&live.track), budget, Some(kept)).state(&scope, upto)
+    }
+
+    /// Commands that were rejected lately, the last one first.
+    pub fn rejections(&self, name: &str) -> Result<Vec<Arc<Rejected>>, Error> {
+        let mut all = self.find(name)?.rejections.since(0);
+        all.reverse();
+        Ok(all)
     }
 
     pub fn figures(&self) -> Vec<Figures> {

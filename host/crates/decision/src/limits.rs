@@ -16,11 +16,27 @@ pub struct Limits {
     pub attempts: u32,
     /// Scopes that one command may be decided on.
     pub scopes: usize,
+    /// Rejected commands that are kept of a decider, to be looked at and to be decided again by other versions.
+    pub rejected_commands: usize,
+    /// Bytes that they may have.
+    pub rejected_bytes: usize,
+    /// Seconds that one is kept.
+    pub rejected_seconds: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lanes: 0, lane_commands: 4_096, lane_states: 100_000, snapshot_events: 1_000, attempts: 16, scopes: 64 }
+        Self {
+            lanes: 0,
+            lane_commands: 4_096,
+            lane_states: 100_000,
+            snapshot_events: 1_000,
+            attempts: 16,
+            scopes: 64,
+            rejected_commands: 1_000,
+            rejected_bytes: 4 << 20,
+            rejected_seconds: 86_400,
+        }
     }
 }
 

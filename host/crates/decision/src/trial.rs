@@ -2,9 +2,10 @@
 //! event.
 //!
 //! A decision has no other input than that state and the command. So the version that made it makes it again (an
-//! audit), and another one shows in what it differs before it goes live.
+//! audit), and another one shows in what it differs before it goes live: of all that was decided, and then of what is,
+//! as long as it waits (a shadow).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::lane::{Asked, DecidedEvent, Kept, Outlook, Track, decided_events, faulted};
 use crate::record::command::{Command, Recorded, is_same_json};
 use crate::record::report::{Difference, Report};
+use crate::rejections::{Rejected, Rejections};
 use crate::scope::{Baseline, Scope};
 
 /// Events that are read at once.
@@ -46,6 +48,11 @@ pub struct Trial {
     only: Option<u32>,
     report: Report,
     seen: Seen,
+    /// Where the next pass begins.
+    next: Position,
+    rejections: Arc<Rejections>,
+    /// The number of the first one that was not decided again.
+    next_rejected: u64,
     budget: Budget,
 }
 
@@ -76,6 +83,7 @@ impl Trial {
         };
         let last = tracks.values().next_back()?;
         let (decider, scope) = (last.decider.clone(), last.rules.decider.manifest.scope.clone());
+        let rejections = Arc::clone(&last.rejections);
         let outlook = |(version, track): (u32, Arc<Track>)| {
             // Else one with many aggregates would be folded from the first event on for each of the last ones.
             let snapshots = track.snapshots.aside();
@@ -84,32 +92,73 @@ impl Trial {
         };
         let outlooks = tracks.into_iter().map(outlook).collect();
         let (report, seen, budget) = (Report::default(), Seen::default(), budget.clone());
-        Some(Self { log, decider, scope, outlooks, only, report, seen, budget })
+        let (next, next_rejected) = (Position(0), 0);
+        Some(Self { log, decider, scope, outlooks, only, report, seen, next, rejections, next_rejected, budget })
     }
 
-    /// Runs to where the log is now. Blocks.
+    /// Has it begin with what is decided from now on.
+    pub fn beginning_now(mut self) -> Self {
+        self.next_rejected = self.rejections.next();
+        self.next = Position(self.log.progress().0);
+        self
+    }
+
+    /// Runs to where the log is now, and gives what came of it. Blocks.
     ///
     /// # Errors
     /// The first event that cannot be folded; a state that depends on how it was folded; trouble of the log.
-    pub fn run(mut self, mut goes_on: impl FnMut() -> bool) -> Result<Report, Error> {
+    pub fn run(&mut self, goes_on: impl Fn() -> bool) -> Result<Report, Error> {
+        let upto = self.pass(goes_on)?;
+        self.compare(upto)?;
+        Ok(std::mem::take(&mut self.report))
+    }
+
+    /// Goes on to where the log is now, and gives what has come of it since the last [`Self::run`]. Blocks.
+    ///
+    /// # Errors
+    /// The first event that cannot be folded; trouble of the log.
+    pub fn go_on(&mut self, goes_on: impl Fn() -> bool) -> Result<&Report, Error> {
+        self.pass(goes_on)?;
+        Ok(&self.report)
+    }
+
+    fn pass(&mut self, goes_on: impl Fn() -> bool) -> Result<Progress, Error> {
+        // What was rejected before there was an event is there before it.
         let upto = self.log.progress();
-        let mut from = Position(0);
-        while let Some(window) = self.window(from, upto)? {
+        let mut rejected = self.rejected(upto);
+        while let Some(window) = self.window(self.next, upto)? {
             for event in &window.events {
                 self.budget.look(1).map_err(|why| faulted(&Failure::exhausted(why)))?;
                 if !goes_on() {
                     return Err(Error::Ends);
                 }
+                while let Some(before) = rejected.pop_front_if(|rejected| rejected.upto.0 <= event.position.0) {
+                    self.rejected_again(&before)?;
+                }
                 self.look(event)?;
                 self.outlooks.values_mut().for_each(Outlook::tidy);
             }
             match window.next {
-                Some(next) => from = next,
+                Some(next) => self.next = next,
                 None => break,
             }
         }
-        self.compare(upto)?;
-        Ok(self.report)
+        self.next = Position(upto.0);
+        for rejected in rejected {
+            self.rejected_again(&rejected)?;
+        }
+        Ok(upto)
+    }
+
+    /// Commands that were rejected since the last pass, in the order of what they were decided on. What was decided on
+    /// events that this pass does not see is for the next one.
+    fn rejected(&mut self, upto: Progress) -> VecDeque<Arc<Rejected>> {
+        let mut all = self.rejections.since(self.next_rejected);
+        let seen = all.iter().position(|rejected| rejected.upto > upto).unwrap_or(all.len());
+        all.truncate(seen);
+        self.next_rejected = all.last().map_or(self.next_rejected, |last| last.number + 1);
+        all.sort_by_key(|rejected| rejected.upto);
+        all.into()
     }
 
     fn window(&self, from: Position, upto: Progress) -> Result<Option<kinora_log::FoundEvents>, Error> {
@@ -168,16 +217,56 @@ impl Trial {
         }
     }
 
+    /// Decides a command again that was rejected.
+    fn rejected_again(&mut self, rejected: &Rejected) -> Result<(), Error> {
+        let Rejected { command: recorded, rejection, upto, .. } = rejected;
+        let report = &mut self.report;
+        report.rejections.commands += 1;
+        let version = self.only.unwrap_or(recorded.version);
+        let outlook = self.outlooks.get_mut(&version);
+        let asked = outlook.and_then(|outlook| asked(&outlook.track, recorded).map(|asked| (outlook, asked)));
+        let now = if let Some((outlook, asked)) = asked {
+            let (verdict, scopes) =
+                decide(outlook, &asked, &recorded.reads, Position(upto.0)).map_err(|failure| faulted(&failure))?;
+            outlook.tidy();
+            match verdict {
+                Verdict::Rejected(now) if now.code == rejection.code => {
+                    report.rejections.same += 1;
+                    return Ok(());
+                }
+                Verdict::Rejected(now) => {
+                    report.rejections.otherwise += 1;
+                    format!("rejected: {}", now.code)
+                }
+                Verdict::Wants(_) => {
+                    report.rejections.otherwise += 1;
+                    "it wants to see more than it may".to_owned()
+                }
+                Verdict::Unchanged => {
+                    report.rejections.accepted += 1;
+                    "unchanged".to_owned()
+                }
+                Verdict::Accepted(_) => {
+                    // Its states are those of events that will never be there.
+                    outlook.forget(&scopes);
+                    report.rejections.accepted += 1;
+                    "accepted".to_owned()
+                }
+            }
+        } else {
+            report.rejections.unknown += 1;
+            "it takes no such command".to_owned()
+        };
+        let mut difference = difference(recorded, Position(upto.0), now);
+        difference.was_rejected = Some(rejection.code.clone());
+        report.note(difference);
+        Ok(())
+    }
+
     fn again(&mut self, event: &Event, recorded: Recorded) -> Result<(), Error> {
         self.report.commands += 1;
         let version = self.only.unwrap_or(recorded.version);
-        let difference = |now: String| Difference {
-            command: recorded.id,
-            name: recorded.name.clone(),
-            aggregate: recorded.aggregate.clone(),
-            position: event.position.0,
-            now,
-        };
+        let difference = |now: String| difference(&recorded, event.position, now);
         let Some(outlook) = self.outlooks.get_mut(&version) else {
             self.report.unknown += 1;
             self.report.note(difference(format!("there is no version {version} any more")));
@@ -241,6 +330,12 @@ impl Trial {
         }
         Ok(())
     }
+}
+
+fn difference(recorded: &Recorded, position: Position, now: String) -> Difference {
+    let Recorded { id, name, aggregate, .. } = recorded;
+    let (name, aggregate, position) = (name.clone(), aggregate.clone(), position.0);
+    Difference { command: *id, name, aggregate, position, was_rejected: None, now }
 }
 
 fn unstable(scope: &Scope, on: &str) -> Error {

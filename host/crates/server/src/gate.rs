@@ -19,7 +19,7 @@ use kinora_api::Kind;
 use tower_service::Service;
 
 use crate::edge::problem::Problem;
-use crate::edge::requests::Requests;
+use crate::edge::requests::{Counted, Requests};
 pub use needs::Need;
 
 /// What anybody may ask, so that whoever watches a host needs no key.
@@ -156,7 +156,7 @@ where
                 Either::Right(Box::pin(async move { Ok(lease::until_gone(principal, answer.await?)) }))
             }
             Err(problem) => {
-                let counted = self.requests.begin(&request);
+                let counted = Counted::of(&request);
                 let response = problem.into_response();
                 counted.end(&self.requests, &response);
                 Either::Right(Box::pin(std::future::ready(Ok(response))))

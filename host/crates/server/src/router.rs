@@ -13,7 +13,6 @@ use kinora_engine::backup::Backups;
 use kinora_engine::limits::Limits;
 use kinora_log::Log;
 use kinora_projection::Projections;
-use tower_http::decompression::RequestDecompressionLayer;
 use tower_service::Service;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -23,6 +22,7 @@ use utoipa_axum::routes;
 
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
+use crate::edge::bodies::unpack::Unpack;
 use crate::edge::described::Described;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
@@ -116,6 +116,7 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(deciders::roll_back))
         .routes(routes!(deciders::retire))
         .routes(routes!(deciders::audit))
+        .routes(routes!(deciders::rejections))
         .routes(routes!(deciders::history))
         .routes(routes!(limits::show))
         .routes(routes!(health::health))
@@ -205,7 +206,7 @@ pub fn service(
     let routes: Router = routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(RequestDecompressionLayer::new())
+        .layer(Unpack)
         .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
     Gated { gate, requests, inner: direct::Direct { host, routes } }

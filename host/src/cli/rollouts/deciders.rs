@@ -102,6 +102,13 @@ enum Command {
         /// The decider
         name: String,
     },
+    /// Show commands that were rejected lately, the last one first
+    ///
+    /// For example: kinora deciders rejections accounts
+    Rejections {
+        /// The decider
+        name: String,
+    },
     /// Show the state of an aggregate, as the live version folds it
     ///
     /// For example: kinora deciders state accounts 1
@@ -146,6 +153,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         }
         Command::Retire { name, version } => shown(output, &client.retire_decider(&name, version).await?),
         Command::Audit { name } => audit(client, output, &name).await,
+        Command::Rejections { name } => rejections(client, output, &name).await,
         Command::State { name, id, position } => {
             let answer = client.aggregate(&name, &id, position).await?;
             match output.is_json() {
@@ -216,6 +224,9 @@ fn shown(output: &mut Output, decider: &Answer<Decider>) -> anyhow::Result<()> {
             (Some(report), None) => summed(report),
             (None, None) => String::new(),
         };
+        if let Some(shadow) = version.shadow.as_ref().filter(|shadow| decided(shadow) > 0) {
+            report = format!("{report}; since then {}", compared(shadow));
+        }
         if !version.one_way.is_empty() {
             let types = clean(&version.one_way.join(", "));
             report = format!("{report}; no way back once there are events of {types}");
@@ -228,14 +239,53 @@ fn shown(output: &mut Output, decider: &Answer<Decider>) -> anyhow::Result<()> {
 
 /// A report in a line.
 fn summed(report: &DecisionReport) -> String {
-    let DecisionReport { commands, same, different, rejected, unchanged, unknown, events, aggregates, .. } = report;
-    let folded = format!("{events} events of {aggregates} aggregates folded");
-    if same == commands {
-        return format!("{folded}, all {commands} decided as they were");
+    let DecisionReport { events, aggregates, .. } = report;
+    format!("{events} events of {aggregates} aggregates folded, {}", compared(report))
+}
+
+/// All commands of a report.
+fn decided(report: &DecisionReport) -> u64 {
+    report.commands + report.rejections.commands
+}
+
+/// Those that came to what they had come to.
+fn as_they_were(report: &DecisionReport) -> u64 {
+    report.same + report.rejections.same
+}
+
+/// How commands were decided again.
+fn compared(report: &DecisionReport) -> String {
+    let DecisionReport { different, rejected, unchanged, unknown, rejections, .. } = report;
+    let (all, same) = (decided(report), as_they_were(report));
+    if all == 0 {
+        return "no commands to decide again".to_owned();
     }
-    let parts = [(different, "otherwise"), (rejected, "rejected"), (unchanged, "unchanged"), (unknown, "not known")];
-    let parts = parts.into_iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!("{count} {what}"));
-    format!("{folded}, {same} of {commands} decided as they were, {}", parts.collect::<Vec<_>>().join(", "))
+    if same == all {
+        return format!("all {all} commands decided as they were");
+    }
+    let parts = [
+        (different + rejections.otherwise, "otherwise"),
+        (rejections.accepted, "accepted that were rejected"),
+        (*rejected, "rejected"),
+        (*unchanged, "unchanged"),
+        (unknown + rejections.unknown, "not known"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    format!("{same} of {all} commands decided as they were, {}", parts.collect::<Vec<_>>().join(", "))
+}
+
+async fn rejections(client: &Client, output: &mut Output, name: &str) -> anyhow::Result<()> {
+    let answer = client.rejections(name).await?;
+    if output.is_json() {
+        return output.json(answer.text());
+    }
+    let mut found = table(&["at", "version", "command", "aggregate", "code", "message"], &[1]);
+    for one in &answer.rejections {
+        let texts = [&one.name, &one.aggregate, &one.code, &one.message].map(|text| clean(text));
+        let [command, aggregate, code, message] = texts;
+        found.add_row([clean(&one.at), one.version.to_string(), command, aggregate, code, message]);
+    }
+    output.table(&found)
 }
 
 async fn audit(client: &Client, output: &mut Output, name: &str) -> anyhow::Result<()> {
@@ -250,7 +300,7 @@ async fn audit(client: &Client, output: &mut Output, name: &str) -> anyhow::Resu
         }
     }
     output.flush()?;
-    let (commands, differences) = (report.commands, report.commands - report.same);
+    let (commands, differences) = (decided(&report), decided(&report) - as_they_were(&report));
     if differences > 0 { Err(DecidedOtherwise { differences, commands }.into()) } else { Ok(()) }
 }
 

@@ -78,6 +78,8 @@ pub enum Command {
     Spoil,
     /// Decides on how many commands this instance has seen, which no state says.
     Remember,
+    /// Says no if this instance has seen an odd number of commands, which no state says.
+    RefuseOdd,
     /// Looks at its own time, and no state: the same command decided again is another one if its time is.
     Stamp,
     /// Asks for one more scope whenever it is asked.
@@ -234,6 +236,8 @@ impl Decider for Contrary {
             Command::Fill { bytes } => Ok(vec![Event::Filled { bytes }]),
             Command::Spoil => Ok(vec![Event::Spoilt]),
             Command::Remember => Ok(vec![counted(DECIDED.get())]),
+            Command::RefuseOdd if DECIDED.get() % 2 == 1 => Err(Rejection::new("odd", "an odd number")),
+            Command::RefuseOdd => Ok(vec![counted(1)]),
             Command::Stamp => Ok(vec![counted(context.time())]),
             Command::WantForEver => want_for_ever(context),
             Command::Want { scopes } => {

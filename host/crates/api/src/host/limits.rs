@@ -40,6 +40,9 @@ pub struct Deciders {
     pub lane_commands: u64,
     pub lane_states: u64,
     pub lanes: u64,
+    pub rejected_bytes: u64,
+    pub rejected_commands: u64,
+    pub rejected_seconds: u64,
     pub scopes: u64,
     pub snapshot_events: u64,
 }

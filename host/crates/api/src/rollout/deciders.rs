@@ -2,6 +2,7 @@
 
 use kinora_types::Digest;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -45,6 +46,10 @@ pub struct DeciderVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub report: Option<DecisionReport>,
+    /// What it would have decided of all that was decided since, while it waits to go live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub shadow: Option<DecisionReport>,
     /// Types of events that it may emit and that the live version does not fold: once there are some, there is no way
     /// back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,7 +84,24 @@ pub struct DecisionReport {
     pub unchanged: u64,
     /// Nobody takes them.
     pub unknown: u64,
+    /// Commands that were rejected lately.
+    #[serde(default)]
+    pub rejections: RejectionReport,
     pub samples: Vec<DecisionDifference>,
+}
+
+/// Commands that were rejected lately, decided again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RejectionReport {
+    pub commands: u64,
+    /// With the same code.
+    pub same: u64,
+    /// Rejected with another code.
+    pub otherwise: u64,
+    /// Accepted, or found to change nothing.
+    pub accepted: u64,
+    /// Nobody takes them.
+    pub unknown: u64,
 }
 
 /// A command that comes to something else.
@@ -88,10 +110,40 @@ pub struct DecisionDifference {
     pub command: Uuid,
     pub name: String,
     pub aggregate: String,
-    /// Of its first event.
+    /// Of its first event; of one that was rejected, where that would have been.
     pub position: u64,
+    /// The code with which it was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub was_rejected: Option<String>,
     /// What it comes to.
     pub now: String,
+}
+
+/// Commands that the rules have said no to, the last one first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Rejections {
+    pub rejections: Vec<RejectedCommand>,
+}
+
+/// A command that was rejected. Nothing of it is in the log; it is kept for a while.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RejectedCommand {
+    pub command: Uuid,
+    pub name: String,
+    pub aggregate: String,
+    #[schema(value_type = Object)]
+    pub data: Box<RawValue>,
+    /// The version that has decided it.
+    pub version: u32,
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    pub details: Option<Box<RawValue>>,
+    /// Events that the log had.
+    pub events: u64,
+    pub at: String,
 }
 
 /// A version to deploy.

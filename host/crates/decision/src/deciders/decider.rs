@@ -1,5 +1,6 @@
 //! One decider: what its stream says of it, and the version that decides.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,10 @@ use kinora_types::{Direction, Revision, StreamName};
 use super::figures::Outcomes;
 use crate::error::Error;
 use crate::lane::{Lane, Track};
+use crate::limits::Limits;
 use crate::record::control::{self, Catalog, Entry, State};
+use crate::record::report::Report;
+use crate::rejections::Rejections;
 use crate::scope::Scope;
 use crate::snapshots::{Prefix, prefix};
 
@@ -37,6 +41,9 @@ pub struct Decider {
     /// Counts the versions that have gone live here.
     went_live: watch::Sender<u64>,
     pub outcomes: Outcomes,
+    pub rejections: Arc<Rejections>,
+    /// What versions that wait would have decided since, by version.
+    shadows: Mutex<BTreeMap<u32, Report>>,
 }
 
 /// The version that decides, and where.
@@ -48,7 +55,7 @@ pub struct Live {
 impl Decider {
     /// # Errors
     /// [`Error::InvalidName`].
-    pub fn new(name: &str) -> Result<Self, Error> {
+    pub fn new(name: &str, limits: Limits) -> Result<Self, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(is_plain) {
             return Err(Error::InvalidName(name.to_owned()));
@@ -62,7 +69,13 @@ impl Decider {
             changing: tokio::sync::Mutex::default(),
             went_live: watch::Sender::default(),
             outcomes: Outcomes::default(),
+            rejections: Arc::new(Rejections::new(limits)),
+            shadows: Mutex::default(),
         })
+    }
+
+    pub fn shadows(&self) -> MutexGuard<'_, BTreeMap<u32, Report>> {
+        self.shadows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn catalog(&self) -> MutexGuard<'_, Catalog> {

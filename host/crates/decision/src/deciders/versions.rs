@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use kinora_log::{AppendRequest, StreamAppend};
 use kinora_projection::By;
@@ -18,6 +19,10 @@ use crate::record::report::Report;
 use crate::rules::Rules;
 use crate::snapshots::prefix;
 use crate::trial::{Judge, Trial};
+
+/// How often a version that waits looks at what has been decided, and how long it waits for that.
+const SHADOW_PAUSE: Duration = Duration::from_millis(50);
+const SHADOW_LOOK: Duration = Duration::from_secs(1);
 
 /// What is to be deployed.
 #[derive(Clone, Debug)]
@@ -78,20 +83,79 @@ impl Deciders {
         let (this, decider) = (Arc::clone(self), Arc::clone(decider));
         tokio::spawn(async move {
             let proved = this.trial(&decider, version).await;
-            let change = match proved {
-                Ok(report) => Change::Proved { version, report },
+            let (change, trial) = match proved {
+                Ok((report, trial)) => (Change::Proved { version, report }, Some(trial)),
                 Err(Error::Ends) => return,
-                Err(error) => Change::Faulted { version, reason: error.to_string() },
+                Err(error) => (Change::Faulted { version, reason: error.to_string() }, None),
             };
             let by = By::host("all of history was folded, and its commands were decided again");
             if let Err(error) = this.change(&decider, &by, |_| Ok(change.clone())).await {
                 tracing::error!(decider = decider.name, version, %error, "what a trial found was not written down");
             }
+            if let Some(trial) = trial {
+                this.shadow(&decider, version, trial).await;
+            }
         });
     }
 
+    /// Goes on with a version that was ready when the host began.
+    pub(super) fn shadow_from_now_on(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) {
+        let (this, decider) = (Arc::clone(self), Arc::clone(decider));
+        tokio::spawn(async move {
+            match this.track(&decider, version).await {
+                Ok(track) => {
+                    let trial = Trial::new(this.log.clone(), Judge::Version(track), &this.running);
+                    if let Some(trial) = trial {
+                        this.shadow(&decider, version, trial.beginning_now()).await;
+                    }
+                }
+                Err(error) => tracing::error!(decider = decider.name, version, %error, "it casts no shadow"),
+            }
+        });
+    }
+
+    /// Has a version that waits decide whatever is decided, too, and appends nothing of it. The newest one does: what
+    /// it costs is a thread.
+    async fn shadow(self: &Arc<Self>, decider: &Arc<Decider>, version: u32, mut trial: Trial) {
+        let mut log = self.log.watch();
+        loop {
+            if self.has_ended() || !decider.catalog().is_next(version) {
+                break;
+            }
+            let following = Arc::clone(decider);
+            let round = tokio::task::spawn_blocking(move || {
+                let done = trial.go_on(|| following.catalog().is_next(version)).cloned();
+                (trial, done)
+            });
+            let Ok((now, done)) = round.await else { break };
+            trial = now;
+            match done {
+                Ok(report) => drop(decider.shadows().insert(version, report)),
+                Err(Error::Faulted(fault)) => {
+                    let by = By::host("it waited, and could not follow what was decided");
+                    let change = Change::Faulted { version, reason: Error::Faulted(fault).to_string() };
+                    if let Err(error) = self.change(decider, &by, |_| Ok(change.clone())).await {
+                        tracing::error!(decider = decider.name, version, %error, "a fault was not written down");
+                    }
+                }
+                Err(Error::Ends) => break,
+                Err(error) => {
+                    tracing::error!(decider = decider.name, version, %error, "it casts no shadow any more");
+                    break;
+                }
+            }
+            tokio::time::sleep(SHADOW_PAUSE).await;
+            // What is rejected does not show in the log.
+            let _ = tokio::time::timeout(SHADOW_LOOK, log.changed()).await;
+        }
+        let catalog = decider.catalog();
+        if catalog.versions.get(&version).is_none_or(|version| version.state != State::Ready) {
+            decider.shadows().remove(&version);
+        }
+    }
+
     /// Ends early with [`Error::Ends`] if the version is given up meanwhile.
-    async fn trial(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) -> Result<Report, Error> {
+    async fn trial(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) -> Result<(Report, Trial), Error> {
         let track = self.track(decider, version).await?;
         let (log, budget, decider) = (self.log.clone(), self.running.clone(), Arc::clone(decider));
         let goes_on = move || {
@@ -99,8 +163,8 @@ impl Deciders {
             catalog.versions.get(&version).is_some_and(|version| version.state == State::Proving)
         };
         let run = move || {
-            Trial::new(log, Judge::Version(track), &budget)
-                .map_or_else(|| Ok(Report::default()), |trial| trial.run(goes_on))
+            let mut trial = Trial::new(log, Judge::Version(track), &budget).ok_or(Error::Ends)?;
+            Ok((trial.run(goes_on)?, trial))
         };
         tokio::task::spawn_blocking(run).await.unwrap_or(Err(Error::Ends))
     }
@@ -122,7 +186,7 @@ impl Deciders {
         }
         let log = self.log.clone();
         Ok(move |budget: &Budget| match Trial::new(log, Judge::OfThatTime(tracks), budget) {
-            Some(trial) => trial.run(|| true),
+            Some(mut trial) => trial.run(|| true),
             None => Ok(Report::default()),
         })
     }
@@ -149,7 +213,8 @@ impl Deciders {
             if !matches!(state, State::Ready | State::Standby) {
                 return Err(Error::WrongState { decider: name.to_owned(), version, state });
             }
-            let differences = found.report.as_ref().map_or(0, Report::differences);
+            let since = decider.shadows().get(&version).map_or(0, Report::differences);
+            let differences = found.report.as_ref().map_or(0, Report::differences) + since;
             if differences > 0 && state == State::Ready && !accepted.differences {
                 return Err(Error::Differs { version, differences });
             }
@@ -324,6 +389,7 @@ impl Deciders {
             control_revision: AtomicU64::new(revision.map_or(0, |revision| revision.0)),
             closed: AtomicBool::new(false),
             snapshots: self.snapshots.of(self.log.clone(), prefix(found.module, &found.upcasters)),
+            rejections: Arc::clone(&decider.rejections),
             owners: Arc::clone(&self.owners),
             limits: self.limits,
             memory_bytes: self.memory_bytes,

@@ -9,6 +9,7 @@ use kinora_types::{Budget, Revision, StreamName};
 
 use crate::limits::Limits;
 use crate::owners::Owners;
+use crate::rejections::Rejections;
 use crate::rules::Rules;
 use crate::snapshots::Snapshots;
 
@@ -29,6 +30,8 @@ pub struct Track {
     /// Nothing is decided any more.
     pub closed: AtomicBool,
     pub snapshots: Snapshots,
+    /// Of the decider.
+    pub rejections: Arc<Rejections>,
     /// Of all deciders.
     pub owners: Arc<Owners>,
     pub limits: Limits,

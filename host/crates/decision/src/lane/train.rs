@@ -54,6 +54,16 @@ impl Decided {
         self.unit.answer(Err(Error::RejectedTogether { index, rejection }));
     }
 
+    /// Keeps what the rules have said no to, when the log had so many events. Of commands that are decided together,
+    /// none stands if one is rejected.
+    pub fn note_rejections(&self, track: &Track, upto: Progress) {
+        if let ([asked], [Outcome::Rejected(rejection)], false) =
+            (self.unit.commands.as_slice(), self.outcomes.as_slice(), self.unit.dry_run)
+        {
+            track.rejections.note(recorded(track, &self.unit, asked, 0), rejection.clone(), upto);
+        }
+    }
+
     /// Gives everybody their answer; `at` says where the scopes are now.
     pub fn answer(self, at: &[(Scope, Baseline)]) {
         let Self { unit, outcomes } = self;
@@ -207,18 +217,7 @@ fn new_events(
     events: &[DecidedEvent],
 ) -> Result<Vec<NewEvent>, serde_json::Error> {
     let Asked { command, id, .. } = asked;
-    let recorded = Recorded {
-        id: *id,
-        decider: track.decider.clone(),
-        version: track.version,
-        aggregate: command.aggregate.clone(),
-        name: command.name.clone(),
-        data: command.data.clone(),
-        time: command.time.0,
-        events: u32::try_from(events.len()).unwrap_or(u32::MAX),
-        reads: unit.scopes().iter().filter(|scope| **scope != asked.scope).cloned().collect(),
-        together: together(unit.commands.iter().map(|asked| &*asked.command)),
-    };
+    let recorded = recorded(track, unit, asked, events.len());
     let new = |(number, event): (usize, &DecidedEvent)| {
         let first = (number == 0).then_some(&recorded);
         let metadata = metadata(command.metadata.as_ref(), *id, first)?;
@@ -228,11 +227,28 @@ fn new_events(
     events.iter().enumerate().map(new).collect()
 }
 
+/// A command with all that is needed to decide it again.
+fn recorded(track: &Track, unit: &Unit, asked: &Asked, events: usize) -> Recorded {
+    let Asked { command, id, .. } = asked;
+    Recorded {
+        id: *id,
+        decider: track.decider.clone(),
+        version: track.version,
+        aggregate: command.aggregate.clone(),
+        name: command.name.clone(),
+        data: command.data.clone(),
+        time: command.time.0,
+        events: u32::try_from(events).unwrap_or(u32::MAX),
+        reads: unit.scopes().iter().filter(|scope| **scope != asked.scope).cloned().collect(),
+        together: together(unit.commands.iter().map(|asked| &*asked.command)),
+    }
+}
+
 impl UnderWay {
     /// What the answer of the log means: what the slots are now, and who comes again.
     pub fn arrive(self, track: &Track, result: Result<Appended, AppendError>) -> (Vec<Settled>, Vec<Unit>) {
         match result {
-            Ok(appended) if appended.known == 0 && !appended.duplicate => (self.stands(&appended), Vec::new()),
+            Ok(appended) if appended.known == 0 && !appended.duplicate => (self.stands(track, &appended), Vec::new()),
             // The same commands came by another lane, too.
             Ok(_) => (self.forgotten(), self.again(track, false)),
             Err(AppendError::Rejected(refused)) => (self.forgotten(), self.refused(track, &refused)),
@@ -254,7 +270,7 @@ impl UnderWay {
     }
 
     /// It is in the log: everybody is told where.
-    fn stands(self, appended: &Appended) -> Vec<Settled> {
+    fn stands(self, track: &Track, appended: &Appended) -> Vec<Settled> {
         let Self { mut decided, scopes, instance, counts } = self;
         let last = |stream: &StreamName| {
             appended.streams.iter().find(|(name, _)| name == stream).map(|(_, revision)| *revision)
@@ -270,9 +286,9 @@ impl UnderWay {
         let now: Vec<_> = now.collect();
         let mut next: HashMap<StreamName, u64> = HashMap::new();
         let mut position = appended.first.0;
-        for outcome in decided.iter_mut().flat_map(|one| &mut one.outcomes) {
-            let Outcome::Accepted { events, .. } = outcome else { continue };
-            for event in events {
+        for one in &mut decided {
+            one.note_rejections(track, Progress(position));
+            for event in one.outcomes.iter_mut().flat_map(Outcome::events_mut) {
                 let revision = next.entry(event.stream.clone()).or_insert_with(|| {
                     let (last, count) = (last(&event.stream).map_or(0, |last| last.0), counts.get(&event.stream));
                     (last + 1).saturating_sub(count.copied().unwrap_or(0))

@@ -80,6 +80,15 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
+impl Outcome {
+    pub fn events_mut(&mut self) -> &mut [DecidedEvent] {
+        match self {
+            Self::Accepted { events, .. } => events,
+            _ => &mut [],
+        }
+    }
+}
+
 /// An event that came of a command.
 #[derive(Clone, Debug)]
 pub struct DecidedEvent {

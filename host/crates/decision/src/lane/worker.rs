@@ -224,7 +224,12 @@ impl Worker {
         match at {
             Ok(Some(slots)) => {
                 let at: Vec<_> = scopes.iter().cloned().zip(baselines(&slots)).collect();
-                decided.into_iter().for_each(|one| one.answer(&at));
+                // All of them are up to date at the same event.
+                let upto = at.iter().map(|(_, baseline)| baseline.upto).max().unwrap_or_default();
+                for one in decided {
+                    one.note_rejections(&self.outlook.track, upto);
+                    one.answer(&at);
+                }
                 Vec::new()
             }
             Ok(None) => begun_in_vain(units(decided)),

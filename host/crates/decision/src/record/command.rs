@@ -101,6 +101,12 @@ impl Recorded {
         serde_json::from_str::<Metadata<Decided>>(metadata).ok()?.kinora?.command
     }
 
+    /// Bytes that it has, about.
+    pub fn bytes(&self) -> usize {
+        let reads: usize = self.reads.iter().map(|scope| size_of::<Scope>() + scope.to_string().len()).sum();
+        self.decider.len() + self.aggregate.len() + self.name.len() + self.data.get().len() + reads
+    }
+
     /// Whether it is what was asked for under this id.
     pub fn is(&self, command: &Command) -> bool {
         let is_same = self.aggregate == command.aggregate && self.name == command.name;

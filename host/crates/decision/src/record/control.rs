@@ -179,7 +179,7 @@ impl Catalog {
                 }
             }
             Change::Faulted { version, reason } => {
-                if let Some(faulted) = self.proving(*version) {
+                if let Some(faulted) = self.waiting(*version) {
                     faulted.state = State::Faulted;
                     faulted.reason = Some(reason.clone());
                 }
@@ -211,6 +211,17 @@ impl Catalog {
     /// A version that proves itself; it may have been given up meanwhile.
     fn proving(&mut self, version: u32) -> Option<&mut Version> {
         self.versions.get_mut(&version).filter(|version| version.state == State::Proving)
+    }
+
+    /// The same, or one that has.
+    fn waiting(&mut self, version: u32) -> Option<&mut Version> {
+        self.versions.get_mut(&version).filter(|version| matches!(version.state, State::Proving | State::Ready))
+    }
+
+    /// Whether a version waits to go live, and no newer one does.
+    pub fn is_next(&self, version: u32) -> bool {
+        let newest = self.versions.iter().rev().find(|(_, version)| version.state == State::Ready);
+        newest.is_some_and(|(number, _)| *number == version)
     }
 
     fn set(&mut self, version: u32, state: State) {

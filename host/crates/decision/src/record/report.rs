@@ -22,8 +22,25 @@ pub struct Report {
     pub unchanged: u64,
     /// Nobody takes the command any more.
     pub unknown: u64,
+    /// Commands that were rejected lately, decided again.
+    #[serde(default)]
+    pub rejections: RejectionReport,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Difference>,
+}
+
+/// What became of commands that were rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectionReport {
+    pub commands: u64,
+    /// With the same code.
+    pub same: u64,
+    /// Rejected with another code.
+    pub otherwise: u64,
+    /// Accepted, or found to change nothing.
+    pub accepted: u64,
+    /// Nobody takes the command any more.
+    pub unknown: u64,
 }
 
 /// A command that would be decided in another way.
@@ -32,15 +49,19 @@ pub struct Difference {
     pub command: CommandId,
     pub name: String,
     pub aggregate: String,
-    /// Of its first event.
+    /// Of its first event; of one that was rejected, where that would have been.
     pub position: u64,
-    /// What it would come to: `rejected: CODE`, `unchanged`, or how its events differ.
+    /// The code with which it was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was_rejected: Option<String>,
+    /// What it would come to: `accepted`, `rejected: CODE`, `unchanged`, or how its events differ.
     pub now: String,
 }
 
 impl Report {
     pub fn differences(&self) -> u64 {
-        self.different + self.rejected + self.unchanged + self.unknown
+        let of_rejections = self.rejections.commands - self.rejections.same;
+        self.different + self.rejected + self.unchanged + self.unknown + of_rejections
     }
 
     pub fn note(&mut self, difference: Difference) {

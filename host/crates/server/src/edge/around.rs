@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::edge::bodies::{Rest, Room};
 use crate::edge::described::Described;
 use crate::edge::head;
+use crate::edge::requests::Counted;
 use crate::host::Host;
 
 #[derive(Clone)]
@@ -54,7 +55,7 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let Around { host, body_bytes, described } = &self.around;
-        let counted = host.requests.begin(&request);
+        let counted = Counted::of(&request);
         DefaultBodyLimit::max(*body_bytes).apply(&mut request);
         let host = host.clone();
         // Before anything else of it is looked at.

@@ -4,6 +4,8 @@
 //! everything, and if the host closed the connection before, they would see a broken pipe and not the reason. So what
 //! they go on sending is heard out for a while, and thrown away.
 
+pub mod unpack;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::pin::Pin;

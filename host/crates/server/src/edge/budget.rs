@@ -23,6 +23,13 @@ pub struct Work(pub Budget, Context);
 /// The same for what goes through all rows or all events.
 pub struct LongWork(pub Work);
 
+/// What work begins with that mostly is not needed.
+pub struct RareWork {
+    admission: Arc<Admission>,
+    budget: Option<Budget>,
+    asked: Uri,
+}
+
 struct Context {
     admission: Arc<Admission>,
     asked: Uri,
@@ -38,7 +45,7 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, state, Admission::query))
+        Ok(RareWork::of(parts, state).begin())
     }
 }
 
@@ -50,20 +57,43 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(Work::of(parts, state, Admission::long)))
+        Ok(Self(RareWork::of(parts, state).within(Admission::long)))
     }
 }
 
-impl Work {
-    fn of<S>(parts: &Parts, state: &S, otherwise: impl FnOnce(&Admission) -> Budget) -> Self
+impl<S> FromRequestParts<S> for RareWork
+where
+    S: Send + Sync,
+    Arc<Projections>: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, state))
+    }
+}
+
+impl RareWork {
+    fn of<S>(parts: &Parts, state: &S) -> Self
     where
         Arc<Projections>: FromRef<S>,
     {
         let admission = Arc::clone(Arc::<Projections>::from_ref(state).admission());
-        let budget = parts.extensions.get::<Budget>().cloned().unwrap_or_else(|| otherwise(&admission));
-        Self::new(admission, parts.uri.clone(), budget, None)
+        Self { admission, budget: parts.extensions.get::<Budget>().cloned(), asked: parts.uri.clone() }
     }
 
+    pub fn begin(self) -> Work {
+        self.within(Admission::query)
+    }
+
+    fn within(self, otherwise: impl FnOnce(&Admission) -> Budget) -> Work {
+        let Self { admission, budget, asked } = self;
+        let budget = budget.unwrap_or_else(|| otherwise(&admission));
+        Work::new(admission, asked, budget, None)
+    }
+}
+
+impl Work {
     fn new(admission: Arc<Admission>, asked: Uri, budget: Budget, place: Option<FollowerPlace>) -> Self {
         let waiting = budget.cancelled_on_drop();
         Self(budget, Context { admission, asked, _waiting: waiting, _place: place })

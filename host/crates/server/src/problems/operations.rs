@@ -123,6 +123,7 @@ operations! {
     RollBackDecider: [BODY MODULE RULES] NothingToRollBackTo OneWay;
     RetireDecider: [BODY RULES];
     AuditDecider: [SENT WORK] DeciderFailed UnknownDecider;
+    Rejections: [] UnknownDecider;
 
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;

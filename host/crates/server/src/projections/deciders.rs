@@ -163,6 +163,19 @@ pub async fn audit(
     Ok(Json(wire::report(report)))
 }
 
+/// Commands that were rejected lately
+#[utoipa::path(
+    get, path = "/v1/deciders/{name}/rejections", tag = "deciders", operation_id = "rejections",
+    params(("name" = String, Path, description = "The decider")),
+    responses((status = 200, description = "The last one first", body = api::Rejections), operations::Rejections)
+)]
+pub async fn rejections(
+    State(deciders): State<Arc<Deciders>>,
+    Path(name): Path<String>,
+) -> Result<Json<api::Rejections>, Problem> {
+    wire::rejections(&deciders.rejections(&name)?).map(Json)
+}
+
 /// What happened to a decider, and who did it
 #[utoipa::path(
     get, path = "/v1/deciders/{name}/history", tag = "deciders", operation_id = "decider_history",

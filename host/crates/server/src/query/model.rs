@@ -10,7 +10,7 @@ use kinora_api::{Kind, headers, queries};
 use kinora_log::Log;
 use kinora_projection::Projections;
 
-use crate::edge::budget::Work;
+use crate::edge::budget::{RareWork, Work};
 use crate::edge::parameters::Path;
 use crate::edge::problem::Problem;
 use crate::edge::session::Asked;
@@ -75,7 +75,7 @@ pub async fn model(
 pub async fn row(
     State(projections): State<Arc<Projections>>,
     State(log): State<Log>,
-    work: Work,
+    work: RareWork,
     Path((name, table, key)): Path<(String, String, String)>,
     Known(known): Known,
     pairs: Asked,
@@ -93,7 +93,7 @@ pub async fn row(
         return Ok(unchanged);
     }
     if let Some(limit) = versions {
-        return row_versions::versions(&work, &answer, &table, &key, limit).await;
+        return row_versions::versions(&work.begin(), &answer, &table, &key, limit).await;
     }
     let past = common.past(&log, &answer).await?;
     // One row: mostly from memory, so it is not worth a change of threads.

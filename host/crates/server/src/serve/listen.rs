@@ -47,7 +47,7 @@ impl Door {
         F: Future<Output = Result<Response, Infallible>> + Send + 'static,
     {
         let Self { listener, tls, limits } = self;
-        let connections = Connections::new(limits);
+        let connections = Connections::new(limits, stop.clone());
         let mut open = JoinSet::new();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,8 +1,13 @@
 //! Answers of deciders, and their versions.
 
+use std::sync::Arc;
+
 use kinora_api::modules::DeciderUse;
 use kinora_api::{commands, deciders as api};
-use kinora_decision::{Answer, DecidedEvent, Difference, Outcome, Report, State, Status, Use, Version, VersionState};
+use kinora_decision::{
+    Answer, DecidedEvent, Difference, Outcome, Rejected, RejectionReport, Report, State, Status, Use, Version,
+    VersionState,
+};
 use kinora_sandbox::Rejection;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -62,20 +67,20 @@ pub fn state(state: State) -> Result<commands::AggregateState, Problem> {
 }
 
 pub fn decider(status: Status) -> api::Decider {
-    let Status { name, catalog, decides, mut one_way } = status;
+    let Status { name, catalog, decides, mut shadows, mut one_way } = status;
     let owns = catalog.owns().map(str::to_owned);
     let versions = catalog.versions.into_iter().map(|(number, found)| {
         let one_way = one_way.remove(&number).unwrap_or_default();
-        version(number, found, one_way)
+        version(number, found, shadows.remove(&number), one_way)
     });
     let versions = versions.collect();
     api::Decider { name, live: catalog.live, decides, owns, versions }
 }
 
-fn version(number: u32, version: Version, one_way: Vec<String>) -> api::DeciderVersion {
+fn version(number: u32, version: Version, shadow: Option<Report>, one_way: Vec<String>) -> api::DeciderVersion {
     let Version { module, upcasters, state, reason, report, .. } = version;
-    let (state, report) = (self::state_of(state), report.map(self::report));
-    api::DeciderVersion { version: number, state, module, upcasters, reason, report, one_way }
+    let (state, report, shadow) = (state_of(state), report.map(self::report), shadow.map(self::report));
+    api::DeciderVersion { version: number, state, module, upcasters, reason, report, shadow, one_way }
 }
 
 fn state_of(state: VersionState) -> api::DeciderState {
@@ -95,11 +100,47 @@ pub fn used(found: Use) -> DeciderUse {
 }
 
 pub fn report(report: Report) -> api::DecisionReport {
-    let Report { events, aggregates, commands, same, different, rejected, unchanged, unknown, samples } = report;
+    let Report { events, aggregates, commands, same, different, rejected, unchanged, unknown, rejections, samples } =
+        report;
+    let RejectionReport { commands: of_rejected, same: still, otherwise, accepted, unknown: not_taken } = rejections;
+    let rejections =
+        api::RejectionReport { commands: of_rejected, same: still, otherwise, accepted, unknown: not_taken };
     let samples = samples.into_iter().map(|difference| {
-        let Difference { command, name, aggregate, position, now } = difference;
-        api::DecisionDifference { command: command.0, name, aggregate, position, now }
+        let Difference { command, name, aggregate, position, was_rejected, now } = difference;
+        api::DecisionDifference { command: command.0, name, aggregate, position, was_rejected, now }
     });
     let samples = samples.collect();
-    api::DecisionReport { events, aggregates, commands, same, different, rejected, unchanged, unknown, samples }
+    api::DecisionReport {
+        events,
+        aggregates,
+        commands,
+        same,
+        different,
+        rejected,
+        unchanged,
+        unknown,
+        rejections,
+        samples,
+    }
+}
+
+/// Commands that were rejected, as they are shown.
+pub fn rejections(all: &[Arc<Rejected>]) -> Result<api::Rejections, Problem> {
+    let rejections = all.iter().map(|rejected| {
+        let Rejected { command, rejection, upto, at, .. } = &**rejected;
+        let details = rejection.details.clone().map(RawValue::from_string).transpose();
+        Ok::<_, Problem>(api::RejectedCommand {
+            command: command.id.0,
+            name: command.name.clone(),
+            aggregate: command.aggregate.clone(),
+            data: command.data.clone(),
+            version: command.version,
+            code: rejection.code.clone(),
+            message: rejection.message.clone(),
+            details: details.map_err(|cause| Problem::new(Kind::Internal, cause.to_string()))?,
+            events: upto.0,
+            at: at.to_string(),
+        })
+    });
+    Ok(api::Rejections { rejections: rejections.collect::<Result<_, _>>()? })
 }

@@ -24,7 +24,7 @@ use kinora_types::StreamName;
 use crate::edge::bodies::Room;
 use crate::edge::head;
 use crate::edge::problem::Problem;
-use crate::edge::requests;
+use crate::edge::requests::Counted;
 use crate::host::Host;
 use crate::write::{append, commands};
 
@@ -49,8 +49,8 @@ impl Service<Request> for Direct {
         let host = self.host.clone();
         Either::Left(Box::pin(async move {
             let (counted, response) = match asked {
-                Target::Stream(stream) => (requests::Direct::append(), appended(&host, stream, request).await),
-                Target::Command(of) => (requests::Direct::command(), decided(&host, of, request).await),
+                Target::Stream(stream) => (Counted::append(), appended(&host, stream, request).await),
+                Target::Command(of) => (Counted::command(), decided(&host, of, request).await),
             };
             let response = response.unwrap_or_else(Problem::into_response);
             counted.end(&host.requests, &response);

@@ -21,9 +21,9 @@ pub struct Activity {
 }
 
 impl Activity {
-    pub fn new() -> Self {
+    pub fn new(close: CancellationToken) -> Self {
         let (requests, idle_since) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self { begun: Instant::now(), requests, idle_since, close: CancellationToken::new() }
+        Self { begun: Instant::now(), requests, idle_since, close }
     }
 
     /// How long it has been idle, and whether it has ever had a request; `None`, if it is at work.

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -102,7 +102,7 @@ where
     spoken(connection, |connection| connection.graceful_shutdown(), close, stop).await;
 }
 
-/// A connection to its end: its own, that of the host, or soon after it has to go.
+/// A connection to its end: its own, that of the host, or soon after it has to go. `close` is set with `stop`, too.
 async fn spoken<C: Future>(
     connection: C,
     shut_down: impl Fn(Pin<&mut C>),
@@ -111,16 +111,16 @@ async fn spoken<C: Future>(
 ) {
     let mut connection = pin!(connection);
     tokio::select! {
+        biased;
         _ = connection.as_mut() => return,
         () = close.cancelled() => {}
-        () = stop.cancelled() => {
-            shut_down(connection.as_mut());
-            let _ = connection.await;
-            return;
-        }
     }
     shut_down(connection.as_mut());
-    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+    if stop.is_cancelled() {
+        let _ = connection.await;
+    } else {
+        let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+    }
 }
 
 /// The service, for one connection.
@@ -143,7 +143,10 @@ where
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         let under_way = UnderWay::begin(&self.activity);
         let limits = self.limits;
-        let mut request = request.map(|body| Body::new(Paced::new(body, limits)));
+        let mut request = request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(Paced::new(body, limits)),
+        });
         request.extensions_mut().insert(ConnectInfo(self.peer));
         // Ready at any time: a clone is one that nobody else waits for.
         let answer = self.service.clone().call(request);

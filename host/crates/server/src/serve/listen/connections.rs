@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinora_engine::limits::HttpLimits;
+use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 
 /// They are few enough to look at them all.
 pub struct Connections {
     limits: HttpLimits,
+    /// Set when all of them have to go.
+    stop: CancellationToken,
     open: Mutex<Open>,
 }
 
@@ -29,8 +32,8 @@ pub struct Place {
 }
 
 impl Connections {
-    pub fn new(limits: HttpLimits) -> Arc<Self> {
-        Arc::new(Self { limits, open: Mutex::default() })
+    pub fn new(limits: HttpLimits, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { limits, stop, open: Mutex::default() })
     }
 
     /// A place for a connection from this address. If there is none, the connection goes that has been idle for
@@ -44,7 +47,7 @@ impl Connections {
         } else if open.by_id.len() >= self.limits.connections {
             open.evict(None)?;
         }
-        let (id, activity) = (open.next, Arc::new(Activity::new()));
+        let (id, activity) = (open.next, Arc::new(Activity::new(self.stop.child_token())));
         open.next += 1;
         open.by_id.insert(id, (address, Arc::clone(&activity)));
         *open.of_address.entry(address).or_default() += 1;
@@ -114,7 +117,7 @@ mod tests {
 
     fn connections(all: usize, of_address: usize) -> Arc<Connections> {
         let limits = HttpLimits { connections: all, address_connections: of_address, ..HttpLimits::default() };
-        Connections::new(limits)
+        Connections::new(limits, CancellationToken::new())
     }
 
     fn address(last: u8) -> IpAddr {
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn what_is_idle_for_too_long_is_closed() {
         let limits = HttpLimits { head_seconds: 0, idle_seconds: 3_600, ..HttpLimits::default() };
-        let connections = Connections::new(limits);
+        let connections = Connections::new(limits, CancellationToken::new());
         let (silent, asked) = (connections.admit(address(1)).unwrap(), connections.admit(address(1)).unwrap());
         let working = connections.admit(address(1)).unwrap();
         drop(UnderWay::begin(&asked.activity));
