@@ -18,6 +18,12 @@ const BLOCK_CACHE_BYTES: usize = 80 * 1024 * 1024;
 /// Memtables of all databases together. Beyond it RocksDB flushes early; it never stalls a writer for it.
 const WRITE_BUFFERS_BYTES: usize = 128 * 1024 * 1024;
 
+/// Of so many entries of a file in a row, how many say that a key is gone, and what part of all of them, for the file to
+/// be merged soon. Indexes leave such files behind when a row is changed again and again, and who reads there passes
+/// them all; a page that is read from memory alone gives up after 200.
+const DENSE_DELETIONS: [usize; 2] = [256, 128];
+const MOSTLY_DELETIONS: f64 = 0.5;
+
 /// A memtable of one column family.
 const WRITE_BUFFER_BYTES: usize = 32 * 1024 * 1024;
 
@@ -172,7 +178,10 @@ impl Storage {
     /// Options of a column family whose rows are read one here, one there: to read one unpacks a block, so blocks are
     /// small, and packed in a way that is quick to unpack.
     pub fn row_options(&self) -> Options {
-        self.options(ROW_BLOCK_BYTES, Metadata::InPieces)
+        let mut options = self.options(ROW_BLOCK_BYTES, Metadata::InPieces);
+        let [window, deleted] = DENSE_DELETIONS;
+        options.add_compact_on_deletion_collector_factory(window, deleted, MOSTLY_DELETIONS);
+        options
     }
 
     /// Options of a sorted file that is written beside such a family, and taken up by it. Until it is merged it is
