@@ -18,8 +18,8 @@ const BLOCK_CACHE_BYTES: usize = 80 * 1024 * 1024;
 /// Memtables of all databases together. Beyond it RocksDB flushes early; it never stalls a writer for it.
 const WRITE_BUFFERS_BYTES: usize = 128 * 1024 * 1024;
 
-/// Of so many entries of a file in a row, how many say that a key is gone, and what part of all of them, for the file to
-/// be merged soon. Indexes leave such files behind when a row is changed again and again, and who reads there passes
+/// Of so many entries of a file in a row, how many say that a key is gone, and what part of all of them, for the file
+/// to be merged soon. Indexes leave such files behind when a row is changed again and again, and who reads there passes
 /// them all; a page that is read from memory alone gives up after 200.
 const DENSE_DELETIONS: [usize; 2] = [256, 128];
 const MOSTLY_DELETIONS: f64 = 0.5;
