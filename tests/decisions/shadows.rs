@@ -87,15 +87,20 @@ async fn a_version_that_waits_decides_along_and_its_differences_have_to_be_accep
 
     let refused = api.promote_decider(NAME, json!({"version": 2})).await;
     assert!(refused.is("decides-otherwise") && refused.body["differences"] == 2, "{refused:?}");
+    // The newest one decides along; when it is given up, the one before does again.
     assert_eq!(api.deploy_decider(NAME, &digest).await, 3);
+    assert_eq!(api.post("deciders/contrary/retire", json!({"version": 3})).await.status, 200);
+    assert_eq!(api.command(NAME, "1", "Count", json!({"n": 1})).await.status, 200);
+    assert_eq!(figures(&until_shadow(&api, 2, 7).await), [5, 4, 0, 1, 2, 1, 0, 1]);
+    assert_eq!(api.deploy_decider(NAME, &digest).await, 4);
     host.stop();
     host = Host::start_with_limits(dir.path(), &["deciders.lanes=1"]);
     let api = host.api();
     assert_eq!(api.command(NAME, "1", "Count", json!({"n": 1})).await.status, 200);
-    assert_eq!(figures(&until_shadow(&api, 3, 1).await), [1, 1, 0, 0, 0, 0, 0, 0]);
-    let promoted = api.promote_decider(NAME, json!({"version": 3, "accept_differences": true})).await;
+    assert_eq!(figures(&until_shadow(&api, 4, 1).await), [1, 1, 0, 0, 0, 0, 0, 0]);
+    let promoted = api.promote_decider(NAME, json!({"version": 4, "accept_differences": true})).await;
     assert_eq!(promoted.status, 200, "{promoted:?}");
-    api.until("deciders/contrary", |decider| decider["versions"][2]["shadow"].is_null()).await;
+    api.until("deciders/contrary", |decider| decider["versions"][3]["shadow"].is_null()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -210,8 +210,9 @@ impl Deciders {
     fn shown(&self, decider: &Decider) -> Status {
         let decides = decider.readable().is_ok() && decider.live().is_some();
         let (name, one_way) = (decider.name.clone(), self.one_way(decider));
-        let shadows = decider.shadows().clone();
-        Status { name, catalog: decider.catalog().clone(), decides, shadows, one_way }
+        let catalog = decider.catalog().clone();
+        let shadows = decider.shadows().clone().into_iter().filter(|(version, _)| catalog.is_ready(*version)).collect();
+        Status { name, catalog, decides, shadows, one_way }
     }
 
     /// The decider that owns the category of a stream, if one does: nobody else appends to it.

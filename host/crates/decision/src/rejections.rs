@@ -44,6 +44,10 @@ impl Rejections {
     pub fn note(&self, command: Recorded, rejection: Rejection, upto: Progress) {
         let mut kept = self.kept();
         let rejected = Rejected { number: kept.next, command, rejection, upto, at: Timestamp::now() };
+        if rejected.bytes() > self.limits.rejected_bytes {
+            // All others would have to go for it.
+            return;
+        }
         kept.next += 1;
         kept.bytes = kept.bytes.saturating_add(rejected.bytes());
         kept.all.push_back(Arc::new(rejected));

@@ -51,8 +51,10 @@ pub struct Trial {
     /// Where the next pass begins.
     next: Position,
     rejections: Arc<Rejections>,
-    /// The number of the first one that was not decided again.
+    /// The number of the first one that it knows nothing of.
     next_rejected: u64,
+    /// Those that are to be decided again.
+    rejected: VecDeque<Arc<Rejected>>,
     budget: Budget,
 }
 
@@ -92,14 +94,27 @@ impl Trial {
         };
         let outlooks = tracks.into_iter().map(outlook).collect();
         let (report, seen, budget) = (Report::default(), Seen::default(), budget.clone());
-        let (next, next_rejected) = (Position(0), 0);
-        Some(Self { log, decider, scope, outlooks, only, report, seen, next, rejections, next_rejected, budget })
+        let (next, next_rejected, rejected) = (Position(0), 0, VecDeque::new());
+        let begun = Self {
+            log,
+            decider,
+            scope,
+            outlooks,
+            only,
+            report,
+            seen,
+            next,
+            rejections,
+            next_rejected,
+            rejected,
+            budget,
+        };
+        Some(begun)
     }
 
-    /// Has it begin with what is decided from now on.
-    pub fn beginning_now(mut self) -> Self {
-        self.next_rejected = self.rejections.next();
-        self.next = Position(self.log.progress().0);
+    /// Has it pass over as many events, and over commands that were rejected before this number.
+    pub fn beginning_at(mut self, from: Progress, rejected: u64) -> Self {
+        (self.next, self.next_rejected) = (Position(from.0), rejected);
         self
     }
 
@@ -122,20 +137,16 @@ impl Trial {
         Ok(&self.report)
     }
 
+    /// What of it is done stays done, if it ends early.
     fn pass(&mut self, goes_on: impl Fn() -> bool) -> Result<Progress, Error> {
-        // What was rejected before there was an event is there before it.
         let upto = self.log.progress();
-        let mut rejected = self.rejected(upto);
+        self.collect_rejected();
         while let Some(window) = self.window(self.next, upto)? {
             for event in &window.events {
-                self.budget.look(1).map_err(|why| faulted(&Failure::exhausted(why)))?;
-                if !goes_on() {
-                    return Err(Error::Ends);
-                }
-                while let Some(before) = rejected.pop_front_if(|rejected| rejected.upto.0 <= event.position.0) {
-                    self.rejected_again(&before)?;
-                }
+                self.rejected_again(Progress(event.position.0), &goes_on)?;
+                self.may_go_on(&goes_on)?;
                 self.look(event)?;
+                self.next = Position(event.position.0 + 1);
                 self.outlooks.values_mut().for_each(Outlook::tidy);
             }
             match window.next {
@@ -144,21 +155,31 @@ impl Trial {
             }
         }
         self.next = Position(upto.0);
-        for rejected in rejected {
-            self.rejected_again(&rejected)?;
-        }
+        self.rejected_again(upto, &goes_on)?;
         Ok(upto)
     }
 
-    /// Commands that were rejected since the last pass, in the order of what they were decided on. What was decided on
-    /// events that this pass does not see is for the next one.
-    fn rejected(&mut self, upto: Progress) -> VecDeque<Arc<Rejected>> {
-        let mut all = self.rejections.since(self.next_rejected);
-        let seen = all.iter().position(|rejected| rejected.upto > upto).unwrap_or(all.len());
-        all.truncate(seen);
-        self.next_rejected = all.last().map_or(self.next_rejected, |last| last.number + 1);
-        all.sort_by_key(|rejected| rejected.upto);
-        all.into()
+    fn may_go_on(&self, goes_on: impl Fn() -> bool) -> Result<(), Error> {
+        self.budget.look(1).map_err(|why| faulted(&Failure::exhausted(why)))?;
+        if goes_on() { Ok(()) } else { Err(Error::Ends) }
+    }
+
+    /// Takes note of commands that were rejected since the last pass, in the order of what they were decided on.
+    fn collect_rejected(&mut self) {
+        let new = self.rejections.since(self.next_rejected);
+        self.next_rejected = new.last().map_or(self.next_rejected, |last| last.number + 1);
+        self.rejected.extend(new);
+        self.rejected.make_contiguous().sort_by_key(|rejected| rejected.upto);
+    }
+
+    /// Decides commands again that were rejected when the log had so many events, or fewer.
+    fn rejected_again(&mut self, upto: Progress, goes_on: impl Fn() -> bool) -> Result<(), Error> {
+        while let Some(rejected) = self.rejected.pop_front_if(|rejected| rejected.upto <= upto) {
+            self.may_go_on(&goes_on)?;
+            self.one_rejected_again(&rejected)?;
+            self.outlooks.values_mut().for_each(Outlook::tidy);
+        }
+        Ok(())
     }
 
     fn window(&self, from: Position, upto: Progress) -> Result<Option<kinora_log::FoundEvents>, Error> {
@@ -218,17 +239,16 @@ impl Trial {
     }
 
     /// Decides a command again that was rejected.
-    fn rejected_again(&mut self, rejected: &Rejected) -> Result<(), Error> {
+    fn one_rejected_again(&mut self, rejected: &Rejected) -> Result<(), Error> {
         let Rejected { command: recorded, rejection, upto, .. } = rejected;
         let report = &mut self.report;
-        report.rejections.commands += 1;
         let version = self.only.unwrap_or(recorded.version);
         let outlook = self.outlooks.get_mut(&version);
         let asked = outlook.and_then(|outlook| asked(&outlook.track, recorded).map(|asked| (outlook, asked)));
         let now = if let Some((outlook, asked)) = asked {
             let (verdict, scopes) =
                 decide(outlook, &asked, &recorded.reads, Position(upto.0)).map_err(|failure| faulted(&failure))?;
-            outlook.tidy();
+            report.rejections.commands += 1;
             match verdict {
                 Verdict::Rejected(now) if now.code == rejection.code => {
                     report.rejections.same += 1;
@@ -254,8 +274,9 @@ impl Trial {
                 }
             }
         } else {
+            report.rejections.commands += 1;
             report.rejections.unknown += 1;
-            "it takes no such command".to_owned()
+            format!("version {version} takes no such command, or is gone")
         };
         let mut difference = difference(recorded, Position(upto.0), now);
         difference.was_rejected = Some(rejection.code.clone());
@@ -264,23 +285,26 @@ impl Trial {
     }
 
     fn again(&mut self, event: &Event, recorded: Recorded) -> Result<(), Error> {
-        self.report.commands += 1;
         let version = self.only.unwrap_or(recorded.version);
         let difference = |now: String| difference(&recorded, event.position, now);
         let Some(outlook) = self.outlooks.get_mut(&version) else {
+            self.report.commands += 1;
             self.report.unknown += 1;
             self.report.note(difference(format!("there is no version {version} any more")));
             return Ok(());
         };
         let track = Arc::clone(&outlook.track);
         let Some(asked) = asked(&track, &recorded) else {
+            self.report.commands += 1;
             self.report.unknown += 1;
             self.report.note(difference("it takes no such command".to_owned()));
             return Ok(());
         };
         let were: Vec<Event> = originals(&self.log, &recorded, event)?;
         let verdict = decide(outlook, &asked, &recorded.reads, event.position);
-        match verdict.map_err(|failure| faulted(&failure))? {
+        let verdict = verdict.map_err(|failure| faulted(&failure))?;
+        self.report.commands += 1;
+        match verdict {
             (Verdict::Accepted(emitted), scopes) => {
                 let events = decided_events(&track, &asked, emitted).map_err(|failure| faulted(&failure))?;
                 match differs(&events, &were) {

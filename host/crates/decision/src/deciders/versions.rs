@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use kinora_log::{AppendRequest, StreamAppend};
-use kinora_projection::By;
-use kinora_sandbox::OwnScope;
+use kinora_projection::{By, Fault};
+use kinora_sandbox::{Category, OwnScope};
 use kinora_types::{Budget, Digest, EventType, ExpectedRevision};
 
 use super::Deciders;
@@ -23,6 +23,11 @@ use crate::trial::{Judge, Trial};
 /// How often a version that waits looks at what has been decided, and how long it waits for that.
 const SHADOW_PAUSE: Duration = Duration::from_millis(50);
 const SHADOW_LOOK: Duration = Duration::from_secs(1);
+
+/// Whether a fault says nothing of the version: the host has trouble, or the machine too much to do.
+fn is_by_chance(fault: &Fault) -> bool {
+    !fault.is_lasting() || fault.category == Category::Time.as_str()
+}
 
 /// What is to be deployed.
 #[derive(Clone, Debug)]
@@ -100,13 +105,15 @@ impl Deciders {
 
     /// Goes on with a version that was ready when the host began.
     pub(super) fn shadow_from_now_on(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) {
+        // Before anything is decided.
+        let (from, rejected) = (self.log.progress(), decider.rejections.next());
         let (this, decider) = (Arc::clone(self), Arc::clone(decider));
         tokio::spawn(async move {
             match this.track(&decider, version).await {
                 Ok(track) => {
                     let trial = Trial::new(this.log.clone(), Judge::Version(track), &this.running);
                     if let Some(trial) = trial {
-                        this.shadow(&decider, version, trial.beginning_now()).await;
+                        this.shadow(&decider, version, trial.beginning_at(from, rejected)).await;
                     }
                 }
                 Err(error) => tracing::error!(decider = decider.name, version, %error, "it casts no shadow"),
@@ -118,39 +125,38 @@ impl Deciders {
     /// it costs is a thread.
     async fn shadow(self: &Arc<Self>, decider: &Arc<Decider>, version: u32, mut trial: Trial) {
         let mut log = self.log.watch();
-        loop {
-            if self.has_ended() || !decider.catalog().is_next(version) {
-                break;
-            }
-            let following = Arc::clone(decider);
-            let round = tokio::task::spawn_blocking(move || {
-                let done = trial.go_on(|| following.catalog().is_next(version)).cloned();
-                (trial, done)
-            });
-            let Ok((now, done)) = round.await else { break };
-            trial = now;
-            match done {
-                Ok(report) => drop(decider.shadows().insert(version, report)),
-                Err(Error::Faulted(fault)) => {
-                    let by = By::host("it waited, and could not follow what was decided");
-                    let change = Change::Faulted { version, reason: Error::Faulted(fault).to_string() };
-                    if let Err(error) = self.change(decider, &by, |_| Ok(change.clone())).await {
-                        tracing::error!(decider = decider.name, version, %error, "a fault was not written down");
+        while !self.has_ended() && decider.catalog().is_ready(version) {
+            if decider.catalog().is_next(version) {
+                let following = Arc::clone(decider);
+                let round = tokio::task::spawn_blocking(move || {
+                    let done = trial.go_on(|| following.catalog().is_next(version)).cloned();
+                    (trial, done)
+                });
+                let Ok((now, done)) = round.await else {
+                    tracing::error!(decider = decider.name, version, "its shadow has ended without a word");
+                    return;
+                };
+                trial = now;
+                match done {
+                    Ok(report) => drop(decider.shadows().insert(version, report)),
+                    Err(Error::Ends) => {}
+                    Err(Error::Faulted(fault)) if !is_by_chance(&fault) => {
+                        let by = By::host("it waited, and could not follow what was decided");
+                        let change = Change::Faulted { version, reason: Error::Faulted(fault).to_string() };
+                        if let Err(error) = self.change(decider, &by, |_| Ok(change.clone())).await {
+                            tracing::error!(decider = decider.name, version, %error, "a fault was not written down");
+                        }
+                        return;
                     }
-                }
-                Err(Error::Ends) => break,
-                Err(error) => {
-                    tracing::error!(decider = decider.name, version, %error, "it casts no shadow any more");
-                    break;
+                    Err(error) => {
+                        tracing::error!(decider = decider.name, version, %error, "its shadow is held up");
+                        tokio::time::sleep(SHADOW_LOOK).await;
+                    }
                 }
             }
             tokio::time::sleep(SHADOW_PAUSE).await;
             // What is rejected does not show in the log.
             let _ = tokio::time::timeout(SHADOW_LOOK, log.changed()).await;
-        }
-        let catalog = decider.catalog();
-        if catalog.versions.get(&version).is_none_or(|version| version.state != State::Ready) {
-            decider.shadows().remove(&version);
         }
     }
 

@@ -218,7 +218,12 @@ impl Catalog {
         self.versions.get_mut(&version).filter(|version| matches!(version.state, State::Proving | State::Ready))
     }
 
-    /// Whether a version waits to go live, and no newer one does.
+    /// Whether a version waits to go live.
+    pub fn is_ready(&self, version: u32) -> bool {
+        self.versions.get(&version).is_some_and(|version| version.state == State::Ready)
+    }
+
+    /// The same, and no newer one does.
     pub fn is_next(&self, version: u32) -> bool {
         let newest = self.versions.iter().rev().find(|(_, version)| version.state == State::Ready);
         newest.is_some_and(|(number, _)| *number == version)
