@@ -10,8 +10,6 @@ MODULES := $(DEMO_MODULES) accounts contrary ledger hostile members partitioned 
 # The program that the benches start: as it has just been built.
 export KINORA_PROGRAM = $(abspath $(TARGET_DIR))/release/kinora
 export PATH := $(PATH):$(HOME)/.cargo/bin
-# Tests wait more than they work: for disks, compilers and clocks.
-export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
