@@ -95,7 +95,7 @@ impl Trial {
         let outlooks = tracks.into_iter().map(outlook).collect();
         let (report, seen, budget) = (Report::default(), Seen::default(), budget.clone());
         let (next, next_rejected, rejected) = (Position(0), 0, VecDeque::new());
-        let begun = Self {
+        Some(Self {
             log,
             decider,
             scope,
@@ -108,8 +108,7 @@ impl Trial {
             next_rejected,
             rejected,
             budget,
-        };
-        Some(begun)
+        })
     }
 
     /// Has it pass over as many events, and over commands that were rejected before this number.

@@ -102,9 +102,6 @@ pub fn used(found: Use) -> DeciderUse {
 pub fn report(report: Report) -> api::DecisionReport {
     let Report { events, aggregates, commands, same, different, rejected, unchanged, unknown, rejections, samples } =
         report;
-    let RejectionReport { commands: of_rejected, same: still, otherwise, accepted, unknown: not_taken } = rejections;
-    let rejections =
-        api::RejectionReport { commands: of_rejected, same: still, otherwise, accepted, unknown: not_taken };
     let samples = samples.into_iter().map(|difference| {
         let Difference { command, name, aggregate, position, was_rejected, now } = difference;
         api::DecisionDifference { command: command.0, name, aggregate, position, was_rejected, now }
@@ -119,9 +116,14 @@ pub fn report(report: Report) -> api::DecisionReport {
         rejected,
         unchanged,
         unknown,
-        rejections,
+        rejections: of_rejections(rejections),
         samples,
     }
+}
+
+fn of_rejections(report: RejectionReport) -> api::RejectionReport {
+    let RejectionReport { commands, same, otherwise, accepted, unknown } = report;
+    api::RejectionReport { commands, same, otherwise, accepted, unknown }
 }
 
 /// Commands that were rejected, as they are shown.
