@@ -1,14 +1,16 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help bench-command setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
+.PHONY: help package bench-access bench-command setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
   bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DEMO_MODULES := departures ontime-v1 ontime-v2
-MODULES := $(DEMO_MODULES) accounts contrary ledger hostile members partitioned renaming shapes tally
+MODULES := $(DEMO_MODULES) accounts contrary counters ledger hostile members partitioned renaming shapes tally
 # The program that the benches start: as it has just been built.
 export KINORA_PROGRAM = $(abspath $(TARGET_DIR))/release/kinora
+# Tests wait for disks and for each other more than they compute.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets
@@ -38,6 +40,9 @@ demo-parts: setup
 demo: demo-parts ## See it at work: a year of flights, two versions of a projection, a switch and a way back
 	@$(TARGET_DIR)/release/demo
 
+package: program ## Build a Debian package: ${CARGO_TARGET_DIR:-target}/debian/kinora_VERSION_ARCH.deb
+	@./.setup/package
+
 serve: program ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
 
@@ -64,8 +69,12 @@ test-full-disk: setup modules ## Pass the tests that fill a disk, where a small 
 bench: program modules ## Measure, each against its limit, and print medians and spread
 	cargo bench --profile release --locked --workspace --bench speed
 
-bench-command: program modules ## Measure commands next to plain appends of the same bytes
+bench-command: program modules ## Measure commands next to plain appends of the same bytes (LARGE=10000000: also so many aggregates)
+	./.setup/peers
 	cargo bench --profile release --locked --workspace --bench command
+
+bench-access: program modules ## Measure what an API key on each request costs
+	cargo bench --profile release --locked --workspace --bench access
 
 bench-query: program modules ## Measure queries against the HTTP server alone, and against SQLite behind that server
 	cargo bench --profile release --locked --workspace --bench query

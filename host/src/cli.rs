@@ -4,13 +4,13 @@ mod actor;
 mod events;
 mod fault;
 mod folder;
-mod keys;
 mod log;
 mod modules;
 mod outcome;
 mod output;
 mod problems;
 mod progress;
+mod project;
 mod query;
 mod rollouts;
 mod upcasters;
@@ -23,14 +23,15 @@ use clap::{Args, Subcommand};
 use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
-use events::{append, decide, tail};
-use folder::{backup, doctor};
-pub use keys::key_file;
+use events::{append, decide, tail, wait};
+pub use folder::keys::key_file;
+use folder::{backup, doctor, keys};
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};
+use project::{build, dev, new};
 use rollouts::rollout::Change;
-use rollouts::{deciders, deploy, diff, gates, history, repro, rollout, status, verify};
+use rollouts::{deciders, deploy, diff, gates, history, plan, repro, rollout, status, verify};
 
 /// Which host, and how to write.
 #[derive(Args)]
@@ -58,6 +59,11 @@ pub struct Global {
 
 #[derive(Subcommand)]
 pub enum Command {
+    New(new::Arguments),
+    Build(build::Arguments),
+    Dev(dev::Arguments),
+    Plan(plan::Show),
+    Apply(plan::Apply),
     Deploy(deploy::Arguments),
     Status(status::Arguments),
     Diff(diff::Arguments),
@@ -92,6 +98,7 @@ pub enum Command {
     Decide(decide::Arguments),
     Deciders(deciders::Arguments),
     Tail(tail::Arguments),
+    Wait(wait::Arguments),
     Modules(modules::Arguments),
     Backup(backup::Arguments),
     Upcasters(upcasters::Arguments),
@@ -107,6 +114,7 @@ impl Command {
     /// The projection that it is about, for hints.
     fn projection(&self) -> Option<&str> {
         match self {
+            Self::Dev(of) => of.name.as_deref(),
             Self::Deploy(of) => Some(&of.name),
             Self::Status(of) => of.name.as_deref(),
             Self::Diff(of) => Some(&of.name),
@@ -121,7 +129,12 @@ impl Command {
             Self::Verify(of) => Some(&of.name),
             Self::Repro(of) => of.fetch.as_deref(),
             Self::Skip(of) => Some(&of.name),
-            Self::Append(_)
+            Self::Wait(of) => of.name.as_deref(),
+            Self::New(_)
+            | Self::Build(_)
+            | Self::Plan(_)
+            | Self::Apply(_)
+            | Self::Append(_)
             | Self::Decide(_)
             | Self::Deciders(_)
             | Self::Tail(_)
@@ -148,6 +161,8 @@ mod code {
     pub const REFUSED: u8 = 3;
     pub const UNREACHABLE: u8 = 4;
     pub const FAULTED: u8 = 5;
+    /// 6 is that of a host whose log has failed.
+    pub const PENDING: u8 = 7;
     /// Nobody reads stdout any more: what a shell says of a program that the signal for it (13) has ended.
     pub const CLOSED: u8 = 128 + 13;
 }
@@ -168,6 +183,8 @@ pub fn run(global: Global, command: Command) -> ExitCode {
                 _ if error.is::<Faulted>() || error.is::<NotUpcast>() => code::FAULTED,
                 _ if error.is::<verify::Differs>() || error.is::<repro::Reproduced>() => code::FAULTED,
                 _ if error.is::<GatesClosed>() => code::REFUSED,
+                _ if error.is::<wait::TimeIsUp>() => code::UNREACHABLE,
+                _ if error.is::<plan::Pending>() => code::PENDING,
                 _ => code::OTHER,
             })
         }
@@ -184,6 +201,11 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
+            Command::New(arguments) => new::run(&mut output, arguments),
+            Command::Build(arguments) => build::run(&mut output, &arguments),
+            Command::Dev(arguments) => dev::run(&client, &mut output, arguments).await,
+            Command::Plan(arguments) => plan::show(&client, &mut output, arguments).await,
+            Command::Apply(arguments) => plan::apply(&client, &mut output, arguments).await,
             Command::Deploy(arguments) => deploy::run(&client, &mut output, arguments).await,
             Command::Status(arguments) => status::run(&client, &mut output, arguments).await,
             Command::Diff(arguments) => diff::run(&client, &mut output, arguments).await,
@@ -203,6 +225,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
             Command::Decide(arguments) => decide::run(&client, &mut output, arguments).await,
             Command::Deciders(arguments) => deciders::run(&client, &mut output, arguments).await,
             Command::Tail(arguments) => tail::run(&client, &mut output, arguments).await,
+            Command::Wait(arguments) => wait::run(&client, &mut output, arguments).await,
             Command::Upcasters(arguments) => upcasters::run(&client, &mut output, arguments).await,
             Command::Modules(arguments) => modules::run(&client, &mut output, arguments).await,
             Command::Backup(arguments) => backup::run(&client, &mut output, arguments).await,

@@ -18,6 +18,7 @@ use crate::issuer::Issuer;
 
 mod doors;
 mod issuer;
+mod shell;
 
 /// Many threads allocate and free all the time, RocksDB's too.
 #[cfg(not(target_env = "msvc"))]
@@ -27,8 +28,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A projection engine for event-sourced systems
 ///
 /// Exit codes: 0 done, 1 another error, 2 wrong command line, 3 refused by the host, 4 no host there, 5 a version
-/// stopped at a fault, 6 a write to the log failed (kinora serve --exit-when-poisoned), 141 nobody reads the output any
-/// more.
+/// stopped at a fault, 6 a write to the log failed (kinora serve --exit-when-poisoned), 7 changes are pending (kinora
+/// plan), 141 nobody reads the output any more.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -80,6 +81,8 @@ enum Command {
     },
     #[command(flatten)]
     Client(cli::Command),
+    #[command(flatten)]
+    Shell(shell::Shelled),
 }
 
 fn main() -> ExitCode {
@@ -118,6 +121,10 @@ fn main() -> ExitCode {
             Err(error) => Arguments::command().error(clap::error::ErrorKind::ValueValidation, error).exit(),
         },
         Command::Client(command) => cli::run(arguments.global, command),
+        Command::Shell(shelled) => match shell::run(Arguments::command(), &shelled) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error.to_string()),
+        },
     }
 }
 

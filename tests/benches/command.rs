@@ -1,12 +1,15 @@
 //! Commands next to plain appends of the same bytes, interleaved: many aggregates, one, one client, decisions over
-//! tags, and the first command on an aggregate that is in no memory.
+//! tags, and the first command on an aggregate that is in no memory, be it short or long.
 //!
-//! `make bench-command` builds what it needs.
+//! `make bench-command` builds what it needs. With LARGE=10000000 it also opens so many aggregates.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, reason = "other benches use the rest of it")]
 #[path = "log/http.rs"]
 mod http;
+#[allow(dead_code, reason = "other benches use the rest of it")]
+#[path = "log/peers.rs"]
+mod peers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +28,9 @@ const AGGREGATES: u64 = 10_000;
 /// Events of an aggregate that no lane has in memory.
 const COLD_EVENTS: u64 = 100;
 const COLD: u64 = 50;
+
+/// Events of the aggregate that has a snapshot.
+const LONG_EVENTS: u64 = 1_000_000;
 
 #[tokio::main]
 async fn main() {
@@ -60,7 +66,24 @@ async fn measure() -> Figures {
         figures.ratio(&format!("  ratio to appends ({what})"), &commands, &appends);
     }
     over_tags(&mut figures, &host).await;
+    // A server for each: their tables have one name.
+    if let Some(postgres) = peers::Postgres::start() {
+        for (work, aggregates) in [("commands", AGGREGATES), ("command", 1)] {
+            let (rate, name) =
+                (postgres.measure(work, 64, SPAN), format!("PostgreSQL by hand, {aggregates} aggregates"));
+            figures.add(&name, "commands/s", rate);
+        }
+    }
+    if let Some(postgres) = peers::Postgres::start()
+        && let Some(rate) = postgres.eventsourcing(1_000, 8, SPAN)
+    {
+        figures.add("eventsourcing (Python) on PostgreSQL, 1000 aggregates", "commands/s", rate);
+    }
     cold(&mut figures, &host).await;
+    long(&mut figures).await;
+    if let Ok(large) = std::env::var("LARGE") {
+        many(&mut figures, large.parse().expect("LARGE is a number of aggregates")).await;
+    }
     figures
 }
 
@@ -113,6 +136,75 @@ async fn cold(figures: &mut Figures, host: &Program) {
     figures.add("first command on 100 events", "ms", first);
     figures.add("  second one", "ms", second);
     figures.add("  more for the first", "ms", first - second);
+}
+
+/// The first command after a restart on an aggregate of so many events, which has a snapshot.
+async fn long(figures: &mut Figures) {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    deploy(&api).await;
+    open(&api, "long", 1).await;
+    let event = json!({
+        "type": "Deposited", "data": {"account": "long0", "customer": "customerlong0", "cents": 1},
+        "tags": ["customer:customerlong0"],
+    });
+    let events = Value::Array(vec![event; 1_000]);
+    for _ in 0..LONG_EVENTS / 1_000 {
+        assert_eq!(api.post("streams/account-long0/events", events.clone()).await.status, 201);
+    }
+    let folded = deposit(&api, "long0").await;
+    until("there is a snapshot", async || {
+        api.metrics().await.lines().any(|line| line == r#"kinora_decider_snapshots_total{what="made"} 1"#)
+    })
+    .await;
+    host.stop();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    until("it decides", async || api.get("deciders/accounts").await.body["decides"] == true).await;
+    let first = deposit(&api, "long0").await;
+    let second = deposit(&api, "long0").await;
+    figures.add("fold of 1,000,000 events", "ms", folded);
+    figures.add("first command after a restart, of its snapshot", "ms", first);
+    figures.add("  the next one", "ms", second);
+}
+
+/// Milliseconds that a deposit takes.
+async fn deposit(api: &Api, id: &str) -> f64 {
+    let asked = Instant::now();
+    let answer = api.command("accounts", id, "Deposit", json!({"cents": 1})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    asked.elapsed().as_secs_f64() * 1_000.0
+}
+
+/// Memory of the host after a tenth of so many aggregates, and after all of them.
+async fn many(figures: &mut Figures, aggregates: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    deploy(&api).await;
+    for (part, what) in [(10, "a tenth of the aggregates"), (1, "all aggregates")] {
+        let begun = if part == 1 { aggregates / 10 } else { 0 };
+        let started = Instant::now();
+        let clients = (0..16).map(|client| opened(api.clone(), begun, aggregates / part, client));
+        futures::future::join_all(clients).await;
+        let rate = (aggregates / part - begun) as f64 / started.elapsed().as_secs_f64();
+        figures.add(&format!("commands up to {what}"), "commands/s", rate);
+        figures.add(&format!("  memory with {what}"), "MB", host.memory().expect("what /proc says of the host"));
+    }
+}
+
+/// Opens those aggregates from `first` up to `end` that fall to one of 16 clients.
+async fn opened(api: Api, first: u64, end: u64, client: u64) {
+    for batch in (first / 64..end.div_ceil(64)).filter(|batch| batch % 16 == client) {
+        let command = |n: u64| {
+            let data = json!({"customer": format!("c{n}"), "iban": format!("XX{n:010}")});
+            json!({"id": n.to_string(), "command": "Open", "data": data})
+        };
+        let commands: Vec<Value> = (batch * 64..((batch + 1) * 64).min(end)).map(command).collect();
+        let answer = api.post("commands", json!({"decider": "accounts", "commands": commands})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
 }
 
 async fn deploy(api: &Api) {

@@ -11,6 +11,7 @@ mod bare;
 mod http;
 #[path = "log/library.rs"]
 mod library;
+#[allow(dead_code, reason = "that of commands uses the rest of it")]
 #[path = "log/peers.rs"]
 mod peers;
 

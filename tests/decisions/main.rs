@@ -9,6 +9,7 @@ mod races;
 mod shadows;
 mod snapshots;
 mod switches;
+mod tagged;
 mod trains;
 mod versions;
 

@@ -147,6 +147,26 @@ async fn who_changes_a_projection_is_who_they_are_and_not_who_they_say() {
 }
 
 #[tokio::test]
+async fn who_wanted_to_change_what_they_may_not_is_in_the_log() {
+    let guarded = Guarded::start();
+    let reader = guarded.api("curious", Role::Reader, [&[], &["sales"], &[]]).await;
+    let admin = guarded.api("ada", Role::Admin, [&[], &[], &[]]).await;
+    for _ in 0..3 {
+        assert_eq!(kind(&reader.post("projections/sales/versions/1/promote", json!({})).await), (403, "forbidden"));
+    }
+    // To look is nothing that others rely on.
+    assert_eq!(reader.get("projections/other").await.status, 403);
+    assert_eq!(kind(&reader.post("backups", json!({})).await), (403, "forbidden"));
+    let page = admin.until("streams/$kinora%2Frefusals/events", |page| page["events"].as_array().unwrap().len() >= 2);
+    let told = page.await["events"].clone();
+    let asked = |event: &Value| event["data"]["asked"].as_str().unwrap().to_owned();
+    let all: Vec<_> = told.as_array().unwrap().iter().map(asked).collect();
+    assert_eq!(all, ["POST /v1/projections/sales/versions/1/promote", "POST /v1/backups"], "{told}");
+    assert_eq!(told[0]["data"]["who"], "key:curious");
+    assert_eq!(told[0]["data"]["why"], "this needs the role deployer; key:curious has reader");
+}
+
+#[tokio::test]
 async fn a_key_that_is_revoked_opens_nothing_and_its_followers_end() {
     let guarded = Guarded::start();
     let key = key(&guarded.keys, "ci", Role::Admin, [&[], &[], &[]]);

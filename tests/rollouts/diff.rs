@@ -169,8 +169,6 @@ async fn versions_far_apart_are_compared_where_the_one_behind_comes_by() {
     let still = api.get("projections/counts/diff?from=1&to=2").await;
     assert_eq!((still.status, still.body["title"].as_str()), (409, Some("not comparable")), "{still:?}");
     api.post("projections/counts/versions/2/resume", json!({})).await;
-    // It is told to, and moves a moment later.
-    api.until("projections/counts/versions/2", |version| version["state"] != "paused").await;
     let diff = api.get("projections/counts/diff?from=1&to=2&timeout=120").await;
     assert_eq!(diff.status, 200, "{diff:?}");
     assert!(diff.body["position"].as_u64().unwrap() >= ahead, "{diff:?}");

@@ -1,6 +1,7 @@
 //! Versions of a projection: how they replay, are compared, and follow each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod damage;
 mod diff;
 mod figures;
 mod gates;

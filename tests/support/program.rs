@@ -86,8 +86,17 @@ impl Program {
 
     /// The most memory that it has had, in MiB. Only Linux tells.
     pub fn peak_memory(&self) -> Option<f64> {
+        self.memory_of("VmHWM:")
+    }
+
+    /// The memory that it has, in MiB. Only Linux tells.
+    pub fn memory(&self) -> Option<f64> {
+        self.memory_of("VmRSS:")
+    }
+
+    fn memory_of(&self, name: &str) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
     }
 

@@ -3,3 +3,4 @@
 pub mod append;
 pub mod decide;
 pub mod tail;
+pub mod wait;

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod gates;
 pub mod history;
 pub mod once;
+pub mod plan;
 pub mod preflight;
 pub mod repro;
 pub mod rollout;

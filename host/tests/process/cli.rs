@@ -279,3 +279,23 @@ fn a_rollback_whose_answer_is_lost_is_asked_for_again_and_done_once() {
     let history = done(&host, &["history", "counts"]);
     assert_eq!(history.matches("VersionRolledBack").count(), 1, "{history}");
 }
+
+#[test]
+fn shells_complete_commands_and_each_has_a_manual_page() {
+    let run = |arguments: &[&str]| Command::new(Program::path()).args(arguments).output().unwrap();
+    for (shell, begins) in [("bash", "_kinora()"), ("zsh", "#compdef kinora"), ("fish", "# Print an optspec")] {
+        let said = run(&["completions", shell]);
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(text.contains(begins) && text.contains("rollback"), "{shell}: {text:.400}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("man1");
+    assert!(run(&["man", pages.to_str().unwrap()]).status.success());
+    for page in ["kinora.1", "kinora-deploy.1", "kinora-keys-create.1"] {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(".TH") && text.contains("kinora"), "{page}: {text:.400}");
+    }
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let refused = run(&["man", dir.path().join("file").to_str().unwrap()]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("/file: "), "{refused:?}");
+}

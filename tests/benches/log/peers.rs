@@ -61,6 +61,7 @@ impl Drop for Umadb {
 pub struct Postgres {
     process: Child,
     url: String,
+    port: u16,
     _dir: tempfile::TempDir,
 }
 
@@ -92,11 +93,23 @@ impl Postgres {
         let process = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for(&format!("127.0.0.1:{port}"));
         std::thread::sleep(Duration::from_secs(1));
-        Some(Self { process, url: format!("host=127.0.0.1 port={port} user=bench dbname=postgres"), _dir: dir })
+        let url = format!("host=127.0.0.1 port={port} user=bench dbname=postgres");
+        Some(Self { process, url, port, _dir: dir })
     }
 
     pub fn measure(&self, work: &str, clients: usize, span: Duration) -> f64 {
         measure("postgres", &self.url, work, clients, span)
+    }
+
+    /// Commands a second of Python's `eventsourcing` on this server.
+    pub fn eventsourcing(&self, accounts: u64, threads: usize, span: Duration) -> Option<f64> {
+        let python = program("../python/bin/python3")?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/bank.py");
+        let mut command = Command::new(python);
+        command.arg(script).args(["127.0.0.1", &self.port.to_string(), &accounts.to_string(), &threads.to_string()]);
+        let output = command.arg(span.as_secs_f64().to_string()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        Some(String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or_else(|_| panic!("eventsourcing: {said}")))
     }
 }
 

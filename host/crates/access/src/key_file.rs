@@ -106,7 +106,7 @@ impl KeyFile {
 
     pub(crate) fn read(&self, bytes: &[u8]) -> Result<BTreeMap<String, Record>, Error> {
         let damaged = |cause: String| Error::Damaged { path: self.0.clone(), cause };
-        let content: Content = serde_json::from_slice(bytes).map_err(|cause| damaged(cause.to_string()))?;
+        let content: Content = kinora_files::unseal(bytes).map_err(|cause| damaged(cause.to_string()))?;
         if content.format != FORMAT {
             return Err(damaged(format!("it has format {}, this program reads {FORMAT}", content.format)));
         }
@@ -153,8 +153,7 @@ impl KeyFile {
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|cause| self.failed(cause.into()))?;
         let mut keys = self.list()?;
         let done = with(&mut keys)?;
-        let text = serde_json::to_vec_pretty(&Content { format: FORMAT, keys });
-        let text = text.map_err(|cause| self.failed(io::Error::other(cause)))?;
+        let text = kinora_files::seal(&Content { format: FORMAT, keys }).map_err(|cause| self.failed(cause))?;
         kinora_files::write_durably(&self.0, &text).map_err(|cause| self.failed(cause))?;
         Ok(done)
     }

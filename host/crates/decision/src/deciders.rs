@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use kinora_files::Probation;
 use kinora_log::{AppendError, ClientId, Filter, Log, SearchRange, Streams};
 use kinora_projection::{By, Projections};
 use kinora_sandbox::Modules;
@@ -46,6 +47,8 @@ pub struct Deciders {
     switching: tokio::sync::Mutex<()>,
     /// Held while a module is being named by a version, so that nobody removes it.
     modules_kept: tokio::sync::RwLock<()>,
+    /// Notes of versions that are tried.
+    probation: Arc<Probation>,
     /// All guests run within it: it ends with the host.
     running: Budget,
 }
@@ -58,6 +61,7 @@ pub struct Opening {
     pub limits: Limits,
     /// What one instance may have.
     pub memory_bytes: usize,
+    pub probation: Arc<Probation>,
     /// No guest is run before somebody asks for it.
     pub paused: bool,
 }
@@ -87,7 +91,7 @@ pub struct Request {
 impl Deciders {
     /// Reads what the log says of deciders, and starts those that are live. Needs a runtime to be there.
     pub fn open(log: Log, modules: Arc<Modules>, opening: Opening) -> Result<Arc<Self>, Error> {
-        let Opening { projections, snapshots, limits, memory_bytes, paused } = opening;
+        let Opening { projections, snapshots, limits, memory_bytes, probation, paused } = opening;
         let mut deciders = Self {
             log,
             modules,
@@ -101,6 +105,7 @@ impl Deciders {
             unreadable: None,
             switching: tokio::sync::Mutex::default(),
             modules_kept: tokio::sync::RwLock::default(),
+            probation,
             running: Budget::unlimited(),
         };
         if let Err(error) = deciders.read() {
@@ -285,7 +290,9 @@ impl Deciders {
         let upto = upto.unwrap_or(Progress(u64::MAX)).min(self.log.progress());
         let snapshots = live.track.snapshots.clone();
         let kept = Kept { snapshots, from_events: u64::MAX, when_let_go: false, to_check: Vec::new() };
-        Outlook::new(Arc::clone(&live.track), budget, Some(kept)).state(&scope, upto)
+        let mut state = Outlook::new(Arc::clone(&live.track), budget, Some(kept)).state(&scope, upto)?;
+        state.baseline.revision = live.track.revision(&scope, state.baseline)?;
+        Ok(state)
     }
 
     /// Commands that were rejected lately, the last one first.
@@ -337,14 +344,16 @@ async fn decided_before(track: &Arc<Track>, commands: &[Arc<Command>]) -> Result
     let (track, commands) = (Arc::clone(track), commands.to_vec());
     let look_up = move || {
         let scope = &track.rules.decider.manifest.scope;
-        let streams = commands.iter().map(|command| Scope::stream(scope, &command.aggregate));
-        let streams: Vec<StreamName> = streams.collect::<Result<_, _>>()?;
+        let names = commands
+            .iter()
+            .map(|command| Ok((Scope::own(scope, &command.aggregate)?, Scope::stream(scope, &command.aggregate)?)));
+        let names: Vec<_> = names.collect::<Result<_, Error>>()?;
         let sought: Vec<_> = commands
             .iter()
-            .zip(&streams)
-            .map(|(command, stream)| {
+            .zip(&names)
+            .map(|(command, (scope, stream))| {
                 let id = CommandId::of(&track.decider, command.key.as_deref());
-                Sought { command, id, stream }
+                Sought { command, id, stream, scope }
             })
             .collect();
         known(&track, &sought)

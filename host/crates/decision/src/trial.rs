@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use kinora_files::Place;
 use kinora_log::{Filter, Log, Recorded as Event, SearchRange, Streams};
 use kinora_sandbox::{Failure, Outcome as Verdict, OwnScope};
 use kinora_types::{Budget, Direction, Micros, Position, Progress, Revision, StreamName, Tag};
@@ -55,6 +56,8 @@ pub struct Trial {
     next_rejected: u64,
     /// Those that are to be decided again.
     rejected: VecDeque<Arc<Rejected>>,
+    /// Where it is said at which event it is, should the host end there.
+    place: Place,
     budget: Budget,
 }
 
@@ -107,6 +110,7 @@ impl Trial {
             rejections,
             next_rejected,
             rejected,
+            place: Place::default(),
             budget,
         })
     }
@@ -114,6 +118,12 @@ impl Trial {
     /// Has it pass over as many events, and over commands that were rejected before this number.
     pub fn beginning_at(mut self, from: Progress, rejected: u64) -> Self {
         (self.next, self.next_rejected) = (Position(from.0), rejected);
+        self
+    }
+
+    /// Has it say, while guests run, in which window of events it is.
+    pub fn watched(&mut self, place: Place) -> &mut Self {
+        self.place = place;
         self
     }
 
@@ -140,7 +150,9 @@ impl Trial {
     fn pass(&mut self, goes_on: impl Fn() -> bool) -> Result<Progress, Error> {
         let upto = self.log.progress();
         self.collect_rejected();
+        let place = self.place.clone();
         while let Some(window) = self.window(self.next, upto)? {
+            let _here = place.enter(self.next.0);
             for event in &window.events {
                 self.rejected_again(Progress(event.position.0), &goes_on)?;
                 self.may_go_on(&goes_on)?;
@@ -211,7 +223,9 @@ impl Trial {
         if self.only.is_some() {
             let upto = Progress::through(event.position);
             for outlook in self.outlooks.values_mut() {
-                outlook.prepare(&scopes, upto).map_err(|failure| faulted(&failure))?;
+                // What was decided again stands behind all events of its command already.
+                let behind: Vec<Scope> = scopes.iter().filter(|it| !outlook.has_folded(it, upto)).cloned().collect();
+                outlook.prepare(&behind, upto).map_err(|failure| faulted(&failure))?;
             }
         }
         for scope in scopes {

@@ -77,7 +77,7 @@ impl Engine {
             dir: data.read_models(),
             query_limits: limits.queries,
             limits: limits.projections,
-            probation,
+            probation: Arc::clone(&probation),
             paused,
         };
         let projections = Projections::open(log.clone(), storage.clone(), Arc::clone(&modules), opening)?;
@@ -86,6 +86,7 @@ impl Engine {
             snapshots: SnapshotStore::open(&storage, &data.snapshots()),
             limits: limits.deciders,
             memory_bytes: limits.sandbox.memory_bytes,
+            probation,
             paused,
         };
         let deciders = Deciders::open(log.clone(), modules, opening)?;

@@ -5,12 +5,14 @@ pub mod descriptors;
 
 mod durable;
 mod probation;
+mod sealed;
 
 use std::io;
 use std::path::Path;
 
 pub use durable::write_durably;
 pub use probation::{InPlace, OnProbation, Place, Probation};
+pub use sealed::{seal, unseal};
 
 /// Bytes of a secret: one block of SHA-256, the longest key that HMAC takes as it is.
 pub const SECRET_BYTES: usize = 64;

@@ -4,6 +4,7 @@
 mod lease;
 mod needs;
 mod origin;
+mod refusals;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tower_service::Service;
 use crate::edge::problem::Problem;
 use crate::edge::requests::{Counted, Requests};
 pub use needs::Need;
+pub use refusals::Refusals;
 
 /// What anybody may ask, so that whoever watches a host needs no key.
 const PUBLIC: [&str; 1] = ["/healthz"];

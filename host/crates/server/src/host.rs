@@ -18,7 +18,7 @@ use crate::edge::accept;
 use crate::edge::bodies::Bodies;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
-use crate::gate::Gate;
+use crate::gate::{Gate, Refusals};
 
 /// What the handlers work on.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Parts {
     pub limits: Limits,
     pub bodies: Bodies,
     pub gate: Arc<Gate>,
+    pub refusals: Refusals,
 }
 
 impl From<Parts> for Host {

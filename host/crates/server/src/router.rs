@@ -26,7 +26,7 @@ use crate::edge::bodies::unpack::Unpack;
 use crate::edge::described::Described;
 use crate::edge::problem::Problem;
 use crate::edge::requests::Requests;
-use crate::gate::{Gate, Gated};
+use crate::gate::{Gate, Gated, Refusals};
 use crate::host::{Host, Parts};
 use crate::problems::operations;
 use crate::projections::{
@@ -189,7 +189,7 @@ pub fn service(
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
-    let (gate, requests) = (Arc::new(gate), Requests::default());
+    let (gate, requests, refusals) = (Arc::new(gate), Requests::default(), Refusals::new(log.clone()));
     let parts = Parts {
         log,
         projections,
@@ -199,6 +199,7 @@ pub fn service(
         limits,
         bodies,
         gate: Arc::clone(&gate),
+        refusals,
     };
     let host = Host::from(parts);
     let (routes, document) = routes(module_bytes).split_for_parts();

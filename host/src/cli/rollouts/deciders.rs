@@ -177,8 +177,12 @@ async fn deploy(
     for upcaster in upcasters {
         of_upcasters.push(module(client, upcaster).await?.digest);
     }
-    let deploy = DeployDecider { module: rules, upcasters: of_upcasters, owns };
-    let mut decider = client.deploy_decider(name, &deploy).await?;
+    deployed(client, name, &DeployDecider { module: rules, upcasters: of_upcasters, owns }).await
+}
+
+/// Deploys a version, waits until it has proved itself, and gives its number.
+pub async fn deployed(client: &Client, name: &str, deploy: &DeployDecider) -> anyhow::Result<u32> {
+    let mut decider = client.deploy_decider(name, deploy).await?;
     let version = decider.versions.last().map_or(0, |version| version.version);
     loop {
         let found = decider.versions.iter().find(|found| found.version == version);

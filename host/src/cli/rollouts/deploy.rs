@@ -140,7 +140,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
 }
 
 /// The projection, if there is one already.
-async fn projection(client: &Client, name: &str) -> anyhow::Result<Option<Projection>> {
+pub async fn projection(client: &Client, name: &str) -> anyhow::Result<Option<Projection>> {
     match client.projection(name).await {
         Ok(projection) => Ok(Some(projection.into_value())),
         Err(Error::Refused(problem)) if Kind::named(problem.slug()) == Some(Kind::UnknownProjection) => Ok(None),
@@ -156,7 +156,7 @@ fn same<'a>(before: &'a Projection, version: &Version) -> Option<&'a Version> {
 }
 
 /// Waits until a version is ready, and live if it goes live by itself.
-async fn wait(client: &Client, mut version: Answer<Version>) -> anyhow::Result<Answer<Version>> {
+pub async fn wait(client: &Client, mut version: Answer<Version>) -> anyhow::Result<Answer<Version>> {
     let mut progress = StatusBars::new();
     let mut closed = String::new();
     let goes_live = |version: &Version| version.state == State::Ready && version.promote == Promote::WhenReady;

@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::cli::output::{Fields, Output, cell, clean, note, shortened, table};
 
+/// Examples of each kind of change, if nobody says how many.
+const SAMPLES: usize = 3;
+
 /// Show what differs between two versions, both after the same event
 ///
 /// For example: kinora diff ontime; every row of a table: kinora diff ontime --all --table routes;
@@ -24,7 +27,7 @@ pub struct Arguments {
     #[arg(long)]
     to: Option<u32>,
     /// Examples of each kind of change in each table
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = SAMPLES)]
     samples: usize,
     /// Every row that differs, instead of counts and examples; with -o json a document a line
     #[arg(long)]
@@ -52,6 +55,12 @@ pub struct Arguments {
 fn row(text: &str) -> Result<(String, String), String> {
     let (table, key) = text.split_once('/').ok_or("a row is named as table/key")?;
     Ok((table.to_owned(), key.to_owned()))
+}
+
+/// What has changed from one version to another, with some rows of each table.
+pub async fn show(client: &Client, output: &mut Output, name: &str, from: u32, to: u32) -> anyhow::Result<()> {
+    let answer = client.diff(name, &ReadDiff { from, to, samples: Some(SAMPLES), timeout: None }).await?;
+    if output.is_json() { output.json(answer.text()) } else { print(output, &answer) }
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {

@@ -201,3 +201,30 @@ async fn what_is_under_way_is_ended_by_a_pause_an_abort_and_the_end_of_the_host(
     first.stop();
     assert_eq!(std::fs::read_dir(dir.path().join("probation")).unwrap().count(), 0, "nobody is to blame");
 }
+
+#[tokio::test]
+async fn a_decider_that_ends_the_host_twice_while_it_is_tried_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = host(dir.path());
+    let api = first.api();
+    // A fold that never ends.
+    let event = json!({"type": "Endless", "data": {}});
+    assert_eq!(api.post("streams/contrary-1/events", event).await.status, 201);
+    let digest = api.upload(module("contrary")).await;
+    assert_eq!(api.try_decider("contrary", &digest).await, 1);
+    until_under_way(dir.path(), "decider-contrary-1").await;
+    first.kill();
+    let second = host(dir.path());
+    until_under_way(dir.path(), "decider-contrary-1").await;
+    second.kill();
+    let third = host(dir.path());
+    let faulted = third.api().until_decider("contrary", 1, "faulted").await;
+    assert!(faulted["reason"].as_str().unwrap().contains("the host ended 2 times"), "{faulted}");
+    // Whoever wants it all the same deploys it anew; an end in order blames nobody.
+    assert_eq!(third.api().try_decider("contrary", &digest).await, 2);
+    until_under_way(dir.path(), "decider-contrary-2").await;
+    third.stop();
+    let fourth = host(dir.path());
+    until_under_way(dir.path(), "decider-contrary-2").await;
+    fourth.stop();
+}

@@ -62,7 +62,7 @@ pub struct Decided {
     /// Whether it was sent before, and accepted then.
     pub duplicate: bool,
     pub events: Vec<DecidedEvent>,
-    /// Of the stream of the aggregate, as it is then.
+    /// Of the stream of the aggregate, as it is then; of an aggregate by tag, the position of its last event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub revision: Option<u64>,
@@ -108,7 +108,7 @@ pub struct AggregateState {
     /// As the decider keeps it: JSON, where it saves that.
     #[schema(value_type = serde_json::Value)]
     pub state: Box<RawValue>,
-    /// The last revision of its stream; none, if it has no events.
+    /// The last revision of its stream, or the position of the last event with its tag; none, if it has no events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub revision: Option<u64>,

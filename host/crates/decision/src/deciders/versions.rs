@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use kinora_log::{AppendRequest, StreamAppend};
 use kinora_projection::{By, Fault};
-use kinora_sandbox::{Category, OwnScope};
+use kinora_sandbox::{Category, Failure, OwnScope};
 use kinora_types::{Budget, Digest, EventType, ExpectedRevision};
 
 use super::Deciders;
 use super::decider::{Decider, Live};
 use crate::error::Error;
-use crate::lane::Track;
+use crate::lane::{Track, faulted};
 use crate::record::control::{Catalog, Change, Entry, State, Version};
 use crate::record::report::Report;
 use crate::rules::Rules;
@@ -163,14 +163,28 @@ impl Deciders {
     /// Ends early with [`Error::Ends`] if the version is given up meanwhile.
     async fn trial(self: &Arc<Self>, decider: &Arc<Decider>, version: u32) -> Result<(Report, Trial), Error> {
         let track = self.track(decider, version).await?;
+        let note = format!("decider-{}-{version}", decider.name);
+        if self.probation.is_to_blame(&note) {
+            let ends = self.probation.ends(&note);
+            let why =
+                format!("the host ended {ends} times while it was tried, so it is not tried again: deploy it anew");
+            return Err(faulted(&Failure::new(Category::Quarantined, why)));
+        }
         let (log, budget, decider) = (self.log.clone(), self.running.clone(), Arc::clone(decider));
+        let on_probation = self.probation.begin(&note, 0);
+        let probation = Arc::clone(&self.probation);
         let goes_on = move || {
             let catalog = decider.catalog();
             catalog.versions.get(&version).is_some_and(|version| version.state == State::Proving)
         };
         let run = move || {
+            probation.sync(&note);
             let mut trial = Trial::new(log, Judge::Version(track), &budget).ok_or(Error::Ends)?;
-            Ok((trial.run(goes_on)?, trial))
+            let report = trial.watched(on_probation.place.clone()).run(goes_on);
+            if !matches!(report, Err(Error::Ends)) {
+                on_probation.proved_well();
+            }
+            Ok((report?, trial))
         };
         tokio::task::spawn_blocking(run).await.unwrap_or(Err(Error::Ends))
     }

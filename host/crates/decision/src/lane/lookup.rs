@@ -10,6 +10,7 @@ use super::track::Track;
 use super::unit::{Answer, Asked, DecidedEvent, Outcome};
 use crate::error::Error;
 use crate::record::command::{Command, CommandId, Recorded, together};
+use crate::scope::Scope;
 
 /// A command that may have been decided before.
 #[derive(Clone, Copy)]
@@ -18,11 +19,12 @@ pub struct Sought<'a> {
     pub id: CommandId,
     /// That of its aggregate.
     pub stream: &'a StreamName,
+    pub scope: &'a Scope,
 }
 
 impl<'a> From<&'a Asked> for Sought<'a> {
     fn from(asked: &'a Asked) -> Self {
-        Self { command: &asked.command, id: asked.id, stream: &asked.stream }
+        Self { command: &asked.command, id: asked.id, stream: &asked.stream, scope: &asked.scope }
     }
 }
 
@@ -51,7 +53,7 @@ pub fn known(track: &Track, sought: &[Sought<'_>]) -> Result<Option<Vec<Answer>>
 
 /// `together`: what else was asked with it.
 fn answered(track: &Track, sought: Sought<'_>, together: Option<Uuid>) -> Result<Option<Answer>, Error> {
-    let Sought { command, id, stream } = sought;
+    let Sought { command, id, stream, scope } = sought;
     let Some(position) = track.log.position_of(id.event(0))? else { return Ok(None) };
     let first = track.log.event(position)?;
     let recorded = first.as_ref().and_then(|event| Recorded::of(event.metadata.as_deref()));
@@ -67,8 +69,9 @@ fn answered(track: &Track, sought: Sought<'_>, together: Option<Uuid>) -> Result
         events.push(event);
     }
     let last = events.iter().rev().find(|event| event.stream == *stream);
-    let revision = last.and_then(|event| event.place).map(|(_, revision)| revision);
+    let of_stream = last.and_then(|event| event.place).map(|(_, revision)| revision);
     let outcome = Outcome::Accepted { events, duplicate: true };
+    let revision = outcome.revision(scope, of_stream);
     Ok(Some(Answer { id, version: recorded.version, outcome, revision }))
 }
 

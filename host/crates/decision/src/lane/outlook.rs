@@ -140,6 +140,11 @@ impl Outlook {
         Ok((self.folded == before).then_some(now))
     }
 
+    /// Whether the state of a scope has all events up to there, and maybe more.
+    pub fn has_folded(&mut self, scope: &Scope, upto: Progress) -> bool {
+        self.slots.get(scope).is_some_and(|slot| slot.baseline.upto >= upto)
+    }
+
     fn fold_all(&mut self, scopes: &[Scope], upto: Progress, most: usize) -> Result<Vec<(u32, Baseline)>, Failure> {
         scopes.iter().map(|scope| self.fold(scope, upto, most)).collect()
     }
@@ -154,7 +159,7 @@ impl Outlook {
                 (number, self.load(scope, number, upto)?)
             }
         };
-        if self.is_current(scope, from)? {
+        if from.upto == upto || self.is_current(scope, from)? {
             let baseline = Baseline { upto, ..from };
             self.slots.put(scope.clone(), number, baseline, 0);
             return Ok((number, baseline));

@@ -1,16 +1,19 @@
 //! A track: all that the lanes of one version have in common.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kinora_log::{AppendError, Appended, Log};
-use kinora_types::{Budget, Revision, StreamName};
+use kinora_log::{AppendError, Appended, Log, SearchRange};
+use kinora_types::{Budget, Direction, Revision, StreamName};
 
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::owners::Owners;
 use crate::rejections::Rejections;
 use crate::rules::Rules;
+use crate::scope::{Baseline, Scope};
 use crate::snapshots::Snapshots;
 
 /// How often it is looked whether a change of the decider is known here, and how long between two looks.
@@ -54,6 +57,20 @@ impl Track {
     /// Ends its decisions: another version is live.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// What commands may expect of an aggregate: the last revision of its stream; of one by tag, the position of its
+    /// last event.
+    pub fn revision(&self, scope: &Scope, at: Baseline) -> Result<Option<Revision>, Error> {
+        let Scope::Tags(tags) = scope else { return Ok(at.revision) };
+        let Some(from) = at.upto.last() else { return Ok(None) };
+        let range = SearchRange { from, upto: at.upto, direction: Direction::Backwards, limit: 1 };
+        let mut last = None;
+        self.log.visit(&Scope::filter(tags), range, |position, _| {
+            last = Some(Revision(position.0));
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
     }
 
     pub fn control_revision(&self) -> Revision {

@@ -69,8 +69,9 @@ impl Decided {
         let Self { unit, outcomes } = self;
         let version = unit.version;
         let answers = unit.commands.iter().zip(outcomes).map(|(asked, outcome)| {
-            let revision =
+            let of_stream =
                 at.iter().find(|(scope, _)| *scope == asked.scope).and_then(|(_, baseline)| baseline.revision);
+            let revision = outcome.revision(&asked.scope, of_stream);
             Answer { id: asked.id, version, outcome, revision }
         });
         let answers = answers.collect();

@@ -65,7 +65,8 @@ pub struct Answer {
     /// That has decided it.
     pub version: u32,
     pub outcome: Outcome,
-    /// The last revision of the stream of the aggregate, where it is known.
+    /// The last revision of the stream of the aggregate, where it is known; of an aggregate by tag, the position of the
+    /// last event that was decided.
     pub revision: Option<Revision>,
 }
 
@@ -81,6 +82,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    fn last_position(&self) -> Option<Position> {
+        let Self::Accepted { events, .. } = self else { return None };
+        events.iter().filter_map(|event| event.place).map(|(position, _)| position).max()
+    }
+
+    /// Where its aggregate is after it: see [`Answer::revision`].
+    pub fn revision(&self, scope: &Scope, of_stream: Option<Revision>) -> Option<Revision> {
+        match scope {
+            Scope::Stream(_) => of_stream,
+            Scope::Tags(_) => self.last_position().map(|last| Revision(last.0)),
+        }
+    }
+
     pub fn events_mut(&mut self) -> &mut [DecidedEvent] {
         match self {
             Self::Accepted { events, .. } => events,

@@ -125,8 +125,10 @@ impl Worker {
         let wrong = unit.commands.iter().find_map(|asked| {
             let expected = asked.command.expected?;
             let at = scopes.iter().position(|scope| *scope == asked.scope)?;
-            let current = slots.get(at)?.1.revision;
-            (!holds(expected, current)).then_some(Error::WrongRevision { expected, current })
+            match self.outlook.track.revision(&asked.scope, slots.get(at)?.1) {
+                Ok(current) => (!holds(expected, current)).then_some(Error::WrongRevision { expected, current }),
+                Err(error) => Some(error),
+            }
         });
         match wrong {
             None => Some(unit),

@@ -21,6 +21,9 @@ use crate::registry::version::{Held, Version};
 /// How long a version may take to hold, and to go to the other's position when it is near.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two looks at whether a version goes on.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// How far apart two versions may be for both to hold: beyond it, the one ahead would hold too long.
 const NEAR_EVENTS: u64 = 200_000;
 
@@ -151,12 +154,28 @@ impl Comparisons {
         compared
     }
 
+    /// One that was told to go on does so a moment later.
+    async fn until_it_moves(&self, version: &Version) {
+        let goes_on = || {
+            let record = self.registry.record(&version.projection, version.number);
+            record.is_ok_and(|record| !record.paused && record.fault.is_none())
+        };
+        let moves = async {
+            while !version.is_running() && goes_on() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        // If it does not, the comparison says so.
+        let _ = tokio::time::timeout(PATIENCE, moves).await;
+    }
+
     async fn pair(&self, name: &str, from: u32, to: u32, patience: Duration) -> Result<Compared, Error> {
         let (left, right) = (self.registry.version(name, Some(from))?, self.registry.version(name, Some(to))?);
         for version in [&left, &right] {
             if !version.is_open() {
                 return Err(Error::NotComparable(format!("version {} has no rows", version.number)));
             }
+            self.until_it_moves(version).await;
         }
         let (left, right) = if from == to {
             let version = snapshot(&left)?;

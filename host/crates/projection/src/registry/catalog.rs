@@ -35,7 +35,7 @@ impl Catalog {
         let failed = |cause: String| Error::Catalog { path: path.display().to_string(), cause };
         let projections = match std::fs::read(path) {
             Ok(bytes) => {
-                let file: File = serde_json::from_slice(&bytes).map_err(|cause| failed(cause.to_string()))?;
+                let file: File = kinora_files::unseal(&bytes).map_err(|cause| failed(cause.to_string()))?;
                 if file.format != FORMAT {
                     return Err(failed(format!("its format is {}, this program knows {FORMAT}", file.format)));
                 }
@@ -56,7 +56,7 @@ impl Catalog {
         let mut projections = self.projections.clone();
         projections.insert(name.to_owned(), changed);
         let file = File { format: FORMAT, incarnation: Some(self.incarnation.0), projections };
-        let bytes = serde_json::to_vec_pretty(&file).map_err(|cause| failed(cause.to_string()))?;
+        let bytes = kinora_files::seal(&file).map_err(|cause| failed(cause.to_string()))?;
         kinora_files::write_durably(&self.path, &bytes).map_err(|cause| failed(cause.to_string()))?;
         Ok(Self { path: self.path.clone(), incarnation: self.incarnation, projections: file.projections })
     }

@@ -240,6 +240,10 @@ impl Version {
         }
     }
 
+    pub fn is_running(&self) -> bool {
+        self.running().as_ref().is_some_and(|running| !running.thread.is_finished())
+    }
+
     /// Asks the thread for a snapshot at a position that is still ahead of it. `None` if none is running.
     pub fn snapshot_at(&self, at: Progress) -> Option<oneshot::Receiver<Snapshot>> {
         let (snapshot, taken) = oneshot::channel();

@@ -89,7 +89,7 @@ struct Record {
 fn record(dir: &Path) -> Result<Record, Error> {
     let path = dir.join(RECORD);
     let text = std::fs::read(&path).map_err(|cause| store_error(&path, cause))?;
-    serde_json::from_slice(&text).map_err(|cause| store_error(&path, cause))
+    kinora_files::unseal(&text).map_err(|cause| store_error(&path, cause))
 }
 
 fn kind(dir: &Path) -> Option<Kind> {
@@ -501,7 +501,7 @@ impl Modules {
             let mut signed = this.mac(digest, &code).finalize().into_bytes().to_vec();
             signed.extend_from_slice(&code);
             write_durably(&dir.join("code"), &signed)?;
-            let record = serde_json::to_vec_pretty(&Record { kind, bytes, compile_ms, manifest })
+            let record = kinora_files::seal(&Record { kind, bytes, compile_ms, manifest })
                 .map_err(|cause| store_error(&dir, cause))?;
             write_durably(&dir.join(RECORD), &record)?;
             trial.proved_well();

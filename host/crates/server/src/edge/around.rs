@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
+use kinora_access::Principal;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -65,6 +66,10 @@ where
             let (kept, allowed) = host.gate.allow_operation(request, &path, need.as_ref());
             request = kept;
             if let Err(problem) = allowed {
+                let is_change = need.is_some_and(|need| need.is_change());
+                if let Some(who) = request.extensions().get::<Arc<Principal>>().filter(|_| is_change) {
+                    host.refusals.note(who, &request, &problem);
+                }
                 return Box::pin(async move {
                     let response = problem.into_response();
                     counted.end(&host.requests, &response);

@@ -87,6 +87,11 @@ impl Need {
         })
     }
 
+    /// Whether it changes what others rely on: a projection, a decider, a module.
+    pub fn is_change(&self) -> bool {
+        matches!(self.action, Action::Deploy | Action::Operate)
+    }
+
     /// What is asked with these names. `None`: a name is missing.
     pub fn asked<'a>(&self, names: &'a RawPathParams) -> Option<Asked<'a>> {
         let extent = |which: Which| match which {

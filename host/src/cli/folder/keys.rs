@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kinora_access::{Key, KeyFile, NewKey, Pattern, Record, Role, Scope};
 use serde_json::json;
 
-use super::REQUIRED;
-use super::output::{Output, note, table};
+use crate::cli::output::{Output, REQUIRED, note, table};
 
 /// API keys: who may do what with a host
 ///
