@@ -1,6 +1,6 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help bench-command setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
+.PHONY: help bench-command setup program build modules languages demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
   bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
@@ -28,6 +28,9 @@ build: setup ## Build everything
 modules: setup ## Build every example into ${CARGO_TARGET_DIR:-target}/modules/NAME.wasm
 	@./.setup/modules $(MODULES)
 
+languages: ## Build the example guests in JavaScript and Python, and test their SDKs, where node and python3 are there
+	@./.setup/languages
+
 # What the demo needs, and nothing that only tests need: its own packages have the features that they have in the whole workspace, so
 # nothing is built twice.
 demo-parts: setup
@@ -37,6 +40,7 @@ demo-parts: setup
 
 demo: demo-parts ## See it at work: a year of flights, two versions of a projection, a switch and a way back
 	@$(TARGET_DIR)/release/demo
+	@echo "   The same projector in TypeScript and in Python: make languages, then kinora deploy ontime --module $(TARGET_DIR)/modules/ontime-js.wasm"
 
 serve: program ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
@@ -53,7 +57,7 @@ audit: ## Check licences, advisories, duplicates and sources of all dependencies
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check
 
-test: lint modules ## Set up, and pass all tests
+test: lint modules languages ## Set up, and pass all tests
 	@./.setup/announce
 	cargo test --release --locked --workspace
 	@./.setup/full-disk

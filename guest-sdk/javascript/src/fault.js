@@ -42,7 +42,8 @@ function stack(error) {
   const lines = String(error.stack ?? "").split("\n");
   const frames = lines.filter((line) => /:\d+(:\d+)?\)?$/.test(line) || line.includes("@"));
   const known = globalThis.kinoraSources;
-  return frames.map((line) => (known ? placed(line, known) : `    ${line.trim()}`)).filter((line) => line !== null).slice(0, FRAMES);
+  const shown = frames.map((line) => (known ? placed(line, known) : `    ${line.trim()}`));
+  return shown.filter((line) => line !== null).slice(0, FRAMES);
 }
 
 /** `known.lines[n]` is the file and the line that line `n + 1` of the bundle came from; 0: from none. */
@@ -52,6 +53,8 @@ function placed(frame, known) {
   const line = known.lines[Number(at[2]) - 1];
   if (!line) return null;
   const [file, number] = line;
+  // What lies outside of the guest's own folder is the SDK.
+  if (known.files[file].startsWith("..")) return null;
   const name = at[1] === "" || at[1] === "<anonymous>" ? "" : ` ${at[1]}`;
   return `    at${name} (${known.files[file]}:${number})`;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def build(folder: Path, wit: Path, out: Path | None) -> Path:
     if not module or not name:
         raise Refused(f'{folder / "pyproject.toml"} has no [tool.kinora] with guest = "MODULE:NAME"')
     source = folder / "src" if (folder / "src").is_dir() else folder
+    sys.dont_write_bytecode = True
     sys.path[:0] = [str(source), str(SDK)]
     declared = getattr(getattr(importlib.import_module(module), name, None), "kinora", None)
     world = getattr(declared, "world", None)
@@ -49,8 +51,12 @@ def build(folder: Path, wit: Path, out: Path | None) -> Path:
         imports = ", ".join(IMPORTS[world])
         given = ", ".join(f"{name}={name}" for name in IMPORTS[world])
         entry = ENTRY.format(module=module, name=name, imports=imports, given=given)
-        Path(place, "kinora_entry.py").write_text(entry)
-        _componentize(["-d", str(wit), "-w", world], [str(source), str(SDK), place], out)
+        # The tool leaves compiled files beside what it reads, and shows its place in stacks: so it is given copies.
+        skipped = shutil.ignore_patterns("__pycache__", "*.wasm")
+        shutil.copytree(source, Path(place, "src"), ignore=skipped)
+        shutil.copytree(SDK / "kinora_sdk", Path(place, "sdk", "kinora_sdk"), ignore=skipped)
+        Path(place, "src", "kinora_entry.py").write_text(entry)
+        _componentize(["-d", str(wit), "-w", world], [str(Path(place, "src")), str(Path(place, "sdk"))], out)
     return out
 
 

@@ -7,13 +7,11 @@ import anything from later. So what the standard library imports when it is firs
 from __future__ import annotations
 
 import _strptime  # noqa: F401
-import builtins
 import encodings.ascii  # noqa: F401
 import encodings.idna  # noqa: F401
 import encodings.latin_1  # noqa: F401
 import encodings.utf_16  # noqa: F401
 import json
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -21,6 +19,7 @@ from typing import Any
 from kinora_sdk.event import Texts
 from kinora_sdk.fault import Fault, InvalidArguments, said
 from kinora_sdk.projector import Declared, Instance, schema_text
+from kinora_sdk.surroundings import surround
 from kinora_sdk.upcaster import Upcaster
 
 
@@ -71,16 +70,6 @@ class World:
             self.diagnostics.panicked(None, said(raised))
             raise
 
-    def take_output(self) -> None:
-        """What is printed is a line for the host: a guest has no output of its own."""
-
-        def printed(*values: object, sep: str | None = " ", end: str | None = "", **_: object) -> None:
-            line = (" " if sep is None else sep).join(map(str, values)) + (end or "")
-            self.diagnostics.log(self.diagnostics.Level.INFO, line.rstrip("\n"))
-
-        builtins.print = printed
-        sys.stdout = sys.stderr = None  # type: ignore[assignment]
-
 
 class Host:
     """The rows that the host keeps."""
@@ -104,6 +93,7 @@ class Host:
 def component(guest: Any, world: World) -> type:
     """The class that exports a world for a guest."""
     declared = getattr(guest, "kinora", None)
+    surround(world.diagnostics)
     if isinstance(declared, Declared):
         return _projector(declared, world)
     if isinstance(declared, Upcaster):
@@ -117,7 +107,6 @@ def _projector(declared: Declared, world: Any) -> type:
 
     class WitWorld:
         def describe(self) -> Any:
-            world.take_output()
             return world.described(lambda: _manifest(declared, world))
 
         def apply(self, batch: Any) -> None:
@@ -179,7 +168,6 @@ def _upcaster(declared: Upcaster, world: Any) -> type:
 
     class WitWorld:
         def describe(self) -> Any:
-            world.take_output()
             kind = world.event_type
             steps = [upcasting.Step(kind(step.origin), [kind(to) for to in step.outputs]) for step in declared.steps]
             return upcasting.UpcasterManifest(declared.name, steps, world.needs(declared.needs))
