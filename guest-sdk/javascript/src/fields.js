@@ -19,7 +19,7 @@ function expected(what, value) {
 export function writtenFloat(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) expected("a finite number", value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-5 || size >= 1e16)) return value.toExponential().replace("e+", "e");
+  if (size !== 0 && (size < 1e-5 || size >= 1e16)) return value.toExponential();
   if (Number.isInteger(value)) return Object.is(value, -0) ? "-0.0" : `${value}.0`;
   return String(value);
 }

@@ -38,7 +38,7 @@ def written_float(value: float) -> str:
         return written
     mantissa, exponent = written.split("e")
     if int(exponent) != -5:
-        return f"{mantissa}e{int(exponent)}"
+        return f"{mantissa}e{int(exponent):+}"
     sign = "-" if mantissa.startswith("-") else ""
     return f"{sign}0.0000{mantissa.lstrip('-').replace('.', '')}"
 

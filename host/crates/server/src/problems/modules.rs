@@ -16,8 +16,8 @@ impl From<sandbox::Error> for Problem {
             }
             Error::ForeignImports(_) => (
                 Kind::ForeignImports,
-                "a guest may import kinora:engine only: no clock, no files, no network, no randomness; what leaves WASI \
-                 out: for Rust the target wasm32-unknown-unknown, componentize-py --stub-wasi, componentize-qjs \
+                "a guest may import kinora:engine only: no clock, no files, no network, no randomness; what leaves \
+                 WASI out: for Rust the target wasm32-unknown-unknown, componentize-py --stub-wasi, componentize-qjs \
                  --stub-wasi --sync, jco componentize --disable all",
             ),
             Error::MissingExports(_) => {
@@ -32,7 +32,8 @@ impl From<sandbox::Error> for Problem {
             Error::Compile(_) => (Kind::CompileFailed, "see whether the limits for compiling at /v1/limits are enough"),
             Error::Describe(_) => (
                 Kind::DescribeFailed,
-                "mend what the detail says: the module is started and describe() called, without rows, within /v1/limits",
+                "mend what the detail says: the module is started and describe() called, without rows, within \
+                 /v1/limits",
             ),
             Error::Manifest(_) => (Kind::InvalidManifest, "mend describe()"),
             Error::Busy { .. } => (Kind::Busy, "try again when some of them are ready"),
