@@ -1,7 +1,7 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help package bench-access bench-command setup program build modules demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
-  bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
+.PHONY: help package bench-access bench-command setup program build modules languages demo demo-parts serve fmt lint audit test test-full-disk \
+  bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile bench-languages attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -30,6 +30,9 @@ build: setup ## Build everything
 modules: setup ## Build every example into ${CARGO_TARGET_DIR:-target}/modules/NAME.wasm
 	@./.setup/modules $(MODULES)
 
+languages: ## Build the example guests in JavaScript and Python, and test their SDKs, where node and python3 are there
+	@./.setup/languages
+
 # What the demo needs, and nothing that only tests need: its own packages have the features that they have in the whole workspace, so
 # nothing is built twice.
 demo-parts: setup
@@ -39,6 +42,7 @@ demo-parts: setup
 
 demo: demo-parts ## See it at work: a year of flights, two versions of a projection, a switch and a way back
 	@$(TARGET_DIR)/release/demo
+	@echo "   The same projector in TypeScript and in Python: make languages, then kinora deploy ontime --module $(TARGET_DIR)/modules/ontime-js.wasm"
 
 package: program ## Build a Debian package: ${CARGO_TARGET_DIR:-target}/debian/kinora_VERSION_ARCH.deb
 	@./.setup/package
@@ -58,7 +62,7 @@ audit: ## Check licences, advisories, duplicates and sources of all dependencies
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check
 
-test: lint modules ## Set up, and pass all tests
+test: lint modules languages ## Set up, and pass all tests
 	@./.setup/announce
 	cargo test --release --locked --workspace
 	@./.setup/full-disk
@@ -104,6 +108,9 @@ bench-replay: program modules ## Measure replays next to native folds and SQLite
 
 bench-hostile: program modules ## Measure what others notice while a guest means harm
 	cargo bench --profile release --locked --workspace --bench hostile
+
+bench-languages: build modules languages ## Measure replays in Rust, JavaScript and Python next to native Node and CPython (ROUNDS chooses)
+	@./.setup/bench-languages
 
 attack: program modules ## Attack a host in every way, one after the other and all at once (ATTACKS, ROUNDS and SECONDS choose)
 	cargo bench --profile release --locked --workspace --bench attack

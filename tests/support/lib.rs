@@ -22,7 +22,7 @@ pub use events::{copied, event, everything, open, request, to};
 pub use followed::{Followed, Message};
 pub use handwritten::Handwritten;
 pub use host::Host;
-pub use modules::{module, module_path};
+pub use modules::{module, module_in, module_path};
 pub use program::Program;
 pub use seed::{Seed, property};
 pub use wait::{until, until_some};

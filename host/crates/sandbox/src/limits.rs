@@ -5,17 +5,18 @@
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of an uploaded module. A Rust projector has 0.2 to 2 MB, one with a JavaScript engine in it 12 MB.
+    /// Bytes of an uploaded module. A Rust projector has 0.2 to 3 MB, one with QuickJS in it 2, with CPython 18.
     pub module_bytes: usize,
     /// Linear memory of one instance, in bytes. Leaves room for a cache of some 100,000 rows.
     pub memory_bytes: usize,
     /// Elements of all tables of one instance. A large Rust guest has a few thousand functions.
     pub table_elements: usize,
-    /// Core instances, memories and tables within one component: a wrapped module has about 4.
+    /// Core instances, memories and tables within one component: a wrapped module has about 4, one with CPython in it
+    /// 33.
     pub instances: usize,
     /// Stack of WebAssembly frames, in bytes.
     pub stack_bytes: usize,
-    /// Fuel for `describe`, and for the start functions: enough for any list of tables.
+    /// Fuel for `describe`, and for the start functions: enough for any list of tables, by an interpreter, too.
     pub describe_fuel: u64,
     /// Fuel for one event: about 0.2 seconds. A batch is given less per event; if it runs out, its events are run
     /// one at a time with this much each, so whether an event passes does not depend on how events were batched.
@@ -62,7 +63,7 @@ pub struct Limits {
     pub compiles_waiting: usize,
     /// Address space of the compiler's process, in bytes.
     pub compile_memory_bytes: u64,
-    /// Seconds for the compiler's process. A JavaScript guest takes 10 to 25.
+    /// Seconds for the compiler's process. A guest with QuickJS in it takes 2 on an idle core, one with CPython 12.
     pub compile_seconds: u64,
 }
 
@@ -79,9 +80,9 @@ impl Default for Limits {
             module_bytes: 32 << 20,
             memory_bytes: 192 << 20,
             table_elements: 100_000,
-            instances: 32,
+            instances: 100,
             stack_bytes: 512 << 10,
-            describe_fuel: 100_000_000,
+            describe_fuel: 1_000_000_000,
             event_fuel: 200_000_000,
             batch_event_fuel: 1_000_000,
             flush_fuel: 20_000_000_000,

@@ -74,6 +74,9 @@ const SOURCE: &str = "source.wasm";
 /// Uploads that are looked at at once: that takes less than compiling, but a process each.
 const CHECKED_AT_ONCE: usize = 2;
 
+/// Bytes of a module that is compiled in seconds: one without an interpreter, or with a small one.
+const SMALL_BYTES: u64 = 4 << 20;
+
 /// What is known of a module, beside its code.
 const RECORD: &str = "module.json";
 
@@ -128,8 +131,10 @@ pub struct Modules {
     /// Those that are uploaded and not compiled yet, each with its bytes in memory at worst.
     line: Arc<Semaphore>,
     checks: Semaphore,
-    /// Compiling takes a core and gigabytes at worst, so one module at a time.
-    one_compiler: Semaphore,
+    /// Compiling takes a core and gigabytes at worst, so one small module and one large one at a time: a small one does
+    /// not wait the minute that an interpreter may take.
+    small_compiler: Semaphore,
+    large_compiler: Semaphore,
     changes: watch::Sender<u64>,
 }
 
@@ -154,7 +159,8 @@ impl Modules {
             probation,
             paused,
             entries: RwLock::default(),
-            one_compiler: Semaphore::new(1),
+            small_compiler: Semaphore::new(1),
+            large_compiler: Semaphore::new(1),
             changes: watch::Sender::new(0),
         });
         let mut digests = Vec::new();
@@ -473,7 +479,8 @@ impl Modules {
     }
 
     async fn make(self: &Arc<Self>, digest: Digest, bytes: u64) -> Result<(u64, Module), Error> {
-        let _turn = self.one_compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
+        let compiler = if bytes > SMALL_BYTES { &self.large_compiler } else { &self.small_compiler };
+        let _turn = compiler.acquire().await.map_err(|cause| Error::Compile(cause.to_string()))?;
         let trial = self.probation.begin(&note(digest), 0);
         if let Some(cause) = &trial.unnoted {
             tracing::warn!(%digest, %cause, "there is no note that a module is tried");

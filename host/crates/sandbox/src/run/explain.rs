@@ -21,6 +21,9 @@ const FRAME_BYTES: usize = 256;
 /// What wasmtime says when a guest hands over more than it may. Its type is private.
 const TOO_MANY_BYTES: &str = "too much data";
 
+/// What wasmtime says when a component has more parts than it may. It has no type for that, either.
+const TOO_MANY_PARTS: &str = "resource limit exceeded";
+
 /// Explains the error of a call.
 pub fn explain(
     error: &wasmtime::Error,
@@ -64,6 +67,10 @@ fn cause(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits
     if root.contains(TOO_MANY_BYTES) {
         let message = "the guest handed over too many bytes in one call";
         return Failure::over(Category::Rule, message, "call_bytes", limits.call_bytes as u64);
+    }
+    if root.contains(TOO_MANY_PARTS) {
+        let message = "the module has more core instances, memories or tables in it than it may";
+        return Failure::over(Category::Rule, message, "instances", limits.instances as u64);
     }
     Failure::new(Category::Trap, shorten(format!("the guest trapped: {root}"), limits.message_bytes))
 }

@@ -16,7 +16,9 @@ impl From<sandbox::Error> for Problem {
             }
             Error::ForeignImports(_) => (
                 Kind::ForeignImports,
-                "a guest may import kinora:engine only: no clock, no files, no network, no randomness",
+                "a guest may import kinora:engine only: no clock, no files, no network, no randomness; what leaves \
+                 WASI out: for Rust the target wasm32-unknown-unknown, componentize-py --stub-wasi, componentize-qjs \
+                 --stub-wasi --sync, jco componentize --disable all",
             ),
             Error::MissingExports(_) => {
                 (Kind::MissingExports, "export a world of kinora:engine; the SDK's macros do that")
@@ -28,7 +30,11 @@ impl From<sandbox::Error> for Problem {
                 (Kind::Contract, "build it anew with the SDK of this host's version, and deploy it as a new version")
             }
             Error::Compile(_) => (Kind::CompileFailed, "see whether the limits for compiling at /v1/limits are enough"),
-            Error::Describe(_) => (Kind::DescribeFailed, "describe() must answer at once, without touching rows"),
+            Error::Describe(_) => (
+                Kind::DescribeFailed,
+                "mend what the detail says: the module is started and describe() called, without rows, within \
+                 /v1/limits",
+            ),
             Error::Manifest(_) => (Kind::InvalidManifest, "mend describe()"),
             Error::Busy { .. } => (Kind::Busy, "try again when some of them are ready"),
             Error::TooMany { .. } => (
