@@ -1,7 +1,8 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help package bench-access bench-command setup program build modules languages demo demo-parts serve fmt lint audit test test-full-disk \
-  bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile bench-languages attack schemathesis crash simulate fuzz
+.PHONY: help package bench-access bench-command browser screenshots setup program build modules languages demo demo-parts serve fmt lint audit \
+  test test-full-disk bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile bench-languages attack schemathesis \
+  crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -62,10 +63,16 @@ audit: ## Check licences, advisories, duplicates and sources of all dependencies
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check
 
-test: lint modules languages ## Set up, and pass all tests
+test: lint modules languages browser ## Set up, and pass all tests
 	@./.setup/announce
 	cargo test --release --locked --workspace
 	@./.setup/full-disk
+
+browser: setup ## Install what walks through the console: Chromium, Node.js, Playwright, axe
+	@./.setup/browser
+
+screenshots: demo-parts browser ## Take the pictures of the README anew, of the console with the demo's data
+	@./.setup/screenshots
 
 test-full-disk: setup modules ## Pass the tests that fill a disk, where a small one can be mounted
 	@./.setup/full-disk

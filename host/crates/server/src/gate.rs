@@ -27,6 +27,11 @@ pub use refusals::Refusals;
 /// What anybody may ask, so that whoever watches a host needs no key.
 const PUBLIC: [&str; 1] = ["/healthz"];
 
+/// Somebody for whom the host itself vouches: they have shown their key, and ask by a page. Nothing that comes from outside
+/// can say so.
+#[derive(Clone)]
+pub struct Vouched(pub Arc<Principal>);
+
 /// Who is let in.
 pub struct Gate {
     access: Arc<Access>,
@@ -52,12 +57,43 @@ impl Gate {
         if PUBLIC.contains(&request.uri().path()) {
             return Ok(None);
         }
+        if let Some(Vouched(principal)) = request.extensions_mut().remove() {
+            return self.let_in(request, principal).map(Some);
+        }
         let shown = credentials(request.headers())?;
         let principal = self.access.principal(shown).map_err(|unknown| unauthenticated(&unknown))?;
         // Nobody needs to see it again.
         request.headers_mut().remove(header::AUTHORIZATION);
+        self.let_in(request, principal).map(Some)
+    }
+
+    fn let_in(&self, request: &mut Request, principal: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
+        if principal.is_gone() {
+            return Err(unauthenticated(&Unknown::Expired));
+        }
         request.extensions_mut().insert(Arc::clone(&principal));
-        Ok(Some(principal))
+        Ok(principal)
+    }
+
+    /// Looks at a request for a page of the host's own, before anything is asked for it.
+    pub fn enter_page(&self, request: &Request) -> Result<(), Problem> {
+        if self.access.is_on() { origin::check_form(request) } else { origin::check_page(request, &self.names) }
+    }
+
+    /// Who shows this key or token, or why that is nobody.
+    pub fn known_by(&self, shown: &str) -> Result<Arc<Principal>, String> {
+        self.access.principal(shown).map_err(|unknown| unknown.to_string())
+    }
+
+    /// Why somebody may not ask for an operation that is about a projection.
+    pub fn may(&self, principal: Option<&Arc<Principal>>, operation: &str, projection: &str) -> Result<(), String> {
+        if !self.access.is_on() {
+            return Ok(());
+        }
+        let need = Need::of(operation);
+        let asked = need.as_ref().and_then(|need| need.asked_of_projection(projection));
+        let (Some(principal), Some(asked)) = (principal, asked) else { return Err("the host does not say".to_owned()) };
+        principal.may(asked).map_err(|denied| denied.to_string())
     }
 
     /// Refuses what whoever sent the request may not do.

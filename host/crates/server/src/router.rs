@@ -20,6 +20,7 @@ use utoipa::openapi::{Content, OpenApi, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
 use crate::edge::bodies::unpack::Unpack;
@@ -34,6 +35,7 @@ use crate::projections::{
 };
 use crate::query::{list, model};
 use crate::read::{events, log};
+use crate::serve::console::{Console, Desk};
 use crate::upkeep::{backups, health, limits, metrics};
 use crate::write::{append, claims, commands, direct};
 
@@ -184,6 +186,7 @@ pub fn service(
     backups: Option<Arc<Backups>>,
     limits: Limits,
     gate: Gate,
+    is_encrypted: bool,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
@@ -210,7 +213,8 @@ pub fn service(
         .layer(Unpack)
         .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
-    Gated { gate, requests, inner: direct::Direct { host, routes } }
+    let desk = Arc::new(Desk::new(Arc::clone(&gate), is_encrypted));
+    Console { desk, inner: Gated { gate, requests, inner: direct::Direct { host, routes } } }
 }
 
 /// This description

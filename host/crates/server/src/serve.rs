@@ -1,5 +1,6 @@
 //! A served host: an engine behind a socket, and an orderly end.
 
+pub(crate) mod console;
 pub(crate) mod listen;
 
 use std::io;
@@ -200,7 +201,7 @@ impl Serving {
         let admission = Arc::clone(projections.admission());
         let (limits, gate) = (engine.limits().clone(), Gate::new(Arc::clone(&access), names));
         let http = limits.http;
-        let service = service(log, projections, deciders, engine.backups().cloned(), limits, gate);
+        let service = service(log, projections, deciders, engine.backups().cloned(), limits, gate, tls.is_some());
         let stop = CancellationToken::new();
         let mut doors = JoinSet::new();
         let door = Door { listener, tls: tls.clone(), limits: http };

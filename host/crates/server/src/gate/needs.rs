@@ -94,10 +94,22 @@ impl Need {
 
     /// What is asked with these names. `None`: a name is missing.
     pub fn asked<'a>(&self, names: &'a RawPathParams) -> Option<Asked<'a>> {
+        self.asked_of(|wanted| names.iter().find(|(name, _)| *name == wanted).map(|(_, one)| one))
+    }
+
+    /// What is asked of one projection, or of none in particular yet. `None`: the operation is about more than that.
+    pub fn asked_of_projection<'a>(&self, projection: &'a str) -> Option<Asked<'a>> {
+        if projection.is_empty() {
+            return Some(Asked::new(self.action));
+        }
+        self.asked_of(|wanted| (Which::Named(wanted) == PROJECTION).then_some(projection))
+    }
+
+    fn asked_of<'a>(&self, named: impl Fn(&'static str) -> Option<&'a str>) -> Option<Asked<'a>> {
         let extent = |which: Which| match which {
             Which::Nothing => Some(Extent::Nothing),
             Which::All => Some(Extent::All),
-            Which::Named(wanted) => names.iter().find(|(name, _)| *name == wanted).map(|(_, one)| Extent::One(one)),
+            Which::Named(wanted) => named(wanted).map(Extent::One),
         };
         let asked = Asked::new(self.action).streams(extent(self.streams)?);
         Some(asked.projections(extent(self.projections)?).tables(extent(self.tables)?))

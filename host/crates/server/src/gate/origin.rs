@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use kinora_api::Kind;
 use mediatype::MediaTypeBuf;
 
@@ -19,14 +19,48 @@ use crate::edge::problem::Problem;
 const SITE: &str = "sec-fetch-site";
 
 pub fn check(request: &Request, names: &[String]) -> Result<(), Problem> {
+    check_site(request, names)?;
+    if !request.body().is_end_stream() && !is_called_by_its_name(request.headers().get(header::CONTENT_TYPE)) {
+        return Err(Problem::new(Kind::UnknownContentType, "the body does not say that it is JSON, or what else")
+            .hint("send content-type: application/json; for a module, application/wasm"));
+    }
+    Ok(())
+}
+
+/// The same for a page of the host itself. Whoever follows a link to it from elsewhere only looks at it: a page that is
+/// shown changes nothing, and whoever has sent the browser there does not see it.
+pub fn check_page(request: &Request, names: &[String]) -> Result<(), Problem> {
+    let host = host(request)?;
+    if is_followed_link(request) {
+        return check_name(host.as_ref(), names);
+    }
+    check_site(request, names)
+}
+
+/// Where the host knows its clients, a page of another site is told by what the browser says alone: whatever stands
+/// between may call the host by another name.
+pub fn check_form(request: &Request) -> Result<(), Problem> {
+    let is_foreign = request.headers().get(SITE).is_some_and(|site| site != "same-origin" && site != "none");
+    if is_foreign && !is_followed_link(request) { Err(from_page()) } else { Ok(()) }
+}
+
+fn is_followed_link(request: &Request) -> bool {
+    let is = |name: &str, value: &str| request.headers().get(name).is_some_and(|found| found == value);
+    request.method() == Method::GET && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
+}
+
+fn check_name(host: Option<&Authority>, names: &[String]) -> Result<(), Problem> {
+    match host {
+        Some(host) if !is_own(host.host(), names) => Err(foreign(format!("the host is not called {:?}", host.host()))
+            .hint("say --host-name NAME to `kinora serve`, if it is one of its names")),
+        _ => Ok(()),
+    }
+}
+
+fn check_site(request: &Request, names: &[String]) -> Result<(), Problem> {
     let headers = request.headers();
     let host = host(request)?;
-    if let Some(host) = &host
-        && !is_own(host.host(), names)
-    {
-        return Err(foreign(format!("the host is not called {:?}", host.host()))
-            .hint("say --host-name NAME to `kinora serve`, if it is one of its names"));
-    }
+    check_name(host.as_ref(), names)?;
     if let Some(origin) = headers.get(header::ORIGIN) {
         let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
         if authority.is_none() || authority != host.as_ref().map(Authority::as_str) {
@@ -35,10 +69,6 @@ pub fn check(request: &Request, names: &[String]) -> Result<(), Problem> {
     }
     if headers.get(SITE).is_some_and(|site| site != "same-origin" && site != "none") {
         return Err(from_page());
-    }
-    if !request.body().is_end_stream() && !is_called_by_its_name(headers.get(header::CONTENT_TYPE)) {
-        return Err(Problem::new(Kind::UnknownContentType, "the body does not say that it is JSON, or what else")
-            .hint("send content-type: application/json; for a module, application/wasm"));
     }
     Ok(())
 }
