@@ -130,8 +130,8 @@ async fn a_version_is_promoted_and_rolled_back_by_forms_that_say_who_is_live_and
     let promoted = history["events"].as_array().unwrap().last().unwrap();
     assert_eq!((&promoted["data"]["why"], &promoted["data"]["who"]), (&json!("it is right"), &json!("console")));
     visitor.sees("/console/projections/counts?done=promote").await.shows("It is live.");
-    let late = visitor.sends("/console/projections/counts/versions/2/rollback", &[("token", token), ("expected_live", "1")]);
-    let late = late.await;
+    let form = [("token", token), ("expected_live", "1")];
+    let late = visitor.sends("/console/projections/counts/versions/2/rollback", &form).await;
     assert_eq!(late.status, 409);
     late.shows("other-live");
     let back = [("token", token), ("expected_live", "2")];

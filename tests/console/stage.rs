@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'";
 
 pub async fn count(api: &Api, stream: &str, ns: &[u64]) {
-    let events: Vec<Value> = ns.iter().map(|n| json!({"type": "Count", "data": {"n": n}, "tags": ["kind:a"]})).collect();
+    let events: Vec<Value> =
+        ns.iter().map(|n| json!({"type": "Count", "data": {"n": n}, "tags": ["kind:a"]})).collect();
     let answer = api.post("transactions", json!({"appends": [{"stream": stream, "events": events}]})).await;
     assert_eq!(answer.status, 201, "{answer:?}");
 }
@@ -41,7 +42,8 @@ impl Page {
 
     /// The value of a field of a form.
     pub fn field(&self, name: &str) -> String {
-        let after = self.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{}", self.text));
+        let after =
+            self.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{}", self.text));
         after.1.split('"').next().unwrap().to_owned()
     }
 

@@ -55,7 +55,10 @@ async fn nobody_sees_a_page_without_a_key_and_a_wrong_one_opens_nothing() {
     let guarded = Guarded::start().await;
     let visitor = Visitor::of(&guarded.host.api());
     let page = visitor.sees("/console/events?types=Count").await;
-    assert_eq!((page.status, page.header("location")), (303, "/console/sign-in?next=%2Fconsole%2Fevents%3Ftypes%3DCount"));
+    assert_eq!(
+        (page.status, page.header("location")),
+        (303, "/console/sign-in?next=%2Fconsole%2Fevents%3Ftypes%3DCount")
+    );
     assert_eq!(visitor.sees("/console/api/v1/events").await.status, 401);
     assert_eq!(visitor.sends("/console/deploy", &[("name", "x")]).await.status, 401);
     let wrong = signed_in(&visitor, "kinora_000000000000_00", "/console/").await;

@@ -1,5 +1,5 @@
-//! Walk through the console in a real browser: Debian's Chromium, driven by Playwright. Whoever has none is told how to get
-//! one; nothing is passed over.
+//! Walk through the console in a real browser: Debian's Chromium, driven by Playwright. Whoever has none is told how to
+//! get one; nothing is passed over.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,7 +19,10 @@ fn tools() -> PathBuf {
 fn walk(script: &str, arguments: &[&str]) {
     let tools = tools();
     let is_there = tools.join("node_modules/playwright-core").exists();
-    assert!(is_there, "the browser walk needs Chromium, Node.js and Playwright: run .setup/browser (as root on Debian)");
+    assert!(
+        is_there,
+        "the browser walk needs Chromium, Node.js and Playwright: run .setup/browser (as root on Debian)"
+    );
     let script = PathBuf::from("console/browser").join(script);
     let output = Command::new("node").arg(&script).arg(&tools).args(arguments).output();
     let output = output.expect("Node.js starts: run .setup/browser");

@@ -10,12 +10,7 @@ use crate::operation::Operation;
 use crate::visit::Visit;
 
 /// Each leads to a page that asks again, and shows what will come of it.
-pub fn of_version(
-    visit: &Visit<'_>,
-    projection: &Projection,
-    version: &Version,
-    gates: Option<&Checklist>,
-) -> Markup {
+pub fn of_version(visit: &Visit<'_>, projection: &Projection, version: &Version, gates: Option<&Checklist>) -> Markup {
     let mut all = Operation::OF_A_VERSION.to_vec();
     if projection.live == Some(version.version) {
         all.push(Operation::Rollback);

@@ -3,6 +3,9 @@
 //! It knows neither the host nor a socket: a page asks by [`Api`], and becomes a [`Reply`]. So nobody sees or does by a
 //! page what they could not see or do by the API, within the same limits.
 
+// A page has at most one problem, which is what it becomes.
+#![allow(clippy::result_large_err)]
+
 mod act;
 mod ask;
 mod assets;

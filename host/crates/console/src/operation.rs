@@ -62,7 +62,9 @@ impl Operation {
     /// What it does, for whoever is about to do it.
     pub fn does(self) -> &'static str {
         match self {
-            Promote => "Queries are answered by this version from then on, in one step. The one before stays on standby.",
+            Promote => {
+                "Queries are answered by this version from then on, in one step. The one before stays on standby."
+            }
             Rollback => "Queries are answered by the version before, in one step and without gates.",
             Review => "Says that what differs from the live version is right. It opens the gate `reviewed`.",
             Pause => "Stops projecting and keeps the rows. A live version that is paused answers no query.",
@@ -106,7 +108,9 @@ impl Operation {
             Rollback => says(projection.previous.is_some(), "no version was live before"),
             Review if is_live => Some("it is live".into()),
             Review => says(projection.live.is_some() && !is.is_gone(), "there is no live version to compare it with"),
-            Pause => says(is.is_underway() || matches!(is, State::Ready | State::Live | State::Standby), "it stands still"),
+            Pause => {
+                says(is.is_underway() || matches!(is, State::Ready | State::Live | State::Standby), "it stands still")
+            }
             Resume => says(matches!(is, State::Paused | State::Faulted), "it is neither paused nor faulted"),
             Skip => says(stopped_at(version).is_some(), "it did not stop at an event"),
             Retry | Abort | Retire if is_live => Some("it is live".into()),

@@ -52,7 +52,10 @@ impl Page {
             (shown(problem))
             p { a href="/console/" { "To the overview" } }
         };
-        Self { status: if problem.status < 400 { 500 } else { problem.status }, ..Self::new(room, title(problem), body) }
+        Self {
+            status: if problem.status < 400 { 500 } else { problem.status },
+            ..Self::new(room, title(problem), body)
+        }
     }
 
     pub fn reply(self, visit: &Visit<'_>) -> Reply {

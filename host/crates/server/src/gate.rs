@@ -27,8 +27,8 @@ pub use refusals::Refusals;
 /// What anybody may ask, so that whoever watches a host needs no key.
 const PUBLIC: [&str; 1] = ["/healthz"];
 
-/// Somebody for whom the host itself vouches: they have shown their key, and ask by a page. Nothing that comes from outside
-/// can say so.
+/// Somebody for whom the host itself vouches: they have shown their key, and ask by a page. Nothing that comes from
+/// outside can say so.
 #[derive(Clone)]
 pub struct Vouched(pub Arc<Principal>);
 

@@ -20,7 +20,6 @@ use utoipa::openapi::{Content, OpenApi, RefOr};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-
 use crate::edge::around;
 use crate::edge::bodies::Bodies;
 use crate::edge::bodies::unpack::Unpack;

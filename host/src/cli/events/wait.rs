@@ -13,7 +13,8 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Wait until the host answers, or until a projection has applied what the log has
 ///
-/// Ends with 4 if the time is up before. For example, after kinora serve &: kinora wait; after an append: kinora wait ontime
+/// Ends with 4 if the time is up before. For example, after kinora serve &: kinora wait; after an append: kinora wait
+/// ontime
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The projection whose live version is waited for

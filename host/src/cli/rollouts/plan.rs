@@ -20,8 +20,8 @@ use file::Named;
 
 /// Show what a host lacks of what a file says, and change nothing
 ///
-/// Ends with 7 if there is anything to change. The file has [projection.NAME] and [decider.NAME] with module, upcasters,
-/// promote, gates, retain, on_fault, owns. For example: kinora plan kinora.toml
+/// Ends with 7 if there is anything to change. The file has [projection.NAME] and [decider.NAME] with module,
+/// upcasters, promote, gates, retain, on_fault, owns. For example: kinora plan kinora.toml
 #[derive(clap::Args)]
 pub struct Show {
     /// The file (TOML)

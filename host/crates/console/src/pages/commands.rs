@@ -32,7 +32,8 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
         } @else {
             ul.plain { @for one in &deciders {
                 li { a href=(format!("/console/commands/{}", part(&one.name))) { (one.name) } " "
-                    @match one.live { Some(live) => span.quiet { "version " (live) " decides" }, None => span.quiet { "no version decides yet" } } }
+                    @match one.live { Some(live) => span.quiet { "version " (live) " decides" }, None => span.quiet {
+                        "no version decides yet" } } }
             } }
         }
     };
@@ -76,7 +77,13 @@ pub async fn after(visit: &Visit<'_>, name: &str, tried: Option<Tried>) -> Resul
     Ok(page)
 }
 
-fn form(visit: &Visit<'_>, decider: &Decider, commands: &[CommandType], tried: Option<&Tried>, id: Option<&str>) -> Markup {
+fn form(
+    visit: &Visit<'_>,
+    decider: &Decider,
+    commands: &[CommandType],
+    tried: Option<&Tried>,
+    id: Option<&str>,
+) -> Markup {
     let why_not = visit.api.may("command", &decider.name).err();
     html! {
         section { h2 { "Have a command decided" }
@@ -119,7 +126,8 @@ fn outcome(tried: &Tried) -> Markup {
             @match &tried.answer {
                 Ok(decided) => {
                     div.notice.good role="status" { p { strong {
-                        @match decided.outcome { Outcome::Accepted => "Accepted", Outcome::Unchanged => "Accepted: all was so already" }
+                        @match decided.outcome { Outcome::Accepted => "Accepted", Outcome::Unchanged =>
+                            "Accepted: all was so already" }
                     } " by version " (decided.version) @if tried.dry_run { ". Nothing was appended." } } }
                     ol.trace { @for event in &decided.events { li {
                         strong { (event.kind) } "/" (event.schema) " in " code { (event.stream) }
@@ -131,7 +139,8 @@ fn outcome(tried: &Tried) -> Markup {
                 }
                 Err(problem) if problem.slug() == Kind::CommandRejected.slug() => div.notice role="status" {
                     p { strong { "The rules say no: " (problem.detail) } }
-                    @if let Some(code) = problem.more.get("code").and_then(|code| code.as_str()) { p { "Code " code { (code) } } }
+                    @if let Some(code) = problem.more.get("code").and_then(|code| code.as_str()) { p { "Code " code {
+                        (code) } } }
                     @if let Some(details) = problem.more.get("details") { (json::block(&details.to_string())) }
                 },
                 Err(problem) => (shell::shown(problem)),
@@ -148,7 +157,8 @@ async fn state(visit: &Visit<'_>, home: &str, id: &str) -> Markup {
         section { h2 { "State of " (id) }
             @match &state {
                 Ok(state) => {
-                    p.quiet { @match state.revision { Some(revision) => { "At revision " (number(revision)) }, None => "It has no events yet" } }
+                    p.quiet { @match state.revision { Some(revision) => { "At revision " (number(revision)) }, None =>
+                        "It has no events yet" } }
                     (json::block(state.state.get()))
                 }
                 Err(problem) => (shell::shown(problem)),
@@ -161,14 +171,16 @@ fn versions(decider: &Decider) -> Markup {
     html! {
         section { h2 { "Versions" }
             table {
-                thead { tr { th { "Version" } th { "State" } th { "Recorded commands, decided again" } th { "Since then, in the shadow" } th { "Module" } } }
+                thead { tr { th { "Version" } th { "State" } th { "Recorded commands, decided again" } th {
+                    "Since then, in the shadow" } th { "Module" } } }
                 tbody { @for version in decider.versions.iter().rev() {
                     tr {
                         th scope="row" { "v" (version.version) }
                         td { (decider_badge(version.state)) @if let Some(reason) = &version.reason { " " (reason) } }
                         td { (report(version.report.as_ref())) }
                         td { (report(version.shadow.as_ref())) }
-                        td { a href=(format!("/console/modules/{}", version.module)) { code { (short(&version.module.to_string())) } } }
+                        td { a href=(format!("/console/modules/{}", version.module)) { code {
+                            (short(&version.module.to_string())) } } }
                     }
                 } }
             }
@@ -196,7 +208,8 @@ fn rejected(rejections: &Result<Rejections, Problem>) -> Markup {
             @match rejections {
                 Ok(all) if all.rejections.is_empty() => p.quiet { "None." },
                 Ok(all) => div.scroll tabindex="0" role="region" aria-label="Rejected commands" { table {
-                    thead { tr { th { "When" } th { "Command" } th { "Aggregate" } th { "Code" } th { "Why" } th.wide { "Data" } } }
+                    thead { tr { th { "When" } th { "Command" } th { "Aggregate" } th { "Code" } th { "Why" } th.wide
+                        { "Data" } } }
                     tbody { @for one in all.rejections.iter().take(50) {
                         tr {
                             td { time datetime=(one.at) { (one.at) } }

@@ -120,11 +120,14 @@ fn form(
             label for="reason" { "Why " @if !needs_reason { span.quiet { "(for the history; may be left out)" } } }
             input #reason type="text" name="reason" maxlength="1000" required[needs_reason] autocomplete="off";
             @if is_closed {
-                label.check { input type="checkbox" name="force" value="true" required; " Pass over the closed gates; the history says so" }
+                label.check { input type="checkbox" name="force" value="true" required;
+                    " Pass over the closed gates; the history says so" }
             }
             p {
-                button.first.danger[operation.destroys() || is_closed] { (operation.word()) " version " (version.version) }
-                " " a.button href=(format!("/console/projections/{}/versions/{}", part(&projection.name), version.version)) { "Leave it as it is" }
+                button.first.danger[operation.destroys() || is_closed] { (operation.word()) " version "
+                    (version.version) }
+                " " a.button href=(format!("/console/projections/{}/versions/{}", part(&projection.name),
+                    version.version)) { "Leave it as it is" }
             }
         }
     }

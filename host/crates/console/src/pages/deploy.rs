@@ -22,7 +22,8 @@ pub async fn again(visit: &Visit<'_>, said: Option<&Problem>) -> Result<Page, Pr
         p.crumbs { a href="/console/" { "Overview" } }
         h1 { "Deploy a version" }
         @if let Some(problem) = said { (shell::shown(problem)) }
-        p.lead { "The version replays the log beside the one that answers queries. Nothing changes for anybody until it is promoted." }
+        p.lead { "The version replays the log beside the one that answers queries. Nothing changes for anybody until \
+            it is promoted." }
         section { h2 { "1. Upload" }
             div #upload data-to="/console/api/v1/modules" hidden {
                 label for="wasm" { "A projector, an upcaster or a decider, as WebAssembly" }
@@ -43,12 +44,20 @@ pub async fn again(visit: &Visit<'_>, said: Option<&Problem>) -> Result<Page, Pr
 }
 
 fn form(visit: &Visit<'_>, modules: &[Module]) -> Markup {
-    let of = |kind: ModuleKind| modules.iter().filter(move |module| module.kind == kind && module.state != ModuleState::Refused);
+    let of = |kind: ModuleKind| {
+        modules.iter().filter(move |module| module.kind == kind && module.state != ModuleState::Refused)
+    };
     let chosen = |field: &str, module: &Module| {
         visit.parameters.iter().any(|(name, value)| name == field && *value == module.digest.to_string())
     };
-    let label = |module: &Module| format!("{} ({}{})", name(module), short(&module.digest.to_string()),
-        if module.state == ModuleState::Compiling { ", is compiled" } else { "" });
+    let label = |module: &Module| {
+        format!(
+            "{} ({}{})",
+            name(module),
+            short(&module.digest.to_string()),
+            if module.state == ModuleState::Compiling { ", is compiled" } else { "" }
+        )
+    };
     html! {
         form.ask method="post" action="/console/deploy" {
             input type="hidden" name="token" value=(visit.token);
@@ -64,16 +73,20 @@ fn form(visit: &Visit<'_>, modules: &[Module]) -> Markup {
             @if of(ModuleKind::Projector).next().is_none() { p.quiet { "There is none yet: upload one first." } }
             fieldset {
                 legend { "Upcasters" }
-                @if of(ModuleKind::Upcaster).next().is_none() { p.quiet { "None were uploaded; most projections need none." } }
+                @if of(ModuleKind::Upcaster).next().is_none() { p.quiet {
+                    "None were uploaded; most projections need none." } }
                 @for module in of(ModuleKind::Upcaster) {
-                    label.check { input type="checkbox" name="upcaster" value=(module.digest) checked[chosen("upcaster", module)]; " " (label(module)) }
+                    label.check { input type="checkbox" name="upcaster" value=(module.digest)
+                        checked[chosen("upcaster", module)]; " " (label(module)) }
                 }
             }
             fieldset {
                 legend { "It goes live" }
                 label.check { input type="radio" name="promote" value="manual" checked; " when somebody promotes it" }
-                label.check { input type="radio" name="promote" value="when_ready"; " by itself, once its gates are open" }
-                label.check { input type="checkbox" name="reviewed" value="true"; " not before somebody has reviewed what differs" }
+                label.check { input type="radio" name="promote" value="when_ready";
+                    " by itself, once its gates are open" }
+                label.check { input type="checkbox" name="reviewed" value="true";
+                    " not before somebody has reviewed what differs" }
             }
             label for="reason" { "Why " span.quiet { "(for the history; may be left out)" } }
             input #reason name="reason" maxlength="1000" autocomplete="off";

@@ -122,7 +122,8 @@ pub fn counts(name: &str, diff: &Diff, chosen: Option<&str>) -> Markup {
                 @for table in &diff.tables {
                     tr.chosen[Some(table.table.as_str()) == chosen] {
                         th scope="row" {
-                            a href=(with(&path, &[("from", &from), ("to", &to), ("table", &table.table)])) { (table.table) }
+                            a href=(with(&path, &[("from", &from), ("to", &to), ("table", &table.table)])) {
+                                (table.table) }
                         }
                         td.right { (number(table.rows_from)) }
                         td.right { (number(table.rows_to)) }
@@ -179,7 +180,8 @@ async fn rows(
         section { div.head { h2 { "Rows of " (table) } (filter(visit, change)) }
             @if page.rows.is_empty() { p.quiet { "No row differs." } } @else { (table_of(name, both, table, &page)) }
             @if let (Some(_), Some(last)) = (&page.next, page.rows.last()) {
-                p.pager { a rel="next" href=(visit.here_with(&[("after", &format!("{table}/{}", last.key))])) { "Next" } }
+                p.pager { a rel="next" href=(visit.here_with(&[("after", &format!("{table}/{}", last.key))])) { "Next"
+                    } }
             }
         }
     };
@@ -208,8 +210,10 @@ fn table_of(name: &str, both: &[(&str, &str)], table: &str, page: &DiffRows) -> 
                     @for (nth, (field, from, to)) in fields.iter().take(6).enumerate() {
                         tr.begins[nth == 0] {
                             @if nth == 0 {
-                                @let asked = [&both[..2.min(both.len())], &[("table", table), ("key", row.key.as_str())]].concat();
-                                th scope="row" rowspan=(fields.len().min(6)) { a href=(with(&path, &asked)) { (row.key) } }
+                                @let of_row = [("table", table), ("key", row.key.as_str())];
+                                @let asked: Vec<_> = both.iter().take(2).copied().chain(of_row).collect();
+                                th scope="row" rowspan=(fields.len().min(6)) { a href=(with(&path, &asked)) {
+                                    (row.key) } }
                                 td rowspan=(fields.len().min(6)) { (row.change.as_str()) }
                             }
                             td { code { (field) } }
@@ -286,15 +290,18 @@ fn histogram(field: &str, pairs: &[(f64, f64)]) -> Markup {
     let words = format!("{field}: mean {before:.3} before, {after:.3} after, of {} rows", pairs.len());
     html! {
         figure {
-            figcaption { code { (field) } " " span.quiet { "mean " (format!("{before:.3}")) " → " (format!("{after:.3}")) } }
+            figcaption { code { (field) } " " span.quiet { "mean " (format!("{before:.3}")) " → "
+                (format!("{after:.3}")) } }
             svg.histogram viewBox="0 0 240 80" role="img" aria-label=(words) {
                 @for (nth, (was, is)) in from.iter().zip(&to).enumerate() {
-                    rect.was x=(nth * 10 + 1) width="8" height=(height(*was)) y=(format!("{:.1}", 39.0 - f64::from(*was) * 38.0 / f64::from(most))) {}
+                    rect.was x=(nth * 10 + 1) width="8" height=(height(*was)) y=(format!("{:.1}", 39.0 -
+                        f64::from(*was) * 38.0 / f64::from(most))) {}
                     rect.is x=(nth * 10 + 1) width="8" height=(height(*is)) y="41" {}
                 }
                 line x1="0" x2="240" y1="40" y2="40" {}
             }
-            p.range { span { (format!("{low:.2}")) } span.quiet { "above: before, below: after" } span { (format!("{high:.2}")) } }
+            p.range { span { (format!("{low:.2}")) } span.quiet { "above: before, below: after" } span {
+                (format!("{high:.2}")) } }
         }
     }
 }

@@ -34,8 +34,12 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
     let at = with(&path, &[&wanted.parameters[..], &[("limit", PAGE)]].concat());
     let log: Option<Log> = visit.get("/v1/log").await.ok();
     let page: Result<EventPage, Problem> = visit.get(&at).await;
-    let follow: Vec<_> =
-        wanted.parameters.iter().filter(|(name, _)| ["types", "tags", "stream_prefix"].contains(name)).copied().collect();
+    let follow: Vec<_> = wanted
+        .parameters
+        .iter()
+        .filter(|(name, _)| ["types", "tags", "stream_prefix"].contains(name))
+        .copied()
+        .collect();
     let stream = wanted.is_newest_first.then(|| format!("/console/api{}", with(&path, &follow)));
     let body = html! {
         div.head { h1 { "Events" }
@@ -74,12 +78,16 @@ fn form(visit: &Visit<'_>, log: Option<&Log>) -> Markup {
     html! {
         form.filters method="get" action="/console/events" {
             label { "Stream" input name="stream" value=(value("stream")) placeholder="flight-1" autocomplete="off"; }
-            label { "Streams that begin with" input name="stream_prefix" value=(value("stream_prefix")) placeholder="flight-" autocomplete="off"; }
-            label { "Types" input name="types" value=(value("types")) list="types" placeholder="any" autocomplete="off"; }
+            label { "Streams that begin with" input name="stream_prefix" value=(value("stream_prefix"))
+                placeholder="flight-" autocomplete="off"; }
+            label { "Types" input name="types" value=(value("types")) list="types" placeholder="any"
+                autocomplete="off"; }
             datalist #types { @for one in types { option value=(one.kind) { (number(one.events)) } } }
             label { "Tags" input name="tags" value=(value("tags")) placeholder="customer:7" autocomplete="off"; }
-            label { "From position" input.short name="from" value=(value("from")) inputmode="numeric" autocomplete="off"; }
-            label { "From time" input.short name="from_time" value=(value("from_time")) placeholder="2013-07-01T00:00:00Z" autocomplete="off"; }
+            label { "From position" input.short name="from" value=(value("from")) inputmode="numeric"
+                autocomplete="off"; }
+            label { "From time" input.short name="from_time" value=(value("from_time"))
+                placeholder="2013-07-01T00:00:00Z" autocomplete="off"; }
             button { "Show" }
             @if !visit.parameters.is_empty() { a href="/console/events" { "All" } }
         }
@@ -104,7 +112,8 @@ fn table(visit: &Visit<'_>, wanted: &Wanted<'_>, page: &EventPage, stream: Optio
             @if page.events.is_empty() { p.quiet { "No event is like that." } }
             div.scroll tabindex="0" role="region" aria-label="Events" {
                 table.events data-tail=[stream] {
-                    thead { tr { th.right { "Position" } th { "When" } th { "Type" } th { "Stream" } th.wide { "Data" } } }
+                    thead { tr { th.right { "Position" } th { "When" } th { "Type" } th { "Stream" } th.wide { "Data"
+                        } } }
                     tbody #events { @for event in &page.events { (row(event)) } }
                 }
             }
@@ -146,8 +155,10 @@ pub async fn one(visit: &Visit<'_>, position: &str) -> Result<Page, Problem> {
         div.head {
             h1 { "Event " (number(at)) }
             div.actions {
-                @if let Some(before) = at.checked_sub(1) { a.button rel="prev" href=(format!("/console/events/{before}")) { "Before" } }
-                @if page.head > Some(at) { a.button rel="next" href=(format!("/console/events/{}", at + 1)) { "After" } }
+                @if let Some(before) = at.checked_sub(1) { a.button rel="prev"
+                    href=(format!("/console/events/{before}")) { "Before" } }
+                @if page.head > Some(at) { a.button rel="next" href=(format!("/console/events/{}", at + 1)) { "After"
+                    } }
             }
         }
         (event(found))

@@ -33,7 +33,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, version: u32) -> Result<Page, P
             a href=(format!("/console/projections/{}", part(name))) { (name) } " / "
             a href=(own) { "version " (version.version) }
         }
-        h1.bad { span.state.faulted { span.shape aria-hidden="true" {} } (name) " version " (version.version) " stopped" }
+        h1.bad { span.state.faulted { span.shape aria-hidden="true" {} } (name) " version " (version.version)
+            " stopped" }
         div.notice.bad { p { strong { (fault.message) } } p { (fault.hint) } }
         (facts(&projection, version, fault))
         (ways_out(visit, &projection, version, fault))
@@ -43,7 +44,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, version: u32) -> Result<Page, P
             None => {},
         }
         @if !fault.backtrace.is_empty() {
-            section { h2 { "Backtrace" } ol.backtrace tabindex="0" { @for frame in &fault.backtrace { li { code { (frame) } } } } }
+            section { h2 { "Backtrace" } ol.backtrace tabindex="0" { @for frame in &fault.backtrace { li { code {
+                (frame) } } } } }
         }
     };
     let page = Page::new("Overview", format!("{name} version {} stopped", version.version), body);
@@ -78,7 +80,8 @@ fn facts(projection: &Projection, version: &Version, fault: &Fault) -> Markup {
             }
             div { dt { "Queries" } dd {
                 @if projection.live == Some(version.version) {
-                    "are " (if projection.on_fault.to_string() == "stale" { "answered with old rows, and a warning" } else { "refused" })
+                    "are " (if projection.on_fault.to_string() == "stale" { "answered with old rows, and a warning" }
+                        else { "refused" })
                 } @else if let Some(live) = projection.live { "are answered by version " (live) "; nobody notices" }
                 @else { "nothing is live" }
             } }
@@ -105,16 +108,19 @@ fn ways_out(visit: &Visit<'_>, projection: &Projection, version: &Version, fault
                         p { a.button href=(with("/console/deploy", &[("name", name)])) { "Deploy a version…" } }
                         (command(&format!("kinora deploy {name} --module PROJECTOR.wasm --wait"))) }
                     @if stopped_at(version).is_some() {
-                        li { strong { "See it fail on your own machine. " } "The bundle has the event, and the rows that the projector read."
+                        li { strong { "See it fail on your own machine. " }
+                            "The bundle has the event, and the rows that the projector read."
                             (reproduction(visit, name, version.version)) }
                     }
                     @if fault.limit.is_some() {
-                        li { strong { "Raise the limit, if the event is right to need more, then go on. " } (button(Operation::Resume)) }
+                        li { strong { "Raise the limit, if the event is right to need more, then go on. " }
+                            (button(Operation::Resume)) }
                     } @else {
                         li { strong { "Try again, if what failed was not the event. " } (button(Operation::Resume)) }
                     }
                     @if stopped_at(version).is_some() {
-                        li { strong { "Pass over the event, for ever. " } "Its reason stands in the history." (button(Operation::Skip)) }
+                        li { strong { "Pass over the event, for ever. " } "Its reason stands in the history."
+                            (button(Operation::Skip)) }
                     }
                 }
             }
@@ -126,7 +132,8 @@ fn reproduction(visit: &Visit<'_>, name: &str, version: u32) -> Markup {
     html! {
         p {
             @match visit.api.may("reproduction", name) {
-                Ok(()) => a.button download href=(format!("/console/api/v1/projections/{}/versions/{version}/reproduction", part(name))) {
+                Ok(()) => a.button download
+                    href=(format!("/console/api/v1/projections/{}/versions/{version}/reproduction", part(name))) {
                     "Download the bundle"
                 },
                 Err(why) => span.quiet { (why) },

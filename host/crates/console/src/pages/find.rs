@@ -44,7 +44,11 @@ async fn find(visit: &Visit<'_>) -> Result<Vec<Found>, Problem> {
     let wanted = visit.parameter("q").unwrap_or_default().to_lowercase();
     let mut found = Vec::new();
     if let Ok(position) = wanted.replace(',', "").parse::<u64>() {
-        found.push(Found { name: format!("event {position}"), kind: "event", address: format!("/console/events/{position}") });
+        found.push(Found {
+            name: format!("event {position}"),
+            kind: "event",
+            address: format!("/console/events/{position}"),
+        });
     }
     let mut add = |name: String, kind, address| {
         if found.len() < MOST && name.to_lowercase().contains(&wanted) {

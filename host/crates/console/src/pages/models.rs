@@ -1,5 +1,6 @@
 //! Read models: which there are, their tables, and the queries that projectors answer themselves.
 
+mod choice;
 pub mod row;
 pub mod table;
 
@@ -7,14 +8,14 @@ use kinora_api::Problem;
 use kinora_api::modules::{NamedQuery, Table};
 use kinora_api::projections::{Projection, Projections};
 use kinora_api::queries::ReadModel;
-use kinora_api::versions::State;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::ask::{part, with};
-use crate::parts::{self, badge, json, number};
+use crate::parts::{self, json, number};
 use crate::shell::{self, Page};
 use crate::visit::Visit;
+use choice::{STALE, versions};
 
 pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
     let all = visit.get::<Projections>("/v1/projections").await?.projections;
@@ -22,14 +23,16 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
         h1 { "Read models" }
         @if all.is_empty() {
             (parts::empty("No read model yet", html! {
-                p { "A read model is the rows that a projector has made of the log. Deploy a projector, and it has one." }
+                p { "A read model is the rows that a projector has made of the log. Deploy a projector, and it has \
+                    one." }
                 p { a.button href="/console/deploy" { "Deploy…" } }
             }))
         } @else {
             ul.plain { @for one in all.iter().take(1_000) {
                 li {
                     a href=(format!("/console/read-models/{}", part(&one.name))) { (one.name) } " "
-                    @match one.live { Some(live) => span.quiet { "version " (live) " answers" }, None => span.quiet { "nothing is live" } }
+                    @match one.live { Some(live) => span.quiet { "version " (live) " answers" }, None => span.quiet {
+                        "nothing is live" } }
                 }
             } }
         }
@@ -39,7 +42,8 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
 
 pub async fn one(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
     let projection: Projection = visit.get(format!("/v1/projections/{}", part(name))).await?;
-    let asked: Vec<_> = visit.parameter("version").map(|version| ("version", version)).into_iter().chain([STALE]).collect();
+    let asked: Vec<_> =
+        visit.parameter("version").map(|version| ("version", version)).into_iter().chain([STALE]).collect();
     let at = with(&format!("/v1/read-models/{}", part(name)), &asked);
     let model: Result<ReadModel, Problem> = visit.get(&at).await;
     let body = html! {
@@ -52,7 +56,8 @@ pub async fn one(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
         }
         @match &model {
             Ok(model) => {
-                p.quiet { "Version " (model.version) " at position " (model.position.map_or_else(|| "–".to_owned(), number)) }
+                p.quiet { "Version " (model.version) " at position " (model.position.map_or_else(|| "–".to_owned(),
+                    number)) }
                 (tables(visit, name, model))
                 (queries(visit, name, model).await)
             }
@@ -62,32 +67,6 @@ pub async fn one(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
     let mut page = Page::new("Read models", format!("Read model {name}"), body).twin(at);
     page.status = model.err().map_or(200, |problem| problem.status);
     Ok(page)
-}
-
-/// Somebody who looks at rows wants to see them even if they stand still; the page says that they do.
-pub const STALE: (&str, &str) = ("stale", "true");
-
-/// Chooses which version is asked.
-pub fn versions(visit: &Visit<'_>, projection: &Projection) -> Markup {
-    let there: Vec<_> = projection.versions.iter().filter(|version| !version.state.is_gone()).collect();
-    let chosen = visit.number("version").or(projection.live.map(u64::from));
-    html! {
-        @if there.len() > 1 {
-            form.inline method="get" action=(format!("/console{}", visit.path)) {
-                @for (name, value) in visit.parameters.iter().filter(|(name, _)| name != "version" && name != "cursor") {
-                    input type="hidden" name=(name) value=(value);
-                }
-                select name="version" aria-label="The version that is asked" data-submit="true" {
-                    @for version in there {
-                        option value=(version.version) selected[Some(u64::from(version.version)) == chosen] {
-                            "version " (version.version) ", " (version.state)
-                        }
-                    }
-                }
-                " " button.small { "Ask" }
-            }
-        } @else if let Some(only) = there.first().filter(|only| only.state != State::Live) { (badge(&only.state)) }
-    }
 }
 
 fn tables(visit: &Visit<'_>, name: &str, model: &ReadModel) -> Markup {
@@ -100,11 +79,13 @@ fn tables(visit: &Visit<'_>, name: &str, model: &ReadModel) -> Markup {
                 tbody { @for table in &model.tables {
                     tr {
                         th scope="row" {
-                            a href=(with(&format!("/console/read-models/{}/{}", part(name), part(&table.name)), &version)) { (table.name) }
+                            a href=(with(&format!("/console/read-models/{}/{}", part(name), part(&table.name)),
+                                &version)) { (table.name) }
                         }
                         td { (table.key) }
                         td { (indexes(table)) }
-                        td { @match table.history { Some(events) => { "the last " (number(events)) " events" }, None => "–" } }
+                        td { @match table.history { Some(events) => { "the last " (number(events)) " events" }, None
+                            => "–" } }
                     }
                 } }
             }
@@ -137,7 +118,8 @@ async fn queries(visit: &Visit<'_>, name: &str, model: &ReadModel) -> Markup {
     html! {
         @if !model.queries.is_empty() {
             section { h2 { "Queries that the projector answers" }
-                @for query in &model.queries { (query_form(visit, query, asked.is_some_and(|one| one.name == query.name), arguments)) }
+                @for query in &model.queries { (query_form(visit, query, asked.is_some_and(|one| one.name ==
+                    query.name), arguments)) }
                 @match &answer {
                     Some(Ok(answer)) => (json::block(&answer.to_string())),
                     Some(Err(problem)) => (shell::shown(problem)),
@@ -158,7 +140,8 @@ fn query_form(visit: &Visit<'_>, query: &NamedQuery, is_asked: bool, arguments: 
             p { (query.description) }
             label for=(field) { "Arguments, as JSON" }
             textarea id=(field) name="arguments" rows="2" { @if is_asked { (arguments) } @else { "{}" } }
-            @if let Some(schema) = &query.arguments { details { summary { "What the arguments are" } (json::block(&schema.to_string())) } }
+            @if let Some(schema) = &query.arguments { details { summary { "What the arguments are" }
+                (json::block(&schema.to_string())) } }
             button { "Ask" }
         }
     }

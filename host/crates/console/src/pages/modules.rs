@@ -21,14 +21,16 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
             }))
         } @else {
             div #live data-every="4000" { div.scroll tabindex="0" role="region" aria-label="Modules" { table {
-                thead { tr { th { "Name" } th { "Kind" } th { "State" } th.right { "Size" } th.right { "Compiled in" } th { "Digest" } } }
+                thead { tr { th { "Name" } th { "Kind" } th { "State" } th.right { "Size" } th.right { "Compiled in" }
+                    th { "Digest" } } }
                 tbody { @for module in &modules {
                     tr {
                         th scope="row" { a href=(format!("/console/modules/{}", module.digest)) { (name(module)) } }
                         td { (module.kind) }
                         td { (state(module.state)) }
                         td.right { (bytes(module.bytes)) }
-                        td.right { @match module.compile_ms { Some(took) => (duration(took as f64 / 1_000.0)), None => "–" } }
+                        td.right { @match module.compile_ms { Some(took) => (duration(took as f64 / 1_000.0)), None =>
+                            "–" } }
                         td { code { (short(&module.digest.to_string())) } }
                     }
                 } }
@@ -61,7 +63,8 @@ pub async fn one(visit: &Visit<'_>, digest: &str) -> Result<Page, Problem> {
         dl.pairs {
             div { dt { "Kind" } dd { (module.kind) } }
             div { dt { "Size" } dd { (bytes(module.bytes)) } }
-            @if let Some(took) = module.compile_ms { div { dt { "Compiled in" } dd { (duration(took as f64 / 1_000.0)) } } }
+            @if let Some(took) = module.compile_ms { div { dt { "Compiled in" } dd { (duration(took as f64 / 1_000.0))
+                } } }
             div { dt { "SHA-256" } dd { code { (module.digest) } } }
         }
         (uses_table(&uses))
@@ -85,7 +88,8 @@ fn uses_table(uses: &Uses) -> Markup {
                 }
                 @for one in &uses.deciders {
                     li {
-                        a href=(format!("/console/commands/{}", part(&one.decider))) { (one.decider) " version " (one.version) }
+                        a href=(format!("/console/commands/{}", part(&one.decider))) { (one.decider) " version "
+                            (one.version) }
                         " " (decider_badge(one.state))
                     }
                 }
@@ -119,7 +123,8 @@ fn described(manifest: &Manifest) -> Markup {
                     Manifest::Decider(one) => {
                         (list("Commands", one.commands.iter().map(|command| command.name.clone()).collect()))
                         (list("Folds", texts(&one.folds)))
-                        (list("Emits", one.emits.iter().map(|emits| format!("{}/{}", emits.kind, emits.schema)).collect()))
+                        (list("Emits", one.emits.iter().map(|emits| format!("{}/{}", emits.kind,
+                            emits.schema)).collect()))
                     }
                 }
             }

@@ -43,7 +43,11 @@ pub async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
             (decider_table(&deciders))
         }
     };
-    Ok(Page::new("Overview", "Overview", body).twin("/v1/projections").twin("/v1/log").twin("/v1/deciders").twin("/readyz"))
+    Ok(Page::new("Overview", "Overview", body)
+        .twin("/v1/projections")
+        .twin("/v1/log")
+        .twin("/v1/deciders")
+        .twin("/readyz"))
 }
 
 /// What comes first: trouble, then what waits for somebody, then what moves.
@@ -82,7 +86,8 @@ fn headline(log: &Log, all: &[Projection], ready: Option<&Readiness>) -> Markup 
         @if trouble + waiting.len() > 0 {
             ul.attention {
                 @if let Some(why) = &log.poisoned {
-                    li.bad { strong { "The log takes no appends: " } (why) ". Restart the host; nothing acknowledged is lost." }
+                    li.bad { strong { "The log takes no appends: " } (why)
+                        ". Restart the host; nothing acknowledged is lost." }
                 }
                 @for (one, version) in faults.iter().take(PAGE) { (fault_line(one, version)) }
                 @for one in stalled.iter().take(PAGE) {
@@ -170,7 +175,8 @@ async fn projections(visit: &Visit<'_>, all: &[Projection]) -> Markup {
         }
         @if all.is_empty() {
             (parts::empty("No projection yet", html! {
-                p { "A projection is your code: it folds events into rows. Upload a projector's Wasm, and its first version
+                p { "A projection is your code: it folds events into rows. Upload a projector's Wasm, and its first \
+                    version
                     replays the whole log." }
                 (parts::command("kinora deploy NAME --module PROJECTOR.wasm --wait"))
             }))
@@ -180,7 +186,8 @@ async fn projections(visit: &Visit<'_>, all: &[Projection]) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Projections" {
                 table {
                     thead { tr {
-                        th { "Name" } th { "Health" } th.right { "Live" } th.right { "Behind" } th.right { "Oldest waiting" }
+                        th { "Name" } th { "Health" } th.right { "Live" } th.right { "Behind" } th.right {
+                            "Oldest waiting" }
                         th.right { "Events/s" } th { "Rollout" }
                     } }
                     tbody { @for (one, wait) in shown.iter().zip(&waits) { (row(one, *wait)) } }
@@ -197,7 +204,8 @@ fn pager(visit: &Visit<'_>, from: usize, shown: usize, of: usize) -> Markup {
             p.pager {
                 (from + 1) "–" (from + shown) " of " (number(of as u64)) ", trouble first. "
                 @if from > 0 {
-                    a rel="prev" href=(visit.here_with(&[("from", &from.saturating_sub(PAGE).to_string())])) { "Previous" } " "
+                    a rel="prev" href=(visit.here_with(&[("from", &from.saturating_sub(PAGE).to_string())])) {
+                        "Previous" } " "
                 }
                 @if from + shown < of {
                     a rel="next" href=(visit.here_with(&[("from", &(from + shown).to_string())])) { "Next" }
@@ -216,7 +224,8 @@ async fn oldest_waiting(visit: &Visit<'_>, shown: &[&Projection]) -> Vec<Option<
             Some(version) => {
                 asked += 1;
                 let from = version.checkpoint.map_or(version.start, |at| at + 1).to_string();
-                let page: Result<EventPage, _> = visit.get(with("/v1/events", &[("from", &from), ("limit", "1")])).await;
+                let page: Result<EventPage, _> =
+                    visit.get(with("/v1/events", &[("from", &from), ("limit", "1")])).await;
                 let event = page.ok().and_then(|page| page.events.into_iter().next());
                 event.map(|event| Timestamp::now().duration_since(event.time).as_secs_f64().max(0.0))
             }
@@ -272,14 +281,16 @@ fn decider_table(deciders: &Deciders) -> Markup {
         @if !deciders.deciders.is_empty() {
             h2 { "Deciders" }
             table {
-                thead { tr { th { "Name" } th { "Health" } th.right { "Live" } th { "Owns" } th { "Versions that wait" } } }
+                thead { tr { th { "Name" } th { "Health" } th.right { "Live" } th { "Owns" } th { "Versions that wait"
+                    } } }
                 tbody {
                     @for one in &deciders.deciders {
                         tr {
                             th scope="row" { a href=(format!("/console/commands/{}", part(&one.name))) { (one.name) } }
                             td { @if one.decides { (parts::state::shaped("live", "decides")) }
                                 @else { (parts::state::shaped("paused", "takes no commands")) } }
-                            td.right { @match one.live { Some(version) => { "v" (version) }, None => span.quiet { "none" } } }
+                            td.right { @match one.live { Some(version) => { "v" (version) }, None => span.quiet {
+                                "none" } } }
                             td { @match &one.owns { Some(category) => { code { (category) "-…" } }, None => "–" } }
                             td {
                                 @for version in one.versions.iter().filter(|version| waiting(version.state)) {

@@ -66,7 +66,8 @@ fn fault(projection: &Projection) -> Markup {
             div.notice.bad role="alert" {
                 p { strong { "Version " (version.version) " stopped" }
                     @if let Some(fault) = &version.fault { ": " (fault.message) } }
-                p { a.button href=(format!("{home}/versions/{}/fault", version.version)) { "What happened, and what to do" } }
+                p { a.button href=(format!("{home}/versions/{}/fault", version.version)) {
+                    "What happened, and what to do" } }
             }
         }
     }
@@ -138,12 +139,14 @@ fn time_line(projection: &Projection) -> Markup {
         section { h2 { "Time line" }
             div.scroll tabindex="0" role="region" aria-label="Time line of versions" {
                 table.line {
-                    thead { tr { th { "Version" } th { "State" } th { "Deployed" } th { "Ready" } th.wide { "Until now" } } }
+                    thead { tr { th { "Version" } th { "State" } th { "Deployed" } th { "Ready" } th.wide {
+                        "Until now" } } }
                     tbody {
                         @for version in projection.versions.iter().rev() {
                             tr {
                                 th scope="row" {
-                                    a href=(format!("/console/projections/{}/versions/{}", part(&projection.name), version.version)) {
+                                    a href=(format!("/console/projections/{}/versions/{}", part(&projection.name),
+                                        version.version)) {
                                         "v" (version.version)
                                     }
                                 }
@@ -186,7 +189,8 @@ fn entries(history: &[Event], name: &str) -> Markup {
             ol.history {
                 @for event in history.iter().rev() { (entry(event)) }
             }
-            p { a href=(with("/console/events", &[("stream", &format!("$kinora/projections/{name}"))])) { "All of it, as events" } }
+            p { a href=(with("/console/events", &[("stream", &format!("$kinora/projections/{name}"))])) {
+                "All of it, as events" } }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! System: the log and its lives, limits in force, backups, and who one is.
 
-use kinora_api::backups::Backups;
 use kinora_api::Problem;
+use kinora_api::backups::Backups;
 use kinora_api::log::Log;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -34,12 +34,15 @@ pub async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
 fn log_section(log: &Log) -> Markup {
     html! {
         section { h2 { "Log" }
-            @if let Some(why) = &log.poisoned { div.notice.bad role="alert" { p { strong { "It takes no appends: " } (why) } } }
+            @if let Some(why) = &log.poisoned { div.notice.bad role="alert" { p { strong { "It takes no appends: " }
+                (why) } } }
             dl.pairs {
                 div { dt { "Events" } dd { (number(log.events)) } }
                 div { dt { "Streams" } dd { "about " (number(log.streams_estimated)) } }
                 div { dt { "On disk" } dd { (bytes(log.bytes_on_disk)) } }
-                div { dt { "Durability" } dd { (serde_json::to_string(&log.durability).unwrap_or_default().trim_matches('"')) } }
+                div { dt { "Durability" } dd {
+                    (serde_json::to_string(&log.durability).unwrap_or_default().trim_matches('"'))
+                } }
                 div { dt { "Id" } dd { code { (log.id) } } }
                 div { dt { "Incarnations" } dd { @for one in &log.incarnations {
                     code { (short(&one.id.to_string())) } " since event " (number(one.since)) " "
@@ -50,7 +53,8 @@ fn log_section(log: &Log) -> Markup {
                     thead { tr { th { "Type" } th.right { "Schema" } th.right { "Events" } th.right { "First at" } } }
                     tbody { @for one in log.types.iter().take(200) {
                         tr {
-                            th scope="row" { a href=(crate::ask::with("/console/events", &[("types", &one.kind)])) { (one.kind) } }
+                            th scope="row" { a href=(crate::ask::with("/console/events", &[("types", &one.kind)])) {
+                                (one.kind) } }
                             td.right { (one.schema) }
                             td.right { (number(one.events)) }
                             td.right { (number(one.first_position)) }
@@ -68,7 +72,8 @@ fn who(visit: &Visit<'_>) -> Markup {
             @match &visit.visitor.name {
                 Some(name) => p { strong { (name) } ", with the roles " (visit.visitor.roles.join(", ")) "." },
                 None => {
-                    p { "This host has no keys: whoever reaches it may do everything. To let in only those that you know:" }
+                    p { "This host has no keys: whoever reaches it may do everything. To let in only those that you \
+                        know:" }
                     (command("kinora keys create --name ada --role operator"))
                 }
             }

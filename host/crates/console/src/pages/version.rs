@@ -52,7 +52,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, number: u32) -> Result<Page, Pr
             (usage(version, limits.as_ref()))
         }
         @if let Some(live) = beside {
-            p { a.button href=(format!("/console/projections/{}/difference?from={}&to={number}", part(name), live.version)) {
+            p { a.button href=(format!("/console/projections/{}/difference?from={}&to={number}", part(name),
+                live.version)) {
                 "What differs from version " (live.version)
             } }
         }
@@ -63,9 +64,11 @@ pub async fn page(visit: &Visit<'_>, name: &str, number: u32) -> Result<Page, Pr
 }
 
 pub fn find(projection: &Projection, number: u32) -> Result<&Version, Problem> {
-    projection.versions.iter().find(|version| version.version == number).ok_or_else(|| {
-        Problem::new(Kind::UnknownVersion, format!("{} has no version {number}", projection.name))
-    })
+    projection
+        .versions
+        .iter()
+        .find(|version| version.version == number)
+        .ok_or_else(|| Problem::new(Kind::UnknownVersion, format!("{} has no version {number}", projection.name)))
 }
 
 fn subject(version: &Version) -> Markup {
@@ -80,7 +83,8 @@ fn subject(version: &Version) -> Markup {
                 div { dt { "Time left" } dd { @match version.eta_seconds {
                     Some(left) => (crate::parts::duration(left)), None => "–" } } }
                 div { dt { "Goes live" } dd { @match version.promote {
-                    Promote::Manual => "when somebody promotes it", Promote::WhenReady => "by itself, once its gates are open" } } }
+                    Promote::Manual => "when somebody promotes it", Promote::WhenReady =>
+                        "by itself, once its gates are open" } } }
             }
         }
     }

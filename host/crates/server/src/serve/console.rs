@@ -79,7 +79,8 @@ fn is_for_a_page(request: &Request) -> bool {
         let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
         accepted.is_some_and(|accepted| accepted.contains("text/html"))
     };
-    path.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || (path == "/" && is_browser())
+    path.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || (path == "/" && is_browser())
 }
 
 async fn answer<S>(desk: &Desk, inner: S, request: Request) -> Response
@@ -219,10 +220,11 @@ async fn form(request: Request) -> Result<Vec<(String, String)>, Problem> {
 
 fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"))
+    kind.is_some_and(|kind| {
+        kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded")
+    })
 }
 
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).into_owned().collect()
 }
-

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::value::RawValue;
 
 use crate::ask::{part, with};
-use crate::pages::models::STALE;
+use crate::pages::models::choice::STALE;
 use crate::parts::{json, number};
 use crate::shell::Page;
 use crate::visit::Visit;
@@ -25,7 +25,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, table: &str) -> Result<Page, Pr
     let at = with(&path, &asked);
     let row: Box<RawValue> = visit.get(&at).await?;
     let version: Vec<_> = asked.iter().filter(|(name, _)| *name != "at_position").copied().collect();
-    let before: Option<RowVersions> = visit.get(with(&path, &[&version[..], &[("versions", VERSIONS)]].concat())).await.ok();
+    let before: Option<RowVersions> =
+        visit.get(with(&path, &[&version[..], &[("versions", VERSIONS)]].concat())).await.ok();
     let body = html! {
         p.crumbs {
             a href="/console/read-models" { "Read models" } " / "

@@ -10,9 +10,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::ask::{part, with};
-use crate::pages::models::{STALE, versions};
-use crate::parts::{bar, json, number, percent};
+use crate::pages::models::choice::{STALE, versions};
 use crate::parts::command;
+use crate::parts::{bar, json, number, percent};
 use crate::shell::{self, Page};
 use crate::visit::Visit;
 
@@ -23,12 +23,20 @@ const COLUMNS: usize = 12;
 const HANDED_ON: [&str; 7] = ["order", "cursor", "limit", "version", "at_position", "scan", "or"];
 
 const OPERATORS: [(&str, &str); 8] = [
-    ("eq", "="), ("neq", "≠"), ("gt", ">"), ("gte", "≥"), ("lt", "<"), ("lte", "≤"), ("ilike", "is like"), ("in", "is one of"),
+    ("eq", "="),
+    ("neq", "≠"),
+    ("gt", ">"),
+    ("gte", "≥"),
+    ("lt", "<"),
+    ("lte", "≤"),
+    ("ilike", "is like"),
+    ("in", "is one of"),
 ];
 
 pub async fn page(visit: &Visit<'_>, name: &str, wanted: &str) -> Result<Page, Problem> {
     let projection: Projection = visit.get(format!("/v1/projections/{}", part(name))).await?;
-    let version: Vec<_> = visit.parameter("version").map(|version| ("version", version)).into_iter().chain([STALE]).collect();
+    let version: Vec<_> =
+        visit.parameter("version").map(|version| ("version", version)).into_iter().chain([STALE]).collect();
     let model: ReadModel = visit.get(with(&format!("/v1/read-models/{}", part(name)), &version)).await?;
     let table = model.tables.iter().find(|table| table.name == wanted).ok_or_else(|| {
         Problem::new(Kind::UnknownTable, format!("version {} of {name} has no table {wanted}", model.version))
@@ -62,7 +70,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, wanted: &str) -> Result<Page, P
 
 /// What the API is asked: what is handed on, and the filter of the form.
 fn asked(visit: &Visit<'_>) -> Vec<(String, String)> {
-    let handed_on = HANDED_ON.iter().filter_map(|name| visit.parameter(name).map(|value| ((*name).to_owned(), value.to_owned())));
+    let handed_on =
+        HANDED_ON.iter().filter_map(|name| visit.parameter(name).map(|value| ((*name).to_owned(), value.to_owned())));
     let mut asked: Vec<_> = handed_on.collect();
     asked.push((STALE.0.to_owned(), STALE.1.to_owned()));
     asked.extend(filter(visit));
@@ -94,15 +103,19 @@ fn filters(visit: &Visit<'_>, table: &Table) -> Markup {
             @for name in ["version", "at_position"] {
                 @if let Some(value) = visit.parameter(name) { input type="hidden" name=(name) value=(value); }
             }
-            label { "Field" input name="field" value=(value("field")) list="fields" placeholder="key" autocomplete="off"; }
+            label { "Field" input name="field" value=(value("field")) list="fields" placeholder="key"
+                autocomplete="off"; }
             datalist #fields { option value="key" {} @for field in fields(table) { option value=(field) {} } }
             label { "Is" select name="operator" {
                 @for (name, word) in OPERATORS { option value=(name) selected[value("operator") == name] { (word) } }
             } }
             label { "Value" input name="value" value=(value("value")) autocomplete="off"; }
-            label { "Order" input name="order" value=(value("order")) placeholder="field.desc,other" autocomplete="off"; }
-            label { "Facets of" input name="facets" value=(value("facets")) list="fields" placeholder="field" autocomplete="off"; }
-            label.check { input type="checkbox" name="scan" value="true" checked[value("scan") == "true"]; " read without an index" }
+            label { "Order" input name="order" value=(value("order")) placeholder="field.desc,other"
+                autocomplete="off"; }
+            label { "Facets of" input name="facets" value=(value("facets")) list="fields" placeholder="field"
+                autocomplete="off"; }
+            label.check { input type="checkbox" name="scan" value="true" checked[value("scan") == "true"];
+                " read without an index" }
             button { "Show" }
             @if !visit.parameters.is_empty() { a href=(format!("/console{}", visit.path)) { "All" } }
         }
@@ -115,11 +128,13 @@ fn past(visit: &Visit<'_>, table: &Table, model: &ReadModel) -> Markup {
     let at = visit.number("at_position").unwrap_or(now).min(now);
     html! {
         form.past method="get" action=(format!("/console{}", visit.path)) {
-            @for (name, value) in visit.parameters.iter().filter(|(name, _)| name != "at_position" && name != "cursor") {
+            @for (name, value) in visit.parameters.iter().filter(|(name, _)| name != "at_position" && name !=
+                "cursor") {
                 input type="hidden" name=(name) value=(value);
             }
             label for="at" { "As it was after event " output #at-shown for="at" { (number(at)) } }
-            input #at type="range" name="at_position" min=(now.saturating_sub(history.saturating_sub(1))) max=(now) value=(at) data-submit="true" data-shown="at-shown";
+            input #at type="range" name="at_position" min=(now.saturating_sub(history.saturating_sub(1))) max=(now)
+                value=(at) data-submit="true" data-shown="at-shown";
             " " button.small { "Show" }
             @if at != now { a href=(visit.here_with(&[("at_position", ""), ("cursor", "")])) { "Now" } }
         }
@@ -127,7 +142,8 @@ fn past(visit: &Visit<'_>, table: &Table, model: &ReadModel) -> Markup {
 }
 
 fn found(visit: &Visit<'_>, name: &str, table: &str, described: &Table, page: &RowPage) -> Markup {
-    let rows: Vec<Value> = page.rows.iter().map(|row| serde_json::from_str(row.row.get()).unwrap_or_default()).collect();
+    let rows: Vec<Value> =
+        page.rows.iter().map(|row| serde_json::from_str(row.row.get()).unwrap_or_default()).collect();
     let columns = columns(described, &rows);
     let shown = columns.iter().take(COLUMNS).collect::<Vec<_>>();
     let cursor = page.next.as_deref().and_then(|next| next.split_once('?')).and_then(|(_, query)| {
@@ -139,7 +155,8 @@ fn found(visit: &Visit<'_>, name: &str, table: &str, described: &Table, page: &R
                 thead { tr {
                     th { (described.key) }
                     @for column in &shown { th { (order_link(visit, column)) } }
-                    @if columns.len() > shown.len() { th { span.quiet { "and " (columns.len() - shown.len()) " more" } } }
+                    @if columns.len() > shown.len() { th { span.quiet { "and " (columns.len() - shown.len()) " more" }
+                        } }
                 } }
                 tbody { @for (row, value) in page.rows.iter().zip(&rows) {
                     tr {
@@ -150,7 +167,8 @@ fn found(visit: &Visit<'_>, name: &str, table: &str, described: &Table, page: &R
                 } }
             } }
         }
-        @if let Some(cursor) = cursor { p.pager { a rel="next" href=(visit.here_with(&[("cursor", &cursor)])) { "Next" } } }
+        @if let Some(cursor) = cursor { p.pager { a rel="next" href=(visit.here_with(&[("cursor", &cursor)])) { "Next"
+            } } }
     }
 }
 
@@ -176,7 +194,9 @@ fn order_link(visit: &Visit<'_>, column: &str) -> Markup {
 
 pub fn row_link(visit: &Visit<'_>, name: &str, table: &str, key: &str) -> String {
     let mut parameters = vec![("key", key)];
-    parameters.extend(["version", "at_position"].into_iter().filter_map(|name| visit.parameter(name).map(|value| (name, value))));
+    parameters.extend(
+        ["version", "at_position"].into_iter().filter_map(|name| visit.parameter(name).map(|value| (name, value))),
+    );
     with(&format!("/console/read-models/{}/{}/row", part(name), part(table)), &parameters)
 }
 

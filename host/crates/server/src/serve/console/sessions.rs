@@ -12,8 +12,8 @@ use kinora_api::Kind;
 use kinora_console::Visitor;
 use sha2::{Digest, Sha256};
 
-use crate::serve::console::reply;
 use crate::edge::problem::Problem;
+use crate::serve::console::reply;
 
 /// A working day: whoever comes back the next one shows their key again.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);

@@ -13,9 +13,9 @@ use kinora_api::{Kind, headers};
 use kinora_console::{Answer, Api, Ask, Asking as Waiting, Method};
 use tower_service::Service;
 
-use crate::serve::console::sessions::Session;
 use crate::edge::problem::Problem;
 use crate::gate::{Gate, Vouched};
+use crate::serve::console::sessions::Session;
 
 /// Bytes of an answer that a page is made of: the API's own limits are far below.
 const ANSWER_BYTES: usize = 64 << 20;

@@ -22,23 +22,23 @@ async fn alerts_and_the_dashboard_ask_for_metrics_that_a_host_has() {
     api.decider_live("contrary", module("contrary")).await;
     assert_eq!(api.command("contrary", "1", "Count", json!({"n": 1})).await.status, 200);
     let shown = metrics(&api.metrics().await);
-    let guide = metrics(include_str!("../../docs/guides/operate.md"));
-    for text in [include_str!("../../packaging/alerts.yml"), include_str!("../../packaging/dashboard.json")] {
+    let guide = metrics(include_str!("../../../docs/guides/operate.md"));
+    for text in [include_str!("../../../packaging/alerts.yml"), include_str!("../../../packaging/dashboard.json")] {
         let asked = metrics(text);
         assert!(asked.len() > 5, "{asked:?}");
         // What is counted shows once it is more than nothing.
         let missing: Vec<_> = asked.difference(&shown).filter(|name| !guide.contains(*name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
-    serde_json::from_str::<serde_json::Value>(include_str!("../../packaging/dashboard.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(include_str!("../../../packaging/dashboard.json")).unwrap();
 }
 
 #[test]
 fn the_unit_and_the_container_start_the_program_as_it_is_started() {
     let help = std::process::Command::new(Program::path()).args(["serve", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let unit = include_str!("../../packaging/kinora.service");
-    let container = include_str!("../../packaging/Containerfile");
+    let unit = include_str!("../../../packaging/kinora.service");
+    let container = include_str!("../../../packaging/Containerfile");
     let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/kinora serve ")).unwrap();
     let command = container.lines().find_map(|line| line.strip_prefix("CMD [\"serve\", ")).unwrap();
     let options = [started, command].into_iter().flat_map(|text| text.split([' ', '"', ',']));

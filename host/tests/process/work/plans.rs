@@ -13,8 +13,8 @@ fn write(file: &Path, retain: u32, more: &str) {
     let [tally, upcaster, accounts] =
         ["tally", "renaming", "accounts"].map(|name| module_path(name).display().to_string());
     let text = format!(
-        "[projection.counts]\nmodule = '{tally}'\nupcasters = ['{upcaster}']\npromote = 'when_ready'\nretain = {retain}\n\
-         [projection.counts.gates]\nmax_lag = 100\n\
+        "[projection.counts]\nmodule = '{tally}'\nupcasters = ['{upcaster}']\npromote = 'when_ready'\n\
+         retain = {retain}\n[projection.counts.gates]\nmax_lag = 100\n\
          [decider.bank]\nmodule = '{accounts}'\nowns = true\npromote = 'when_ready'\n{more}"
     );
     std::fs::write(file, text).unwrap();

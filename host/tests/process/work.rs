@@ -1,0 +1,5 @@
+//! Work with a host from outside of this repository: projects, plans, packages.
+
+mod packages;
+mod plans;
+mod projects;
