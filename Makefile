@@ -1,7 +1,7 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
 .PHONY: help bench-command setup program build modules languages demo demo-parts serve fmt lint audit test test-full-disk bench bench-log bench-query \
-  bench-replay bench-rollout bench-history bench-hostile attack schemathesis crash simulate fuzz
+  bench-replay bench-rollout bench-history bench-hostile bench-languages attack schemathesis crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
@@ -99,6 +99,9 @@ bench-replay: program modules ## Measure replays next to native folds and SQLite
 
 bench-hostile: program modules ## Measure what others notice while a guest means harm
 	cargo bench --profile release --locked --workspace --bench hostile
+
+bench-languages: build modules languages ## Measure replays in Rust, JavaScript and Python next to native Node and CPython (ROUNDS chooses)
+	@./.setup/bench-languages
 
 attack: program modules ## Attack a host in every way, one after the other and all at once (ATTACKS, ROUNDS and SECONDS choose)
 	cargo bench --profile release --locked --workspace --bench attack

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod contracts;
+mod golden;
 mod languages;
 mod limits;
 mod modules;

@@ -12,7 +12,7 @@ import { build } from "esbuild";
 
 const SDK = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const CONTRACT = "kinora:engine";
-const USAGE = `Usage: kinora-guest build [FOLDER] [--wit FOLDER] [--out FILE]   a module of the main file of its package.json
+const USAGE = `Usage: kinora-guest build [FOLDER] [--wit FOLDER] [--out FILE]   a module of the "main" of its package.json
        kinora-guest test [FOLDER]                                  the tests in FOLDER/test, by node --test`;
 
 /** Those that write the SDK find it by its name, wherever their folder is. */
@@ -68,13 +68,15 @@ function sourcesOf(map, folder) {
 async function worldOf(main, folder) {
   const [code] = await bundled({ entryPoints: [main], absWorkingDir: folder, platform: "node", sourcemap: false });
   const { default: guest } = await import(`data:text/javascript;base64,${Buffer.from(code.text).toString("base64")}`);
-  if (!(guest?.world in WORLDS)) throw new Error(`${main} has no projector(...), upcaster(...) or decider(...) as its default export`);
+  if (!(guest?.world in WORLDS))
+    throw new Error(`${main} has no projector(...), upcaster(...) or decider(...) as its default export`);
   return guest.world;
 }
 
 async function buildGuest(folder, witPath, out) {
   const { main, name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  if (!main) throw new Error(`${join(folder, "package.json")} names no "main": the file whose default export is the guest`);
+  if (!main)
+    throw new Error(`${join(folder, "package.json")} names no "main": the file whose default export is the guest`);
   const version = /^package kinora:engine@(.*);$/m.exec(readFileSync(join(witPath, "kinora.wit"), "utf8"))[1];
   const file = resolve(folder, main);
   const world = await worldOf(file, folder);
@@ -100,7 +102,13 @@ async function testGuest(folder) {
   const place = mkdtempSync(join(folder, ".tests-"));
   try {
     const entryPoints = tests.map((name) => join(folder, "test", name));
-    for (const { path, text } of await bundled({ entryPoints, absWorkingDir: folder, platform: "node", sourcemap: "inline", outExtension: { ".js": ".mjs" } })) {
+    for (const { path, text } of await bundled({
+      entryPoints,
+      absWorkingDir: folder,
+      platform: "node",
+      sourcemap: "inline",
+      outExtension: { ".js": ".mjs" },
+    })) {
       writeFileSync(join(place, relative(join(folder, "out"), path)), text);
     }
     const files = readdirSync(place).map((name) => join(place, name));
@@ -110,7 +118,10 @@ async function testGuest(folder) {
   }
 }
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { wit: { type: "string" }, out: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { wit: { type: "string" }, out: { type: "string" } },
+});
 const [command, folder = "."] = positionals;
 try {
   if (command === "build") await buildGuest(resolve(folder), resolve(values.wit ?? join(SDK, "wit")), values.out);

@@ -15,7 +15,7 @@ function expected(what, value) {
   throw new TypeError(`expected ${what}, found ${typeof value === "string" ? JSON.stringify(value) : shown}`);
 }
 
-/** A number as Rust and its serde_json write a float: always with a point or an exponent, and the shortest that reads back. */
+/** A number as Rust and its serde_json write a float: with a point or an exponent, the shortest that reads back. */
 export function writtenFloat(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) expected("a finite number", value);
   const size = Math.abs(value);
@@ -54,7 +54,8 @@ export const json = new Field({
 export function nullable(inner) {
   const field = asField(inner);
   const { type, ...rest } = field.schema;
-  const schema = typeof type === "string" ? { type: [type, "null"], ...rest } : { anyOf: [field.schema, { type: "null" }] };
+  const schema =
+    typeof type === "string" ? { type: [type, "null"], ...rest } : { anyOf: [field.schema, { type: "null" }] };
   return new Field({
     schema,
     initial: () => null,
@@ -81,7 +82,8 @@ export function map(inner) {
     const names = Object.keys(value).sort(inByteOrder);
     return `{${names.map((name) => `${JSON.stringify(name)}:${field.encode(value[name])}`).join(",")}}`;
   };
-  const decode = (value) => Object.fromEntries(Object.entries(value).map(([name, inside]) => [name, field.decode(inside)]));
+  const decode = (value) =>
+    Object.fromEntries(Object.entries(value).map(([name, inside]) => [name, field.decode(inside)]));
   return new Field({
     schema: { type: "object", additionalProperties: field.schema },
     initial: () => ({}),

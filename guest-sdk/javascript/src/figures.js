@@ -32,7 +32,8 @@ export class Histogram {
   add(value, edges) {
     if (this.edges.length === 0) {
       const ascend = edges.every((edge, index) => Number.isFinite(edge) && (index === 0 || edges[index - 1] < edge));
-      if (edges.length === 0 || !ascend) throw new Fault(`the edges ${JSON.stringify(edges)} of a histogram do not ascend`);
+      if (edges.length === 0 || !ascend)
+        throw new Fault(`the edges ${JSON.stringify(edges)} of a histogram do not ascend`);
       this.edges = [...edges];
       this.counts = new Array(edges.length + 1).fill(0);
     }

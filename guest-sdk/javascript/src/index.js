@@ -1,6 +1,19 @@
 //! The SDK for Kinora's projectors, upcasters and deciders in JavaScript and TypeScript.
 
-export { boolean, hidden, histogram, integer, json, list, map, nullable, number, object, summary, text } from "./fields.js";
+export {
+  boolean,
+  hidden,
+  histogram,
+  integer,
+  json,
+  list,
+  map,
+  nullable,
+  number,
+  object,
+  summary,
+  text,
+} from "./fields.js";
 export { Histogram, Summary } from "./figures.js";
 export { Fault, InvalidArguments } from "./fault.js";
 export { Table, compositeKey } from "./rows.js";

@@ -10,7 +10,17 @@ const READS_FROM_ONE_IN = 16;
 
 /** Declares a projector. See `index.d.ts`. */
 export function projector(declared) {
-  const { name, handles, ignores = [], tables = [], queries = {}, needs = [], partition = null, apply, touches } = declared;
+  const {
+    name,
+    handles,
+    ignores = [],
+    tables = [],
+    queries = {},
+    needs = [],
+    partition = null,
+    apply,
+    touches,
+  } = declared;
   if (typeof apply !== "function") throw new TypeError("a projector has a function `apply`");
   const kinds = typed(handles);
   return { world: "projector", name, kinds, ignores, tables, queries, needs, partition, apply, touches };
@@ -30,7 +40,9 @@ function schemaText(field) {
 }
 
 function manifest(projector) {
-  const index = (unique) => ([name, paths]) => ({ name, paths, unique });
+  const index =
+    (unique) =>
+    ([name, paths]) => ({ name, paths, unique });
   const table = (table) => ({
     name: table.name,
     key: table.key,
@@ -49,7 +61,8 @@ function manifest(projector) {
     tables: projector.tables.map(table),
     queries: Object.entries(projector.queries).map(query),
     needs: needed(projector.needs),
-    partition: partition === null ? undefined : partition === "stream" ? { tag: "stream" } : { tag: "tag", val: partition.tag },
+    partition:
+      partition === null ? undefined : partition === "stream" ? { tag: "stream" } : { tag: "tag", val: partition.tag },
   };
 }
 
@@ -116,4 +129,3 @@ export function reported(host, call) {
     throw thrown;
   }
 }
-

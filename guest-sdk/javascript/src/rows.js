@@ -40,7 +40,9 @@ class Cache {
       row = JSON.parse(written);
       return this.table.row.decode ? this.table.row.decode(row) : row;
     } catch (cause) {
-      throw new Fault(`row ${JSON.stringify(key)} of table ${JSON.stringify(this.table.name)} does not decode: ${cause.message}`);
+      throw new Fault(
+        `row ${JSON.stringify(key)} of table ${JSON.stringify(this.table.name)} does not decode: ${cause.message}`,
+      );
     }
   }
 
@@ -170,14 +172,16 @@ export class Rows {
 
   #cache(table) {
     const cache = this.#caches.get(table);
-    if (cache === undefined) throw new Fault(`table ${JSON.stringify(table?.name ?? String(table))} is not among the tables of the projector`);
+    if (cache === undefined)
+      throw new Fault(`table ${JSON.stringify(table?.name ?? String(table))} is not among the tables of the projector`);
     return cache;
   }
 
   #cached(cache, key) {
     const row = cache.rows.get(key);
     if (row !== undefined) return row;
-    if (typeof key !== "string") throw new Fault(`a key of table ${JSON.stringify(cache.table.name)} is a text, not ${String(key)}`);
+    if (typeof key !== "string")
+      throw new Fault(`a key of table ${JSON.stringify(cache.table.name)} is a text, not ${String(key)}`);
     this.#read += 1;
     const written = new Texts(this.#backend.getMany(cache.index, column([key]))).at(0);
     const read = written === "" ? null : cache.decode(key, written);

@@ -4,13 +4,18 @@ import { Fault } from "./fault.js";
 
 function refused(what) {
   return () => {
-    throw new Fault(`${what} has no place in a guest: the same events have to give the same rows. Take it from the event`);
+    throw new Fault(
+      `${what} has no place in a guest: the same events have to give the same rows. Take it from the event`,
+    );
   };
 }
 
 /** From now on chance and clocks are faults, and lines for the console are lines for the host. */
 export function surround({ log }) {
-  const said = (level) => (...values) => log(level, values.map(shown).join(" "));
+  const said =
+    (level) =>
+    (...values) =>
+      log(level, values.map(shown).join(" "));
   const [debug, info, warn, error] = ["debug", "info", "warn", "error"].map(said);
   globalThis.console = { debug, log: info, info, warn, error, trace: debug };
   Math.random = refused("Math.random()");

@@ -178,7 +178,9 @@ export class Scenario {
 function stepped(upcaster, kind, schema, event) {
   const index = upcaster.steps.findIndex(({ from }) => from[0] === kind && from[1] === schema);
   if (index < 0) return null;
-  const made = stopping(() => upcasterComponent(upcaster, { diagnostics }).upcast(batch([{ ...event, index }], upcaster.needs)));
+  const made = stopping(() =>
+    upcasterComponent(upcaster, { diagnostics }).upcast(batch([{ ...event, index }], upcaster.needs)),
+  );
   const { outputs } = upcaster.steps[index];
   return all(made.payloads).map((data, number) => [...outputs[made.kinds[number]], data]);
 }

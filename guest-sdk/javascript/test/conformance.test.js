@@ -8,7 +8,10 @@ import { inByteOrder } from "../src/text.js";
 
 // Beside the SDK in its repository; where it was copied to somewhere else, the copy says where it came from.
 const folder = new URL(process.env.KINORA_CONFORMANCE ?? "../../conformance/", import.meta.url);
-const lines = (name) => readFileSync(new URL(name, folder), "utf8").split("\n").filter((line) => line !== "");
+const lines = (name) =>
+  readFileSync(new URL(name, folder), "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
 
 test("the files of what Rust writes are there", () => {
   assert.ok(existsSync(folder), folder.href);

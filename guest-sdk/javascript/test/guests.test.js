@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DROP, InvalidArguments, compositeKey, histogram, integer, json, projector, summary, table, text, upcaster } from "../src/index.js";
+import {
+  DROP,
+  InvalidArguments,
+  compositeKey,
+  histogram,
+  integer,
+  json,
+  projector,
+  summary,
+  table,
+  text,
+  upcaster,
+} from "../src/index.js";
 import { Scenario, upcast } from "../src/testing.js";
 
 const seen = table("seen", {
@@ -43,7 +55,12 @@ const watching = projector({
 
 test("an event has what a log has of it, and figures are as in Rust", () => {
   const scenario = new Scenario(watching);
-  scenario.given("Counted", 2, { name: "a/b", n: 3 }, { stream: "7%", time: 5, tags: ["x:1", "y"], metadata: { by: "ada" } });
+  scenario.given(
+    "Counted",
+    2,
+    { name: "a/b", n: 3 },
+    { stream: "7%", time: 5, tags: ["x:1", "y"], metadata: { by: "ada" } },
+  );
   scenario.restarted();
   scenario.given("Counted", 2, { name: "a/b", n: 20 }, { stream: "7%" });
   assert.equal(
@@ -64,7 +81,10 @@ test("rows are deleted, scanned and asked for", () => {
 
 test("faults name the position; an unknown schema of what is handled is one", () => {
   const scenario = new Scenario(watching).given("Other", 1, {});
-  assert.throws(() => scenario.given("Counted", 2, { name: "a", n: -1 }), { message: "less than nothing", position: 1 });
+  assert.throws(() => scenario.given("Counted", 2, { name: "a", n: -1 }), {
+    message: "less than nothing",
+    position: 1,
+  });
   assert.throws(() => scenario.given("Counted", 3, {}), /Counted schema 3 is neither handled nor ignored/);
   assert.throws(() => scenario.given("Counted", 2, null), /TypeError: /);
 });
@@ -85,7 +105,10 @@ const names = upcaster({
     },
     {
       from: ["Listed", 1],
-      to: [["Counted", 1], ["Other", 1]],
+      to: [
+        ["Counted", 1],
+        ["Other", 1],
+      ],
       convert: (old) => old.map((one) => ["Counted", 1, one]),
     },
   ],

@@ -80,9 +80,7 @@ class Host:
     def get_many(self, table: int, keys: list[str]) -> list[str]:
         return list(Texts(self.world.rows.get_many(table, self.world.column(keys))))
 
-    def scan(
-        self, table: int, start: str | None, end: str | None, reverse: bool, limit: int
-    ) -> list[tuple[str, str]]:
+    def scan(self, table: int, start: str | None, end: str | None, reverse: bool, limit: int) -> list[tuple[str, str]]:
         page = self.world.rows.scan(table, self.world.rows.Range(start, end, reverse), limit)
         return list(zip(Texts(page.keys), Texts(page.values), strict=True))
 
@@ -181,5 +179,3 @@ def _upcaster(declared: Upcaster, world: Any) -> type:
             return upcasting.Upcasted(origins, kinds, world.column(payloads), dropped)
 
     return WitWorld
-
-

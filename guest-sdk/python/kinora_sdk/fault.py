@@ -32,7 +32,7 @@ def said(raised: BaseException) -> str:
 
 
 def _stack(raised: BaseException) -> list[str]:
-    """The frames of an error, innermost first. Lines of source are not shown: a guest has no files to read them from."""
+    """The frames of an error, innermost first. Without lines of source: a guest has no files to read them from."""
     frames = []
     trace = raised.__traceback__
     while trace is not None:

@@ -119,7 +119,7 @@ class Rows:
     def scan(
         self, table: Table[T], start: str | None = None, end: str | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[str, T]]:
-        """Keys and rows in the order of their keys, as they are now: from `start` (included) to `end` (not included)."""
+        """Keys and rows in the order of their keys, as they are now: from `start` up to, and without, `end`."""
         cache = self._cache(table)
         # A scan sees the rows that this instance has not written yet, too.
         self.flush()

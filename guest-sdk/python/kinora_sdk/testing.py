@@ -75,9 +75,7 @@ class _Memory:
     def get_many(self, table: int, keys: list[str]) -> list[str]:
         return [self.tables[table].get(key, "") for key in keys]
 
-    def scan(
-        self, table: int, start: str | None, end: str | None, reverse: bool, limit: int
-    ) -> list[tuple[str, str]]:
+    def scan(self, table: int, start: str | None, end: str | None, reverse: bool, limit: int) -> list[tuple[str, str]]:
         found = sorted(self.tables[table].items(), reverse=reverse)
         return [row for row in found if (start is None or row[0] >= start) and (end is None or row[0] < end)][:limit]
 
@@ -122,7 +120,9 @@ class Scenario:
         self._revisions[stream] = revision + 1
         written = data if isinstance(data, str) else json.dumps(data)
         about = "" if metadata is None else json.dumps(metadata)
-        event = _Appended(position, revision, position if time is None else time, stream, written, about, "\n".join(tags))
+        event = _Appended(
+            position, revision, position if time is None else time, stream, written, about, "\n".join(tags)
+        )
         for name, number, brought in self._brought(kind, schema, written):
             event.data = brought
             self._apply(name, number, event)
@@ -183,5 +183,3 @@ def upcast(upcaster: Upcaster, kind: str, schema: int, data: Any) -> list[tuple[
     _, kinds, payloads, _ = upcaster.upcast(event.batch(index, upcaster.needs), [None])  # type: ignore[list-item]
     outputs = upcaster.steps[index].outputs
     return [(*outputs[number], written) for number, written in zip(kinds, payloads, strict=True)]
-
-

@@ -24,10 +24,7 @@ test("a flight counts for its carrier, both airports and its route", () => {
 
 test("a diverted flight arrives without a delay", () => {
   const scenario = new Scenario(ontime).given("FlightArrived", 1, { ...FLIGHT, delay_minutes: null });
-  assert.deepEqual(
-    [scenario.row("carriers", "UA").arrived, scenario.row("carriers", "UA").share_on_time],
-    [1, null],
-  );
+  assert.deepEqual([scenario.row("carriers", "UA").arrived, scenario.row("carriers", "UA").share_on_time], [1, null]);
 });
 
 test("an old departure has to be upcast first", () => {
