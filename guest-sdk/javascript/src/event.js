@@ -14,14 +14,12 @@ class Columns {
   }
 }
 
+/** One event. Its members are not private ones: an interpreter pays for each of those with a look-up more. */
 export class Event {
-  #columns;
-  #index;
-  #data = undefined;
-
-  constructor(columns, index, [kind, schema]) {
-    this.#columns = columns;
-    this.#index = index;
+  constructor(columns, index, kind, schema) {
+    this._columns = columns;
+    this._index = index;
+    this._data = undefined;
     /** The name of its type, such as `FlightDeparted`. */
     this.kind = kind;
     /** The version of its type's schema, from 1. */
@@ -30,45 +28,45 @@ export class Event {
 
   /** Its data, decoded: the same object each time. */
   get data() {
-    if (this.#data === undefined) {
+    if (this._data === undefined) {
       try {
-        this.#data = JSON.parse(this.#columns.payloads.at(this.#index));
+        this._data = JSON.parse(this._columns.payloads.at(this._index));
       } catch (cause) {
         throw this.fault(`the data of ${this.kind} schema ${this.schema} does not decode: ${cause.message}`);
       }
     }
-    return this.#data;
+    return this._data;
   }
 
   /** Its place in the log, from 0. */
   get position() {
-    return Number(this.#columns.batch.positions[this.#index]);
+    return Number(this._columns.batch.positions[this._index]);
   }
 
   /** Its place in its stream, from 0. */
   get revision() {
-    return Number(this.#columns.batch.revisions[this.#index]);
+    return Number(this._columns.batch.revisions[this._index]);
   }
 
   /** When it was appended: microseconds since the Unix epoch. */
   get time() {
-    return Number(this.#columns.batch.times[this.#index]);
+    return Number(this._columns.batch.times[this._index]);
   }
 
   /** The name of its stream. */
   get stream() {
-    return this.#columns.streams.at(this.#index);
+    return this._columns.streams.at(this._index);
   }
 
   /** Its metadata, decoded, or `null`; always `null` unless the guest needs metadata. */
   get metadata() {
-    const written = this.#columns.metadata?.at(this.#index) ?? "";
+    const written = this._columns.metadata?.at(this._index) ?? "";
     return written === "" ? null : JSON.parse(written);
   }
 
   /** Its tags, in order; none unless the guest needs tags. */
   get tags() {
-    const written = this.#columns.tags?.at(this.#index) ?? "";
+    const written = this._columns.tags?.at(this._index) ?? "";
     return written === "" ? [] : written.split("\n");
   }
 
@@ -83,8 +81,12 @@ export class Event {
   }
 }
 
-/** The events of a batch, in order. `types[kind]` is the type and the schema of an event. */
-export function* events(batch, types) {
+/** Calls `handle` with each event of a batch, in order. `types[kind]` is the type and the schema of an event. */
+export function forEachEvent(batch, types, handle) {
   const columns = new Columns(batch);
-  for (let index = 0; index < batch.kinds.length; index++) yield new Event(columns, index, types[batch.kinds[index]]);
+  const kinds = batch.kinds;
+  for (let index = 0; index < kinds.length; index++) {
+    const type = types[kinds[index]];
+    handle(new Event(columns, index, type[0], type[1]), index);
+  }
 }

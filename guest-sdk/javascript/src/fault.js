@@ -25,8 +25,10 @@ export function said(thrown) {
 
 /** As the contract has a fault. */
 export function faultOf(thrown, position) {
-  const known = thrown instanceof Fault && thrown.position !== null ? thrown.position : position;
-  return { position: known ?? undefined, message: said(thrown) };
+  const own = thrown instanceof Fault ? thrown.position : null;
+  // Some engines have numbers of 64 bits as BigInt.
+  const known = own !== null && typeof position === "bigint" ? BigInt(own) : (own ?? position ?? undefined);
+  return { position: known, message: said(thrown) };
 }
 
 function shown(value) {

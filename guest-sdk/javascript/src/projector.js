@@ -1,6 +1,6 @@
 //! Projectors: what one declares, and the component that folds events into its rows.
 
-import { events } from "./event.js";
+import { forEachEvent } from "./event.js";
 import { Fault, InvalidArguments, faultOf, said } from "./fault.js";
 import { asField } from "./fields.js";
 import { Rows } from "./rows.js";
@@ -72,7 +72,7 @@ export function projectorComponent(projector, host) {
   let readsMuch = false;
 
   function readAhead(batch) {
-    for (const event of events(batch, projector.kinds)) projector.touches(event, rows);
+    forEachEvent(batch, projector.kinds, (event) => projector.touches(event, rows));
     rows.fetch();
   }
 
@@ -80,15 +80,15 @@ export function projectorComponent(projector, host) {
     describe: () => reported(host, () => manifest(projector)),
 
     apply(batch) {
-      let position = null;
+      let current = -1;
       try {
         if (readsMuch && projector.touches) readAhead(batch);
-        for (const event of events(batch, projector.kinds)) {
-          position = event;
+        forEachEvent(batch, projector.kinds, (event, index) => {
+          current = index;
           projector.apply(event, rows);
-        }
+        });
       } catch (thrown) {
-        throw faultOf(thrown, position && positionOf(position, batch));
+        throw faultOf(thrown, batch.positions[current]);
       }
       readsMuch = rows.readSince() * READS_FROM_ONE_IN > batch.kinds.length;
     },
@@ -113,11 +113,6 @@ export function projectorComponent(projector, host) {
       }
     },
   };
-}
-
-/** As the contract has a number of 64 bits here: that depends on the engine. */
-export function positionOf(event, batch) {
-  return batch.positions[0].constructor === BigInt ? BigInt(event.position) : event.position;
 }
 
 /** Calls what has no other way to say that it failed: a trap follows. */

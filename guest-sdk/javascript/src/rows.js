@@ -58,20 +58,18 @@ class Cache {
 
 /** What an event handler has of the read model. */
 export class Rows {
-  #backend;
-  #caches = new Map();
-  /** How many rows were read since this was asked last. */
-  #read = 0;
-
   constructor(tables, backend) {
-    this.#backend = backend;
-    tables.forEach((table, index) => this.#caches.set(table, new Cache(table, index)));
+    this._backend = backend;
+    this._caches = new Map(tables.map((table, index) => [table, new Cache(table, index)]));
+    /** How many rows were read since this was asked last. */
+    this._read = 0;
   }
 
   /** A row to change; a new one if there is none. */
   entry(table, key) {
-    const cache = this.#cache(table);
-    let row = this.#cached(cache, key);
+    const cache = this._cache(table);
+    let row = cache.rows.get(key);
+    if (row === undefined) row = this._cached(cache, key);
     if (row === null) {
       row = table.row.initial();
       cache.rows.set(key, row);
@@ -82,12 +80,12 @@ export class Rows {
 
   /** A row to look at, or `null`. To change it take `entry`. */
   get(table, key) {
-    return this.#cached(this.#cache(table), key);
+    return this._cached(this._cache(table), key);
   }
 
   /** Puts a row, whatever was there: nothing is read for it. */
   put(table, key, row) {
-    const cache = this.#cache(table);
+    const cache = this._cache(table);
     cache.rows.set(key, row);
     cache.dirty.add(key);
   }
@@ -99,13 +97,13 @@ export class Rows {
 
   /** Keys and rows in the order of their keys, as they are now: from `from` (included) to `to` (not included). */
   *scan(table, { from = null, to = null, reverse = false } = {}) {
-    const cache = this.#cache(table);
+    const cache = this._cache(table);
     // A scan sees the rows that this instance has not written yet, too.
     this.flush();
     let [start, end] = [from, to];
     for (;;) {
       const range = { start: start ?? undefined, end: end ?? undefined, reverse };
-      const page = this.#backend.scan(cache.index, range, PAGE_ROWS);
+      const page = this._backend.scan(cache.index, range, PAGE_ROWS);
       const [keys, values] = [new Texts(page.keys), new Texts(page.values)];
       if (page.keys.ends.length === 0) return;
       for (let index = 0; index < page.keys.ends.length; index++) {
@@ -120,39 +118,39 @@ export class Rows {
 
   /** Says that an event is going to touch a row. */
   want(table, key) {
-    const cache = this.#caches.get(table);
+    const cache = this._caches.get(table);
     if (cache && !cache.rows.has(key)) cache.wanted.push(key);
   }
 
   /** Reads all rows that are wanted, at once. */
   fetch() {
-    for (const cache of this.#caches.values()) {
+    for (const cache of this._caches.values()) {
       const keys = [...new Set(cache.wanted)];
       cache.wanted = [];
       for (let start = 0; start < keys.length; start += FETCHED_ROWS) {
         const some = keys.slice(start, start + FETCHED_ROWS);
-        const found = new Texts(this.#backend.getMany(cache.index, column(some)));
+        const found = new Texts(this._backend.getMany(cache.index, column(some)));
         some.forEach((key, index) => {
           const written = found.at(index);
           cache.rows.set(key, written === "" ? null : cache.decode(key, written));
         });
-        this.#read += some.length;
+        this._read += some.length;
       }
     }
   }
 
   /** How many rows were read since this was called last. */
   readSince() {
-    const read = this.#read;
-    this.#read = 0;
+    const read = this._read;
+    this._read = 0;
     return read;
   }
 
   /** Writes what has changed. */
   flush() {
-    for (const cache of this.#caches.values()) {
+    for (const cache of this._caches.values()) {
       let [keys, values, length] = [[], [], 0];
-      const write = () => this.#backend.write(cache.index, column(keys), column(values));
+      const write = () => this._backend.write(cache.index, column(keys), column(values));
       for (const key of cache.dirty) {
         const row = cache.rows.get(key);
         const written = row === null ? "" : cache.encode(key, row);
@@ -170,20 +168,20 @@ export class Rows {
     }
   }
 
-  #cache(table) {
-    const cache = this.#caches.get(table);
+  _cache(table) {
+    const cache = this._caches.get(table);
     if (cache === undefined)
       throw new Fault(`table ${JSON.stringify(table?.name ?? String(table))} is not among the tables of the projector`);
     return cache;
   }
 
-  #cached(cache, key) {
+  _cached(cache, key) {
     const row = cache.rows.get(key);
     if (row !== undefined) return row;
     if (typeof key !== "string")
       throw new Fault(`a key of table ${JSON.stringify(cache.table.name)} is a text, not ${String(key)}`);
-    this.#read += 1;
-    const written = new Texts(this.#backend.getMany(cache.index, column([key]))).at(0);
+    this._read += 1;
+    const written = new Texts(this._backend.getMany(cache.index, column([key]))).at(0);
     const read = written === "" ? null : cache.decode(key, written);
     cache.rows.set(key, read);
     return read;

@@ -1,9 +1,9 @@
 //! Upcasters: functions that bring an event of an old schema to a newer one, and the component that runs them.
 
-import { events } from "./event.js";
+import { forEachEvent } from "./event.js";
 import { Fault, faultOf } from "./fault.js";
 import { asField } from "./fields.js";
-import { needed, positionOf, reported } from "./projector.js";
+import { needed, reported } from "./projector.js";
 import { column } from "./text.js";
 
 /** What a step returns for an event that it drops on purpose. */
@@ -60,10 +60,10 @@ export function upcasterComponent(upcaster, host) {
 
     upcast(batch) {
       const [origins, kinds, payloads, dropped] = [[], [], [], []];
-      let [current, index] = [null, 0];
+      let current = -1;
       try {
-        for (const event of events(batch, types)) {
-          current = event;
+        forEachEvent(batch, types, (event, index) => {
+          current = index;
           const outputs = outputsOf(upcaster.steps[batch.kinds[index]], event);
           if (outputs === null) dropped.push(index);
           for (const [output, written] of outputs ?? []) {
@@ -71,10 +71,9 @@ export function upcasterComponent(upcaster, host) {
             kinds.push(output);
             payloads.push(written);
           }
-          index += 1;
-        }
+        });
       } catch (thrown) {
-        throw faultOf(thrown, current && positionOf(current, batch));
+        throw faultOf(thrown, batch.positions[current]);
       }
       return { origins, kinds, payloads: column(payloads), dropped };
     },
