@@ -188,3 +188,65 @@ export function upcaster(declared: {
   steps: readonly (Step<any, any> | StepToMany<any>)[];
   needs?: readonly ("metadata" | "tags")[];
 }): Upcaster;
+
+/** A business "no", to be thrown by `decide`. The code is in snake_case. */
+export class Rejection extends Error {
+  constructor(code: string, message: string, details?: Record<string, unknown>);
+  readonly code: string;
+}
+
+/** A command or an event of a decider. */
+export interface Said {
+  type: string;
+  data?: any;
+}
+
+export interface Context<State> {
+  /** The id of the aggregate. */
+  readonly id: string;
+  /** When the command came: microseconds since the Unix epoch. There is no other time. */
+  readonly time: number;
+  /** A number from 0 up to 1 that looks random, and follows from the id of the command. */
+  random(): number;
+  /** The state of another stream. Where it is not there yet, the command comes again with it. */
+  stream(name: string): Readonly<State>;
+  /** The state of the events that have all of these tags. */
+  tagged(...tags: string[]): Readonly<State>;
+}
+
+export interface Claim {
+  scope: string;
+  value: string;
+  /** Given up, and not taken. */
+  released?: boolean;
+}
+
+export interface DeciderDeclared<State> {
+  name: string;
+  /** An aggregate is the stream `CATEGORY-ID`; the name if this and `tag` are left out. */
+  category?: string;
+  /** An aggregate is all events with the tag `TAG:ID`. */
+  tag?: string;
+  commands: { readonly [type: string]: { description: string; data?: Fields } };
+  events: { readonly [type: string]: { schema?: number; data?: Fields } };
+  ignores?: readonly string[];
+  /** Values that one stream at a time may hold, and what a command is rejected with if another holds one. */
+  claims?: { readonly [scope: string]: { code: string; message: string } };
+  /** The state before the first event. It is kept as JSON. */
+  initial(): State;
+  /** Events, none if all is as the command wants it; or it throws a `Rejection`. It leaves the state as it is. */
+  decide(state: Readonly<State>, command: Required<Said>, context: Context<State>): Said[] | void;
+  /** The state after an event: a new one, or the same, changed. */
+  evolve(state: State, event: Required<Said>): State | void;
+  /** The stream that an event goes to, if it is not that of the aggregate. */
+  stream?(event: Said, id: string): string | null;
+  tags?(event: Said): string[];
+  /** What an event claims or gives up. */
+  claimed?(event: Said): Claim[];
+}
+
+export interface Decider {
+  readonly world: "decider";
+}
+
+export function decider<State>(declared: DeciderDeclared<State>): Decider;

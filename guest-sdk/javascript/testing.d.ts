@@ -1,6 +1,6 @@
 //! Types of what unit tests use.
 
-import type { Projector, Upcaster } from "./index.js";
+import type { Decider, Projector, Upcaster } from "./index.js";
 
 /** What a host would stop a version with. */
 export class Stopped extends Error {
@@ -32,3 +32,10 @@ export class Scenario {
 
 /** What an upcaster makes of one event: lists of type, schema and the data as JSON text. */
 export function upcast(upcaster: Upcaster, kind: string, schema: number, data: unknown): [string, number, string][];
+
+/** An aggregate of a decider: given events, when a command, then what was decided. */
+export class Story {
+  constructor(decider: Decider, id?: string);
+  given(type: string, data?: unknown): this;
+  when(type: string, data?: unknown, time?: number): any;
+}

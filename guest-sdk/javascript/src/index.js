@@ -16,6 +16,7 @@ export {
 } from "./fields.js";
 export { Histogram, Summary } from "./figures.js";
 export { Fault, InvalidArguments } from "./fault.js";
+export { Rejection, decider } from "./decider.js";
 export { Table, compositeKey } from "./rows.js";
 export { projector } from "./projector.js";
 export { DROP, upcaster } from "./upcaster.js";

@@ -3,6 +3,7 @@
 import { forEachEvent } from "./event.js";
 import { Fault, InvalidArguments, faultOf, said } from "./fault.js";
 import { asField } from "./fields.js";
+import { reported } from "./reported.js";
 import { Rows } from "./rows.js";
 
 /** Rows are read ahead where more than one event in this many needs one that is not in memory. */
@@ -113,14 +114,4 @@ export function projectorComponent(projector, host) {
       }
     },
   };
-}
-
-/** Calls what has no other way to say that it failed: a trap follows. */
-export function reported(host, call) {
-  try {
-    return call();
-  } catch (thrown) {
-    host.diagnostics.panicked(undefined, said(thrown));
-    throw thrown;
-  }
 }

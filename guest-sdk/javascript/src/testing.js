@@ -1,5 +1,6 @@
 //! Unit tests without WebAssembly and without a host: given events, then rows.
 
+import { deciderComponent } from "./decider.js";
 import { projectorComponent } from "./projector.js";
 import { inByteOrder, Texts, column } from "./text.js";
 import { upcasterComponent } from "./upcaster.js";
@@ -190,4 +191,40 @@ export function upcast(upcaster, kind, schema, data) {
   const written = typeof data === "string" ? data : JSON.stringify(data);
   const event = { position: 0, revision: 0, time: 0, stream: "test", data: written, tags: "", metadata: "" };
   return stepped(upcaster, kind, schema, event);
+}
+
+/** An aggregate of a decider, in a stream of its own: given events, when a command, then what was decided. */
+export class Story {
+  constructor(decider, id = "1") {
+    this.decider = decider;
+    this.id = id;
+    this.component = deciderComponent(decider, { diagnostics });
+    this.component.describe();
+    const scope = { tag: "stream", val: `${decider.own.val}-${id}` };
+    this.component.load([0], [scope], column([""]));
+    this.position = 0;
+  }
+
+  /** An event has happened. */
+  given(type, data = {}) {
+    const index = this.decider.kinds.findIndex(([name]) => name === type);
+    if (index < 0) throw new Error(`${type} is not among the events of the decider`);
+    const at = { position: this.position, revision: this.position, time: 0, stream: "", tags: "", metadata: "" };
+    this.position += 1;
+    stopping(() => this.component.evolve([0], batch([{ ...at, index, data: JSON.stringify(data) }], [])));
+    return this;
+  }
+
+  /** What is decided: `{ events }`, none if nothing changes, or `{ rejected }` with its code. */
+  when(type, data = {}, time = 0) {
+    const kind = this.decider.commands.findIndex(([name]) => name === type);
+    if (kind < 0) throw new Error(`${type} is not among the commands of the decider`);
+    const texts = { ids: column([this.id]), payloads: column([JSON.stringify(data)]) };
+    const command = { ...texts, kinds: [kind], times: [time], seeds: [1], slotEnds: [1], slots: [0] };
+    const { outcomes, kinds, payloads, claims } = stopping(() => this.component.decide(command));
+    if (outcomes[0].tag === "rejected") return { rejected: outcomes[0].val.code };
+    if (outcomes[0].tag === "wants") return { wants: outcomes[0].val };
+    const made = all(payloads).map((text, index) => [this.decider.kinds[kinds[index]][0], JSON.parse(text)]);
+    return { events: made, claims: claims.map(({ value, released }) => ({ value, released })) };
+  }
 }

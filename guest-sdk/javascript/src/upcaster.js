@@ -3,7 +3,8 @@
 import { forEachEvent } from "./event.js";
 import { Fault, faultOf } from "./fault.js";
 import { asField } from "./fields.js";
-import { needed, reported } from "./projector.js";
+import { needed } from "./projector.js";
+import { reported } from "./reported.js";
 import { column } from "./text.js";
 
 /** What a step returns for an event that it drops on purpose. */
