@@ -1,6 +1,7 @@
-"""The SDK for Kinora's projectors and upcasters in Python."""
+"""The SDK for Kinora's projectors, upcasters and deciders in Python."""
 
 from kinora_sdk.codec import HIDDEN
+from kinora_sdk.decider import Claim, Decider, Rejection
 from kinora_sdk.event import Event
 from kinora_sdk.fault import Fault, InvalidArguments
 from kinora_sdk.figures import Histogram, Summary
@@ -9,6 +10,6 @@ from kinora_sdk.rows import Rows, Table, composite_key
 from kinora_sdk.upcaster import DROP, Upcaster
 
 __all__ = [
-    "DROP", "HIDDEN", "Event", "Fault", "Histogram", "InvalidArguments", "Rows", "Summary", "Table", "Upcaster",
-    "composite_key", "projector", "query",
+    "DROP", "HIDDEN", "Claim", "Decider", "Event", "Fault", "Histogram", "InvalidArguments", "Rejection", "Rows",
+    "Summary", "Table", "Upcaster", "composite_key", "projector", "query",
 ]  # fmt: skip

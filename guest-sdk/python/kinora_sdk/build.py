@@ -16,6 +16,7 @@ SDK = Path(__file__).resolve().parent.parent
 IMPORTS = {
     "projector": ["types", "diagnostics", "projection", "rows"],
     "upcaster": ["types", "diagnostics", "upcasting"],
+    "decider": ["types", "diagnostics", "deciding"],
 }
 """What a world imports, by the names of its interfaces."""
 
@@ -44,7 +45,7 @@ def build(folder: Path, wit: Path, out: Path | None) -> Path:
     declared = getattr(getattr(importlib.import_module(module), name, None), "kinora", None)
     world = getattr(declared, "world", None)
     if world not in IMPORTS:
-        raise Refused(f"{guest} is neither a class with @projector(...) nor an Upcaster")
+        raise Refused(f"{guest} is neither a class with @projector(...) nor an Upcaster or a Decider")
     out = (out or folder / f"{project['project']['name']}.wasm").resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from kinora_sdk.decider import Decider
+from kinora_sdk.decider_component import decider_component
 from kinora_sdk.event import Texts
 from kinora_sdk.fault import Fault, InvalidArguments, said
 from kinora_sdk.projector import Declared, Instance, schema_text
@@ -96,7 +98,9 @@ def component(guest: Any, world: World) -> type:
         return _projector(declared, world)
     if isinstance(declared, Upcaster):
         return _upcaster(declared, world)
-    raise TypeError(f"{guest!r} is neither a class with @projector(...) nor an Upcaster")
+    if isinstance(declared, Decider):
+        return decider_component(declared, world)
+    raise TypeError(f"{guest!r} is neither a class with @projector(...) nor an Upcaster or a Decider")
 
 
 def _projector(declared: Declared, world: Any) -> type:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from kinora_sdk.decider import Decider, Slots
 from kinora_sdk.fault import Fault
 from kinora_sdk.projector import Instance
 from kinora_sdk.upcaster import Upcaster
@@ -183,3 +184,45 @@ def upcast(upcaster: Upcaster, kind: str, schema: int, data: Any) -> list[tuple[
     _, kinds, payloads, _ = upcaster.upcast(event.batch(index, upcaster.needs), [None])  # type: ignore[list-item]
     outputs = upcaster.steps[index].outputs
     return [(*outputs[number], written) for number, written in zip(kinds, payloads, strict=True)]
+
+
+@dataclass
+class _Command:
+    """One command as it crosses into a guest."""
+
+    kinds: list[int]
+    ids: _Column
+    times: list[int]
+    seeds: list[int]
+    payloads: _Column
+    slot_ends: list[int]
+    slots: list[int]
+
+
+class Story:
+    """An aggregate of a decider: given events, when a command, then what was decided."""
+
+    def __init__(self, decider: Decider, aggregate: str = "1") -> None:
+        self._decider, self._id = decider, aggregate
+        self._slots = Slots(decider)
+        self._slots.load([0], [("stream", f"{decider.own[1]}-{aggregate}")], _column([""]))
+        self._position = 0
+
+    def given(self, event: Any) -> Story:
+        """An event has happened."""
+        index = [kind.made for kind in self._decider.events].index(type(event))
+        data = self._decider.events[index].codec.encode(event)
+        appended = _Appended(self._position, self._position, 0, "", data, "", "")
+        self._position += 1
+        self._slots.evolve([0], appended.batch(index, ()))
+        return self
+
+    def when(self, command: Any, *, time: int = 0) -> Any:
+        """The events that are decided, none if nothing changes; or the code of a rejection; or the scopes it wants."""
+        kind = [kind.made for kind in self._decider.commands].index(type(command))
+        data = self._decider.commands[kind].codec.encode(command)
+        asked = _Command([kind], _column([self._id]), [time], [1], _column([data]), [1], [0])
+        [(what, value)], made = self._slots.decide(asked)
+        if what == "rejected":
+            return value.code
+        return value if what == "wants" else [one.event for one in made]
