@@ -208,6 +208,8 @@ export interface Context<State> {
   readonly time: number;
   /** A number from 0 up to 1 that looks random, and follows from the id of the command. */
   random(): number;
+  /** The state of another aggregate of this decider. */
+  other(id: string): Readonly<State>;
   /** The state of another stream. Where it is not there yet, the command comes again with it. */
   stream(name: string): Readonly<State>;
   /** The state of the events that have all of these tags. */

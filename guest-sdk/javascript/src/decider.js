@@ -57,7 +57,8 @@ function has(scope, stream, tags) {
 
 /** What a decision may rest on besides the state of its aggregate and the command. */
 class Context {
-  constructor(id, time, seed, given) {
+  constructor(own, id, time, seed, given) {
+    this._own = own;
     /** The id of the aggregate. */
     this.id = id;
     /** When the command came: microseconds since the Unix epoch. There is no other time. */
@@ -73,6 +74,12 @@ class Context {
     let mixed = Math.imul(this._random ^ (this._random >>> 15), this._random | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  }
+
+  /** The state of another aggregate of this decider. */
+  other(id) {
+    const { tag, val } = this._own;
+    return tag === "tag" ? this.tagged(`${val}:${id}`) : this.stream(`${val}-${id}`);
   }
 
   /** The state of a stream. */
@@ -182,7 +189,7 @@ export function deciderComponent(decider, host) {
           const start = index === 0 ? 0 : asked.slotEnds[index - 1];
           const given = [...new Set(asked.slots.slice(start, asked.slotEnds[index]))].map(slotOf);
           const id = ids.at(index);
-          const context = new Context(id, Number(asked.times[index]), Number(asked.seeds[index]), given);
+          const context = new Context(own, id, Number(asked.times[index]), Number(asked.seeds[index]), given);
           const [outcome, made] = decided(commands[kind], JSON.parse(payloads.at(index)), id, context, all.length);
           outcomes.push(outcome);
           for (const one of made) {

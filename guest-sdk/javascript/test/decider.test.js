@@ -18,7 +18,7 @@ const bank = decider({
   initial: () => ({ isOpen: false, balance: 100 }),
   decide(account, { type, data }, context) {
     if (type === "Open") return account.isOpen ? [] : [{ type: "Opened", data }];
-    const cents = type === "Match" ? context.stream(`account-${data.other}`).balance : data.cents;
+    const cents = type === "Match" ? context.other(data.other).balance : data.cents;
     if (cents > account.balance)
       throw new Rejection("insufficient_funds", "there is not enough", { left: account.balance });
     return [{ type: "Withdrawn", data: { cents } }];

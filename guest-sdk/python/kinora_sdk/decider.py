@@ -136,13 +136,18 @@ class _Slot:
 class Context:
     """What a decision may rest on besides the state of its aggregate and the command."""
 
-    def __init__(self, aggregate: str, time: int, seed: int, given: list[_Slot]) -> None:
-        self.id = aggregate
+    def __init__(self, own: tuple[str, str], aggregate: str, time: int, seed: int, given: list[_Slot]) -> None:
+        self._own, self.id = own, aggregate
         self.time = time
         """When the command came: microseconds since the Unix epoch. There is no other time."""
         self.random = Random(seed)
         """Numbers that look random, and follow from the id of the command."""
         self.given, self.wanted = given, list[Scope]()
+
+    def other(self, aggregate: str) -> Any:
+        """The state of another aggregate of this decider."""
+        way, name = self._own
+        return self.tagged(f"{name}:{aggregate}") if way == "tag" else self.stream(f"{name}-{aggregate}")
 
     def stream(self, name: str) -> Any:
         """The state of another stream. Where it is not there yet, the command comes again with it."""
@@ -215,7 +220,7 @@ class Slots:
             end = asked.slot_ends[index]
             given = [self._slot(number) for number in dict.fromkeys(asked.slots[start:end])]
             start = end
-            context = Context(ids.at(index), asked.times[index], asked.seeds[index], given)
+            context = Context(self.decider.own, ids.at(index), asked.times[index], asked.seeds[index], given)
             command = self.decider.commands[kind].read(json.loads(payloads.at(index)))
             outcome, made = self._decided(command, context)
             outcomes.append(outcome)

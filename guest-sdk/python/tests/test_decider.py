@@ -56,7 +56,7 @@ def decide(account: Account, command: Any, context: Any) -> list[Any]:
         case Open(iban):
             return [Opened(iban)]
         case Match(other):
-            cents = context.stream(f"account-{other}").balance
+            cents = context.other(other).balance
         case Withdraw(cents):
             pass
     if cents > account.balance:
