@@ -57,9 +57,14 @@ export const { ${names.join(", ")} } = component(guest, host);
 `;
 }
 
+/** A text that does not say where the SDK stands on this machine: so a module is the same wherever it is built. */
+function placeless(text, folder) {
+  return text.replaceAll(relative(folder, SDK), "kinora-sdk");
+}
+
 /** Which line of which file each line of a bundle came from: what a stack needs, and no more. */
 function sourcesOf(map, folder) {
-  const files = map.sources.map((source) => relative(folder, resolve(folder, "out", source)));
+  const files = map.sources.map((source) => placeless(relative(folder, resolve(folder, "out", source)), folder));
   const lines = decode(map.mappings).map(([first]) => (first && first.length > 1 ? [first[1], first[2] + 1] : 0));
   return { files, lines };
 }
@@ -89,7 +94,7 @@ async function buildGuest(folder, witPath, out) {
   });
   const code = outputs.find(({ path }) => path.endsWith(".js")).text.replace(/\n\/\/# sourceMappingURL.*\n?$/, "\n");
   const map = JSON.parse(outputs.find(({ path }) => path.endsWith(".map")).text);
-  const jsSource = `${code}\nglobalThis.kinoraSources = ${JSON.stringify(sourcesOf(map, folder))};\n`;
+  const jsSource = `${placeless(code, folder)}\nglobalThis.kinoraSources = ${JSON.stringify(sourcesOf(map, folder))};\n`;
   const { component } = await componentize({ witPath, jsSource, world, stubWasi: true, sync: true });
   const path = resolve(out ?? join(folder, `${name}.wasm`));
   mkdirSync(dirname(path), { recursive: true });

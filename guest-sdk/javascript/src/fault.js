@@ -56,7 +56,7 @@ function placed(frame, known) {
   if (!line) return null;
   const [file, number] = line;
   // What lies outside of the guest's own folder is the SDK.
-  if (known.files[file].startsWith("..")) return null;
+  if (known.files[file].startsWith("kinora-sdk/")) return null;
   const name = at[1] === "" || at[1] === "<anonymous>" ? "" : ` ${at[1]}`;
   return `    at${name} (${known.files[file]}:${number})`;
 }
