@@ -16,6 +16,8 @@ pub async fn count(api: &Api, stream: &str, ns: &[u64]) {
 
 /// Two versions of `counts`, of which the first is live; a decider; streams with hostile names among others.
 pub async fn set(api: &Api) {
+    // Before the projection, which would stop at what it emits.
+    api.decider_live("bank", module("accounts")).await;
     for stream in 0..12 {
         count(api, &format!("s{stream:02}"), &[stream, 1]).await;
     }
@@ -25,7 +27,6 @@ pub async fn set(api: &Api) {
     let new = api.upload(module("tally")).await;
     assert_eq!(api.deploy("counts", &new, &[]).await, 2);
     api.until_state("counts", 2, "ready").await;
-    api.decider_live("bank", module("accounts")).await;
 }
 
 /// A page as it came.

@@ -91,8 +91,8 @@ clean();
 // The same without a script: a page can be read, and a button works.
 await close();
 const plain = await browser({ javaScriptEnabled: false });
-await plain.page.goto(`${url}/console/projections/counts/versions/2/pause`);
-await plain.page.getByRole("button", { name: "Pause version 2" }).click();
+await plain.page.goto(`${url}/console/projections/clicked/versions/1/pause`);
+await plain.page.getByRole("button", { name: "Pause version 1" }).click();
 await plain.page.getByText("Paused.").waitFor();
 await plain.close();
 console.log("walked");

@@ -7,6 +7,11 @@ const HINTS: &[(Kind, &str)] = &[
     (Kind::BeyondBudget, "declare such an index in a new version, narrow the filter, or say --scan if it is worth it"),
     (Kind::ClaimFailed, "the owner of a claim can release it"),
     (Kind::CompileFailed, LIMITS),
+    (
+        Kind::DescribeFailed,
+        "mend what the detail says: describe() is called at once, without rows; `kinora serve --limit NAME=VALUE` sets \
+         limits",
+    ),
     (Kind::Gaps, "handle them, name them in `ignores`, or deploy with --upcaster FILE, which brings them along"),
     (Kind::GatesClosed, GATES),
     (Kind::InvalidAggregate, AGGREGATE),

@@ -19,8 +19,8 @@ async fn alerts_and_the_dashboard_ask_for_metrics_that_a_host_has() {
     let api = host.api();
     let digest = api.upload(module("tally")).await;
     api.deploy_live("counts", &digest).await;
-    api.decider_live("contrary", module("contrary")).await;
-    assert_eq!(api.command("contrary", "1", "Count", json!({"n": 1})).await.status, 200);
+    api.decider_live("counters", module("counters")).await;
+    assert_eq!(api.command("counters", "1", "Add", json!({"n": 1})).await.status, 200);
     let shown = metrics(&api.metrics().await);
     let guide = metrics(include_str!("../../../docs/guides/operate.md"));
     for text in [include_str!("../../../packaging/alerts.yml"), include_str!("../../../packaging/dashboard.json")] {

@@ -10,12 +10,12 @@ use crate::cli::kinora;
 const PENDING: i32 = 7;
 
 fn write(file: &Path, retain: u32, more: &str) {
-    let [tally, upcaster, accounts] =
-        ["tally", "renaming", "accounts"].map(|name| module_path(name).display().to_string());
+    let [tally, upcaster, counters] =
+        ["tally", "renaming", "counters"].map(|name| module_path(name).display().to_string());
     let text = format!(
         "[projection.counts]\nmodule = '{tally}'\nupcasters = ['{upcaster}']\npromote = 'when_ready'\n\
          retain = {retain}\n[projection.counts.gates]\nmax_lag = 100\n\
-         [decider.bank]\nmodule = '{accounts}'\nowns = true\npromote = 'when_ready'\n{more}"
+         [decider.counters]\nmodule = '{counters}'\npromote = 'when_ready'\n{more}"
     );
     std::fs::write(file, text).unwrap();
 }
@@ -30,7 +30,7 @@ async fn a_host_is_made_as_a_file_says_and_then_there_is_nothing_to_change() {
     let (code, planned, noted) = of_file("plan");
     assert_eq!(code, PENDING, "{planned}{noted}");
     for line in
-        ["projection counts", "+ module     ", "+ upcaster   ", "~ retain     what is usual -> 2", "decider bank"]
+        ["projection counts", "+ module     ", "+ upcaster   ", "~ retain     what is usual -> 2", "decider counters"]
     {
         assert!(planned.contains(line), "{line}: {planned}");
     }
@@ -40,12 +40,12 @@ async fn a_host_is_made_as_a_file_says_and_then_there_is_nothing_to_change() {
     let (code, done, noted) = of_file("apply");
     assert_eq!(code, 0, "{done}{noted}");
     assert!(
-        done.contains("projection counts version 1: live") && done.contains("decider bank version 1: live"),
+        done.contains("projection counts version 1: live") && done.contains("decider counters version 1: live"),
         "{done}"
     );
     let counts = host.api().get("projections/counts").await.body;
     assert_eq!((&counts["live"], &counts["retain"]), (&json!(1), &json!(2)), "{counts}");
-    assert_eq!(host.api().get("deciders/bank").await.body["owns"], "account");
+    assert_eq!(host.api().get("deciders/counters").await.body["live"], 1);
     for command in ["plan", "apply"] {
         let (code, done, noted) = of_file(command);
         assert!(code == 0 && done.is_empty() && noted.contains("nothing to change"), "{command}: {done}{noted}");
