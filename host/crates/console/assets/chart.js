@@ -17,7 +17,8 @@ addEventListener("DOMContentLoaded", () => {
     plot = new uPlot({
       width: place.clientWidth - 20, height: 190, cursor: { y: false },
       axes: [axis, { ...axis, size: 70, values: (_, all) => all.map((value) => value.toLocaleString("en")) }],
-      scales: { y: { range: (_, low, high) => [0, Math.max(10, high * 1.1)] } },
+      // A minute at least: of one moment alone there is no scale.
+      scales: { x: { range: (_, low, high) => [Math.min(low, high - 60), high] }, y: { range: (_, low, high) => [0, Math.max(10, high * 1.1)] } },
       series: [{}, ...names.map((name, nth) => ({
         label: `version ${name}, events/s`, stroke: style(colours[nth % colours.length]), width: 2, points: { show: false },
       }))],

@@ -4,7 +4,7 @@ pub mod figures;
 pub mod json;
 pub mod state;
 
-pub use figures::{bar, bytes, duration, number, percent, since};
+pub use figures::{bar, bytes, duration, number, percent, since, used};
 pub use state::{badge, decider_badge};
 
 use maud::{Markup, html};

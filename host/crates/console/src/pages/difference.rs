@@ -148,7 +148,7 @@ fn changed_fields(table: &TableDiff) -> Markup {
         @for (field, count) in fields.iter().take(4) {
             span.field {
                 code { (field) } " " (number(**count)) " "
-                (bar(percent(**count as f64, most as f64).min(89.0), &format!("{count} rows")))
+                (bar(percent(**count as f64, most as f64), &format!("{count} rows")))
             }
         }
         @if fields.len() > 4 { span.quiet { "and " (fields.len() - 4) " more" } }

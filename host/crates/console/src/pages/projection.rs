@@ -114,7 +114,7 @@ pub fn progress(version: &Version) -> Markup {
     let share = if of == 0 { 100.0 } else { percent(version.applied as f64, of as f64) };
     let words = format!("{} of {} events", number(version.applied), number(of));
     html! {
-        div.progress { (bar(share.min(89.9), &words)) span { (words) } }
+        div.progress { (bar(share, &words)) span { (words) } }
         @if let Some(validation) = &version.validation {
             p.quiet {
                 "Proving that it is deterministic: way " (validation.way) " of " (validation.ways) ", event "

@@ -11,7 +11,7 @@ use crate::ask::part;
 use crate::buttons;
 use crate::operation::Operation;
 use crate::pages::projection::{card, position, progress};
-use crate::parts::{badge, bar, bytes, number, percent, short, since};
+use crate::parts::{badge, bytes, number, percent, short, since, used};
 use crate::shell::Page;
 use crate::visit::Visit;
 
@@ -130,7 +130,7 @@ fn usage(version: &Version, limits: Option<&Limits>) -> Markup {
                             th scope="row" { (what) }
                             td.right { @if in_bytes { (bytes(part)) } @else { (number(part)) } }
                             td.right { @if in_bytes { (bytes(whole)) } @else { (number(whole)) } }
-                            td.wide { (bar(share, &format!("{share:.1} percent"))) " " (format!("{share:.1}")) "%" }
+                            td.wide { (used(share, &format!("{share:.1} percent"))) " " (format!("{share:.1}")) "%" }
                         }
                     }
                 }

@@ -50,9 +50,18 @@ pub fn percent(part: f64, whole: f64) -> f64 {
     if whole <= 0.0 { 0.0 } else { (part / whole * 100.0).clamp(0.0, 100.0) }
 }
 
+/// How much of a limit is used, as a bar with words. Nearly all of it is a warning.
+pub fn used(percent: f64, words: &str) -> Markup {
+    let tone = if percent >= 90.0 { "full" } else { "some" };
+    shaped(percent, words, tone)
+}
+
 /// How much of something there is, as a bar with words.
 pub fn bar(percent: f64, words: &str) -> Markup {
-    let tone = if percent >= 90.0 { "full" } else { "some" };
+    shaped(percent, words, "some")
+}
+
+fn shaped(percent: f64, words: &str, tone: &str) -> Markup {
     html! {
         svg.bar.(tone) viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label=(words) {
             rect.track width="100" height="6" rx="3" {}
@@ -68,6 +77,8 @@ mod tests {
     #[test]
     fn figures_are_read_at_a_glance() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+        let whole = [bar, used].map(|shape| shape(100.0, "all").into_string());
+        assert!(whole.iter().all(|shape| shape.contains("width=\"100.0\"")), "{whole:?}");
         assert_eq!([0, 1_023, 1_536, 5 << 40].map(bytes), ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]);
         let durations = [0.25, 5.0, 90.0, 600.0, 7_200.0, 864_000.0].map(duration);
         assert_eq!(durations, ["250 ms", "5.0 s", "90 s", "10 min", "2 h", "10 days"]);

@@ -228,7 +228,7 @@ fn facets(values: Option<&Vec<FacetValue>>) -> Markup {
             tr {
                 th scope="row" { (json::inline(&value.value)) }
                 td.right { (number(value.count)) }
-                td.wide { (bar(percent(value.count as f64, most as f64).min(89.9), &format!("{} rows", value.count))) }
+                td.wide { (bar(percent(value.count as f64, most as f64), &format!("{} rows", value.count))) }
             }
         } } }
     }
