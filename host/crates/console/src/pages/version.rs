@@ -110,14 +110,14 @@ pub fn checklist(gates: &Checklist) -> Markup {
 /// What the guest has used of its limits.
 fn usage(version: &Version, limits: Option<&Limits>) -> Markup {
     let Some(sandbox) = limits.map(|limits| &limits.sandbox) else { return html! {} };
-    let used = &version.usage;
+    let usage = &version.usage;
     let all = [
-        ("Memory", used.memory_bytes, sandbox.memory_bytes, true),
-        ("Fuel of an event", used.event_fuel, sandbox.event_fuel, false),
-        ("Fuel of a flush", used.flush_fuel, sandbox.flush_fuel, false),
-        ("Bytes of a commit", used.commit_bytes, sandbox.commit_bytes, true),
-        ("Operations of a call", used.call_operations, sandbox.call_operations, false),
-        ("Elements of tables", used.table_elements, sandbox.table_elements, false),
+        ("Memory", usage.memory_bytes, sandbox.memory_bytes, true),
+        ("Fuel of an event", usage.event_fuel, sandbox.event_fuel, false),
+        ("Fuel of a flush", usage.flush_fuel, sandbox.flush_fuel, false),
+        ("Bytes of a commit", usage.commit_bytes, sandbox.commit_bytes, true),
+        ("Operations of a call", usage.call_operations, sandbox.call_operations, false),
+        ("Elements of tables", usage.table_elements, sandbox.table_elements, false),
     ];
     html! {
         section { h2 { "Used at most of its limits" }
