@@ -10,8 +10,6 @@ DEMO_MODULES := departures ontime-v1 ontime-v2
 MODULES := $(DEMO_MODULES) accounts contrary counters ledger hostile members partitioned renaming shapes tally
 # The program that the benches start: as it has just been built.
 export KINORA_PROGRAM = $(abspath $(TARGET_DIR))/release/kinora
-# Tests wait for disks and for each other more than they compute.
-export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 help: ## List the targets

@@ -208,3 +208,21 @@ async fn a_wide_event_is_cut_in_a_list() {
     let page = Visitor::of(&api).sees("/console/events").await;
     assert!(page.text.len() < 20_000, "{} bytes", page.text.len());
 }
+
+#[tokio::test]
+async fn a_link_from_elsewhere_leads_to_a_page_and_to_nothing_that_a_page_asks_or_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    let visitor = Visitor::of(&host.api());
+    let followed = async |path: &str, site: &str| {
+        let request = visitor.request(reqwest::Method::GET, path).header("sec-fetch-site", site);
+        let page = visitor.sent(request.header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document"));
+        page.await.status
+    };
+    assert_eq!(followed("/console/", "cross-site").await, 200);
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)] {
+        assert_eq!(followed("/console/api/v1/log", site).await, status, "{site}");
+    }
+    let form = visitor.form("/console/deploy", &[("name", "x")]).header("sec-fetch-site", "cross-site");
+    assert_eq!(visitor.sent(form).await.status, 403);
+}

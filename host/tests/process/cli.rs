@@ -299,3 +299,24 @@ fn shells_complete_commands_and_each_has_a_manual_page() {
     let refused = run(&["man", dir.path().join("file").to_str().unwrap()]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("/file: "), "{refused:?}");
 }
+
+#[test]
+fn a_script_waits_for_a_host_and_for_a_projection_and_no_longer_than_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    assert_eq!(kinora(&host, &["wait"]).0, 0);
+    let tally = module_path("tally").display().to_string();
+    let deploy = ["deploy", "counts", "--module", &tally, "--wait", "--promote", "when-ready"];
+    assert_eq!(kinora(&host, &deploy).0, 0);
+    let append = ["append", "a", "--type", "Count", "--data", r#"{"n":1}"#];
+    assert_eq!(kinora(&host, &append).0, 0);
+    let (code, said, noted) = kinora(&host, &["wait", "counts"]);
+    assert!(code == 0 && said.starts_with("counts: ") && said.contains("events applied"), "{code} {said}{noted}");
+    let (code, _, noted) = kinora(&host, &["wait", "counts", "--position", "100000", "--timeout", "0.2"]);
+    assert!(code == 4 && noted.contains("of 100001 events; kinora status counts"), "{code} {noted}");
+    assert_eq!(kinora(&host, &["wait", "nothing"]).0, 3);
+    let url = host.url.clone();
+    host.stop();
+    let (code, _, noted) = kinora_with(&url, &["wait", "--timeout", "0.3"], "");
+    assert!(code == 4 && !noted.is_empty(), "{code} {noted}");
+}

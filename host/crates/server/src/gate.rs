@@ -80,6 +80,12 @@ impl Gate {
         if self.access.is_on() { origin::check_form(request) } else { origin::check_page(request, &self.names) }
     }
 
+    /// The same for what a page asks of the API: a link from elsewhere leads to pages only, and to nothing that reads
+    /// for long.
+    pub fn enter_for_page(&self, request: &Request) -> Result<(), Problem> {
+        if self.access.is_on() { origin::check_form(request) } else { origin::check_site(request, &self.names) }
+    }
+
     /// Who shows this key or token, or why that is nobody.
     pub fn known_by(&self, shown: &str) -> Result<Arc<Principal>, String> {
         self.access.principal(shown).map_err(|unknown| unknown.to_string())

@@ -27,7 +27,7 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
         @if deciders.is_empty() {
             (parts::empty("No decider yet", html! {
                 p { "A decider is your rules: it takes commands, and decides which events come of them, or says no." }
-                (parts::command("kinora decider deploy NAME --module DECIDER.wasm"))
+                (parts::command("kinora deciders deploy NAME --module DECIDER.wasm"))
             }))
         } @else {
             ul.plain { @for one in &deciders {

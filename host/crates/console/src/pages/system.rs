@@ -74,7 +74,7 @@ fn who(visit: &Visit<'_>) -> Markup {
                 None => {
                     p { "This host has no keys: whoever reaches it may do everything. To let in only those that you \
                         know:" }
-                    (command("kinora keys create --name ada --role operator"))
+                    (command("kinora keys create ada --role operator --data FOLDER"))
                 }
             }
         }

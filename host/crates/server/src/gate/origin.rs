@@ -57,7 +57,8 @@ fn check_name(host: Option<&Authority>, names: &[String]) -> Result<(), Problem>
     }
 }
 
-fn check_site(request: &Request, names: &[String]) -> Result<(), Problem> {
+/// Refuses what comes from pages of other sites, and whoever calls the host by a name that is none of its own.
+pub fn check_site(request: &Request, names: &[String]) -> Result<(), Problem> {
     let headers = request.headers();
     let host = host(request)?;
     check_name(host.as_ref(), names)?;

@@ -95,7 +95,9 @@ where
     if let Some(name) = path.strip_prefix("/console/assets/") {
         return reply::asset(name, request.headers());
     }
-    if let Err(problem) = desk.gate.enter_page(&request) {
+    let entered =
+        if path.starts_with(API) { desk.gate.enter_for_page(&request) } else { desk.gate.enter_page(&request) };
+    if let Err(problem) = entered {
         return reply::with_policy(problem.into_response());
     }
     let session = desk.sessions.find(request.headers());
