@@ -9,6 +9,8 @@ addEventListener("DOMContentLoaded", () => {
   let plot = null, last = null;
   const colours = ["--accent", "--good", "--warn", "--bad", "--quiet"];
   const draw = () => {
+    // Of one moment alone there is no line, and no scale.
+    if (times.length < 2) return;
     const names = [...rates.keys()];
     const data = [times, ...names.map((name) => rates.get(name))];
     if (plot && plot.series.length === data.length) { plot.setData(data); return; }
@@ -17,7 +19,7 @@ addEventListener("DOMContentLoaded", () => {
     plot = new uPlot({
       width: place.clientWidth - 20, height: 190, cursor: { y: false },
       axes: [axis, { ...axis, size: 70, values: (_, all) => all.map((value) => value.toLocaleString("en")) }],
-      // A minute at least: of one moment alone there is no scale.
+      // A minute at least.
       scales: { x: { range: (_, low, high) => [Math.min(low, high - 60), high] }, y: { range: (_, low, high) => [0, Math.max(10, high * 1.1)] } },
       series: [{}, ...names.map((name, nth) => ({
         label: `version ${name}, events/s`, stroke: style(colours[nth % colours.length]), width: 2, points: { show: false },
