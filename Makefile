@@ -1,13 +1,13 @@
 # Everything builds with one profile (release), because RocksDB takes long to compile per profile.
 .DEFAULT_GOAL := help
-.PHONY: help package bench-access bench-command browser screenshots setup program build modules languages demo demo-parts serve fmt lint audit \
+.PHONY: help package bare-debian bench-access bench-command browser screenshots setup program build modules languages clients demo demo-parts serve fmt lint audit \
   test test-full-disk bench bench-log bench-query bench-replay bench-rollout bench-history bench-hostile bench-languages attack schemathesis \
   crash simulate fuzz
 .NOTPARALLEL:
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 DEMO_MODULES := departures ontime-v1 ontime-v2
-MODULES := $(DEMO_MODULES) accounts contrary counters ledger hostile members partitioned renaming shapes tally
+MODULES := $(DEMO_MODULES) accounts conforming contrary counters figures ledger hostile members partitioned renaming seats shapes tally
 # The program that the benches start: as it has just been built.
 export KINORA_PROGRAM = $(abspath $(TARGET_DIR))/release/kinora
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -32,6 +32,9 @@ modules: setup ## Build every example into ${CARGO_TARGET_DIR:-target}/modules/N
 languages: ## Build the example guests in JavaScript and Python, and test their SDKs, where node and python3 are there
 	@./.setup/languages
 
+clients: program modules languages ## Test the clients in Python and TypeScript over a host, where python3 and node are there
+	@./.setup/clients
+
 # What the demo needs, and nothing that only tests need: its own packages have the features that they have in the whole workspace, so
 # nothing is built twice.
 demo-parts: setup
@@ -45,6 +48,9 @@ demo: demo-parts ## See it at work: a year of flights, two versions of a project
 
 package: program ## Build a Debian package: ${CARGO_TARGET_DIR:-target}/debian/kinora_VERSION_ARCH.deb
 	@./.setup/package
+
+bare-debian: package modules ## Install the package into a bare Debian, and do there what somebody new would do
+	@./.setup/bare-debian
 
 serve: program ## Run a host on 127.0.0.1:7070 that keeps its data in .kinora/
 	$(TARGET_DIR)/release/kinora serve --data .kinora --listen 127.0.0.1:7070
@@ -64,6 +70,7 @@ audit: ## Check licences, advisories, duplicates and sources of all dependencies
 test: lint modules languages browser ## Set up, and pass all tests
 	@./.setup/announce
 	cargo test --release --locked --workspace
+	@./.setup/clients
 	@./.setup/full-disk
 
 browser: setup ## Install what walks through the console: Chromium, Node.js, Playwright, axe
@@ -84,6 +91,9 @@ bench-command: program modules ## Measure commands next to plain appends of the 
 
 bench-access: program modules ## Measure what an API key on each request costs
 	cargo bench --profile release --locked --workspace --bench access
+
+bench-console: program modules ## Measure each page of the console on a host with PROJECTIONS, EVENTS and ROWS next to a page that asks nothing
+	cargo bench --profile release --locked --workspace --bench console
 
 bench-query: program modules ## Measure queries against the HTTP server alone, and against SQLite behind that server
 	cargo bench --profile release --locked --workspace --bench query

@@ -1,13 +1,32 @@
-//! The SDK inside the program: `kinora new` writes it beside a project, so that the program is all that one needs.
+//! The SDKs inside the program: `kinora new` writes one beside a project, so that the program is all that one needs.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// What makes the SDKs, without their tests.
+const SDKS: [&str; 12] = [
+    "guest-sdk/Cargo.toml",
+    "guest-sdk/src",
+    "guest-sdk/javascript/bin",
+    "guest-sdk/javascript/index.d.ts",
+    "guest-sdk/javascript/package-lock.json",
+    "guest-sdk/javascript/package.json",
+    "guest-sdk/javascript/src",
+    "guest-sdk/javascript/testing.d.ts",
+    "guest-sdk/python/kinora_sdk",
+    "guest-sdk/python/pyproject.toml",
+    "guest-sdk/python/requirements.txt",
+    "wit/kinora.wit",
+];
+
 fn main() -> std::io::Result<()> {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");
     let root = root.canonicalize()?;
-    let mut files = vec![root.join("guest-sdk/Cargo.toml"), root.join("wit/kinora.wit")];
-    sources(&root.join("guest-sdk/src"), &mut files)?;
+    let mut files = Vec::new();
+    for part in SDKS {
+        sources(&root.join(part), &mut files)?;
+        println!("cargo::rerun-if-changed={}", root.join(part).display());
+    }
     files.sort();
     let mut table = String::from("&[\n");
     for file in &files {
@@ -18,19 +37,19 @@ fn main() -> std::io::Result<()> {
     table.push(']');
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     std::fs::write(out.join("sdk.rs"), table)?;
-    for watched in ["guest-sdk/src", "guest-sdk/Cargo.toml", "wit"] {
-        println!("cargo::rerun-if-changed={}", root.join(watched).display());
-    }
     Ok(())
 }
 
-fn sources(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
+/// The files of a path. What Python has compiled is none.
+fn sources(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if path.is_file() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
         let path = entry?.path();
-        if path.is_dir() {
+        if !path.ends_with("__pycache__") {
             sources(&path, files)?;
-        } else {
-            files.push(path);
         }
     }
     Ok(())

@@ -30,6 +30,8 @@ export function object<F extends { readonly [name: string]: Fields }>(members: F
 export function hidden<F extends Fields>(inner: F): Field<FieldsOf<F>>;
 export const summary: Field<Summary>;
 export const histogram: Field<Histogram>;
+export const quantiles: Field<Quantiles>;
+export const distinct: Field<Distinct>;
 
 /** Count, sum, mean, least and greatest of some numbers. */
 export class Summary {
@@ -48,6 +50,28 @@ export class Histogram {
   readonly counts: number[];
   /** Counts a value. `edges` are the same for all values of a histogram: finite, and ascending. */
   add(value: number, edges: readonly number[]): void;
+}
+
+/** Quantiles of any number of values, each within 1 % of the value, in some kilobytes. */
+export class Quantiles {
+  readonly count: number;
+  readonly min: number | null;
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+  /** Adds a value. One that is not finite is ignored. */
+  add(value: number): void;
+  /** The value that this share of all, from 0 to 1, is not above; `null` as long as there are no values. */
+  quantile(share: number): number | null;
+}
+
+/** How many different values there were, within about 2 %, in 2 kilobytes at most. */
+export class Distinct {
+  /** To the nearest integer. */
+  readonly estimate: number;
+  /** Counts a value, unless it was there before. */
+  add(value: string): void;
 }
 
 /** Stops this version, with a sentence. */

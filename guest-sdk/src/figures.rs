@@ -216,6 +216,10 @@ impl JsonSchema for Quantiles {
 /// Registers of a distinct count, as a power of two: 2,048, which is about 2 % of error.
 const REGISTERS_LOG2: u8 = 11;
 
+/// How a state says that it is a set, and where its values begin.
+const IS_SET: u8 = 1;
+const SET_BYTES: usize = 12;
+
 /// How many different values there were, within about 2 % (HyperLogLog), in 2 kilobytes at most.
 ///
 /// In JSON: `estimate`, and the state of the sketch, which readers are not shown.
@@ -244,13 +248,24 @@ impl Distinct {
     pub fn estimate(&self) -> u64 {
         self.sketch.estimate().round() as u64
     }
+
+    /// The state as a row has it. A set is written in the order of its values: that of their places depends on whether
+    /// it has been read meanwhile, and rows must not.
+    fn state(&self) -> Vec<u8> {
+        let mut bytes = self.sketch.serialize();
+        if bytes.get(7).is_some_and(|mode| mode & 3 == IS_SET) {
+            let (words, _) = bytes.get_mut(SET_BYTES..).unwrap_or_default().as_chunks_mut::<4>();
+            words.sort_unstable_by_key(|word| u32::from_le_bytes(*word));
+        }
+        bytes
+    }
 }
 
 impl Serialize for Distinct {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Distinct", 2)?;
         fields.serialize_field("estimate", &self.estimate())?;
-        fields.serialize_field("sketch", &STANDARD_NO_PAD.encode(self.sketch.serialize()))?;
+        fields.serialize_field("sketch", &STANDARD_NO_PAD.encode(self.state()))?;
         fields.end()
     }
 }
@@ -311,7 +326,7 @@ mod tests {
             if number % 7 == 0 {
                 restarted = serde_json::from_str(&serde_json::to_string(&restarted).unwrap()).unwrap();
             }
-            if at % 500 == 0 || at == count - 1 {
+            if at < 300 || at % 500 == 0 || at == count - 1 {
                 assert_eq!(
                     serde_json::to_string(&kept).unwrap(),
                     serde_json::to_string(&restarted).unwrap(),

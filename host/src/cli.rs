@@ -29,7 +29,7 @@ use folder::{backup, doctor, keys};
 use outcome::{Faulted, GatesClosed, NotUpcast};
 pub use output::REQUIRED;
 use output::{Closed, Format, Output};
-use project::{build, dev, new};
+use project::{build, dev, new, test};
 use rollouts::rollout::Change;
 use rollouts::{deciders, deploy, diff, gates, history, plan, repro, rollout, status, verify};
 
@@ -61,6 +61,7 @@ pub struct Global {
 pub enum Command {
     New(new::Arguments),
     Build(build::Arguments),
+    Test(test::Arguments),
     Dev(dev::Arguments),
     Plan(plan::Show),
     Apply(plan::Apply),
@@ -132,6 +133,7 @@ impl Command {
             Self::Wait(of) => of.name.as_deref(),
             Self::New(_)
             | Self::Build(_)
+            | Self::Test(_)
             | Self::Plan(_)
             | Self::Apply(_)
             | Self::Append(_)
@@ -203,6 +205,7 @@ fn execute(global: Global, command: Command) -> anyhow::Result<()> {
         match command {
             Command::New(arguments) => new::run(&mut output, arguments),
             Command::Build(arguments) => build::run(&mut output, &arguments),
+            Command::Test(arguments) => test::run(&mut output, arguments).await,
             Command::Dev(arguments) => dev::run(&client, &mut output, arguments).await,
             Command::Plan(arguments) => plan::show(&client, &mut output, arguments).await,
             Command::Apply(arguments) => plan::apply(&client, &mut output, arguments).await,

@@ -36,10 +36,16 @@ pub fn run(program: Command, shelled: &Shelled) -> io::Result<()> {
     }
 }
 
-fn man(mut program: Command, folder: &Path) -> io::Result<()> {
+fn man(program: Command, folder: &Path) -> io::Result<()> {
+    let mut program = without_help(program);
     let failed = |cause: io::Error| io::Error::new(cause.kind(), format!("{}: {cause}", folder.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
     // Names and options of all are known once it is built.
     program.build();
     clap_mangen::generate_to(program, folder).map_err(failed)
+}
+
+/// Without commands that only show what the pages say.
+fn without_help(command: Command) -> Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
 }

@@ -53,6 +53,7 @@ impl Side {
 
 /// Makes a key, as people do.
 fn key(data: &Path) -> String {
+    std::fs::create_dir_all(data).unwrap();
     let mut command = Command::new(Program::path());
     let made = command.args(["keys", "create", "bench", "--role", "admin", "--data"]).arg(data).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -61,9 +62,10 @@ fn key(data: &Path) -> String {
 }
 
 async fn fill(api: &Api) {
+    // First: what it decides, the projection would stop at, so later nobody would let it go live.
+    api.decider_live("contrary", module("contrary")).await;
     let digest = api.upload(module("tally")).await;
     api.deploy_live("tally", &digest).await;
-    api.decider_live("contrary", module("contrary")).await;
     for n in 0..ALL {
         let counted = api.post(&format!("streams/s{n}/events"), json!({"type": "Count", "data": {"n": 1}})).await;
         assert_eq!(counted.status, 201, "{counted:?}");

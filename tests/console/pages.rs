@@ -22,9 +22,17 @@ fn pages() -> Vec<(String, &'static str)> {
         ("/console/read-models/counts/counts", "s03"),
         ("/console/read-models/counts/counts?field=n&operator=gt&value=5&scan=true&order=n.desc", "s11"),
         ("/console/read-models/counts/counts?facets=n", "Values of n"),
+        ("/console/read-models/counts/counts?aggregate=count,sum(n)&group=n&scan=true", "share of the largest"),
+        (
+            "/console/read-models/counts/counts?field=n&operator=gt&value=5&field=key&operator=neq&value=s11&scan=true",
+            "s10",
+        ),
         ("/console/read-models/counts/counts/row?key=s03", "filler"),
         ("/console/commands", "bank"),
         ("/console/commands/bank?id=1", "State of 1"),
+        ("/console/commands/bank/versions/1", "Made of"),
+        ("/console/commands/bank/versions/1/promote", "This cannot be done: it is live"),
+        ("/console/deploy?kind=decider", "nobody else appends"),
         ("/console/modules", "hostile"),
         ("/console/system", "Durability"),
         ("/console/projections/counts", "Version 2"),
@@ -194,7 +202,24 @@ async fn a_command_is_decided_dry_and_for_good_and_a_rejection_says_why() {
     let events = api.get("streams/account-7/events").await.body;
     assert_eq!(events["events"].as_array().map(Vec::len), Some(1));
     let position = &events["events"][0]["position"];
-    visitor.sees(&format!("/console/events/{position}")).await.shows("What it came of");
+    visitor.sees(&format!("/console/events/{position}")).await.shows("The command <strong>Open</strong>");
+}
+
+#[tokio::test]
+async fn filters_hold_together_and_figures_are_of_what_they_find() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::start(dir.path());
+    set(&host.api()).await;
+    let visitor = Visitor::of(&host.api());
+    let both = "field=n&operator=gt&value=5&field=key&operator=neq&value=s11&scan=true";
+    let page = visitor.sees(&format!("/console/read-models/counts/counts?{both}&aggregate=count,max(n)")).await;
+    for (row, is_there) in [("s10", true), ("s11", false), ("s03", false)] {
+        let link = format!("/console/read-models/counts/counts/row?key={row}\"");
+        assert_eq!(page.text.contains(&link), is_there, "{row}: {}", page.text);
+    }
+    // Of s05 to s10, and the stream with a hostile name.
+    let figures = page.text.split_once("id=\"figures\"").unwrap().1;
+    assert!(figures.contains(">7<") && figures.contains(">11<"), "{figures}");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Stage: hosts with something to see, and a visitor without a browser.
 
-use kinora_tests::{Api, client, module};
+use std::net::{IpAddr, Ipv4Addr};
+
+use kinora_tests::{Api, builder, module};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
@@ -62,10 +64,13 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn of(api: &Api) -> Self {
-        drop(client());
-        let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-        let client = builder.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { client, url: api.url.clone(), cookie: None }
+        Self::from(api, Ipv4Addr::LOCALHOST)
+    }
+
+    /// One who comes from this address of the machine.
+    pub fn from(api: &Api, address: Ipv4Addr) -> Self {
+        let builder = builder().redirect(reqwest::redirect::Policy::none()).local_address(IpAddr::V4(address));
+        Self { client: builder.build().unwrap(), url: api.url.clone(), cookie: None }
     }
 
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {

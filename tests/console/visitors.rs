@@ -1,6 +1,7 @@
 //! Visitors who are known: they sign in with a key, see and do what its role allows, and are told what it does not.
 
 use kinora_access::{KeyFile, NewKey, Options, Role, Scope};
+use kinora_engine::limits::Limits;
 use kinora_server::serve::{Doors, Options as Serve};
 use kinora_tests::{Api, Host};
 
@@ -14,12 +15,16 @@ struct Guarded {
 
 impl Guarded {
     async fn start() -> Self {
+        Self::start_with_limits(Limits::default()).await
+    }
+
+    async fn start_with_limits(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys = KeyFile::new(dir.path().join("access").join("keys.json"));
         let admin = key(&keys, "root", Role::Admin);
         let access = Options { keys: Some(keys.path().to_owned()), tokens: None };
         let doors = Doors { access, ..Doors::default() };
-        let host = Host::run(Serve { doors, ..Host::options(&dir.path().join("data")) });
+        let host = Host::run(Serve { doors, limits, ..Host::options(&dir.path().join("data")) });
         set(&host.api().with_key(&admin)).await;
         Self { host, keys, _dir: dir }
     }
@@ -115,4 +120,23 @@ async fn a_session_ends_with_its_key_and_when_its_visitor_signs_out() {
     let id = guarded.keys.list().unwrap().into_iter().find(|(_, record)| record.name == "bob").unwrap().0;
     guarded.keys.revoke(&id).unwrap();
     kinora_tests::until("the key is gone", async || other.sees("/console/").await.status == 303).await;
+}
+
+#[tokio::test]
+async fn whoever_shows_wrong_keys_has_to_wait_with_the_right_one_too_and_others_have_not() {
+    let limits = Limits::with(&["http.address_wrong_keys=2".parse().unwrap()]).unwrap();
+    let guarded = Guarded::start_with_limits(limits).await;
+    let key = guarded.key("ann", Role::Reader).await;
+    let visitor = Visitor::of(&guarded.host.api());
+    // A right one does not count.
+    for (shown, status) in [(key.as_str(), 303), ("wrong", 401), (&key, 303), ("wrong", 401), ("wrong", 429)] {
+        assert_eq!(signed_in(&visitor, shown, "/console/").await.status, status);
+    }
+    let waits = signed_in(&visitor, &key, "/console/").await;
+    assert_eq!(waits.status, 429);
+    waits.shows("too many wrong keys");
+    let seconds: u64 = waits.header("retry-after").parse().unwrap();
+    assert!((1..=61).contains(&seconds), "{seconds}");
+    let other = Visitor::from(&guarded.host.api(), "127.0.0.2".parse().unwrap());
+    assert_eq!(signed_in(&other, &key, "/console/").await.status, 303);
 }

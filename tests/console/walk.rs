@@ -37,9 +37,9 @@ async fn by_clicking_one_deploys_compares_promotes_rolls_back_mends_finds_and_as
     let host = Host::start(dir.path());
     let api = host.api();
     set(&api).await;
-    let (url, projector) = (host.url.clone(), module_path("hostile"));
-    let projector = projector.to_str().unwrap().to_owned();
-    tokio::task::spawn_blocking(move || walk("walk.mjs", &[&url, &projector])).await.unwrap();
+    let url = host.url.clone();
+    let [projector, decider] = ["hostile", "accounts"].map(|name| module_path(name).to_str().unwrap().to_owned());
+    tokio::task::spawn_blocking(move || walk("walk.mjs", &[&url, &projector, &decider])).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +48,8 @@ async fn no_page_has_a_serious_fault_of_accessibility_or_more_weight_than_it_may
     let host = Host::start(dir.path());
     let api = host.api();
     set(&api).await;
+    let rules = api.upload(module("accounts")).await;
+    assert_eq!(api.deploy_decider("bank", &rules).await, 2);
     // Another projection that has stopped.
     count(&api, "bad", &[1]).await;
     let digest = api.upload(module("hostile")).await;

@@ -117,6 +117,21 @@ async fn a_role_and_a_scope_are_all_that_somebody_can_do() {
 }
 
 #[tokio::test]
+async fn a_reader_of_a_table_reads_that_table() {
+    let guarded = Guarded::start();
+    let reader = guarded.api("shop", Role::Reader, [&[], &["club"], &["members"]]).await;
+    // What they may read is not there. By the way past the routes, and through them (a name that is encoded).
+    for path in ["club/members", "club/members/m1", "%63lub/members", "%63lub/members/m1", "club/members?limit=1"] {
+        assert_eq!(reader.get(&format!("read-models/{path}")).await.status, 404, "{path}");
+    }
+    for path in
+        ["club/visits", "club/visits/m1", "club/%76isits", "club/%76isits/m1", "other/members", "other/members/1"]
+    {
+        assert_eq!(kind(&reader.get(&format!("read-models/{path}")).await), (403, "forbidden"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn who_changes_a_projection_is_who_they_are_and_not_who_they_say() {
     let guarded = Guarded::start();
     let admin = guarded.api("ada", Role::Admin, [&[], &[], &[]]).await;

@@ -1,10 +1,12 @@
 //! Guests in other languages: the same rows as the one in Rust, byte for byte, and faults that name the place.
 
+mod conforming;
+mod unruly;
+
 use std::sync::Arc;
 
 use flights::{Feed, Timeline};
 use kinora_tests::{Api, Host, module, module_in};
-use serde_json::json;
 
 /// The first version of the flights' projector, in each language but Rust.
 const GUESTS: [(&str, &str); 2] = [("javascript", "ontime-js"), ("python", "ontime-python")];
@@ -41,29 +43,6 @@ async fn the_same_projector_in_three_languages_writes_the_same_bytes() {
             assert!(rust.contains(r#""flights":"#), "{rust}");
             assert_eq!(written(&api, name, table).await, rust, "{language} {table}");
         }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_exception_is_a_fault_with_position_message_and_a_stack_of_the_source() {
-    let expected = [
-        ("javascript", ["TypeError: ", "at apply (src/ontime.ts:"]),
-        ("python", ["TypeError: 'NoneType' object is not subscriptable", "at OnTime.apply (ontime.py:"]),
-    ];
-    for ((language, name), (_, words)) in GUESTS.into_iter().zip(expected) {
-        let Some(wasm) = module_in(language, name) else { continue };
-        let dir = tempfile::tempdir().unwrap();
-        let host = Host::start(dir.path());
-        let api = host.api();
-        let projector = api.upload(wasm).await;
-        api.deploy(name, &projector, &[]).await;
-        api.until_state(name, 1, "ready").await;
-        let appended = api.post("streams/s/events", json!({"type": "FlightScheduled", "data": null})).await;
-        let status = api.until_state(name, 1, "faulted").await;
-        let fault = &status["fault"];
-        assert_eq!((&fault["category"], &fault["position"]), (&json!("fault"), &appended.body["first_position"]));
-        let message = fault["message"].as_str().unwrap();
-        assert!(words.iter().all(|word| message.contains(word)), "{language}: {message}");
     }
 }
 

@@ -78,10 +78,14 @@ pub fn client() -> reqwest::Client {
     with_headers(HeaderMap::new())
 }
 
-fn with_headers(headers: HeaderMap) -> reqwest::Client {
+/// What the clients of the tests begin with.
+pub fn builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).default_headers(headers);
-    builder.build().unwrap()
+    reqwest::Client::builder().no_proxy().tls_certs_only([])
+}
+
+fn with_headers(headers: HeaderMap) -> reqwest::Client {
+    builder().default_headers(headers).build().unwrap()
 }
 
 impl Api {

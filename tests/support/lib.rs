@@ -15,7 +15,7 @@ mod seed;
 pub mod tokens;
 mod wait;
 
-pub use api::{Answer, Api, Text, client};
+pub use api::{Answer, Api, Text, builder, client};
 pub use deciders::together;
 pub use events::raw::{delete_raw, put_raw};
 pub use events::{copied, event, everything, open, request, to};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Where the guests' packages are.
-const GUESTS: [&str; 2] = ["tests/guests", "projections"];
+const GUESTS: [&str; 3] = ["tests/guests", "tests/languages", "projections"];
 
 /// What every guest is built from, besides its own package.
 const SHARED: [&str; 5] = ["guest-sdk/src", "guest-sdk/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock"];
@@ -24,8 +24,9 @@ pub fn module_in(language: &str, name: &str) -> Option<Vec<u8>> {
     }
     let root = std::env::current_dir().unwrap().parent().unwrap().to_owned();
     let built = path.metadata().unwrap().modified().unwrap();
-    for source in [format!("guest-sdk/{language}"), format!("projections/{name}"), "wit".to_owned()] {
-        let (changed, file) = newest(&root.join(source));
+    let sources = [root.join("guest-sdk").join(language), root.join("wit"), folder(&root, name)];
+    for source in sources {
+        let (changed, file) = newest(&source);
         assert!(changed <= built, "{} is older than {}: run make languages", path.display(), file.display());
     }
     found
@@ -38,12 +39,16 @@ pub fn module_path(name: &str) -> PathBuf {
     let path = modules().join(format!("{name}.wasm"));
     let Ok(built) = path.metadata() else { panic!("{} is not there: run make modules", path.display()) };
     let built = built.modified().unwrap();
-    let package = GUESTS.map(|folder| root.join(folder).join(name)).into_iter().find(|folder| folder.is_dir()).unwrap();
-    for source in SHARED.map(|path| root.join(path)).into_iter().chain([package]) {
+    for source in SHARED.map(|path| root.join(path)).into_iter().chain([folder(root, name)]) {
         let (changed, file) = newest(&source);
         assert!(changed <= built, "{} is older than {}: run make modules", path.display(), file.display());
     }
     path
+}
+
+/// The folder of a guest.
+fn folder(root: &Path, name: &str) -> PathBuf {
+    GUESTS.map(|folder| root.join(folder).join(name)).into_iter().find(|folder| folder.is_dir()).unwrap()
 }
 
 /// Where modules are built.

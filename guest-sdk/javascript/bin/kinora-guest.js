@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { decode } from "@jridgewell/sourcemap-codec";
 import { componentize } from "componentize-qjs";
@@ -69,10 +69,28 @@ function sourcesOf(map, folder) {
   return { files, lines };
 }
 
+/** What a file exports. What is thrown while it is loaded is shown with the place in the file that was written. */
+async function loaded(code, main, folder) {
+  const place = mkdtempSync(join(folder, ".loaded-"));
+  try {
+    const file = join(place, "guest.mjs");
+    writeFileSync(file, code);
+    return await import(pathToFileURL(file));
+  } catch (cause) {
+    const lines = String(cause?.stack ?? cause).split("\n");
+    const own = lines.filter((line) => !line.includes("node:internal") && !line.includes(SDK));
+    throw new Error(`${main} cannot be loaded: ${own.join("\n")}`, { cause });
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+}
+
 /** The world that a guest is of: its default export says so when it is loaded. */
 async function worldOf(main, folder) {
-  const [code] = await bundled({ entryPoints: [main], absWorkingDir: folder, platform: "node", sourcemap: false });
-  const { default: guest } = await import(`data:text/javascript;base64,${Buffer.from(code.text).toString("base64")}`);
+  const options = { entryPoints: [main], absWorkingDir: folder, platform: "node", sourcemap: "inline" };
+  const [code] = await bundled(options);
+  process.setSourceMapsEnabled(true);
+  const { default: guest } = await loaded(code.text, main, folder);
   if (!(guest?.world in WORLDS))
     throw new Error(`${main} has no projector(...), upcaster(...) or decider(...) as its default export`);
   return guest.world;

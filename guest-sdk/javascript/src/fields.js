@@ -1,6 +1,8 @@
 //! Fields of rows: which JSON they are, what they begin as, and how they are written byte for byte.
 
 import { Histogram, Summary } from "./figures.js";
+import { Distinct } from "./sketches/distinct.js";
+import { Quantiles } from "./sketches/quantiles.js";
 import { inByteOrder } from "./text.js";
 
 /** A kind of value. `decode` is absent where JSON is the value itself. */
@@ -146,6 +148,35 @@ export const summary = figure(
 
 /** A figure: see {@link Histogram}. */
 export const histogram = figure(Histogram, object({ edges: list(number), counts: list(integer) }));
+
+const store = {
+  bins: list(integer),
+  count: integer,
+  min_key: integer,
+  max_key: integer,
+  offset: integer,
+  bin_limit: integer,
+  is_collapsed: boolean,
+};
+const sketch = {
+  config: { max_num_bins: integer, gamma: number, gamma_ln: number, min_value: number, offset: integer },
+  store,
+  negative_store: store,
+  min: number,
+  max: number,
+  sum: number,
+  zero_count: integer,
+};
+const known = nullable(number);
+
+/** A figure: see {@link Quantiles}. */
+export const quantiles = figure(
+  Quantiles,
+  object({ count: integer, min: known, p50: known, p90: known, p99: known, max: known, sketch: hidden(nullable(sketch)) }),
+);
+
+/** A figure: see {@link Distinct}. */
+export const distinct = figure(Distinct, object({ estimate: integer, sketch: hidden(text) }));
 
 function figure(Figure, field) {
   return new Field({ ...field, initial: () => new Figure(), decode: (value) => new Figure(value) });

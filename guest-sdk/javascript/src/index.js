@@ -2,6 +2,7 @@
 
 export {
   boolean,
+  distinct,
   hidden,
   histogram,
   integer,
@@ -11,10 +12,13 @@ export {
   nullable,
   number,
   object,
+  quantiles,
   summary,
   text,
 } from "./fields.js";
 export { Histogram, Summary } from "./figures.js";
+export { Distinct } from "./sketches/distinct.js";
+export { Quantiles } from "./sketches/quantiles.js";
 export { Fault, InvalidArguments } from "./fault.js";
 export { Rejection, decider } from "./decider.js";
 export { Table, compositeKey } from "./rows.js";

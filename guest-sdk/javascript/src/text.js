@@ -67,7 +67,8 @@ export function column(texts) {
   return { ends, bytes };
 }
 
-function utf8(text) {
+/** The bytes of a text. */
+export function utf8(text) {
   if (encoder !== null) return encoder.encode(text);
   return asciiBytes(NOT_ASCII.test(text) ? unescape(encodeURIComponent(text.toWellFormed())) : text);
 }

@@ -10,6 +10,9 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from types import ModuleType
+
+from kinora_sdk.fault import said
 
 SDK = Path(__file__).resolve().parent.parent
 
@@ -42,7 +45,7 @@ def build(folder: Path, wit: Path, out: Path | None) -> Path:
     source = folder / "src" if (folder / "src").is_dir() else folder
     sys.dont_write_bytecode = True
     sys.path[:0] = [str(source), str(SDK)]
-    declared = getattr(getattr(importlib.import_module(module), name, None), "kinora", None)
+    declared = getattr(getattr(_loaded(module), name, None), "kinora", None)
     world = getattr(declared, "world", None)
     if world not in IMPORTS:
         raise Refused(f"{guest} is neither a class with @projector(...) nor an Upcaster or a Decider")
@@ -59,6 +62,13 @@ def build(folder: Path, wit: Path, out: Path | None) -> Path:
         Path(place, "src", "kinora_entry.py").write_text(entry)
         _componentize(["-d", str(wit), "-w", world], [str(Path(place, "src")), str(Path(place, "sdk"))], out)
     return out
+
+
+def _loaded(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except Exception as cause:
+        raise Refused(f"{module} cannot be imported: {said(cause)}") from cause
 
 
 def _componentize(world: list[str], paths: list[str], out: Path) -> None:

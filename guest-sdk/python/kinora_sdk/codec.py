@@ -98,6 +98,8 @@ def _made(kind: Any) -> Codec:
         return _map(codec_of(inner[1]))
     if dataclasses.is_dataclass(kind):
         return _object(kind)
+    if hasattr(kind, "kinora_codec"):
+        return kind.kinora_codec()
     raise TypeError(f"{kind!r} is no type of a row: int, float, str, bool, Any, X | None, list, dict or a dataclass is")
 
 

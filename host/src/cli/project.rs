@@ -3,5 +3,7 @@
 pub mod build;
 pub mod dev;
 pub mod new;
+pub mod test;
 
+mod ecosystem;
 mod sdk;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use kinora_client::api::upcasters::{After, AskDryRun, DryRun, Follow, FollowOutcome, FollowOutcomes, Outcome, Upcast};
+use kinora_client::api::upcasters::{
+    After, Arrival, AskDryRun, DryRun, Follow, FollowOutcome, FollowOutcomes, Outcome, Upcast, Upcasting,
+};
 use kinora_client::{Client, Error};
 use serde_json::value::RawValue;
 
@@ -32,6 +34,17 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         samples: usize,
     },
+    /// Show what the upcasters of a version make of one event, call by call
+    ///
+    /// For example: kinora upcasters trace ontime 2 17
+    Trace {
+        /// The projection
+        projection: String,
+        /// The version
+        version: u32,
+        /// Of the event
+        position: u64,
+    },
     /// Deploy a new version of every projection that works with an upcaster, with another in its place
     ///
     /// For example: kinora upcasters follow departures.wasm --replaces 3f9a --promote when-ready
@@ -51,6 +64,10 @@ enum Command {
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::DryRun { upcasters, samples } => dry_run(client, output, &upcasters, samples).await,
+        Command::Trace { projection, version, position } => {
+            let found = client.upcasting(&projection, version, position).await?;
+            if output.is_json() { output.json(found.text()) } else { trace(output, &found) }
+        }
         Command::Follow { upcaster, replaces, promote } => {
             let replaces = find(client, &replaces).await?;
             let replaces = match replaces.parse() {
@@ -105,12 +122,35 @@ fn print(output: &mut Output, found: &DryRun) -> anyhow::Result<()> {
                 outcome.schema,
                 clean(json(before.as_deref()))
             ))?;
-            for After { kind, schema, data } in after {
-                output.line(format_args!("      ->  {}/{schema}  {}", clean(kind), clean(json(data.as_deref()))))?;
-            }
+            events(output, "      ->", after)?;
         }
     }
     Ok(())
+}
+
+fn events(output: &mut Output, sign: &str, all: &[After]) -> anyhow::Result<()> {
+    for After { kind, schema, data } in all {
+        output.line(format_args!("{sign}  {}/{schema}  {}", clean(kind), clean(json(data.as_deref()))))?;
+    }
+    Ok(())
+}
+
+fn trace(output: &mut Output, found: &Upcasting) -> anyhow::Result<()> {
+    for call in &found.calls {
+        output.line(clean(&call.name))?;
+        events(output, "    ", &call.takes)?;
+        events(output, "  ->", &call.makes)?;
+    }
+    let reason = found.reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+    let outcome = match found.outcome {
+        Arrival::Handled if found.arrives.is_empty() => "the upcasters drop it",
+        Arrival::Handled => "the projector gets",
+        Arrival::PassedOver => "the projector passes over it",
+        Arrival::Skipped => "this event is skipped",
+        Arrival::NoRoute | Arrival::Failed => "the version stops there",
+    };
+    output.line(format_args!("{outcome}{reason}"))?;
+    events(output, "    ", &found.arrives)
 }
 
 fn json(data: Option<&RawValue>) -> &str {

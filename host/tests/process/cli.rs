@@ -118,6 +118,18 @@ fn what_a_rollout_asks_for_and_leaves_behind_can_be_read_on_the_command_line() {
     done(&host, &["append", "c", "--type", "Text", "--data", "17"]);
     let upcast = done(&host, &["upcasters", "dry-run", &renaming]);
     assert!(upcast.contains(r#"->  Count/1  {"n":17}"#), "{upcast}");
+    done(&host, &["deploy", "brought", "--module", &hostile, "--upcaster", &renaming, "--wait"]);
+    let text: Value = serde_json::from_str(&done(&host, &["tail", "--types", "Text", "-o", "json"])).unwrap();
+    let (position, id) = (text["position"].to_string(), text["id"].as_str().unwrap());
+    let traced = done(&host, &["upcasters", "trace", "brought", "1", &position]);
+    assert!(traced.starts_with("renaming\n      Text/1  17\n  ->  Text/2"), "{traced}");
+    assert!(traced.ends_with("the projector gets\n      Count/1  {\"n\":17}\n"), "{traced}");
+    let from: Value =
+        serde_json::from_str(&done(&host, &["tail", "--from-id", id, "--limit", "1", "-o", "json"])).unwrap();
+    assert_eq!(from["position"], text["position"]);
+    done(&host, &["deciders", "deploy", "bank", "--module", &module("accounts")]);
+    let (code, gates, _) = kinora(&host, &["deciders", "gates", "bank", "1"]);
+    assert!(code == 3 && gates.contains("stops") && gates.contains("Opened"), "{gates}");
     done(&host, &["append", "c", "--type", "Counted", "--data", "{}"]);
     assert_eq!(kinora(&host, &["upcasters", "dry-run", &renaming]).0, 5);
     let (code, _, stderr) = kinora(&host, &["deploy", "counts", "--module", &hostile]);

@@ -1,4 +1,5 @@
-//! The tour of the README, run as it stands in a copy of this folder.
+//! The tour of the README, run as it stands in a copy of this folder, and the commands of all documents, which the
+//! program takes as they stand there.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,4 +80,49 @@ fn the_tour_does_what_it_says() {
     // Whatever stops in the tour goes on before its end.
     let end = said.rsplit("projection  version").next().unwrap();
     assert!(end.contains("live") && !end.contains("faulted"), "{end}");
+}
+
+/// Commands of the program in the blocks of a document, each on one line.
+fn commands(document: &str) -> Vec<String> {
+    let fences = ["```sh\n", "```console\n"];
+    let blocks = fences.into_iter().flat_map(|fence| document.split(fence).skip(1));
+    let text = blocks.map(|rest| rest.split("```").next().unwrap()).collect::<String>().replace("\\\n", " ");
+    let lines = text.lines().map(|line| line.trim_start_matches("$ ").trim());
+    lines.filter(|line| line.starts_with("kinora ")).map(str::to_owned).collect()
+}
+
+/// What runs until it is ended, or waits for somebody.
+const ENDLESS: [&str; 3] = ["kinora serve", "kinora dev", "kinora wait"];
+
+#[test]
+fn commands_of_documents_are_ones_that_the_program_takes() {
+    let docs = Path::new("docs");
+    let guides = std::fs::read_dir(docs.join("guides")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = guides.collect();
+    files.extend([docs.join("http.md"), "LIMITS.md".into(), "../README.md".into(), "../SECURITY.md".into()]);
+    let dir = tempfile::tempdir().unwrap();
+    let program = kinora_tests::Program::path();
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for file in files {
+        for command in commands(&std::fs::read_to_string(&file).unwrap()) {
+            if ENDLESS.iter().any(|endless| command.starts_with(endless)) {
+                continue;
+            }
+            let mut run = Command::new("bash");
+            // Nobody is there, so it ends with 4 or says what it lacks; a wrong command line ends with 2.
+            run.args(["-c", &command])
+                .current_dir(dir.path())
+                .env("PATH", &path)
+                .env("KINORA_URL", "http://127.0.0.1:1");
+            let run = run.output().unwrap();
+            let said = String::from_utf8_lossy(&run.stderr);
+            if run.status.code() == Some(2) || said.contains("unexpected argument") || said.contains("syntax error") {
+                wrong.push(format!("{}: {command}\n{said}", file.display()));
+            }
+            tried += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(tried > 60, "{tried} commands were found");
 }

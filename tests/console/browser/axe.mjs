@@ -5,20 +5,29 @@ import { browser, check, need, url } from "./open.mjs";
 import { PAGES } from "./pages.mjs";
 
 const FIRST_PAGE_BYTES = 100_000;
+const SCRIPT_MS = 100;
 const axe = readFileSync(need.resolve("axe-core/axe.min.js"), "utf8");
 const { context, page, complaints, close } = await browser();
 const found = [];
 
-let bytes = 0;
 const session = await context.newCDPSession(page);
 await session.send("Network.enable");
 await session.send("Performance.enable");
+let bytes = 0;
 session.on("Network.loadingFinished", (event) => { bytes += event.encodedDataLength; });
 await page.goto(`${url}/console/`, { waitUntil: "load" });
-const { metrics } = await session.send("Performance.getMetrics");
-const script = metrics.find((one) => one.name === "ScriptDuration").value * 1000;
-console.log(`the first page: ${bytes} bytes, ${script.toFixed(0)} ms of script`);
-check(bytes > 5_000 && bytes <= FIRST_PAGE_BYTES, `the first page takes ${bytes} bytes`);
+const first = bytes;
+check(first > 5_000 && first <= FIRST_PAGE_BYTES, `the first page takes ${first} bytes`);
+// The least of some: whoever else is at work on the machine makes it longer, nobody makes it shorter.
+const script = [];
+for (let load = 0; load < 3; load += 1) {
+  await page.reload({ waitUntil: "load" });
+  const { metrics } = await session.send("Performance.getMetrics");
+  script.push(metrics.find((one) => one.name === "ScriptDuration").value * 1000);
+}
+const least = Math.min(...script);
+console.log(`the first page: ${first} bytes, ${least.toFixed(0)} ms of script`);
+check(least <= SCRIPT_MS, `the scripts of the first page run for ${least} ms`);
 
 for (const colorScheme of ["light", "dark"]) {
   await page.emulateMedia({ colorScheme });

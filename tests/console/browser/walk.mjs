@@ -1,7 +1,7 @@
 // A walk through the console by clicks alone: deploy, watch, compare, promote, roll back, mend a fault, find, ask.
 import { browser, check, url } from "./open.mjs";
 
-const projector = process.argv[4];
+const [projector, decider] = process.argv.slice(4);
 const { page, complaints, close } = await browser();
 page.setDefaultTimeout(60_000);
 const click = (name) => page.getByRole("link", { name, exact: false }).first().click();
@@ -77,6 +77,41 @@ await page.getByRole("button", { name: "Follow" }).click();
 await page.request.post(`${url}/v1/streams/followed/events`, { data: { type: "Count", data: { n: 4711 } } });
 await page.locator("tr.fresh", { hasText: "4711" }).waitFor();
 
+// Deploy a version of a decider, look at its gates, have it decide, and go back.
+await page.goto(`${url}/console/commands/bank`);
+await click("Deploy a version…");
+await page.setInputFiles("#wasm", decider);
+await page.waitForURL(/module=/);
+await page.getByRole("button", { name: "Deploy", exact: true }).click();
+await page.locator("#live .head .state.ready").waitFor();
+// Here it says what would go wrong, and has it said aloud.
+await shows("stops at Opened schema 1");
+await page.locator("#promote-2").click();
+await shows("decides then:");
+await page.check("[name=accept_stops]");
+await page.getByRole("button", { name: "Promote version 2" }).click();
+await shows("It decides.");
+await page.getByRole("link", { name: "v2", exact: true }).click();
+await page.locator("#rollback-2").click();
+await page.getByRole("button", { name: "Roll back version 2" }).click();
+await shows("Rolled back: the version before decides.");
+
+// Try a command.
+await page.fill("#id", "77");
+await page.fill("#data", '{"customer": "eve", "iban": "DE0077"}');
+await page.selectOption("#command", "Open");
+await page.getByRole("button", { name: "Decide, and append nothing" }).click();
+await shows("Nothing was appended");
+clean();
+
+// A host that is gone is not taken for one where all is well.
+await home();
+await page.route("**/console/", (route) => route.abort());
+await shows("The host does not answer");
+await page.unroute("**/console/");
+await page.locator("#stale").waitFor({ state: "detached" });
+complaints.length = 0;
+
 // Ask a read model.
 await page.goto(`${url}/console/read-models/counts/counts`);
 await page.fill("[name=field]", "n");
@@ -86,6 +121,9 @@ await page.check("[name=scan]");
 await page.getByRole("button", { name: "Show" }).first().click();
 await page.getByRole("link", { name: "s11" }).waitFor();
 check(await page.getByRole("link", { name: "s03" }).count() === 0, "the filter keeps what it should not");
+await page.fill(".filters [name=aggregate]", "count,avg(n)");
+await page.getByRole("button", { name: "Show" }).first().click();
+await shows("avg(n)");
 clean();
 
 // The same without a script: a page can be read, and a button works.
@@ -94,5 +132,11 @@ const plain = await browser({ javaScriptEnabled: false });
 await plain.page.goto(`${url}/console/projections/clicked/versions/1/pause`);
 await plain.page.getByRole("button", { name: "Pause version 1" }).click();
 await plain.page.getByText("Paused.").waitFor();
+await plain.page.goto(`${url}/console/deploy?name=plain`);
+await plain.page.setInputFiles("#wasm", projector);
+await plain.page.getByRole("button", { name: "Upload" }).click();
+await plain.page.waitForURL(/module=/);
+await plain.page.getByRole("button", { name: "Deploy", exact: true }).click();
+await plain.page.getByRole("heading", { name: "plain version 1" }).waitFor();
 await plain.close();
 console.log("walked");

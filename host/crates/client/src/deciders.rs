@@ -2,7 +2,7 @@
 
 use kinora_api::appends::ExpectedRevision;
 use kinora_api::commands::{AggregateState, Commands, Decided, DecidedTogether};
-use kinora_api::deciders::{Decider, Deciders};
+use kinora_api::deciders::{Decider, DeciderChecklist, Deciders};
 use kinora_api::deciders::{DecisionReport, DeployDecider, PromoteDecider, Rejections, RetireDecider};
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
@@ -70,6 +70,11 @@ impl Client {
     /// Deploys a version, which proves itself before it can decide.
     pub async fn deploy_decider(&self, name: &str, deploy: &DeployDecider) -> Result<Answer<Decider>, Error> {
         self.post_json(self.of_decider(name, &["versions"])?, deploy).await
+    }
+
+    /// What a promotion of a version would ask, as it is now.
+    pub async fn decider_gates(&self, name: &str, version: u32) -> Result<Answer<DeciderChecklist>, Error> {
+        self.get(self.of_decider(name, &["versions", &version.to_string(), "gates"])?).await
     }
 
     /// Has a version decide, from the next command on.

@@ -4,6 +4,7 @@ use kinora_api::differences::{Diff, DiffEvents, DiffRows, ReadDiff, ReadDiffEven
 use kinora_api::events::EventPage;
 use kinora_api::projections::{Projection, Projections, ReadHistory, SettingsChange};
 use kinora_api::rollouts::{Change, Checklist, Deploy, DeployWasm, Preflight, Promotion, Review, Skip};
+use kinora_api::upcasters::Upcasting;
 use kinora_api::verifications::{Bundle, ReadDigest, RowsDigest, Verified};
 use kinora_api::versions::Version;
 use reqwest::Url;
@@ -63,6 +64,12 @@ impl Client {
     /// The gates of a version: whether each is open, and why.
     pub async fn gates(&self, name: &str, version: u32) -> Result<Answer<Checklist>, Error> {
         self.get(self.of_version(name, version, Some("gates"))?).await
+    }
+
+    /// What the upcasters of a version make of one event, call by call.
+    pub async fn upcasting(&self, name: &str, version: u32, position: u64) -> Result<Answer<Upcasting>, Error> {
+        let (number, position) = (version.to_string(), position.to_string());
+        self.get(self.url(&["v1", "projections", name, "versions", &number, "upcasting", &position])?).await
     }
 
     /// Makes a version live, in one step.

@@ -30,7 +30,19 @@ function theme() {
 function live() {
   const part = one("#live");
   if (!part) return;
-  let fetching = false, wanted = false;
+  let fetching = false, wanted = false, fresh = new Date();
+  // Nobody should take for now what was a while ago.
+  const answers = (is) => {
+    const said = one("#stale");
+    if (is) { fresh = new Date(); said?.remove(); return; }
+    if (said) return;
+    const notice = document.createElement("div");
+    notice.id = "stale";
+    notice.className = "notice bad";
+    notice.setAttribute("role", "alert");
+    notice.textContent = `The host does not answer. This is how it was at ${fresh.toLocaleTimeString()}.`;
+    one("main").prepend(notice);
+  };
   const busy = () => document.hidden || !getSelection().isCollapsed || one("#live input:focus, #live details[open]");
   const again = async () => {
     if (busy()) return;
@@ -38,18 +50,31 @@ function live() {
     fetching = true;
     try {
       await htmx.ajax("GET", location.href, { target: "#live", select: "#live", swap: "outerHTML" });
+    } catch {
+      answers(false);
     } finally {
       fetching = false;
       if (wanted) { wanted = false; setTimeout(again, 400); }
     }
   };
+  document.body.addEventListener("htmx:sendError", () => answers(false));
+  document.body.addEventListener("htmx:responseError", () => answers(false));
+  document.body.addEventListener("htmx:afterSwap", () => answers(true));
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.xhr.responseURL.includes("/console/sign-in")) { event.detail.shouldSwap = false; location.reload(); }
   });
-  if (part.dataset.every) setInterval(again, Number(part.dataset.every));
+  // What takes long is asked for less often: a page that is open costs a host a twentieth of its time at most.
+  const next = (wait) => setTimeout(async () => {
+    const began = performance.now();
+    await again();
+    next(Math.max(Number(part.dataset.every), 20 * (performance.now() - began)));
+  }, wait);
+  if (part.dataset.every) next(Number(part.dataset.every));
   if (part.dataset.stream) {
     const source = new EventSource(part.dataset.stream);
     let last = 0;
+    source.addEventListener("error", () => answers(false));
+    source.addEventListener("open", () => answers(true));
     source.addEventListener("status", (event) => {
       // The first message says what the page shows already.
       if (last === 0) { last = Date.now(); return; }
@@ -151,10 +176,10 @@ function palette() {
 
 function copies() {
   for (const code of document.querySelectorAll("[data-origin]")) code.textContent = code.textContent.replace("'/", `'${location.origin}/`);
-  for (const button of document.querySelectorAll("[data-copy], [data-copy-origin]")) {
+  for (const button of document.querySelectorAll("[data-copy], [data-copy-above]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.dataset.copy ?? `curl '${location.origin}${button.dataset.copyOrigin}'`);
+      await navigator.clipboard.writeText(button.dataset.copy ?? button.parentElement.querySelector("code").textContent);
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
@@ -177,23 +202,28 @@ function forms() {
   }
 }
 
+// A file is sent as soon as it is chosen, and several one after the other; without this the form sends one.
 function upload() {
-  const place = one("#upload"), input = one("#wasm"), said = one("#upload-said");
-  if (!place) return;
-  place.hidden = false;
+  const form = one("#upload"), input = one("#wasm"), said = one("#upload-said");
+  if (!form) return;
+  form.querySelector("button").hidden = true;
+  input.multiple = true;
   input.addEventListener("change", async () => {
+    const url = new URL(location.href);
     for (const file of input.files) {
       said.textContent = `${file.name} is uploaded…`;
-      const answer = await fetch(place.dataset.to, {
+      const answer = await fetch(form.dataset.to, {
         method: "POST", body: file, headers: { "content-type": "application/wasm", "kinora-console-token": token() },
       });
       const module = await answer.json();
       if (!answer.ok) { said.textContent = `${file.name}: ${module.detail ?? answer.status} ${module.hint ?? ""}`; return; }
-      const url = new URL(location.href);
-      url.searchParams.append(module.kind === "upcaster" ? "upcaster" : "module", module.digest);
-      history.replaceState(null, "", url);
+      if (module.kind === "upcaster") url.searchParams.append("upcaster", module.digest);
+      else {
+        url.searchParams.set("module", module.digest);
+        url.searchParams.set("kind", module.kind === "decider" ? "decider" : "projection");
+      }
     }
-    location.reload();
+    location.assign(url);
   });
 }
 

@@ -1,14 +1,16 @@
 //! Acts: what forms ask for, done by the API, and where that leads.
 
 use kinora_api::commands::Decided;
+use kinora_api::deciders::Decider;
 use kinora_api::headers::{IDEMPOTENCY_KEY, REASON};
+use kinora_api::modules::{Module, ModuleKind};
 use kinora_api::projections::Projection;
 use kinora_api::{Kind, Problem};
 use serde_json::{Value, json};
 
-use crate::ask::{Ask, part, with};
-use crate::operation::Operation;
-use crate::pages::{self, Tried, decoded};
+use crate::ask::{Answer, Ask, part, with};
+use crate::operation::{DeciderOperation, Operation};
+use crate::pages::{self, Came, Of, Tried, decoded};
 use crate::visit::{Reply, Visit};
 
 /// Does what the form of a page asks for. Whether it is a form of this console has been looked at.
@@ -20,10 +22,37 @@ pub async fn act(visit: &Visit<'_>, form: &[(String, String)]) -> Reply {
             (Ok(number), Some(operation)) => change(visit, form, name, number, operation).await,
             _ => pages::page(visit).await,
         },
-        ["deploy"] => deploy(visit, form).await,
+        ["commands", name, "versions", number, operation] => {
+            match (number.parse(), DeciderOperation::named(operation)) {
+                (Ok(number), Some(operation)) => change_decider(visit, form, name, number, operation).await,
+                _ => pages::page(visit).await,
+            }
+        }
+        ["deploy"] => match Of::named(field(form, "kind")) {
+            Of::Projection => deploy(visit, form).await,
+            Of::Decider => deploy_decider(visit, form).await,
+        },
         ["commands", name] => command(visit, form, name).await,
+        ["commands", name, "audit"] => audit(visit, name).await,
         _ => pages::page(visit).await,
     }
+}
+
+/// Leads on from an upload: the module is chosen in the form that deploys.
+pub async fn uploaded(visit: &Visit<'_>, answer: Answer) -> Reply {
+    let module: Module = match answer.read() {
+        Ok(module) => module,
+        Err(problem) => return pages::deploy_again(visit, &problem).await,
+    };
+    let digest = module.digest.to_string();
+    let kept = visit.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let (chosen, kind) = match module.kind {
+        ModuleKind::Upcaster => (("upcaster", digest.as_str()), None),
+        ModuleKind::Decider => (("module", digest.as_str()), Some(("kind", Of::Decider.word()))),
+        ModuleKind::Projector => (("module", digest.as_str()), Some(("kind", Of::Projection.word()))),
+    };
+    let kept = kept.filter(|(name, _)| kind.is_none_or(|_| !["module", "kind"].contains(name)));
+    Reply::SeeOther(with("/console/deploy", &kept.chain([chosen]).chain(kind).collect::<Vec<_>>()))
 }
 
 fn field<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -53,12 +82,30 @@ async fn change(visit: &Visit<'_>, form: &[(String, String)], name: &str, number
     }
 }
 
+async fn change_decider(
+    visit: &Visit<'_>,
+    form: &[(String, String)],
+    name: &str,
+    number: u32,
+    operation: DeciderOperation,
+) -> Reply {
+    let body = operation.body(number, |wanted| field(form, wanted).map(str::to_owned));
+    let ask = signed(Ask::post(operation.path(name), body), form);
+    match visit.ask(ask).await.read::<Decider>() {
+        Ok(_) => Reply::SeeOther(with(&pages::decider_home(name), &[("done", operation.name())])),
+        Err(problem) => pages::confirm_decider_again(visit, name, number, operation, &problem).await,
+    }
+}
+
+fn upcasters(form: &[(String, String)]) -> Vec<&String> {
+    form.iter().filter(|(name, _)| name == "upcaster").map(|(_, value)| value).collect()
+}
+
 async fn deploy(visit: &Visit<'_>, form: &[(String, String)]) -> Reply {
-    let upcasters: Vec<_> = form.iter().filter(|(name, _)| name == "upcaster").map(|(_, value)| value).collect();
     let name = field(form, "name").unwrap_or_default();
     let body = json!({
         "module": field(form, "module").unwrap_or_default(),
-        "upcasters": upcasters,
+        "upcasters": upcasters(form),
         "promote": field(form, "promote").unwrap_or("manual"),
         "gates": {"reviewed": field(form, "reviewed").is_some()},
     });
@@ -70,6 +117,24 @@ async fn deploy(visit: &Visit<'_>, form: &[(String, String)]) -> Reply {
                 Some(version) => format!("{home}/versions/{version}"),
                 None => home,
             })
+        }
+        Err(problem) => pages::deploy_again(visit, &problem).await,
+    }
+}
+
+async fn deploy_decider(visit: &Visit<'_>, form: &[(String, String)]) -> Reply {
+    let name = field(form, "name").unwrap_or_default();
+    let body = json!({
+        "module": field(form, "module").unwrap_or_default(),
+        "upcasters": upcasters(form),
+        "owns": field(form, "owns").is_some(),
+    });
+    let ask = signed(Ask::post(format!("/v1/deciders/{}/versions", part(name)), body), form);
+    match visit.ask(ask).await.read::<Decider>() {
+        Ok(decider) => {
+            let home = pages::decider_home(name);
+            let newest = decider.versions.iter().map(|version| version.version).max();
+            Reply::SeeOther(newest.map_or(home, |version| pages::decider_version(name, version)))
         }
         Err(problem) => pages::deploy_again(visit, &problem).await,
     }
@@ -88,5 +153,11 @@ async fn command(visit: &Visit<'_>, form: &[(String, String)], name: &str) -> Re
         }
         Err(cause) => Err(Problem::new(Kind::InvalidJson, format!("the data is not JSON: {cause}"))),
     };
-    pages::decided(visit, name, Tried { id, command, data, dry_run, answer }).await
+    pages::decided(visit, name, Came::Command(Tried { id, command, data, dry_run, answer })).await
+}
+
+async fn audit(visit: &Visit<'_>, name: &str) -> Reply {
+    let asked = Ask::post(format!("/v1/deciders/{}/audit", part(name)), json!({}));
+    let report = visit.ask(asked).await.read();
+    pages::decided(visit, name, Came::Audit(report)).await
 }

@@ -10,13 +10,16 @@ mod act;
 mod ask;
 mod assets;
 mod buttons;
+mod docs;
+mod forms;
+mod history;
 mod operation;
 mod pages;
 mod parts;
 mod shell;
 mod visit;
 
-pub use act::act;
+pub use act::{act, uploaded};
 pub use ask::{Answer, Api, Ask, Asking, Method};
 pub use assets::{Asset, asset};
 pub use pages::{page, refused, sign_in};

@@ -1,10 +1,14 @@
 //! Operations that a visitor can have done to a projection: their words, when they make sense, what is sent.
 
+mod of_decider;
+
 use kinora_api::projections::Projection;
 use kinora_api::versions::{State, Version};
 use serde_json::{Value, json};
 
 use crate::ask::part;
+
+pub use of_decider::{ACCEPTED, DeciderOperation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

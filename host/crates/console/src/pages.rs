@@ -18,10 +18,14 @@ mod version;
 use kinora_api::{Kind, Problem};
 use percent_encoding::percent_decode_str;
 
-use crate::operation::Operation;
+use crate::docs;
+use crate::operation::{DeciderOperation, Operation};
 use crate::shell::Page;
 use crate::visit::{Reply, Visit};
 
+pub use commands::address::{home as decider_home, version as decider_version};
+pub use commands::{Came, Tried};
+pub use deploy::Of;
 pub use entrance::sign_in;
 
 /// What the visitor asks to see.
@@ -33,6 +37,7 @@ pub async fn page(visit: &Visit<'_>) -> Reply {
         ["find"] => find::page(visit).await,
         ["find.json"] => return find::json(visit).await,
         ["deploy"] => deploy::page(visit).await,
+        ["docs", id @ ..] => docs::page(visit, &id.join("/")),
         ["events"] => events::list(visit).await,
         ["events", position] => events::one(visit, position).await,
         ["read-models"] => models::list(visit).await,
@@ -41,6 +46,7 @@ pub async fn page(visit: &Visit<'_>) -> Reply {
         ["read-models", name, table, "row"] => models::row::page(visit, name, table).await,
         ["commands"] => commands::list(visit).await,
         ["commands", name] => commands::one(visit, name).await,
+        ["commands", name, "versions", number, rest @ ..] => of_decider(visit, name, number, rest).await,
         ["modules"] => modules::list(visit).await,
         ["modules", digest] => modules::one(visit, digest).await,
         ["system"] => system::page(visit).await,
@@ -66,6 +72,18 @@ async fn of_version(visit: &Visit<'_>, name: &str, number: &str, rest: &[&str]) 
     }
 }
 
+async fn of_decider(visit: &Visit<'_>, name: &str, number: &str, rest: &[&str]) -> Result<Page, Problem> {
+    let number = number.parse().map_err(|_| nothing(visit))?;
+    match rest {
+        [] => commands::version::page(visit, name, number).await,
+        [operation] => match DeciderOperation::named(operation) {
+            Some(operation) => commands::confirm::page(visit, name, number, operation).await,
+            None => Err(nothing(visit)),
+        },
+        _ => Err(nothing(visit)),
+    }
+}
+
 /// A refusal, as a page.
 pub fn refused(visit: &Visit<'_>, problem: &Problem) -> Reply {
     Page::problem("", problem).reply(visit)
@@ -81,12 +99,22 @@ pub async fn deploy_again(visit: &Visit<'_>, said: &Problem) -> Reply {
     deploy::again(visit, Some(said)).await.unwrap_or_else(|_| Page::problem("", said)).reply(visit)
 }
 
-pub async fn decided(visit: &Visit<'_>, name: &str, tried: commands::Tried) -> Reply {
-    let page = commands::after(visit, name, Some(tried)).await;
-    page.unwrap_or_else(|problem| Page::problem("", &problem)).reply(visit)
+pub async fn confirm_decider_again(
+    visit: &Visit<'_>,
+    name: &str,
+    number: u32,
+    operation: DeciderOperation,
+    said: &Problem,
+) -> Reply {
+    let page = commands::confirm::again(visit, name, number, operation, Some(said)).await;
+    page.unwrap_or_else(|_| Page::problem("", said)).reply(visit)
 }
 
-pub use commands::Tried;
+/// The page of a decider, with what came of one of its forms.
+pub async fn decided(visit: &Visit<'_>, name: &str, came: Came) -> Reply {
+    let page = commands::after(visit, name, Some(came)).await;
+    page.unwrap_or_else(|problem| Page::problem("", &problem)).reply(visit)
+}
 
 fn nothing(visit: &Visit<'_>) -> Problem {
     let detail = format!("there is no page at /console{}", visit.path);

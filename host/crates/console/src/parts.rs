@@ -2,9 +2,11 @@
 
 pub mod figures;
 pub mod json;
+mod pager;
 pub mod state;
 
 pub use figures::{bar, bytes, duration, number, percent, since, used};
+pub use pager::Part;
 pub use state::{badge, decider_badge};
 
 use maud::{Markup, html};

@@ -7,13 +7,14 @@ use crate::assets::address;
 use crate::visit::{Reply, Visit};
 
 /// The rooms of the console: name, address, the key that leads there after `g`.
-pub const ROOMS: [(&str, &str, &str); 6] = [
+pub const ROOMS: [(&str, &str, &str); 7] = [
     ("Overview", "/console/", "o"),
     ("Events", "/console/events", "e"),
     ("Read models", "/console/read-models", "r"),
     ("Commands", "/console/commands", "c"),
     ("Modules", "/console/modules", "m"),
     ("System", "/console/system", "s"),
+    ("Docs", "/console/docs/", "d"),
 ];
 
 /// htmx runs no text as code, and writes no styles: the policy of the pages lets it do neither.

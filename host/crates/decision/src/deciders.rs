@@ -2,6 +2,7 @@
 
 mod decider;
 mod figures;
+pub mod gates;
 pub mod versions;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! A lane: an instance of a version's decider behind a lock, and the commands that wait for it. Whoever finds nobody at
-//! work leads, on a blocking thread, for all who wait; there is no thread of its own.
+//! work leads for all who wait; there is no thread of its own. A lead is on a blocking thread, but for one command that
+//! comes alone: to wake two threads for it takes longer than to decide it.
 //!
 //! While an append of a scope is under way, no other command of it is decided here; commands of other scopes go on. A
 //! lane never waits for another one. Two lanes may hold the same scope: then the log refuses one of two appends.
@@ -16,14 +17,14 @@ mod worker;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use kinora_log::{AppendError, Durability};
 
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::snapshots::Snapshot;
-use queue::{Queue, Train};
+use queue::{Begin, Queue, Train};
 use slots::Settled;
 use train::Departed;
 use worker::Worker;
@@ -72,10 +73,12 @@ impl Lane {
             drop(queue);
             return unit.answer(Err(Error::Busy { waiting }));
         }
-        let begins = queue.push(unit);
+        let begin = queue.push(unit);
         drop(queue);
-        if begins {
-            self.lead();
+        match begin {
+            Begin::Nobody => {}
+            Begin::Lead => self.lead(),
+            Begin::Alone => self.lead_here(),
         }
     }
 
@@ -100,7 +103,16 @@ impl Lane {
 
     fn lead(self: &Arc<Self>) {
         let lead = Lead { lane: Arc::clone(self), has_begun: false };
-        self.runtime.spawn_blocking(move || lead.run());
+        self.runtime.spawn_blocking(move || lead.run(usize::MAX));
+    }
+
+    /// Leads for one round on this thread, whose other tasks are taken over meanwhile. Others lead those who come then.
+    fn lead_here(self: &Arc<Self>) {
+        if self.runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return self.lead();
+        }
+        let lead = Lead { lane: Arc::clone(self), has_begun: false };
+        tokio::task::block_in_place(|| lead.run(1));
     }
 
     /// Appends what a train has decided, beside whatever the lane does meanwhile.
@@ -143,12 +155,12 @@ impl Lane {
 }
 
 impl Lead {
-    /// Decides round after round, until nobody waits who can be decided now.
-    fn run(mut self) {
+    /// Decides round after round, until nobody waits who can be decided now, or there have been so many rounds.
+    fn run(mut self, rounds: usize) {
         self.has_begun = true;
         let lane = &self.lane;
         let mut worker = lane.worker();
-        loop {
+        for _ in 0..rounds {
             let (settled, trains) = lane.queue().round();
             worker.settle(settled);
             if trains.is_empty() {

@@ -17,6 +17,7 @@ mod scope;
 mod snapshots;
 mod trial;
 
+pub use deciders::gates::{Gate, Gates};
 pub use deciders::versions::{Accepted, Deploy, Use};
 pub use deciders::{Deciders, Figures, Opening, Request, Status};
 pub use error::Error;

@@ -218,7 +218,7 @@ impl Findings {
         }
         if unknown.is_empty() {
             let count = catalog.projections.len();
-            self.good(format!("projections.json has {count} projections with {versions} versions that are kept"));
+            self.good(format!("projections.json has projections: {count}, versions that are kept: {versions}"));
         }
     }
 

@@ -42,6 +42,10 @@ pub struct HttpLimits {
     pub body_seconds: u64,
     /// Bytes of the bodies of one client at once.
     pub client_body_bytes: usize,
+    /// Wrong keys that all together may show to the console in a minute, before an address has but one attempt.
+    pub wrong_keys: u32,
+    /// Those of one address, or of one network of version 6.
+    pub address_wrong_keys: u32,
 }
 
 impl Default for HttpLimits {
@@ -55,6 +59,8 @@ impl Default for HttpLimits {
             body_bytes: 64 << 10,
             body_seconds: 10,
             client_body_bytes: 128 << 20,
+            wrong_keys: 300,
+            address_wrong_keys: 10,
         }
     }
 }

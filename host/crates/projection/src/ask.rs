@@ -1,5 +1,5 @@
 //! Questions about versions: admission to them, statuses, queries, comparisons, traces of rows, verifications,
-//! reproductions, stops.
+//! reproductions, stops, upcastings.
 
 pub(crate) mod admission;
 pub(crate) mod compare;
@@ -8,4 +8,5 @@ pub(crate) mod reproduction;
 pub(crate) mod row_trace;
 pub(crate) mod statuses;
 pub(crate) mod stops;
+pub(crate) mod upcasting;
 pub(crate) mod verify;

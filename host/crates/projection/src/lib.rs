@@ -24,6 +24,7 @@ pub use ask::query::{Answer, Queries, Still};
 pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
 pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
 pub use ask::stops::{Stop, Stops};
+pub use ask::upcasting::{Arrival, Payload, UpcasterCall, Upcasting, Upcastings};
 pub use ask::verify::{Replayed, RowsDigest, Verification, Verified};
 pub use error::Error;
 pub use feed::routes::{Route, Routes};

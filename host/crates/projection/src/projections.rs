@@ -20,6 +20,7 @@ use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
 use crate::ask::stops::Stops;
+use crate::ask::upcasting::Upcastings;
 use crate::ask::verify::Verification;
 use crate::error::Error;
 use crate::limits::{Limits, QueryLimits};
@@ -49,6 +50,7 @@ pub struct Projections {
     row_traces: RowTraces,
     verification: Verification,
     reproductions: Reproductions,
+    upcastings: Upcastings,
     deployments: Arc<Deployments>,
     checklists: Arc<Checklists>,
     promotions: Arc<Promotions>,
@@ -92,6 +94,7 @@ impl Projections {
             row_traces: shared.row_traces(),
             verification: shared.verification(&admission),
             reproductions: shared.reproductions(),
+            upcastings: shared.upcastings(),
             skipping: shared.skipping(&lifecycle),
             upcasters: shared.upcasters(&deployments),
             stops: shared.stops(),
@@ -138,6 +141,11 @@ impl Projections {
     /// Faults on their own.
     pub fn reproductions(&self) -> &Reproductions {
         &self.reproductions
+    }
+
+    /// What upcasters make of single events.
+    pub fn upcastings(&self) -> &Upcastings {
+        &self.upcastings
     }
 
     /// New versions, and what they would come to.

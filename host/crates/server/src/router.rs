@@ -1,5 +1,7 @@
 //! The router: all that a host answers, in one table with its description.
 
+mod direct;
+
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
@@ -36,7 +38,7 @@ use crate::query::{list, model};
 use crate::read::{events, log};
 use crate::serve::console::{Console, Desk};
 use crate::upkeep::{backups, health, limits, metrics};
-use crate::write::{append, claims, commands, direct};
+use crate::write::{append, claims, commands};
 
 /// The statuses of an answer that a version has given.
 const ANSWERED: [&str; 2] = ["200", "304"];
@@ -97,6 +99,7 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(changes::retire))
         .routes(routes!(faults::reproduction))
         .routes(routes!(faults::skip))
+        .routes(routes!(upcasters::upcasting))
         .routes(routes!(verify::digest))
         .routes(routes!(verify::verification))
         .routes(routes!(changes::rollback))
@@ -113,6 +116,7 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(deciders::list))
         .routes(routes!(deciders::show))
         .routes(routes!(deciders::deploy))
+        .routes(routes!(deciders::gates))
         .routes(routes!(deciders::promote))
         .routes(routes!(deciders::roll_back))
         .routes(routes!(deciders::retire))
@@ -191,6 +195,7 @@ pub fn service(
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
+    let http = limits.http;
     let (gate, requests, refusals) = (Arc::new(gate), Requests::default(), Refusals::new(log.clone()));
     let parts = Parts {
         log,
@@ -212,7 +217,7 @@ pub fn service(
         .layer(Unpack)
         .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
-    let desk = Arc::new(Desk::new(Arc::clone(&gate), is_encrypted));
+    let desk = Arc::new(Desk::new(Arc::clone(&gate), is_encrypted, &http));
     Console { desk, inner: Gated { gate, requests, inner: direct::Direct { host, routes } } }
 }
 

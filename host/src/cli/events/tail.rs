@@ -31,11 +31,14 @@ pub struct Arguments {
     /// Only events that were appended then or later
     #[arg(long, value_name = "TIME", conflicts_with = "after")]
     from_time: Option<Timestamp>,
+    /// Only the event of this id, and those behind it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["after", "from_time", "stream"])]
+    from_id: Option<uuid::Uuid>,
     /// So many events at most
     #[arg(long, conflicts_with = "follow")]
     limit: Option<usize>,
     /// From the newest event back
-    #[arg(long, conflicts_with_all = ["after", "from_time", "follow"])]
+    #[arg(long, conflicts_with_all = ["after", "from_time", "from_id", "follow"])]
     backwards: bool,
     /// Go on with the events that come, until you stop it
     #[arg(short, long)]
@@ -57,11 +60,12 @@ struct Selection {
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { stream, selection, after, from_time, limit, backwards, follow } = arguments;
+    let Arguments { stream, selection, after, from_time, from_id, limit, backwards, follow } = arguments;
     let stream = stream.as_deref();
     let Selection { types, tags, prefix } = selection;
     let direction = if backwards { Direction::Backwards } else { Direction::Forwards };
-    let read = ReadLog { after, from_time, direction, types, tags, stream_prefix: prefix, ..ReadLog::default() };
+    let read =
+        ReadLog { after, from_time, from_id, direction, types, tags, stream_prefix: prefix, ..ReadLog::default() };
     if follow {
         return self::follow(client, output, stream, &read).await;
     }

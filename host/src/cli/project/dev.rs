@@ -9,6 +9,7 @@ use kinora_client::api::rollouts::{Change, Deploy};
 use kinora_client::api::versions::{Promote, State, Version};
 
 use super::build::{self, Built};
+use super::ecosystem::Ecosystem;
 use crate::cli::output::{Output, note};
 use crate::cli::problems;
 use crate::cli::rollouts::once::once;
@@ -18,8 +19,11 @@ use crate::cli::rollouts::{deploy, diff};
 /// How often the files of a project are looked at.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// Folders that are no part of what is built.
-const LEFT_OUT: [&str; 2] = ["target", "node_modules"];
+/// What tools write into a project.
+const LEFT_OUT: [&str; 4] = ["target", "node_modules", "package-lock.json", "__pycache__"];
+
+/// What the names of such files end with.
+const ENDINGS: [&str; 3] = ["wasm", "lock", "egg-info"];
 
 /// Build a projector, deploy it as the next version and show what differs, whenever a file is saved
 ///
@@ -46,7 +50,10 @@ type Seen = BTreeMap<PathBuf, SystemTime>;
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { folder, name, upcasters, once } = arguments;
-    let name = name.map_or_else(|| build::package(&folder), Ok)?;
+    let name = match name {
+        Some(name) => name,
+        None => Ecosystem::of(&folder)?.name(&folder)?,
+    };
     let mut tried = None;
     loop {
         let seen = files(&folder);
@@ -130,14 +137,13 @@ fn files(folder: &Path) -> Seen {
             let (name, path) = (entry.file_name(), entry.path());
             let is_hidden = name.to_string_lossy().starts_with('.');
             let Ok(about) = entry.metadata() else { continue };
-            if is_hidden || LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            let is_made = path.extension().is_some_and(|extension| ENDINGS.iter().any(|ending| extension == *ending));
+            if is_hidden || is_made || LEFT_OUT.iter().any(|left_out| name == *left_out) {
                 continue;
             }
             if about.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_none_or(|extension| extension != "wasm" && extension != "lock")
-                && let Ok(written) = about.modified()
-            {
+            } else if let Ok(written) = about.modified() {
                 seen.insert(path, written);
             }
         }

@@ -11,8 +11,9 @@ use kinora_client::api::projections::ReadHistory;
 use kinora_client::api::rollouts::Change;
 use kinora_client::{Answer, Client};
 
-use crate::cli::outcome::DecidedOtherwise;
+use crate::cli::outcome::{DecidedOtherwise, GatesClosed};
 use crate::cli::output::{Output, REQUIRED, clean, note, short_digest, table};
+use crate::cli::problems;
 use crate::cli::rollouts::uploads::module;
 
 /// How often a host is asked whether a version has proved itself.
@@ -54,6 +55,15 @@ enum Command {
         /// Have it decide once it is ready, if it decides all recorded commands as they were decided
         #[arg(long)]
         promote: bool,
+    },
+    /// Show what a promotion of a version would ask, and what does not hold yet
+    ///
+    /// Ends with 3 if a gate is closed. For example: kinora deciders gates accounts 2
+    Gates {
+        /// The decider
+        name: String,
+        /// The version
+        version: u32,
     },
     /// Have a version decide, from the next command on
     ///
@@ -142,6 +152,7 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
             }
             shown(output, &client.decider(&name).await?)
         }
+        Command::Gates { name, version } => gates(client, output, &name, version).await,
         Command::Promote { name, version, expect_live, accept_differences, accept_stops, accept_one_way } => {
             let expected_live = expect_live;
             let promote = PromoteDecider { version, expected_live, accept_differences, accept_stops, accept_one_way };
@@ -200,6 +211,17 @@ pub async fn deployed(client: &Client, name: &str, deploy: &DeployDecider) -> an
         }
         decider = client.decider(name).await?;
     }
+}
+
+async fn gates(client: &Client, output: &mut Output, name: &str, version: u32) -> anyhow::Result<()> {
+    let checklist = client.decider_gates(name, version).await?;
+    if output.is_json() {
+        output.json(checklist.text())?;
+    } else {
+        output.table(&problems::gates(&checklist.gates))?;
+    }
+    output.flush()?;
+    if checklist.passed { Ok(()) } else { Err(GatesClosed.into()) }
 }
 
 async fn list(client: &Client, output: &mut Output) -> anyhow::Result<()> {

@@ -16,14 +16,14 @@ fn run(mut command: Command) -> Output {
     command.output().unwrap()
 }
 
-fn kinora(folder: &Path, arguments: &[&str]) -> Output {
+pub fn kinora(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(Program::path());
     command.args(arguments).current_dir(folder);
     run(command)
 }
 
 /// What a command has said on stdout; it went well.
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     let [out, error] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
     assert!(output.status.success(), "{out}\n{error}");
     out
@@ -52,6 +52,25 @@ async fn a_new_projector_is_tested_built_deployed_and_asked_with_this_program_an
     cargo_test(&project);
     let built = said(&kinora(&project, &["build"]));
     assert!(built.starts_with("./order-totals.wasm: ") && built.contains(" KiB, "), "{built}");
+
+    let tested = said(&kinora(&project, &["test"]));
+    assert_eq!(tested, "passed  ./fixtures/orders-add-up.json\n");
+    let fixture = project.join("fixtures/wrong.json");
+    let wrong = json!({"given": [{"type": "OrderPlaced", "data": {"customer": "ada", "cents": 5}}],
+        "rows": {"customers": {"ada": {"orders": 1, "cents": 6}, "eve": {}}}});
+    std::fs::write(&fixture, wrong.to_string()).unwrap();
+    let failed = kinora(&project, &["test", "--only", "wrong"]);
+    let differences = String::from_utf8_lossy(&failed.stdout).into_owned();
+    assert_eq!(failed.status.code(), Some(1));
+    let lines: Vec<&str> = differences.lines().collect();
+    let row = |sign, cents| format!("  {sign} customers ada: {}", json!({"orders": 1, "cents": cents}));
+    assert_eq!(lines[..3], ["failed  ./fixtures/wrong.json", &row('-', 6), &row('+', 5)]);
+    assert_eq!(lines[3..], ["  - customers eve: {}"]);
+    std::fs::write(&fixture, json!({"given": [{"type": "OrderPlaced"}], "rows": {}}).to_string()).unwrap();
+    let failed = kinora(&project, &["test", "-o", "json", "--only", "wrong"]);
+    let stopped: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert!(stopped["error"].as_str().unwrap().contains("stopped at a fault"), "{stopped}");
+    std::fs::remove_file(&fixture).unwrap();
 
     let host = Program::start(&dir.path().join("data"));
     let at_host = |arguments: &[&str]| kinora(&project, &[arguments, &["--url", &host.url]].concat());
@@ -88,6 +107,14 @@ async fn new_upcasters_and_deciders_build_with_an_sdk_that_is_there() {
     for (name, kind) in [("cents", "upcaster"), ("orders", "decider")] {
         let project = project(dir.path(), name, &["--kind", kind, "--sdk", sdk.to_str().unwrap()]);
         cargo_test(&project);
+        let tested = kinora(dir.path(), &["test", name]);
+        if kind == "decider" {
+            let passed = "passed  orders/fixtures/";
+            assert!(said(&tested).lines().all(|line| line.starts_with(passed)), "{tested:?}");
+            assert_eq!(said(&tested).lines().count(), 2);
+        } else {
+            assert!(String::from_utf8_lossy(&tested.stderr).contains("there is no fixture in cents/fixtures"));
+        }
         said(&kinora(dir.path(), &["build", name, "--to", &format!("{kind}.wasm")]));
         let digest = host.api().upload(std::fs::read(dir.path().join(format!("{kind}.wasm"))).unwrap()).await;
         assert_eq!(host.api().get(&format!("modules/{digest}")).await.body["kind"], kind);
@@ -108,7 +135,7 @@ fn what_cannot_be_made_or_built_is_said_with_what_to_do() {
     std::fs::create_dir(dir.path().join("mine")).unwrap();
     std::fs::write(dir.path().join("mine/file"), "mine").unwrap();
     fails(&["new", "mine"], "mine is not empty");
-    fails(&["build", "mine"], "mine has no Cargo.toml");
+    fails(&["build", "mine"], "mine has no Cargo.toml, package.json or pyproject.toml");
     fails(&["build", "nowhere"], "nowhere has no Cargo.toml");
     std::fs::create_dir_all(dir.path().join("plain/src")).unwrap();
     let manifest = "[package]\nname = \"plain\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";

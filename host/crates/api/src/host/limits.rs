@@ -52,6 +52,7 @@ pub struct Deciders {
 #[schema(as = HttpLimits)]
 pub struct Http {
     pub address_connections: u64,
+    pub address_wrong_keys: u64,
     pub body_bytes: u64,
     pub body_seconds: u64,
     pub client_body_bytes: u64,
@@ -59,6 +60,7 @@ pub struct Http {
     pub head_seconds: u64,
     pub idle_seconds: u64,
     pub send_seconds: u64,
+    pub wrong_keys: u64,
 }
 
 /// Appends.

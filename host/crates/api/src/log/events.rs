@@ -98,6 +98,10 @@ pub struct ReadLog {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime, nullable = false)]
     pub from_time: Option<Timestamp>,
+    /// Start with the event of this id
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, format = Uuid, nullable = false)]
+    pub from_id: Option<Uuid>,
     /// Events of any of these types, separated by commas; one with a comma stands in double quotes
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(nullable = false)]

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::object::from_objects;
+use crate::rollouts::Gate;
 
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Deciders {
@@ -118,6 +119,19 @@ pub struct DecisionDifference {
     pub was_rejected: Option<String>,
     /// What it comes to.
     pub now: String,
+}
+
+/// All gates of a version, as they are now: what its promotion asks. One that is closed is passed over by whoever says
+/// so, with `accept_` and its name; `ready` is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeciderChecklist {
+    pub decider: String,
+    pub version: u32,
+    /// The version that was live when the gates were looked at.
+    #[schema(required)]
+    pub live: Option<u32>,
+    pub passed: bool,
+    pub gates: Vec<Gate>,
 }
 
 /// Commands that the rules have said no to, the last one first.

@@ -101,3 +101,45 @@ pub struct FollowOutcome {
     #[schema(required)]
     pub version: Option<Version>,
 }
+
+/// What becomes of one event on its way to the projector of a version.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Upcasting {
+    pub projection: String,
+    pub version: u32,
+    pub position: u64,
+    /// The calls of upcasters, in their order.
+    pub calls: Vec<UpcasterCall>,
+    pub outcome: Arrival,
+    /// What the projector gets, where the event is handled; nothing, if an upcaster has dropped it.
+    pub arrives: Vec<After>,
+    /// Why the version stops at it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<String>,
+}
+
+/// One call of an upcaster.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct UpcasterCall {
+    #[schema(value_type = String)]
+    pub upcaster: Digest,
+    pub name: String,
+    pub takes: Vec<After>,
+    /// Nothing, if it has dropped what it took.
+    pub makes: Vec<After>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    Handled,
+    /// The projector says that events of this type do not concern it.
+    PassedOver,
+    /// Somebody has told the version to pass over this very event.
+    Skipped,
+    /// Neither the projector nor an upcaster takes its type.
+    NoRoute,
+    /// An upcaster fails.
+    Failed,
+}

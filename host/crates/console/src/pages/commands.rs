@@ -1,17 +1,35 @@
-//! Commands: deciders with their versions, a command decided dry or for good, rejections, the state of an aggregate.
+//! Commands: deciders, each with its versions; a command decided dry or for good; what was rejected lately.
 
-use kinora_api::commands::{AggregateState, Decided, Outcome};
-use kinora_api::deciders::{Decider, Deciders, DecisionReport, Rejections};
-use kinora_api::modules::{CommandType, Manifest, Module};
+pub mod address;
+mod aggregate;
+pub mod confirm;
+mod rejections;
+mod report;
+pub mod version;
+
+use kinora_api::commands::{Decided, Outcome};
+use kinora_api::deciders::{Decider, DeciderState, Deciders, DecisionReport, Rejections};
+use kinora_api::modules::{CommandType, DeciderManifest, Manifest, Module};
 use kinora_api::{Kind, Problem};
 use maud::{Markup, html};
 
 use crate::ask::{part, with};
+use crate::forms::signature;
+use crate::history;
+use crate::operation::DeciderOperation;
+use crate::parts::state::shaped;
 use crate::parts::{self, decider_badge, json, number, short};
 use crate::shell::{self, Page};
 use crate::visit::Visit;
+use address::home;
 
-/// A command that was sent from the page, and what came of it.
+/// What was asked for by a form of the page, and what came of it.
+pub enum Came {
+    Command(Tried),
+    Audit(Result<DecisionReport, Problem>),
+}
+
+/// A command that was sent from the page.
 pub struct Tried {
     pub id: String,
     pub command: String,
@@ -23,73 +41,112 @@ pub struct Tried {
 pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
     let deciders = visit.get::<Deciders>("/v1/deciders").await?.deciders;
     let body = html! {
-        h1 { "Commands" }
+        div.head { h1 { "Commands" }
+            div.actions { a.button href="/console/deploy?kind=decider" { "Deploy a decider…" } } }
         @if deciders.is_empty() {
             (parts::empty("No decider yet", html! {
                 p { "A decider is your rules: it takes commands, and decides which events come of them, or says no." }
                 (parts::command("kinora deciders deploy NAME --module DECIDER.wasm"))
             }))
-        } @else {
-            ul.plain { @for one in &deciders {
-                li { a href=(format!("/console/commands/{}", part(&one.name))) { (one.name) } " "
-                    @match one.live { Some(live) => span.quiet { "version " (live) " decides" }, None => span.quiet {
-                        "no version decides yet" } } }
-            } }
-        }
+        } @else { (table(&deciders)) }
     };
     Ok(Page::new("Commands", "Commands", body).twin("/v1/deciders"))
+}
+
+/// Deciders, each with how it does.
+pub fn table(deciders: &[Decider]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Deciders" { table {
+            thead { tr { th { "Name" } th { "Health" } th.right { "Live" } th { "Owns" } th { "Versions that wait" } } }
+            tbody { @for one in deciders {
+                tr {
+                    th scope="row" { a href=(home(&one.name)) { (one.name) } }
+                    td { @if one.decides { (shaped("live", "decides")) }
+                        @else { (shaped("paused", "takes no commands")) } }
+                    td.right { @match one.live { Some(version) => { "v" (version) }, None => span.quiet { "none" } } }
+                    td { @match &one.owns { Some(category) => { code { (category) "-…" } }, None => "–" } }
+                    td { @for version in one.versions.iter().filter(|version| waits(version.state)) {
+                        a href=(address::version(&one.name, version.version)) { "v" (version.version) } " "
+                        (decider_badge(version.state)) " "
+                    } }
+                }
+            } }
+        } }
+    }
+}
+
+fn waits(state: DeciderState) -> bool {
+    matches!(state, DeciderState::Proving | DeciderState::Ready | DeciderState::Faulted)
 }
 
 pub async fn one(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
     after(visit, name, None).await
 }
 
-/// The page, with what came of a command.
-pub async fn after(visit: &Visit<'_>, name: &str, tried: Option<Tried>) -> Result<Page, Problem> {
-    let home = format!("/v1/deciders/{}", part(name));
-    let decider: Decider = visit.get(&home).await?;
-    let live = decider.versions.iter().find(|version| Some(version.version) == decider.live);
-    let module: Option<Module> = match live {
-        Some(live) => visit.get(format!("/v1/modules/{}", live.module)).await.ok(),
-        None => None,
-    };
-    let commands = match module.and_then(|module| module.manifest) {
-        Some(Manifest::Decider(manifest)) => manifest.commands,
-        _ => Vec::new(),
+/// The page, with what came of a form.
+pub async fn after(visit: &Visit<'_>, name: &str, came: Option<Came>) -> Result<Page, Problem> {
+    let at = format!("/v1/deciders/{}", part(name));
+    let decider: Decider = visit.get(&at).await?;
+    let manifest = manifest(visit, &decider).await;
+    let (tried, audit) = match came {
+        Some(Came::Command(tried)) => (Some(tried), None),
+        Some(Came::Audit(report)) => (None, Some(report)),
+        None => (None, None),
     };
     let id = tried.as_ref().map(|tried| tried.id.as_str()).or_else(|| visit.parameter("id"));
-    let rejections: Result<Rejections, Problem> = visit.get(format!("{home}/rejections")).await;
+    let rejections: Result<Rejections, Problem> = visit.get(format!("{at}/rejections")).await;
+    let history = history::newest(visit, &at).await?;
+    let done = visit.parameter("done").and_then(DeciderOperation::named);
     let body = html! {
         p.crumbs { a href="/console/commands" { "Commands" } }
-        h1 { (name) }
+        @if let Some(operation) = done { div.notice.good role="status" { p { (operation.done()) } } }
+        div.head { h1 { (name) }
+            div.actions {
+                a.button href=(with("/console/deploy", &[("kind", "decider"), ("name", name)])) { "Deploy a version…" }
+            }
+        }
         p.lead {
             @match decider.live { Some(live) => { "Version " (live) " decides." }, None => "No version decides yet." }
             @if let Some(category) = &decider.owns { " Nobody else appends to streams " code { (category) "-…" } "." }
         }
-        (form(visit, &decider, &commands, tried.as_ref(), id))
+        (versions(visit, &decider))
+        @if let Some(audit) = &audit { (audited(audit)) }
+        (form(visit, &decider, manifest.as_ref(), tried.as_ref(), id))
         @if let Some(tried) = &tried { (outcome(tried)) }
-        @if let Some(id) = id.filter(|id| !id.is_empty()) { (state(visit, &home, id).await) }
-        (versions(&decider))
-        (rejected(&rejections))
+        @if let Some(id) = id.filter(|id| !id.is_empty()) {
+            (aggregate::section(visit, name, manifest.as_ref(), id).await)
+        }
+        (rejections::section(&rejections, name))
+        (history::section(&history, &format!("$kinora/deciders/{name}")))
     };
-    let mut page = Page::new("Commands", name, body).twin(home.clone()).twin(format!("{home}/rejections"));
+    let mut page = Page::new("Commands", name, body).twin(&at).twin(format!("{at}/rejections"));
     page.status = tried.and_then(|tried| tried.answer.err()).map_or(200, |problem| problem.status);
-    Ok(page)
+    Ok(page.twin(format!("{at}/history")))
+}
+
+/// What the version that decides says of itself.
+async fn manifest(visit: &Visit<'_>, decider: &Decider) -> Option<DeciderManifest> {
+    let live = decider.versions.iter().find(|version| Some(version.version) == decider.live)?;
+    let module: Module = visit.get(format!("/v1/modules/{}", live.module)).await.ok()?;
+    match module.manifest {
+        Some(Manifest::Decider(manifest)) => Some(manifest),
+        _ => None,
+    }
 }
 
 fn form(
     visit: &Visit<'_>,
     decider: &Decider,
-    commands: &[CommandType],
+    manifest: Option<&DeciderManifest>,
     tried: Option<&Tried>,
     id: Option<&str>,
 ) -> Markup {
     let why_not = visit.api.may("command", &decider.name).err();
+    let commands: &[CommandType] = manifest.map_or(&[], |manifest| &manifest.commands);
     html! {
         section { h2 { "Have a command decided" }
-            form.ask method="post" action=(format!("/console/commands/{}", part(&decider.name))) {
-                input type="hidden" name="token" value=(visit.token);
-                input type="hidden" name="key" value=(uuid::Uuid::new_v4());
+            form.ask method="post" action=(home(&decider.name)) {
+                (signature(visit, None))
                 label for="id" { "Aggregate" }
                 input #id name="id" required value=(id.unwrap_or_default()) placeholder="1" autocomplete="off";
                 label for="command" { "Command" }
@@ -112,7 +169,7 @@ fn form(
                     },
                 }
             }
-            form.inline method="get" action=(format!("/console/commands/{}", part(&decider.name))) {
+            form.inline method="get" action=(home(&decider.name)) {
                 label for="look" { "Or look at the state of an aggregate: " }
                 input #look name="id" value=(id.unwrap_or_default()) autocomplete="off"; " " button { "Look" }
             }
@@ -149,80 +206,46 @@ fn outcome(tried: &Tried) -> Markup {
     }
 }
 
-async fn state(visit: &Visit<'_>, home: &str, id: &str) -> Markup {
-    let path = format!("{home}/{}/state", part(id));
-    let asked: Vec<_> = visit.parameter("position").map(|position| ("position", position)).into_iter().collect();
-    let state: Result<AggregateState, Problem> = visit.get(with(&path, &asked)).await;
+fn versions(visit: &Visit<'_>, decider: &Decider) -> Markup {
     html! {
-        section { h2 { "State of " (id) }
-            @match &state {
-                Ok(state) => {
-                    p.quiet { @match state.revision { Some(revision) => { "At revision " (number(revision)) }, None =>
-                        "It has no events yet" } }
-                    (json::block(state.state.get()))
-                }
-                Err(problem) => (shell::shown(problem)),
-            }
-        }
-    }
-}
-
-fn versions(decider: &Decider) -> Markup {
-    html! {
-        section { h2 { "Versions" }
-            table {
+        section { div.head { h2 { "Versions" } div.actions { (audit_form(visit, decider)) } }
+            div.scroll tabindex="0" role="region" aria-label="Versions" { table {
                 thead { tr { th { "Version" } th { "State" } th { "Recorded commands, decided again" } th {
                     "Since then, in the shadow" } th { "Module" } } }
                 tbody { @for version in decider.versions.iter().rev() {
                     tr {
-                        th scope="row" { "v" (version.version) }
+                        th scope="row" { a href=(address::version(&decider.name, version.version)) { "v"
+                            (version.version) } }
                         td { (decider_badge(version.state)) @if let Some(reason) = &version.reason { " " (reason) } }
-                        td { (report(version.report.as_ref())) }
-                        td { (report(version.shadow.as_ref())) }
+                        td { (report::line(version.report.as_ref())) }
+                        td { (report::line(version.shadow.as_ref())) }
                         td { a href=(format!("/console/modules/{}", version.module)) { code {
                             (short(&version.module.to_string())) } } }
                     }
                 } }
-            }
+            } }
         }
     }
 }
 
-fn report(report: Option<&DecisionReport>) -> Markup {
+/// It changes nothing, but takes long.
+fn audit_form(visit: &Visit<'_>, decider: &Decider) -> Markup {
     html! {
-        @match report {
-            None => "–",
-            Some(report) => {
-                (number(report.same)) " of " (number(report.commands)) " the same"
-                @if report.different + report.rejected > 0 {
-                    ", " strong { (number(report.different)) " differ, " (number(report.rejected)) " are rejected" }
-                }
-            }
+        @match visit.api.may("audit_decider", &decider.name) {
+            Ok(()) => form method="post" action=(format!("{}/audit", home(&decider.name))) {
+                (signature(visit, None))
+                button title="Every recorded command, each by the version of that time; nothing is appended" {
+                    "Decide all of history again" }
+            },
+            Err(why) => span.quiet { "Audits are not for you: " (why) },
         }
     }
 }
 
-fn rejected(rejections: &Result<Rejections, Problem>) -> Markup {
+fn audited(audit: &Result<DecisionReport, Problem>) -> Markup {
     html! {
-        section { h2 { "Rejected lately" }
-            @match rejections {
-                Ok(all) if all.rejections.is_empty() => p.quiet { "None." },
-                Ok(all) => div.scroll tabindex="0" role="region" aria-label="Rejected commands" { table {
-                    thead { tr { th { "When" } th { "Command" } th { "Aggregate" } th { "Code" } th { "Why" } th.wide
-                        { "Data" } } }
-                    tbody { @for one in all.rejections.iter().take(50) {
-                        tr {
-                            td { time datetime=(one.at) { (one.at) } }
-                            td { (one.name) }
-                            td { (one.aggregate) }
-                            td { code { (one.code) } }
-                            td { (one.message) }
-                            td.wide { code.data { (json::line(&one.data, 80)) } }
-                        }
-                    } }
-                } },
-                Err(problem) => p.quiet { "They are not yours to see: " (problem.detail) },
-            }
+        section #audit { h2 { "Decided again, each by the version of that time" }
+            @match audit { Ok(report) => (report::whole(report)), Err(problem) => (shell::shown(problem)) }
         }
     }
 }

@@ -4,12 +4,11 @@ use kinora_api::Problem;
 use kinora_api::differences::Diff;
 use kinora_api::projections::Projection;
 use kinora_api::rollouts::Checklist;
-use kinora_api::versions::Version;
 use maud::{Markup, html};
-use uuid::Uuid;
 
 use crate::ask::{part, with};
-use crate::buttons::address;
+use crate::buttons::Offer;
+use crate::forms::{reason, signature};
 use crate::operation::{Operation, stopped_at};
 use crate::pages::difference::counts;
 use crate::pages::version::{checklist, find};
@@ -34,11 +33,11 @@ pub async fn again(
     let home = format!("/v1/projections/{}", part(name));
     let projection: Projection = visit.get(&home).await?;
     let version = find(&projection, number)?;
-    let why_not = visit.api.may(operation.name(), name).err().or_else(|| operation.why_not(&projection, version));
     let gates = match operation {
         Operation::Promote => visit.get::<Checklist>(format!("{home}/versions/{number}/gates")).await.ok(),
         _ => None,
     };
+    let offer = Offer { visit, projection: &projection, version, operation, gates: gates.as_ref() };
     let body = html! {
         p.crumbs {
             a href="/console/" { "Overview" } " / "
@@ -50,10 +49,10 @@ pub async fn again(
         p.lead { (operation.does()) }
         (switch(&projection, operation, number))
         (difference(visit, &projection, operation, number).await)
-        @if let Some(gates) = &gates { (checklist(gates)) }
-        @match why_not {
+        @if let Some(gates) = &gates { (checklist(&gates.gates)) }
+        @match offer.why_not() {
             Some(why) => div.notice role="status" { p { "This cannot be done: " (why) "." } },
-            None => (form(visit, &projection, version, operation, gates.as_ref())),
+            None => (form(offer)),
         }
     };
     let mut page = Page::new("Overview", format!("{} {name} version {number}", operation.word()), body);
@@ -99,32 +98,22 @@ async fn difference(visit: &Visit<'_>, projection: &Projection, operation: Opera
     }
 }
 
-fn form(
-    visit: &Visit<'_>,
-    projection: &Projection,
-    version: &Version,
-    operation: Operation,
-    gates: Option<&Checklist>,
-) -> Markup {
-    let is_closed = gates.is_some_and(|gates| !gates.passed);
+fn form(offer: Offer<'_>) -> Markup {
+    let Offer { visit, projection, version, operation, .. } = offer;
     let needs_reason = operation == Operation::Skip;
     html! {
-        form.ask method="post" action=(address(&projection.name, version.version, operation)) {
-            input type="hidden" name="token" value=(visit.token);
-            // The same form sent twice is done once.
-            input type="hidden" name="key" value=(Uuid::new_v4());
-            @if let Some(live) = projection.live { input type="hidden" name="expected_live" value=(live); }
+        form.ask method="post" action=(offer.address()) {
+            (signature(visit, projection.live))
             @if let Some(position) = stopped_at(version) {
                 input type="hidden" name="position" value=(position);
             }
-            label for="reason" { "Why " @if !needs_reason { span.quiet { "(for the history; may be left out)" } } }
-            input #reason type="text" name="reason" maxlength="1000" required[needs_reason] autocomplete="off";
-            @if is_closed {
+            (reason(needs_reason))
+            @if offer.is_closed() {
                 label.check { input type="checkbox" name="force" value="true" required;
                     " Pass over the closed gates; the history says so" }
             }
             p {
-                button.first.danger[operation.destroys() || is_closed] { (operation.word()) " version "
+                button.first.danger[operation.destroys() || offer.is_closed()] { (operation.word()) " version "
                     (version.version) }
                 " " a.button href=(format!("/console/projections/{}/versions/{}", part(&projection.name),
                     version.version)) { "Leave it as it is" }

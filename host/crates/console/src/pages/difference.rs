@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::ask::{part, with};
-use crate::buttons;
+use crate::buttons::Offer;
 use crate::operation::Operation;
 use crate::pages::version::find;
 use crate::parts::figures::{number, percent};
@@ -82,9 +82,9 @@ fn most_changed(diff: &Diff) -> Option<&str> {
 
 fn review(visit: &Visit<'_>, projection: &Projection, to: u32) -> Markup {
     let Ok(version) = find(projection, to) else { return html! {} };
+    let offered = [Operation::Review, Operation::Promote];
     html! {
-        (buttons::button(visit, projection, version, Operation::Review, None))
-        (buttons::button(visit, projection, version, Operation::Promote, None))
+        @for operation in offered { (Offer { visit, projection, version, operation, gates: None }.button()) }
     }
 }
 

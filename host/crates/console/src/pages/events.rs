@@ -1,15 +1,23 @@
-//! Events: the log, a stream, types and tags of it, as they come; and one event with what led to it.
+//! Events: the log, a stream, types and tags of it, as they come.
 
+mod causes;
+mod one;
+mod upcasting;
+mod whole;
+
+use kinora_api::Problem;
 use kinora_api::events::{Event, EventPage};
 use kinora_api::log::Log;
-use kinora_api::{Kind, Problem};
 use maud::{Markup, html};
-use serde_json::Value;
 
 use crate::ask::{part, with};
 use crate::parts::{self, json, number, since};
 use crate::shell::Page;
 use crate::visit::Visit;
+
+pub use one::page as one;
+pub use upcasting::{ask as ask_upcasting, way};
+pub use whole::event;
 
 /// Events of a page.
 const PAGE: &str = "50";
@@ -134,80 +142,6 @@ fn row(event: &Event) -> Markup {
             td { (event.kind) span.quiet { "/" (event.schema) } }
             td { a href=(with("/console/events", &[("stream", &event.stream)])) { (event.stream) } }
             td.wide { code.data { (json::line(&event.data, DATA)) } }
-        }
-    }
-}
-
-/// One event of the log.
-pub async fn one(visit: &Visit<'_>, position: &str) -> Result<Page, Problem> {
-    let Ok(at) = position.replace(',', "").parse::<u64>() else {
-        return Err(Problem::new(Kind::InvalidParameter, format!("{position:?} is no position")));
-    };
-    let path = with("/v1/events", &[("from", &at.to_string()), ("limit", "1")]);
-    let page: EventPage = visit.get(&path).await?;
-    let Some(found) = page.events.first().filter(|event| event.position == at) else {
-        let problem = Problem::new(Kind::UnknownRoute, format!("there is no event {at}"));
-        let head = page.head.map_or_else(|| "the log is empty".to_owned(), |head| format!("the head is {head}"));
-        return Err(Problem { hint: Some(head), ..problem });
-    };
-    let body = html! {
-        p.crumbs { a href="/console/events" { "Events" } }
-        div.head {
-            h1 { "Event " (number(at)) }
-            div.actions {
-                @if let Some(before) = at.checked_sub(1) { a.button rel="prev"
-                    href=(format!("/console/events/{before}")) { "Before" } }
-                @if page.head > Some(at) { a.button rel="next" href=(format!("/console/events/{}", at + 1)) { "After"
-                    } }
-            }
-        }
-        (event(found))
-        (cause(found))
-    };
-    Ok(Page::new("Events", format!("Event {at}"), body).twin(path))
-}
-
-/// An event with everything that it has.
-pub fn event(event: &Event) -> Markup {
-    html! {
-        dl.pairs {
-            div { dt { "Type" } dd { (event.kind) ", schema " (event.schema) } }
-            div { dt { "Stream" } dd { a href=(with("/console/events", &[("stream", &event.stream)])) { (event.stream) }
-                ", revision " (number(event.revision)) } }
-            div { dt { "Appended" } dd { (since(event.time)) " " span.quiet { (event.time) } } }
-            div { dt { "Id" } dd { code { (event.id) } } }
-            @if !event.tags.is_empty() {
-                div { dt { "Tags" } dd { @for tag in &event.tags {
-                    a.tag href=(with("/console/events", &[("tags", &format!("\"{tag}\""))])) { (tag) } " "
-                } } }
-            }
-        }
-        h3 { "Data" }
-        (json::block(event.data.get()))
-        @if let Some(metadata) = &event.metadata { h3 { "Metadata" } (json::block(metadata.get())) }
-    }
-}
-
-/// The command that an event was decided from, which stands with its first event, and all that came of it.
-fn cause(event: &Event) -> Markup {
-    let metadata = event.metadata.as_ref().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
-    let Some(command) = metadata.as_ref().and_then(|metadata| metadata.pointer("/kinora/command")) else {
-        return html! {};
-    };
-    let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default();
-    let events = command.get("events").and_then(Value::as_u64).unwrap_or(1).min(100);
-    html! {
-        section { h2 { "What it came of" }
-            ul.tree { li {
-                "The command " strong { (text("name")) } " for " code { (text("aggregate")) } ", decided by "
-                a href=(format!("/console/commands/{}", part(text("decider")))) { (text("decider")) }
-                @if let Some(version) = command.get("version") { " version " (version) }
-                (json::block(&command.get("data").unwrap_or(&Value::Null).to_string()))
-                ul { @for position in event.position..event.position + events {
-                    li { a href=(format!("/console/events/{position}")) { "event " (number(position)) }
-                        @if position == event.position { span.quiet { " (this one)" } } }
-                } }
-            } }
         }
     }
 }

@@ -7,9 +7,9 @@ use kinora_api::{Kind, Problem};
 use maud::{Markup, html};
 
 use crate::ask::{part, with};
-use crate::buttons;
+use crate::buttons::Offer;
 use crate::operation::{Operation, stopped_at};
-use crate::pages::events::event;
+use crate::pages::events::{ask_upcasting, event, way};
 use crate::pages::version::find;
 use crate::parts::{command, number};
 use crate::shell::Page;
@@ -26,6 +26,11 @@ pub async fn page(visit: &Visit<'_>, name: &str, version: u32) -> Result<Page, P
         Some(position) => Some(at(visit, position).await),
         None => None,
     };
+    // Without upcasters there is nothing between the log and the projector.
+    let upcasting = match fault.position.filter(|_| !version.upcasters.is_empty()) {
+        Some(position) => ask_upcasting(visit, name, version.version, position).await.ok(),
+        None => None,
+    };
     let own = format!("/console/projections/{}/versions/{}", part(name), version.version);
     let body = html! {
         p.crumbs {
@@ -39,7 +44,8 @@ pub async fn page(visit: &Visit<'_>, name: &str, version: u32) -> Result<Page, P
         (facts(&projection, version, fault))
         (ways_out(visit, &projection, version, fault))
         @match &stopped {
-            Some(Ok(found)) => section { h2 { "The event, as it is in the log" } (event(found)) },
+            Some(Ok(found)) => section { h2 { "The event, as it is in the log" } (event(found))
+                @if let Some(upcasting) = &upcasting { h3 { "As this version gets it" } (way(upcasting)) } },
             Some(Err(problem)) => p.quiet { "The event cannot be shown to you: " (problem.detail) },
             None => {},
         }
@@ -92,7 +98,7 @@ fn facts(projection: &Projection, version: &Version, fault: &Fault) -> Markup {
 /// What somebody can do, what one should try first on top.
 fn ways_out(visit: &Visit<'_>, projection: &Projection, version: &Version, fault: &Fault) -> Markup {
     let is_stopped = version.state == State::Faulted;
-    let button = |operation| buttons::button(visit, projection, version, operation, None);
+    let button = |operation| Offer { visit, projection, version, operation, gates: None }.button();
     let name = &projection.name;
     html! {
         section { h2 { "What to do" }

@@ -5,6 +5,7 @@ use kinora_api::deciders::Deciders;
 use kinora_api::projections::Projections;
 use maud::html;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::ask::{part, with};
 use crate::shell::{Page, ROOMS};
@@ -43,11 +44,12 @@ pub async fn json(visit: &Visit<'_>) -> Reply {
 async fn find(visit: &Visit<'_>) -> Result<Vec<Found>, Problem> {
     let wanted = visit.parameter("q").unwrap_or_default().to_lowercase();
     let mut found = Vec::new();
-    if let Ok(position) = wanted.replace(',', "").parse::<u64>() {
+    let position = wanted.replace(',', "").parse::<u64>().map(|position| position.to_string());
+    if let Ok(named) = position.or_else(|_| wanted.parse::<Uuid>().map(|id| id.to_string())) {
         found.push(Found {
-            name: format!("event {position}"),
+            name: format!("event {named}"),
             kind: "event",
-            address: format!("/console/events/{position}"),
+            address: format!("/console/events/{named}"),
         });
     }
     let mut add = |name: String, kind, address| {

@@ -1,6 +1,8 @@
 //! Read models: which there are, their tables, and the queries that projectors answer themselves.
 
 mod choice;
+mod figures;
+mod filters;
 pub mod row;
 pub mod table;
 
@@ -12,15 +14,16 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::ask::{part, with};
-use crate::parts::{self, json, number};
+use crate::parts::{self, Part, json, number};
 use crate::shell::{self, Page};
 use crate::visit::Visit;
 use choice::{STALE, versions};
 
 pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
     let all = visit.get::<Projections>("/v1/projections").await?.projections;
+    let page = Part::chosen(visit, &all, |one| &one.name);
     let body = html! {
-        h1 { "Read models" }
+        div.head { h1 { "Read models" } div.actions { (page.search(visit, "Read models")) } }
         @if all.is_empty() {
             (parts::empty("No read model yet", html! {
                 p { "A read model is the rows that a projector has made of the log. Deploy a projector, and it has \
@@ -28,13 +31,14 @@ pub async fn list(visit: &Visit<'_>) -> Result<Page, Problem> {
                 p { a.button href="/console/deploy" { "Deploy…" } }
             }))
         } @else {
-            ul.plain { @for one in all.iter().take(1_000) {
+            ul.plain { @for one in &page.shown {
                 li {
                     a href=(format!("/console/read-models/{}", part(&one.name))) { (one.name) } " "
                     @match one.live { Some(live) => span.quiet { "version " (live) " answers" }, None => span.quiet {
                         "nothing is live" } }
                 }
             } }
+            (page.pager(visit, ""))
         }
     };
     Ok(Page::new("Read models", "Read models", body).twin("/v1/projections"))

@@ -2,26 +2,22 @@
 
 use jiff::Timestamp;
 use kinora_api::Problem;
-use kinora_api::events::{Event, EventPage};
 use kinora_api::projections::Projection;
-use kinora_api::versions::Version;
+use kinora_api::versions::{State, Version};
 use maud::{Markup, html};
-use serde_json::Value;
 
 use crate::ask::{part, with};
-use crate::buttons;
+use crate::buttons::Offer;
+use crate::history;
 use crate::operation::Operation;
 use crate::parts::{badge, bar, duration, number, percent, since};
 use crate::shell::Page;
 use crate::visit::Visit;
 
-/// Entries of the history on the page: the newest.
-const HISTORY: u64 = 30;
-
 pub async fn page(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
     let home = format!("/v1/projections/{}", part(name));
     let projection: Projection = visit.get(&home).await?;
-    let history = history(visit, &home).await?;
+    let history = history::newest(visit, &home).await?;
     let done = visit.parameter("done").and_then(Operation::named);
     let body = html! {
         p.crumbs { a href="/console/" { "Overview" } }
@@ -40,7 +36,7 @@ pub async fn page(visit: &Visit<'_>, name: &str) -> Result<Page, Problem> {
             noscript { p.quiet { "A chart needs JavaScript; the figures are in the table above." } }
         }
         (time_line(&projection))
-        (entries(&history, name))
+        (history::section(&history, &format!("$kinora/projections/{name}")))
     };
     Ok(Page::new("Overview", name, body).twin(&home).twin(format!("{home}/history")).with_chart())
 }
@@ -85,8 +81,14 @@ fn cards(visit: &Visit<'_>, projection: &Projection) -> Markup {
 
 pub fn card(visit: &Visit<'_>, projection: &Projection, version: &Version) -> Markup {
     let home = format!("/console/projections/{}/versions/{}", part(&projection.name), version.version);
+    let is_live = projection.live == Some(version.version);
+    let next = match version.state {
+        State::Ready => Some(Operation::Promote),
+        _ if is_live && projection.previous.is_some() => Some(Operation::Rollback),
+        _ => None,
+    };
     html! {
-        article.card.live[projection.live == Some(version.version)] {
+        article.card.live[is_live] {
             header { h2 { a href=(home) { "Version " (version.version) } } (badge(&version.state)) }
             (progress(version))
             dl.pairs {
@@ -99,10 +101,8 @@ pub fn card(visit: &Visit<'_>, projection: &Projection, version: &Version) -> Ma
                 }
                 div { dt { "Memory" } dd { (crate::parts::bytes(version.memory_bytes)) } }
             }
-            @if version.state == kinora_api::versions::State::Ready {
-                p { (buttons::button(visit, projection, version, Operation::Promote, None)) }
-            } @else if projection.live == Some(version.version) && projection.previous.is_some() {
-                p { (buttons::button(visit, projection, version, Operation::Rollback, None)) }
+            @if let Some(operation) = next {
+                p { (Offer { visit, projection, version, operation, gates: None }.button()) }
             }
         }
     }
@@ -171,56 +171,4 @@ fn lane(from: f64, ready: Option<f64>) -> Markup {
             rect.there x=(format!("{ready:.2}")) y="2" height="4" width=(format!("{:.2}", (100.0 - ready).max(0.0))) {}
         }
     }
-}
-
-/// The newest entries: the head is known only once a page was read.
-async fn history(visit: &Visit<'_>, home: &str) -> Result<Vec<Event>, Problem> {
-    let first: EventPage = visit.get(with(&format!("{home}/history"), &[("limit", "1")])).await?;
-    let Some(head) = first.head else { return Ok(first.events) };
-    let from = (head + 1).saturating_sub(HISTORY).to_string();
-    let page: EventPage = visit.get(with(&format!("{home}/history"), &[("from", &from), ("limit", "30")])).await?;
-    Ok(page.events)
-}
-
-fn entries(history: &[Event], name: &str) -> Markup {
-    html! {
-        section { h2 { "History" }
-            @if history.is_empty() { p.quiet { "Nothing has been written down yet." } }
-            ol.history {
-                @for event in history.iter().rev() { (entry(event)) }
-            }
-            p { a href=(with("/console/events", &[("stream", &format!("$kinora/projections/{name}"))])) {
-                "All of it, as events" } }
-        }
-    }
-}
-
-fn entry(event: &Event) -> Markup {
-    let data: Value = serde_json::from_str(event.data.get()).unwrap_or_default();
-    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
-    let what = event.kind.trim_start_matches("$kinora.");
-    let version = ["version", "to"].iter().find_map(|name| data.get(*name)).and_then(Value::as_u64);
-    html! {
-        li {
-            span.when { (since(event.time)) }
-            a href=(format!("/console/events/{}", event.position)) { (words(what)) }
-            @if let Some(version) = version { " v" (version) }
-            " by " strong { (text("who").unwrap_or_else(|| "the host".into())) }
-            @if let Some(why) = text("why").or_else(|| text("reason")) { ": “" (why) "”" }
-        }
-    }
-}
-
-/// `VersionRolledBack` as words.
-fn words(kind: &str) -> String {
-    let mut words = String::with_capacity(kind.len() + 4);
-    for letter in kind.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-            words.extend(letter.to_lowercase());
-        } else {
-            words.push(letter);
-        }
-    }
-    words
 }

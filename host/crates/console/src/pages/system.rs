@@ -6,7 +6,6 @@ use kinora_api::log::Log;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::ask::Ask;
 use crate::parts::{bytes, command, number, short, since};
 use crate::shell::Page;
 use crate::visit::Visit;
@@ -15,8 +14,6 @@ pub async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let log: Log = visit.get("/v1/log").await?;
     let limits: Value = visit.get("/v1/limits").await?;
     let backups: Result<Backups, Problem> = visit.get("/v1/backups").await;
-    let metrics = visit.ask(Ask::get("/metrics")).await;
-    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     let body = html! {
         h1 { "System" }
         (log_section(&log))
@@ -24,7 +21,7 @@ pub async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
         (backup_section(&backups))
         (limit_section(&limits))
         section { h2 { "Figures for Prometheus" }
-            details { summary { "All of them" } pre.json tabindex="0" { (metrics) } }
+            p { a.button href="/console/api/metrics" { "All of them" } }
         }
     };
     let page = Page::new("System", "System", body).twin("/v1/log").twin("/v1/limits");

@@ -2,7 +2,7 @@
 
 use kinora_api::limits::Limits;
 use kinora_api::projections::Projection;
-use kinora_api::rollouts::Checklist;
+use kinora_api::rollouts::{Checklist, Gate};
 use kinora_api::versions::{Promote, State, Version};
 use kinora_api::{Kind, Problem};
 use maud::{Markup, html};
@@ -48,7 +48,7 @@ pub async fn page(visit: &Visit<'_>, name: &str, number: u32) -> Result<Page, Pr
                 Some(live) => div.cards.two { (card(visit, &projection, live)) (subject(version)) },
                 None => div.cards { (subject(version)) },
             }
-            @if let Some(gates) = &gates { (checklist(gates)) }
+            @if let Some(gates) = &gates { (checklist(&gates.gates)) }
             (usage(version, limits.as_ref()))
         }
         @if let Some(live) = beside {
@@ -91,11 +91,11 @@ fn subject(version: &Version) -> Markup {
 }
 
 /// What has to hold before it goes live.
-pub fn checklist(gates: &Checklist) -> Markup {
+pub fn checklist(gates: &[Gate]) -> Markup {
     html! {
         section { h2 { "Gates" }
             ul.gates {
-                @for gate in &gates.gates {
+                @for gate in gates {
                     li.open[gate.passed].closed[!gate.passed] {
                         span.shape aria-hidden="true" {}
                         strong { (gate.gate.replace('_', " ")) } " "

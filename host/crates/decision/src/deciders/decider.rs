@@ -16,7 +16,7 @@ use super::figures::Outcomes;
 use crate::error::Error;
 use crate::lane::{Lane, Track};
 use crate::limits::Limits;
-use crate::record::control::{self, Catalog, Entry, State};
+use crate::record::control::{self, Catalog, Entry, State, Version};
 use crate::record::report::Report;
 use crate::rejections::Rejections;
 use crate::scope::Scope;
@@ -76,6 +76,12 @@ impl Decider {
 
     pub fn shadows(&self) -> MutexGuard<'_, BTreeMap<u32, Report>> {
         self.shadows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many commands a version decides otherwise than they were decided, those since it was ready included.
+    pub fn differences(&self, version: u32, found: &Version) -> u64 {
+        let since = self.shadows().get(&version).map_or(0, Report::differences);
+        found.report.as_ref().map_or(0, Report::differences) + since
     }
 
     pub fn catalog(&self) -> MutexGuard<'_, Catalog> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use kinora_log::{AppendRequest, StreamAppend};
-use kinora_projection::{By, Fault};
+use kinora_projection::{By, Fault, Stop};
 use kinora_sandbox::{Category, Failure, OwnScope};
 use kinora_types::{Budget, Digest, EventType, ExpectedRevision};
 
@@ -233,8 +233,7 @@ impl Deciders {
             if !matches!(state, State::Ready | State::Standby) {
                 return Err(Error::WrongState { decider: name.to_owned(), version, state });
             }
-            let since = decider.shadows().get(&version).map_or(0, Report::differences);
-            let differences = found.report.as_ref().map_or(0, Report::differences) + since;
+            let differences = decider.differences(version, found);
             if differences > 0 && state == State::Ready && !accepted.differences {
                 return Err(Error::Differs { version, differences });
             }
@@ -284,27 +283,39 @@ impl Deciders {
 
     /// Refuses a version at whose events others would stop, or that does not fold what has been decided.
     async fn passes(&self, decider: &Decider, next: &Live, accepted: Accepted) -> Result<(), Error> {
-        let version = next.track.version;
-        let emits = next.track.rules.emits();
-        let projections = Arc::clone(&self.projections);
+        let (version, rules) = (next.track.version, &next.track.rules);
         if !accepted.stops {
-            let stops = tokio::task::spawn_blocking(move || projections.stops().at(&emits)).await;
-            let stops = stops.map_err(|_| Error::Ends)?.map_err(|error| Error::Projections(error.to_string()))?;
+            let stops = self.stops_at(rules).await?;
             if !stops.is_empty() {
                 return Err(Error::WouldStop { version, stops });
             }
         }
-        let Some(live) = decider.live().filter(|_| !accepted.one_way) else { return Ok(()) };
+        if !accepted.one_way {
+            let kinds = self.lost_by(decider, rules).await?;
+            if !kinds.is_empty() {
+                return Err(Error::OneWay { version, kinds });
+            }
+        }
+        Ok(())
+    }
+
+    /// The live versions of projections that would stop at what these rules emit.
+    pub(super) async fn stops_at(&self, rules: &Rules) -> Result<Vec<Stop>, Error> {
+        let (emits, projections) = (rules.emits(), Arc::clone(&self.projections));
+        let stops = tokio::task::spawn_blocking(move || projections.stops().at(&emits)).await;
+        stops.map_err(|_| Error::Ends)?.map_err(|error| Error::Projections(error.to_string()))
+    }
+
+    /// The types of events that the live version has emitted, and that these rules do not fold.
+    pub(super) async fn lost_by(&self, decider: &Decider, rules: &Rules) -> Result<Vec<String>, Error> {
+        let Some(live) = decider.live() else { return Ok(Vec::new()) };
         let log = self.log.clone();
         let types = tokio::task::spawn_blocking(move || log.types()).await.map_err(|_| Error::Ends)??;
         let is_in_log = |kind: &EventType| {
             types.iter().any(|found| found.kind == kind.name && found.schema == kind.schema && found.count > 0)
         };
-        let lost: Vec<_> = not_taken(&live.track.rules, &next.track.rules).into_iter().filter(is_in_log).collect();
-        match lost.as_slice() {
-            [] => Ok(()),
-            lost => Err(Error::OneWay { version, kinds: lost.iter().map(EventType::to_string).collect() }),
-        }
+        let lost = not_taken(&live.track.rules, rules).into_iter().filter(is_in_log);
+        Ok(lost.map(|kind| kind.to_string()).collect())
     }
 
     /// For each version that may go live, the types of events from which on there is no way back to the one that is.
@@ -466,7 +477,7 @@ fn not_taken(of: &Rules, by: &Rules) -> Vec<EventType> {
     of.emits().into_iter().filter(|kind| !by.takes(&kind.name, kind.schema)).collect()
 }
 
-fn of<'a>(catalog: &'a Catalog, decider: &str, version: u32) -> Result<&'a Version, Error> {
+pub(super) fn of<'a>(catalog: &'a Catalog, decider: &str, version: u32) -> Result<&'a Version, Error> {
     let unknown = || Error::UnknownVersion { decider: decider.to_owned(), version };
     catalog.versions.get(&version).ok_or_else(unknown)
 }

@@ -19,6 +19,17 @@ pub struct Queue {
     settled: Vec<Settled>,
 }
 
+/// Who decides a unit that has just come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Somebody leads, or whatever ends what is under way begins to.
+    Nobody,
+    /// Whoever brings it has to begin to lead.
+    Lead,
+    /// The same, and nothing else waits or is under way.
+    Alone,
+}
+
 /// Units that are decided together: those of one aggregate, or one unit with all of its scopes.
 pub struct Train {
     pub units: Vec<Unit>,
@@ -34,11 +45,16 @@ impl Queue {
 
     /// Has a unit wait, and says whether the caller has to begin to lead. Nobody else who waits can be decided now, or
     /// somebody leads.
-    pub fn push(&mut self, unit: Unit) -> bool {
+    pub fn push(&mut self, unit: Unit) -> Begin {
         let begins = !self.is_led && unit.scopes().iter().all(|scope| !self.busy.contains(scope));
+        let is_alone = self.waiting.is_empty() && self.busy.is_empty();
         self.waiting.push_back(unit);
         self.is_led |= begins;
-        begins
+        match (begins, is_alone) {
+            (false, _) => Begin::Nobody,
+            (true, false) => Begin::Lead,
+            (true, true) => Begin::Alone,
+        }
     }
 
     /// Those that come again go first, in their order.

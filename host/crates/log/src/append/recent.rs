@@ -9,8 +9,9 @@ use crate::record::selection::Item;
 use crate::record::stream::Head;
 use kinora_types::{Progress, StreamName, Tag};
 
-/// Entries of one kind that are kept. A name has at most a few hundred bytes, mostly a few dozen.
-const ENTRIES: usize = 16_384;
+/// Entries of one kind that are kept: some ten megabytes, if all of them are in use. A name has at most a few hundred
+/// bytes, mostly a few dozen.
+const ENTRIES: usize = 65_536;
 
 /// Only the writer changes the log, so what it keeps is right for as long as it keeps all that it writes.
 pub struct Recent {

@@ -47,6 +47,17 @@ impl Chain {
 
     /// Makes of `events` a batch for the projector.
     pub fn run(&mut self, events: &Batch, found: &[Route], routes: &Routes) -> Result<Batch, Failure> {
+        self.run_watched(events, found, routes, |_, _, _| {})
+    }
+
+    /// The same, and hands over what each call of an upcaster takes and makes.
+    pub fn run_watched(
+        &mut self,
+        events: &Batch,
+        found: &[Route],
+        routes: &Routes,
+        mut watch: impl FnMut(u32, &Batch, &Upcasted),
+    ) -> Result<Batch, Failure> {
         let mut outputs: Vec<Texts> = Vec::new();
         let item = |(origin, route): (usize, &Route)| Item { origin, route: *route, payload: (0, origin) };
         let mut items: Vec<Item> = found.iter().enumerate().map(item).collect();
@@ -55,6 +66,7 @@ impl Chain {
             let output = self.call(upcaster, &input)?;
             let manifest = self.manifest(upcaster)?;
             check(&output, &input, manifest)?;
+            watch(upcaster, &input, &output);
             let output_column = outputs.len() + 1;
             items = merge(&items, upcaster, &output, manifest, routes, output_column)?;
             outputs.push(output.payloads);

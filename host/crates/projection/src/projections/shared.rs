@@ -16,6 +16,7 @@ use crate::ask::reproduction::Reproductions;
 use crate::ask::row_trace::RowTraces;
 use crate::ask::statuses::Statuses;
 use crate::ask::stops::Stops;
+use crate::ask::upcasting::Upcastings;
 use crate::ask::verify::Verification;
 use crate::limits::Limits;
 use crate::registry::Registry;
@@ -87,6 +88,10 @@ impl Shared {
             modules: Arc::clone(&self.modules),
             casts: self.casts.clone(),
         }
+    }
+
+    pub fn upcastings(&self) -> Upcastings {
+        Upcastings { registry: Arc::clone(&self.registry), log: self.log.clone(), casts: self.casts.clone() }
     }
 
     pub fn deployments(&self, starter: Starter) -> Deployments {

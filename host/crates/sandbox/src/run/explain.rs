@@ -24,6 +24,14 @@ const TOO_MANY_BYTES: &str = "too much data";
 /// What wasmtime says when a component has more parts than it may. It has no type for that, either.
 const TOO_MANY_PARTS: &str = "resource limit exceeded";
 
+/// Functions in which stubs of WASI trap, by a part of their names, and what a guest has asked for there.
+const ASKED: [(&str, &str); 4] = [
+    ("clock_now", "the time"),
+    ("clock_gettime", "the time"),
+    ("random_get", "random numbers"),
+    ("getentropy", "random numbers"),
+];
+
 /// Explains the error of a call.
 pub fn explain(
     error: &wasmtime::Error,
@@ -34,7 +42,13 @@ pub fn explain(
 ) -> Failure {
     let failure = cause(error, reach, fuel, limits);
     let Some(trace) = Trace::new(error, symbols) else { return failure };
-    Failure { backtrace: trace.names(), frames: Some(Arc::new(trace)), ..failure }
+    let message = match trace.asked() {
+        Some(what) if failure.category == Category::Trap => {
+            format!("the guest asked for {what}, which it does not have: the same events have to give the same rows")
+        }
+        _ => failure.message.clone(),
+    };
+    Failure { message, backtrace: trace.names(), frames: Some(Arc::new(trace)), ..failure }
 }
 
 fn cause(error: &wasmtime::Error, reach: &mut Reach, fuel: Fuel, limits: &Limits) -> Failure {
@@ -91,6 +105,13 @@ impl Trace {
         let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
         let frames = frames.iter().take(BACKTRACE_FRAMES).map(frame).collect();
         Some(Self { frames, symbols: Arc::clone(symbols) })
+    }
+
+    /// What the guest asked for that no guest has, as far as the function says so in which it trapped. What called that
+    /// one may be called as it likes.
+    fn asked(&self) -> Option<&'static str> {
+        let (name, _) = self.frames.first()?;
+        ASKED.iter().find(|(part, _)| name.contains(part)).map(|(_, what)| *what)
     }
 
     fn names(&self) -> Box<[String]> {

@@ -45,7 +45,7 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(RareWork::of(parts, state).begin())
+        Ok(Self::of(parts, state))
     }
 }
 
@@ -74,7 +74,7 @@ where
 }
 
 impl RareWork {
-    fn of<S>(parts: &Parts, state: &S) -> Self
+    pub fn of<S>(parts: &Parts, state: &S) -> Self
     where
         Arc<Projections>: FromRef<S>,
     {
@@ -94,6 +94,13 @@ impl RareWork {
 }
 
 impl Work {
+    pub fn of<S>(parts: &Parts, state: &S) -> Self
+    where
+        Arc<Projections>: FromRef<S>,
+    {
+        RareWork::of(parts, state).begin()
+    }
+
     fn new(admission: Arc<Admission>, asked: Uri, budget: Budget, place: Option<FollowerPlace>) -> Self {
         let waiting = budget.cancelled_on_drop();
         Self(budget, Context { admission, asked, _waiting: waiting, _place: place })

@@ -3,7 +3,7 @@
 //! many.
 
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{ConnectInfo, Request};
@@ -29,4 +29,15 @@ pub fn client(request: &Request) -> ClientId {
     };
     // 0 is the host itself.
     ClientId(hash.max(1))
+}
+
+/// Whoever has one address of version 6 has the 2^64 around it.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        four => four,
+    }
 }

@@ -20,14 +20,18 @@ pub fn is_packed(request: &Request) -> bool {
     request.headers().contains_key(header::CONTENT_ENCODING)
 }
 
+/// Whether a part of an address is UTF-8 once it is decoded.
+pub fn is_utf8(part: &str) -> bool {
+    !part.contains('%') || percent_decode_str(part).decode_utf8().is_ok()
+}
+
 pub fn check(request: &Request) -> Result<(), Problem> {
     if !names_its_host(request) {
         return Err(Problem::new(Kind::InvalidHeader, "the header Host is missing")
             .hint("HTTP/1.1 asks for it; send the name that you have the host by"));
     }
     for (part, text) in [("path", Some(request.uri().path())), ("query", request.uri().query())] {
-        let decodes = |text: &str| !text.contains('%') || percent_decode_str(text).decode_utf8().is_ok();
-        if !text.is_none_or(decodes) {
+        if !text.is_none_or(is_utf8) {
             return Err(Problem::new(Kind::InvalidParameter, format!("the {part} of the address is not UTF-8"))
                 .hint("names go into an address as UTF-8, percent-encoded"));
         }

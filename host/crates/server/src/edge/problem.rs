@@ -108,13 +108,19 @@ impl From<InvalidName> for Problem {
     }
 }
 
+impl From<TooSlow> for Problem {
+    fn from(slow: TooSlow) -> Self {
+        Self::new(Kind::TooSlow, slow.to_string()).hint("limits: http.body_bytes in http.body_seconds")
+    }
+}
+
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::new(Kind::TooLarge, rejection.body_text()).hint("all limits are at /v1/limits");
         }
         if let Some(slow) = TooSlow::in_causes_of(&rejection) {
-            return Self::new(Kind::TooSlow, slow.to_string()).hint("limits: http.body_bytes in http.body_seconds");
+            return (*slow).into();
         }
         Self::new(Kind::InvalidBody, "the body broke off, or is not what its headers say").hint("send it again")
     }

@@ -22,7 +22,7 @@ const OFTEN: [(Often, &str, &str, StatusCode); 4] = [
 
 /// An operation that is asked too often for its counters to be looked up by name each time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Often {
+pub enum Often {
     Append,
     Command,
     Row,
@@ -99,14 +99,9 @@ impl Requests {
 }
 
 impl Counted {
-    /// An append that goes past the routes.
-    pub fn append() -> Self {
-        Self::begin(Route::Often(Often::Append))
-    }
-
-    /// A command that goes past the routes.
-    pub fn command() -> Self {
-        Self::begin(Route::Often(Often::Command))
+    /// A request that goes past the routes.
+    pub fn often(often: Often) -> Self {
+        Self::begin(Route::Often(often))
     }
 
     pub fn of(request: &Request) -> Self {

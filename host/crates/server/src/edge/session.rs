@@ -66,9 +66,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
+impl Asked {
+    pub fn of(parts: &Parts) -> Self {
         let seen = parts.headers.get(SESSION).map(seen).transpose();
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        Ok(Self { pairs, seen })
+        Self { pairs, seen }
     }
 }
 

@@ -68,6 +68,7 @@ impl Need {
             "verify" | "rows_digest" => Self::new(Operate).projections(PROJECTION),
             "diff" | "diff_rows" => Self::new(Query).projections(PROJECTION).tables(All),
             // They hold events.
+            "upcasting" => Self::new(Read).streams(All).projections(PROJECTION),
             "reproduction" | "diff_events" => Self::new(Read).streams(All).projections(PROJECTION).tables(All),
             "read_model" => Self::new(Query).projections(PROJECTION),
             // A projector reads what it likes to answer.
@@ -77,7 +78,7 @@ impl Need {
             "command" | "commands" => Self::new(Append),
             "aggregate" | "rejections" => Self::new(Read).streams(All),
             "list_deciders" => Self::new(Look),
-            "decider" | "decider_history" => Self::new(Look).projections(PROJECTION),
+            "decider" | "decider_history" | "decider_gates" => Self::new(Look).projections(PROJECTION),
             "deploy_decider" | "promote_decider" | "roll_back_decider" | "retire_decider" => {
                 Self::new(Deploy).projections(PROJECTION)
             }

@@ -100,6 +100,7 @@ operations! {
     Rollback: [BODY CHANGED] NothingToRollBackTo UnknownProjection;
     Skip: [BODY VERSION CHANGED] NoReason NotStoppedThere;
     Reproduction: [VERSION MODULE WORK] ModuleCompiling NothingToReproduce;
+    Upcasting: [VERSION MODULE WORK] Chain ModuleCompiling WrongKind;
     RowsDigest: [VERSION WORK] BeyondPosition NotComparable NotThereYet;
     Verify: [VERSION MODULE WORK] ModuleCompiling NotComparable;
     Diff: [COMPARED WORK];
@@ -117,6 +118,7 @@ operations! {
     Aggregate: [WORK] DeciderFailed InvalidName NothingLive UnknownDecider;
     ListDeciders: [];
     Decider: [] UnknownDecider;
+    DeciderGates: [] InvalidVersion LogPoisoned UnknownDecider UnknownVersion;
     DeciderHistory: [WORK] UnknownDecider;
     DeployDecider: [BODY RULES MODULE] ModuleCompiling WrongKind;
     PromoteDecider: [BODY MODULE RULES] DecidesOtherwise OneWay WouldStop;

@@ -84,6 +84,24 @@ pub async fn deploy(
     Ok((StatusCode::ACCEPTED, deployed.await?))
 }
 
+/// What a promotion of a version would ask, as it is now
+#[utoipa::path(
+    get, path = "/v1/deciders/{name}/versions/{version}/gates", tag = "deciders", operation_id = "decider_gates",
+    params(
+        ("name" = String, Path, description = "The decider"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+    ),
+    responses((status = 200, description = "Each gate", body = api::DeciderChecklist), operations::DeciderGates)
+)]
+pub async fn gates(
+    State(deciders): State<Arc<Deciders>>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<api::DeciderChecklist>, Problem> {
+    let version = parameters::version(&version)?;
+    let found = deciders.gates(&name, version).await?;
+    Ok(Json(wire::checklist(name, version, found)))
+}
+
 /// Have a version decide, from the next command on
 #[utoipa::path(
     post, path = "/v1/deciders/{name}/promote", tag = "deciders", operation_id = "promote_decider",

@@ -9,12 +9,12 @@ use axum::response::Json;
 use kinora_api::headers;
 use kinora_api::upcasters as api;
 use kinora_projection::{Line, Projections};
-use kinora_types::Budget;
+use kinora_types::{Budget, Position};
 
-use crate::edge::budget::LongWork;
+use crate::edge::budget::{LongWork, Work};
 use crate::edge::change::Change;
 use crate::edge::parameters;
-use crate::edge::parameters::invalid;
+use crate::edge::parameters::{Path, invalid};
 use crate::edge::problem::Problem;
 use crate::host::blocking;
 use crate::problems::operations;
@@ -86,4 +86,29 @@ pub async fn follow(
         api::FollowOutcome { problem, projection: followed.projection, version }
     });
     Ok(Json(api::FollowOutcomes { projections: outcomes.collect() }))
+}
+
+/// What the upcasters of a version make of one event, call by call
+#[utoipa::path(
+    get, path = "/v1/projections/{name}/versions/{version}/upcasting/{position}", tag = "projections",
+    operation_id = "upcasting",
+    params(
+        ("name" = String, Path, description = "The projection"),
+        ("version" = u32, Path, description = "The number of the version", minimum = 1),
+        ("position" = u64, Path, description = "Of the event"),
+    ),
+    responses((status = 200, description = "What comes of it", body = api::Upcasting), operations::Upcasting)
+)]
+pub async fn upcasting(
+    State(projections): State<Arc<Projections>>,
+    work: Work,
+    Path((name, version, position)): Path<(String, String, String)>,
+) -> Result<Json<api::Upcasting>, Problem> {
+    let (number, at) = (parameters::version(&version)?, position.parse::<u64>());
+    let at = at.map_err(|_| invalid(format!("{position:?} is no position")))?;
+    let (asked, of) = (Arc::clone(&projections), name.clone());
+    let upcast = move |budget: &Budget| asked.upcastings().of(&of, number, Position(at), budget);
+    let found = work.run_in(Line::Named, upcast).await?;
+    let found = found.ok_or_else(|| invalid(format!("there is no event {at}")))?;
+    Ok(Json(upcasters::upcasting(name, number, at, found)))
 }

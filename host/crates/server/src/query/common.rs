@@ -217,7 +217,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Known {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+        Ok(Self::of(parts))
+    }
+}
+
+impl Known {
+    pub fn of(parts: &Parts) -> Self {
+        Self(parts.headers.get(header::IF_NONE_MATCH).cloned())
     }
 }
 

@@ -11,6 +11,7 @@ use kinora_api::{Kind, headers};
 use kinora_log as log;
 use kinora_log::{Filter, Item, Log, SearchRange, Selection, Streams};
 use kinora_types::{Direction, Micros, Position, Revision, StreamName};
+use uuid::Uuid;
 
 use crate::edge::budget::Work;
 use crate::edge::parameters::Path;
@@ -54,10 +55,19 @@ impl Parameters {
     }
 
     fn time(&self) -> Result<Option<Micros>, Problem> {
-        if self.0.from_time.is_some() && (self.0.from.is_some() || self.0.after.is_some()) {
-            return Err(invalid("from_time does not go together with from or after".into()));
+        let begins = [self.0.from.is_some(), self.0.after.is_some(), self.0.from_id.is_some()];
+        if self.0.from_time.is_some() && begins.contains(&true) {
+            return Err(invalid("from_time does not go together with from, after or from_id".into()));
         }
         Ok(self.0.from_time.map(|time| Micros::not_before(time).unwrap_or(Micros(0))))
+    }
+
+    /// The event to start with, if it is named.
+    fn id(&self) -> Result<Option<Uuid>, Problem> {
+        if self.0.from_id.is_some() && (self.0.from.is_some() || self.0.after.is_some()) {
+            return Err(invalid("from_id does not go together with from or after".into()));
+        }
+        Ok(self.0.from_id)
     }
 
     /// The parameters of a link to the page that begins at `from`.
@@ -86,8 +96,10 @@ impl Parameters {
 }
 
 fn invalid(detail: String) -> Problem {
-    Problem::new(Kind::InvalidParameter, detail)
-        .hint("parameters: from, after or from_time, limit, direction=forwards|backwards, types, tags, stream_prefix")
+    Problem::new(Kind::InvalidParameter, detail).hint(
+        "parameters: from, after, from_time or from_id, limit, direction=forwards|backwards, types, tags, \
+             stream_prefix",
+    )
 }
 
 fn parameters(query: Result<Query<ReadLog>, QueryRejection>) -> Result<Parameters, Problem> {
@@ -120,13 +132,15 @@ pub async fn all(
 ) -> Result<Response, Problem> {
     let parameters = parameters(query)?;
     let (direction, filter) = (parameters.direction(), parameters.filter()?);
-    let start = Position(match parameters.time()? {
-        None => parameters.start()?,
-        Some(time) => {
-            let reader = log.clone();
-            work.run(move |_| reader.position_at(time)).await?.0
+    let (time, id, reader) = (parameters.time()?, parameters.id()?, log.clone());
+    let start = match (time, id) {
+        (None, None) => Position(parameters.start()?),
+        (Some(time), _) => work.run(move |_| reader.position_at(time)).await?,
+        (None, Some(id)) => {
+            let found = work.run(move |_| reader.position_of(id)).await?;
+            found.ok_or_else(|| Problem::new(Kind::InvalidParameter, format!("there is no event with the id {id}")))?
         }
-    });
+    };
     if wants_events(&headers) {
         return subscribe::subscribe(&work, log, subscribe::Subscribed::of(filter), start, &headers);
     }
@@ -176,8 +190,8 @@ pub async fn stream(
     let stream: StreamName = stream.parse()?;
     let parameters = parameters(query)?;
     let (limit, direction) = (parameters.limit()?, parameters.direction());
-    if !parameters.filter()?.is_open() {
-        return Err(invalid("a stream is read whole, without types, tags or stream_prefix".into()));
+    if !parameters.filter()?.is_open() || parameters.id()?.is_some() {
+        return Err(invalid("a stream is read whole, without types, tags, stream_prefix or from_id".into()));
     }
     let start = Revision(match parameters.time()? {
         None => parameters.start()?,

@@ -3,27 +3,38 @@
 
 mod reply;
 mod sessions;
+mod upload;
 mod visitor;
+mod wrong_keys;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, Either};
 use kinora_api::Kind;
 use kinora_console::{TOKEN, TOKEN_HEADER, Visit};
+use kinora_engine::limits::HttpLimits;
 use tower_service::Service;
 
+use crate::edge::bodies::Rest;
+use crate::edge::caller::network;
 use crate::edge::problem::Problem;
 use crate::gate::Gate;
-use sessions::{Session, Sessions};
+use sessions::{Session, Sessions, forged};
 use visitor::Asking;
+use wrong_keys::WrongKeys;
 
 const HOME: &str = "/console";
+
+/// Where documents are looked for; they are pages, too.
+const DOCS: &str = "/docs";
 
 /// What of the API a page's script or a link may ask for in the name of its visitor.
 const API: &str = "/console/api/";
@@ -42,12 +53,13 @@ pub struct Console<S> {
 pub struct Desk {
     gate: Arc<Gate>,
     sessions: Sessions,
+    wrong_keys: WrongKeys,
 }
 
 impl Desk {
     /// `is_encrypted`: browsers reach the host by TLS, so their cookies go nowhere else.
-    pub fn new(gate: Arc<Gate>, is_encrypted: bool) -> Self {
-        Self { gate, sessions: Sessions::new(is_encrypted) }
+    pub fn new(gate: Arc<Gate>, is_encrypted: bool, limits: &HttpLimits) -> Self {
+        Self { gate, sessions: Sessions::new(is_encrypted), wrong_keys: WrongKeys::new(limits) }
     }
 }
 
@@ -79,8 +91,8 @@ fn is_for_a_page(request: &Request) -> bool {
         let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
         accepted.is_some_and(|accepted| accepted.contains("text/html"))
     };
-    path.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        || (path == "/" && is_browser())
+    let is_within = |home: &str| path.strip_prefix(home).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_within(HOME) || is_within(DOCS) || (path == "/" && is_browser())
 }
 
 async fn answer<S>(desk: &Desk, inner: S, request: Request) -> Response
@@ -92,12 +104,16 @@ where
     if path == "/" || path == HOME {
         return reply::see_other("/console/");
     }
+    if path.starts_with(DOCS) {
+        return reply::see_other(&[HOME, &path].concat());
+    }
     if let Some(name) = path.strip_prefix("/console/assets/") {
         return reply::asset(name, request.headers());
     }
     let entered =
         if path.starts_with(API) { desk.gate.enter_for_page(&request) } else { desk.gate.enter_page(&request) };
     if let Err(problem) = entered {
+        Rest::of(request).1.hear_out();
         return reply::with_policy(problem.into_response());
     }
     let session = desk.sessions.find(request.headers());
@@ -105,7 +121,9 @@ where
         return sign_in(desk, request).await;
     }
     if desk.gate.knows_clients() && session.is_none() {
-        return turned_away(&request);
+        let response = turned_away(&request);
+        Rest::of(request).1.hear_out();
+        return response;
     }
     let session = session.unwrap_or_else(|| desk.sessions.of_everybody());
     if let Some(rest) = path.strip_prefix(API) {
@@ -122,24 +140,34 @@ where
     };
     match *request.method() {
         Method::GET | Method::HEAD => reply::of(kinora_console::page(&visit).await),
-        Method::POST => {
-            let form = match form(request).await {
-                Ok(form) => form,
-                Err(problem) => return reply::of(kinora_console::refused(&visit, &problem.into())),
-            };
-            if !is_own(&session, &form) {
-                return reply::of(kinora_console::refused(&visit, &forged().into()));
+        Method::POST if visit.path == "/upload" => {
+            let (request, rest) = Rest::of(request);
+            let answer = upload::upload(&asking, &session, request).await;
+            // A browser shows an answer only once it has sent everything.
+            rest.hear_out();
+            match answer {
+                Ok(answer) => reply::of(kinora_console::uploaded(&visit, answer).await),
+                Err(problem) => reply::of(kinora_console::refused(&visit, &problem.into())),
             }
-            if visit.path == "/sign-out" {
-                return desk.sessions.end(&session, reply::see_other("/console/sign-in"));
-            }
-            // What a form names again is not asked for twice.
-            visit.parameters.retain(|(name, _)| form.iter().all(|(field, _)| field != name));
-            visit.parameters.extend(form.iter().filter(|(name, _)| name == "name").cloned());
-            reply::of(kinora_console::act(&visit, &form).await)
         }
+        Method::POST => match form(request).await {
+            Ok(form) if is_own(&session, &form) => act(desk, &session, &mut visit, &form).await,
+            Ok(_) => reply::of(kinora_console::refused(&visit, &forged().into())),
+            Err(problem) => reply::of(kinora_console::refused(&visit, &problem.into())),
+        },
         _ => reply::with_policy(StatusCode::METHOD_NOT_ALLOWED.into_response()),
     }
+}
+
+/// Does what a form of this console asks for.
+async fn act(desk: &Desk, session: &Session, visit: &mut Visit<'_>, form: &[(String, String)]) -> Response {
+    if visit.path == "/sign-out" {
+        return desk.sessions.end(session, reply::see_other("/console/sign-in"));
+    }
+    // What a form names again is not asked for twice.
+    visit.parameters.retain(|(name, _)| form.iter().all(|(field, _)| field != name));
+    visit.parameters.extend(form.iter().filter(|(name, _)| ["name", "kind"].contains(&name.as_str())).cloned());
+    reply::of(kinora_console::act(visit, form).await)
 }
 
 /// Somebody who is not known yet is shown the entrance, or told so if it is no page that they want.
@@ -163,19 +191,32 @@ async fn sign_in(desk: &Desk, request: Request) -> Response {
         let next = parameters.iter().find(|(name, _)| name == "next").map_or("/console/", |(_, next)| next);
         return reply::of(kinora_console::sign_in(&everybody.token, own(next), None));
     }
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| network(info.0.ip()));
     let form = match form(request).await {
         Ok(form) if is_own(&everybody, &form) => form,
         Ok(_) => return reply::with_policy(forged().into_response()),
         Err(problem) => return reply::with_policy(problem.into_response()),
     };
     let field = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.trim());
-    match desk.gate.known_by(field("key")) {
-        Ok(principal) => match desk.sessions.begin(principal) {
-            Ok(cookie) => reply::with_cookie(reply::see_other(own(field("next"))), &cookie),
-            Err(problem) => reply::with_policy(problem.into_response()),
-        },
-        Err(why) => reply::of(kinora_console::sign_in(&everybody.token, own(field("next")), Some(&why))),
+    let next = own(field("next"));
+    let again = |problem: Problem| reply::of(kinora_console::sign_in(&everybody.token, next, Some(&problem.into())));
+    if let Err(wait) = desk.wrong_keys.count(address) {
+        return reply::not_before(wait, again(tried_too_often(wait)));
     }
+    let principal = match desk.gate.known_by(field("key")) {
+        Ok(principal) => principal,
+        Err(why) => return again(Problem::new(Kind::Unauthenticated, why)),
+    };
+    desk.wrong_keys.was_right(address);
+    match desk.sessions.begin(principal) {
+        Ok(cookie) => reply::with_cookie(reply::see_other(next), &cookie),
+        Err(problem) => reply::with_policy(problem.into_response()),
+    }
+}
+
+fn tried_too_often(wait: Duration) -> Problem {
+    let detail = format!("too many wrong keys were shown: try again in {} s", wait.as_secs() + 1);
+    Problem::new(Kind::TooManyRequests, detail).hint("limits: http.address_wrong_keys and http.wrong_keys a minute")
 }
 
 /// An address within the console: nobody is led elsewhere.
@@ -198,26 +239,25 @@ where
     reply::of_api(asking.hand_on(request, &format!("/{rest}{query}")).await)
 }
 
-fn forged() -> Problem {
-    Problem::new(Kind::ForeignOrigin, "the form is of no page of this console, or of one from before it was restarted")
-        .hint("load the page again, and send it once more")
-}
-
 fn is_own(session: &Session, form: &[(String, String)]) -> bool {
     form.iter().any(|(name, value)| name == TOKEN && session.is_token(value))
 }
 
 async fn form(request: Request) -> Result<Vec<(String, String)>, Problem> {
+    let (mut request, rest) = Rest::of(request);
     if !is_form(request.headers()) {
+        rest.hear_out();
         return Err(Problem::new(Kind::UnknownContentType, "a page takes forms only")
             .hint("send content-type: application/x-www-form-urlencoded, or use the API"));
     }
-    let body: Body = request.into_body();
-    let bytes = to_bytes(body, FORM_BYTES).await;
-    let bytes = bytes.map_err(|_| {
-        Problem::new(Kind::TooLarge, format!("the form did not come, or has more than {FORM_BYTES} bytes"))
-    })?;
-    Ok(pairs(&bytes))
+    DefaultBodyLimit::max(FORM_BYTES).apply(&mut request);
+    match Bytes::from_request(request, &()).await {
+        Ok(bytes) => Ok(pairs(&bytes)),
+        Err(cause) => {
+            rest.hear_out();
+            Err(cause.into())
+        }
+    }
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use kinora_api::modules::DeciderUse;
-use kinora_api::{commands, deciders as api};
+use kinora_api::{commands, deciders as api, rollouts};
 use kinora_decision::{
-    Answer, DecidedEvent, Difference, Outcome, Rejected, RejectionReport, Report, State, Status, Use, Version,
-    VersionState,
+    Answer, DecidedEvent, Difference, Gate, Gates, Outcome, Rejected, RejectionReport, Report, State, Status, Use,
+    Version, VersionState,
 };
 use kinora_sandbox::Rejection;
 use serde_json::value::RawValue;
@@ -75,6 +75,13 @@ pub fn decider(status: Status) -> api::Decider {
     });
     let versions = versions.collect();
     api::Decider { name, live: catalog.live, decides, owns, versions }
+}
+
+pub fn checklist(decider: String, version: u32, found: Gates) -> api::DeciderChecklist {
+    let Gates { live, gates } = found;
+    let passed = gates.iter().all(|gate| gate.passed);
+    let gate = |gate: Gate| rollouts::Gate { gate: gate.gate.to_owned(), passed: gate.passed, reason: gate.reason };
+    api::DeciderChecklist { decider, version, live, passed, gates: gates.into_iter().map(gate).collect() }
 }
 
 fn version(number: u32, version: Version, shadow: Option<Report>, one_way: Vec<String>) -> api::DeciderVersion {

@@ -29,6 +29,7 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
         },
         http: api::Http {
             address_connections: http.address_connections as u64,
+            address_wrong_keys: u64::from(http.address_wrong_keys),
             body_bytes: http.body_bytes as u64,
             body_seconds: http.body_seconds,
             client_body_bytes: http.client_body_bytes as u64,
@@ -36,6 +37,7 @@ pub fn limits(limits: &Limits, bodies: usize) -> api::Limits {
             head_seconds: http.head_seconds,
             idle_seconds: http.idle_seconds,
             send_seconds: http.send_seconds,
+            wrong_keys: u64::from(http.wrong_keys),
         },
         log: api::Log {
             client_requests: log.client_requests as u64,

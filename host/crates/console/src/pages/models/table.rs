@@ -1,37 +1,23 @@
-//! Table of a read model: rows by filter and order, their figures and facets, and how to ask the same elsewhere.
+//! Table of a read model: rows by filter and order, as they are or were, and how to ask the same elsewhere.
 
 use std::collections::BTreeSet;
 
 use kinora_api::modules::Table;
 use kinora_api::projections::Projection;
-use kinora_api::queries::{FacetValue, ReadModel, RowPage, Statistics};
+use kinora_api::queries::{ReadModel, RowPage};
 use kinora_api::{Kind, Problem};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::ask::{part, with};
 use crate::pages::models::choice::{STALE, versions};
-use crate::parts::command;
-use crate::parts::{bar, json, number, percent};
+use crate::pages::models::{figures, filters};
+use crate::parts::{command, json, number};
 use crate::shell::{self, Page};
 use crate::visit::Visit;
 
 /// Columns that are shown; a row's own page has all of its fields.
 const COLUMNS: usize = 12;
-
-/// Parameters of the API that the page hands on as they are; filters come from its own fields.
-const HANDED_ON: [&str; 7] = ["order", "cursor", "limit", "version", "at_position", "scan", "or"];
-
-const OPERATORS: [(&str, &str); 8] = [
-    ("eq", "="),
-    ("neq", "≠"),
-    ("gt", ">"),
-    ("gte", "≥"),
-    ("lt", "<"),
-    ("lte", "≤"),
-    ("ilike", "is like"),
-    ("in", "is one of"),
-];
 
 pub async fn page(visit: &Visit<'_>, name: &str, wanted: &str) -> Result<Page, Problem> {
     let projection: Projection = visit.get(format!("/v1/projections/{}", part(name))).await?;
@@ -42,7 +28,7 @@ pub async fn page(visit: &Visit<'_>, name: &str, wanted: &str) -> Result<Page, P
         Problem::new(Kind::UnknownTable, format!("version {} of {name} has no table {wanted}", model.version))
     })?;
     let path = format!("/v1/read-models/{}/{}", part(name), part(wanted));
-    let asked = asked(visit);
+    let asked = filters::asked(visit);
     let parameters: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let at = with(&path, &parameters);
     let rows: Result<RowPage, Problem> = visit.get(&at).await;
@@ -54,72 +40,18 @@ pub async fn page(visit: &Visit<'_>, name: &str, wanted: &str) -> Result<Page, P
         div.head { h1 { (wanted) } div.actions { (versions(visit, &projection)) } }
         p.quiet { "Version " (model.version) " at position " (model.position.map_or_else(|| "–".to_owned(), number))
             ". Key: " (table.key) }
-        (filters(visit, table))
+        (filters::form(visit, table))
         (past(visit, table, &model))
         @match &rows {
             Ok(page) => (found(visit, name, wanted, table, page)),
             Err(problem) => (shell::shown(problem)),
         }
-        (figures(visit, &path, &parameters, table).await)
-        (elsewhere(&at))
+        (figures::section(visit, &path, &parameters).await)
+        (elsewhere(visit, &at))
     };
     let mut page = Page::new("Read models", format!("{name} / {wanted}"), body).twin(at);
     page.status = rows.err().map_or(200, |problem| problem.status);
     Ok(page)
-}
-
-/// What the API is asked: what is handed on, and the filter of the form.
-fn asked(visit: &Visit<'_>) -> Vec<(String, String)> {
-    let handed_on =
-        HANDED_ON.iter().filter_map(|name| visit.parameter(name).map(|value| ((*name).to_owned(), value.to_owned())));
-    let mut asked: Vec<_> = handed_on.collect();
-    asked.push((STALE.0.to_owned(), STALE.1.to_owned()));
-    asked.extend(filter(visit));
-    asked
-}
-
-fn filter(visit: &Visit<'_>) -> Option<(String, String)> {
-    let field = visit.parameter("field")?;
-    let operator = visit.parameter("operator").unwrap_or("eq");
-    let value = visit.parameter("value").unwrap_or_default();
-    let value = match operator {
-        "in" => format!("({value})"),
-        "ilike" if !value.contains('*') => format!("*{value}*"),
-        _ => value.to_owned(),
-    };
-    Some((field.to_owned(), format!("{operator}.{value}")))
-}
-
-/// The fields that rows have, as far as their projector says so.
-fn fields(table: &Table) -> Vec<String> {
-    let properties = table.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn filters(visit: &Visit<'_>, table: &Table) -> Markup {
-    let value = |name: &str| visit.parameter(name).unwrap_or_default();
-    html! {
-        form.filters method="get" action=(format!("/console{}", visit.path)) {
-            @for name in ["version", "at_position"] {
-                @if let Some(value) = visit.parameter(name) { input type="hidden" name=(name) value=(value); }
-            }
-            label { "Field" input name="field" value=(value("field")) list="fields" placeholder="key"
-                autocomplete="off"; }
-            datalist #fields { option value="key" {} @for field in fields(table) { option value=(field) {} } }
-            label { "Is" select name="operator" {
-                @for (name, word) in OPERATORS { option value=(name) selected[value("operator") == name] { (word) } }
-            } }
-            label { "Value" input name="value" value=(value("value")) autocomplete="off"; }
-            label { "Order" input name="order" value=(value("order")) placeholder="field.desc,other"
-                autocomplete="off"; }
-            label { "Facets of" input name="facets" value=(value("facets")) list="fields" placeholder="field"
-                autocomplete="off"; }
-            label.check { input type="checkbox" name="scan" value="true" checked[value("scan") == "true"];
-                " read without an index" }
-            button { "Show" }
-            @if !visit.parameters.is_empty() { a href=(format!("/console{}", visit.path)) { "All" } }
-        }
-    }
 }
 
 /// A slider through the positions that a table's history goes back to.
@@ -174,7 +106,7 @@ fn found(visit: &Visit<'_>, name: &str, table: &str, described: &Table, page: &R
 
 /// Declared fields first, as they were declared, then whatever else the rows of the page have.
 fn columns(table: &Table, rows: &[Value]) -> Vec<String> {
-    let mut columns = fields(table);
+    let mut columns = filters::fields(table);
     let known: BTreeSet<_> = columns.iter().cloned().collect();
     let others: BTreeSet<_> = rows.iter().filter_map(Value::as_object).flat_map(|row| row.keys().cloned()).collect();
     columns.extend(others.difference(&known).cloned());
@@ -204,45 +136,20 @@ fn cell(value: &Value) -> Markup {
     html! { td.right[value.is_number()] { (json::inline(value)) } }
 }
 
-/// How often each value of a field is there, among the rows that the filter finds.
-async fn figures(visit: &Visit<'_>, path: &str, asked: &[(&str, &str)], table: &Table) -> Markup {
-    let Some(field) = visit.parameter("facets") else { return html! {} };
-    let kept = asked.iter().filter(|(name, _)| !["order", "cursor", "limit"].contains(name)).copied();
-    let parameters: Vec<_> = kept.chain([("facets", field)]).collect();
-    let answer: Result<Statistics, Problem> = visit.get(with(path, &parameters)).await;
-    html! {
-        section { h2 { "Values of " (field) " in " (table.name) }
-            @match &answer {
-                Ok(statistics) => (facets(statistics.facets.as_ref().and_then(|facets| facets.get(field)))),
-                Err(problem) => (shell::shown(problem)),
-            }
-        }
-    }
-}
-
-fn facets(values: Option<&Vec<FacetValue>>) -> Markup {
-    let values = values.map(Vec::as_slice).unwrap_or_default();
-    let most = values.iter().map(|value| value.count).max().unwrap_or(1);
-    html! {
-        table.facets { tbody { @for value in values.iter().take(50) {
-            tr {
-                th scope="row" { (json::inline(&value.value)) }
-                td.right { (number(value.count)) }
-                td.wide { (bar(percent(value.count as f64, most as f64), &format!("{} rows", value.count))) }
-            }
-        } } }
-    }
-}
-
 /// The same question elsewhere.
-fn elsewhere(at: &str) -> Markup {
-    let csv = format!("{at}{}format=csv&limit=1000", if at.contains('?') { "&" } else { "?" });
+fn elsewhere(visit: &Visit<'_>, at: &str) -> Markup {
+    let more = if at.contains('?') { "&" } else { "?" };
+    let key = if visit.visitor.name.is_some() { " -H \"Authorization: Bearer $KINORA_KEY\"" } else { "" };
     html! {
         section { h2 { "Elsewhere" }
-            p { a.button download="rows.csv" href=(format!("/console/api{csv}")) { "CSV of 1,000 rows" } }
+            p {
+                a.button download="rows.csv" href=(format!("/console/api{at}{more}format=csv&limit=1000")) {
+                    "CSV of 1,000 rows" } " "
+                a.button href=(format!("/console/api{at}{more}explain=true")) { "How it is found" }
+            }
             div.command {
-                code data-origin="curl" { "curl '" (at) "'" }
-                button.small type="button" data-copy-origin=(at) hidden { "Copy" }
+                code data-origin="curl" { "curl" (key) " '" (at) "'" }
+                button.small type="button" data-copy-above="true" hidden { "Copy" }
             }
             (command("kinora query --help"))
         }

@@ -125,6 +125,12 @@ impl Sessions {
     }
 }
 
+/// What is sent without the token of a session.
+pub fn forged() -> Problem {
+    Problem::new(Kind::ForeignOrigin, "the form is of no page of this console, or of one from before it was restarted")
+        .hint("load the page again, and send it once more")
+}
+
 /// What nobody can guess.
 fn secret() -> Result<String, Problem> {
     let mut bytes = [0; 32];

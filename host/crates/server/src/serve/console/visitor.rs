@@ -104,6 +104,17 @@ where
                 request.headers_mut().insert(name, value);
             }
         }
+        self.heard(request).await
+    }
+
+    /// What the API says to a module.
+    pub async fn upload(&self, wasm: Body) -> Answer {
+        let mut request = self.request(HttpMethod::POST, "/v1/modules", wasm);
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
+        self.heard(request).await
+    }
+
+    async fn heard(&self, request: Request) -> Answer {
         let (parts, body) = self.call(request).await.into_parts();
         match to_bytes(body, ANSWER_BYTES).await {
             Ok(body) => Answer { status: parts.status.as_u16(), body: body.to_vec() },

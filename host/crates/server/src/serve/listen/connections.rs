@@ -1,15 +1,20 @@
 //! All connections of a door: how many there may be, in all and of one address, and which has to go for another.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinora_engine::limits::HttpLimits;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
+use crate::edge::caller::network;
 
-/// They are few enough to look at them all.
+/// Idle connections that are compared when one has to go. To look at all of them for each that comes would be a gift to
+/// whoever opens many; the next ones are looked at the next time.
+const COMPARED: usize = 64;
+
 pub struct Connections {
     limits: HttpLimits,
     /// Set when all of them have to go.
@@ -17,16 +22,27 @@ pub struct Connections {
     open: Mutex<Open>,
 }
 
-#[derive(Default)]
+/// The address of a connection, and its number.
+type Id = (IpAddr, u64);
+
 struct Open {
     next: u64,
-    by_id: HashMap<u64, (IpAddr, Arc<Activity>)>,
+    by_id: BTreeMap<Id, Arc<Activity>>,
     of_address: HashMap<IpAddr, usize>,
+    /// The last one that was looked at when one had to go.
+    seen: Id,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        let seen = (Ipv4Addr::UNSPECIFIED.into(), 0);
+        Self { next: 0, by_id: BTreeMap::new(), of_address: HashMap::new(), seen }
+    }
 }
 
 /// A place on the line, until it is dropped.
 pub struct Place {
-    id: u64,
+    id: Id,
     connections: Arc<Connections>,
     pub activity: Arc<Activity>,
 }
@@ -36,10 +52,10 @@ impl Connections {
         Arc::new(Self { limits, stop, open: Mutex::default() })
     }
 
-    /// A place for a connection from this address. If there is none, the connection goes that has been idle for
-    /// longest; first one that has never asked for anything. `None`, if all are at work.
+    /// A place for a connection from this address. If there is none, one goes that has been idle for long; first one
+    /// that has never asked for anything. `None`, if all are at work.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = who(address);
+        let address = network(address);
         let mut open = self.open();
         let of_address = open.of_address.get(&address).copied().unwrap_or(0);
         if of_address >= self.limits.address_connections {
@@ -47,9 +63,9 @@ impl Connections {
         } else if open.by_id.len() >= self.limits.connections {
             open.evict(None)?;
         }
-        let (id, activity) = (open.next, Arc::new(Activity::new(self.stop.child_token())));
+        let (id, activity) = ((address, open.next), Arc::new(Activity::new(self.stop.child_token())));
         open.next += 1;
-        open.by_id.insert(id, (address, Arc::clone(&activity)));
+        open.by_id.insert(id, Arc::clone(&activity));
         *open.of_address.entry(address).or_default() += 1;
         Some(Place { id, connections: Arc::clone(self), activity })
     }
@@ -57,7 +73,7 @@ impl Connections {
     /// Closes all that have been idle for too long.
     pub fn close_overdue(&self) {
         let (head, idle) = (self.limits.head_seconds, self.limits.idle_seconds);
-        for (_, activity) in self.open().by_id.values() {
+        for activity in self.open().by_id.values() {
             let limit = |is_new| if is_new { head } else { idle };
             if activity.idle().is_some_and(|idle| idle.milliseconds / 1_000 >= limit(idle.is_new)) {
                 activity.close.cancel();
@@ -72,20 +88,27 @@ impl Connections {
 
 impl Open {
     fn evict(&mut self, of: Option<IpAddr>) -> Option<()> {
-        let candidates = self.by_id.iter().filter(|(_, (address, _))| of.is_none_or(|of| of == *address));
-        let idle = candidates.filter_map(|(id, (_, activity))| Some((activity.idle()?, *id)));
-        let (_, id) = idle.max_by_key(|(idle, _)| (idle.is_new, idle.milliseconds))?;
-        let (_, activity) = self.remove(id)?;
-        activity.close.cancel();
+        let (first, last) = match of {
+            Some(address) => ((address, 0), (address, u64::MAX)),
+            None => (*self.by_id.first_key_value()?.0, *self.by_id.last_key_value()?.0),
+        };
+        let seen = if (first..=last).contains(&self.seen) { self.seen } else { last };
+        let behind = self.by_id.range((Bound::Excluded(seen), Bound::Included(last)));
+        let around = behind.chain(self.by_id.range(first..=seen));
+        let idle = around.filter_map(|(id, activity)| Some((activity.idle()?, *id))).take(COMPARED);
+        let idle: Vec<_> = idle.collect();
+        self.seen = idle.last()?.1;
+        let (_, id) = idle.into_iter().max_by_key(|(idle, _)| (idle.is_new, idle.milliseconds))?;
+        self.remove(id)?.close.cancel();
         Some(())
     }
 
-    fn remove(&mut self, id: u64) -> Option<(IpAddr, Arc<Activity>)> {
+    fn remove(&mut self, id: Id) -> Option<Arc<Activity>> {
         let removed = self.by_id.remove(&id)?;
-        if let Some(count) = self.of_address.get_mut(&removed.0) {
+        if let Some(count) = self.of_address.get_mut(&id.0) {
             *count -= 1;
             if *count == 0 {
-                self.of_address.remove(&removed.0);
+                self.of_address.remove(&id.0);
             }
         }
         Some(removed)
@@ -95,17 +118,6 @@ impl Open {
 impl Drop for Place {
     fn drop(&mut self) {
         self.connections.open().remove(self.id);
-    }
-}
-
-/// Whoever has one address of version 6 has the 2^64 around it.
-fn who(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(network.into())
-        }
-        four => four,
     }
 }
 
@@ -149,11 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn of_many_that_do_nothing_each_has_to_go_some_time() {
+        let connections = connections(10 * COMPARED, 10 * COMPARED);
+        let silent: Vec<_> = (0..10 * COMPARED).map(|_| connections.admit(address(1)).unwrap()).collect();
+        let new: Vec<_> = (0..10 * COMPARED).map(|_| connections.admit(address(2)).unwrap()).collect();
+        let closed = |places: &[Place]| places.iter().filter(|place| place.activity.close.is_cancelled()).count();
+        // Those that came later are as idle, and as new.
+        assert_eq!(closed(&silent) + closed(&new), 10 * COMPARED);
+        assert!(closed(&silent) > 5 * COMPARED, "{}", closed(&silent));
+    }
+
+    #[test]
     fn addresses_of_one_network_are_one() {
-        let six = |text: &str| who(text.parse().unwrap());
+        let six = |text: &str| network(text.parse().unwrap());
         assert_eq!(six("2001:db8::1"), six("2001:db8::ffff:1"));
         assert_ne!(six("2001:db8::1"), six("2001:db8:0:1::1"));
-        assert_eq!(six("::ffff:10.0.0.1"), who(address(1)));
+        assert_eq!(six("::ffff:10.0.0.1"), network(address(1)));
     }
 
     #[test]
