@@ -1,4 +1,5 @@
-//! The SDKs inside the program: `kinora new` writes one beside a project, so that the program is all that one needs.
+//! What stands inside the program: the SDKs, of which `kinora new` writes one beside a project, so that the program is
+//! all that one needs; and the documents, which the console shows.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -19,25 +20,43 @@ const SDKS: [&str; 12] = [
     "wit/kinora.wit",
 ];
 
+/// What the documents are: `host/docs`, and what it leads to.
+const DOCUMENTS: [&str; 8] = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "host/ARCHITECTURE.md",
+    "host/LIMITS.md",
+    "host/clients/README.md",
+    "host/docs",
+];
+
 fn main() -> std::io::Result<()> {
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("..");
     let root = root.canonicalize()?;
+    embed(&root, &SDKS, "sdk.rs", |_| true)?;
+    embed(&root, &DOCUMENTS, "documents.rs", |path| path.extension().is_some_and(|extension| extension == "md"))
+}
+
+/// Writes a table of path and text of each file of these parts of the repository.
+fn embed(root: &Path, parts: &[&str], table: &str, is_meant: impl Fn(&Path) -> bool) -> std::io::Result<()> {
     let mut files = Vec::new();
-    for part in SDKS {
+    for part in parts {
         sources(&root.join(part), &mut files)?;
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
+    files.retain(|file| is_meant(file));
     files.sort();
-    let mut table = String::from("&[\n");
+    let mut text = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&root).map_err(std::io::Error::other)?;
-        writeln!(table, "    ({:?}, include_str!({:?})),", name.display().to_string(), file.display().to_string())
+        let name = file.strip_prefix(root).map_err(std::io::Error::other)?;
+        writeln!(text, "    ({:?}, include_str!({:?})),", name.display().to_string(), file.display().to_string())
             .map_err(std::io::Error::other)?;
     }
-    table.push(']');
+    text.push(']');
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
-    std::fs::write(out.join("sdk.rs"), table)?;
-    Ok(())
+    std::fs::write(out.join(table), text)
 }
 
 /// The files of a path. What Python has compiled is none.

@@ -1,6 +1,7 @@
 //! The commands that talk to a host. Data goes to stdout, everything else to stderr.
 
 mod actor;
+pub mod config;
 mod events;
 mod fault;
 mod folder;
@@ -40,7 +41,12 @@ pub struct Global {
     /// The host
     #[arg(long, global = true, env = "KINORA_URL", default_value = "http://127.0.0.1:7070", value_parser = base_url)]
     url: Url,
-    /// How data is written: for people, or one JSON document a line
+    /// The profile in ~/.config/kinora/profiles.toml that has these options: [NAME], and below it url, key, ca, actor or
+    /// output
+    #[arg(long, global = true, env = "KINORA_PROFILE", value_name = "NAME")]
+    #[allow(dead_code)] // It is read before the others are: what it stands for are these.
+    profile: Option<String>,
+    /// How data is written: for people, one JSON document a line, or tables as CSV
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     output: Format,
     /// Who does it, for the history [default: the user, and the machine]

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod deciders;
-mod documents;
 mod events;
 mod pages;
 mod stage;

@@ -13,6 +13,13 @@ pub struct Program {
     pub url: String,
 }
 
+/// The address that a host says it serves at, in text or in JSON.
+fn address_of(line: &str) -> Option<String> {
+    let (_, rest) =
+        ["serving address=", "\"serving\",\"address\":\""].iter().find_map(|before| line.split_once(before))?;
+    rest.split([' ', '"']).next().map(str::to_owned)
+}
+
 impl Program {
     /// Starts the program and waits until it serves.
     pub fn start(data: &Path) -> Self {
@@ -31,8 +38,7 @@ impl Program {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let address =
-                line.split_once("serving address=").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
+            let address = address_of(&line);
             said.push(line);
             address
         });

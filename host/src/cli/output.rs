@@ -30,9 +30,13 @@ const ROWS_FOR_COLUMNS: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Tables and lines for people.
+    #[value(alias = "table")]
     Text,
     /// One JSON document a line, as the host sent it.
+    #[value(alias = "ndjson")]
     Json,
+    /// Tables as CSV; what is no table goes to stderr.
+    Csv,
 }
 
 /// Nobody reads stdout any more, as in `kinora tail | head`. Not an error to tell anybody about.
@@ -54,13 +58,25 @@ impl Output {
         self.format == Format::Json
     }
 
+    pub fn is_csv(&self) -> bool {
+        self.format == Format::Csv
+    }
+
     pub fn line(&mut self, text: impl Display) -> anyhow::Result<()> {
+        if self.is_csv() {
+            note(text);
+            return Ok(());
+        }
+        self.data(text)
+    }
+
+    fn data(&mut self, text: impl Display) -> anyhow::Result<()> {
         writeln!(self.stdout, "{text}").map_err(closed)
     }
 
     /// A document that must stay on one line. A raw line break in JSON is white space between tokens.
     pub fn json(&mut self, text: &str) -> anyhow::Result<()> {
-        self.line(text.trim().replace(['\n', '\r'], " "))
+        self.data(text.trim().replace(['\n', '\r'], " "))
     }
 
     /// Text as the host has formatted it.
@@ -69,6 +85,11 @@ impl Output {
     }
 
     pub fn table(&mut self, table: &Table) -> anyhow::Result<()> {
+        if self.is_csv() {
+            let mut csv = csv::Writer::from_writer(&mut self.stdout);
+            table.all_rows().try_for_each(|row| csv.write_record(row)).map_err(|cause| closed(cause.into()))?;
+            return csv.flush().map_err(closed);
+        }
         let (lines, left_out) = table.lines(width());
         lines.iter().try_for_each(|line| self.line(line))?;
         if !left_out.is_empty() {

@@ -186,7 +186,11 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
         return answers::row(output, &answer, versions.is_some());
     }
     let all = list.all;
-    let query = list.query(ask, past);
+    let mut query = list.query(ask, past);
+    let is_of_rows = query.list.aggregate.is_none() && query.list.facets.is_none() && query.list.explain.is_none();
+    if output.is_csv() && is_of_rows {
+        query.list.format.get_or_insert(RowFormat::Csv);
+    }
     let first = client.list_text(&name, table, &query).await?;
     answers::say_where_from(&first);
     match &query.list {

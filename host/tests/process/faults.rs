@@ -240,3 +240,51 @@ async fn a_mended_module_goes_on_where_the_other_stopped_if_its_rows_are_the_sam
     let nobody = api.post("projections/k/versions", json!({"module": faulty, "continue_from": 9})).await;
     assert_eq!((nobody.status, nobody.body["title"].as_str()), (404, Some("unknown version")));
 }
+
+#[tokio::test]
+async fn a_command_is_decided_offline_as_it_is_on_the_host_and_by_another_module() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Program::start(dir.path());
+    let api = host.api();
+    api.decider_live("accounts", module("accounts")).await;
+    api.decider_live("contrary", module("contrary")).await;
+    let ada = json!({"customer": "ada", "iban": "DE02120300000000202051"});
+    for (name, data) in [("Open", ada), ("Deposit", json!({"cents": 700}))] {
+        assert_eq!(api.command("accounts", "1", name, data).await.status, 200);
+    }
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (taken, rejected, failed) = (path("taken.json"), path("rejected.json"), path("failed.json"));
+    let log = api.get("log").await.body;
+    for (file, command, data) in [
+        (&taken, ["accounts", "1", "Withdraw"], r#"{"cents":500}"#),
+        (&rejected, ["accounts", "1", "Withdraw"], r#"{"cents":900}"#),
+        (&failed, ["contrary", "1", "Panic"], "{}"),
+    ] {
+        let arguments = [&["decide"], &command[..], &["--data", data, "--repro", file]].concat();
+        let (code, _, stderr) = kinora(&host.url, &arguments);
+        assert_eq!(code, 0, "{stderr}");
+    }
+    // Nothing was appended by that.
+    assert_eq!(api.get("log").await.body["events"], log["events"]);
+    let unknown = api.post("deciders/accounts/1/Fly/reproduction", json!({})).await;
+    assert!(unknown.is("unknown-command"), "{unknown:?}");
+    let unknown = api.post("deciders/accounts/1/Withdraw/reproduction?version=7", json!({"cents": 1})).await;
+    assert!(unknown.is("unknown-version"), "{unknown:?}");
+    host.kill();
+
+    let nowhere = "http://127.0.0.1:9";
+    let (code, stdout, stderr) = kinora(nowhere, &["repro", &taken]);
+    assert!(code == 0 && stdout.contains("decided on 2 events"), "{stdout}{stderr}");
+    assert!(stdout.contains("it is accepted") && stdout.contains("Withdrawn"), "{stdout}{stderr}");
+    let (code, stdout, stderr) = kinora(nowhere, &["repro", &rejected, "-o", "json"]);
+    let said: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(code == 0 && said["decision"]["outcome"] == "rejected", "{stdout}{stderr}");
+    let bundle: Value = serde_json::from_slice(&std::fs::read(&rejected).unwrap()).unwrap();
+    assert_eq!(bundle["outcome"], said["decision"]);
+    let (code, stdout, stderr) = kinora(nowhere, &["repro", &failed]);
+    assert!(code == 5 && stdout.contains("panic: ") && stdout.contains("as told"), "{stdout}{stderr}");
+    // By a module that takes no such command.
+    let other = kinora_tests::module_path("accounts");
+    let (code, stdout, _) = kinora(nowhere, &["repro", &failed, "--module", other.to_str().unwrap()]);
+    assert!(code == 5 && stdout.contains("it takes no command Panic"), "{stdout}");
+}

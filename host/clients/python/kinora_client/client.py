@@ -235,7 +235,9 @@ class Session:
             self._seen[name] = session
 
     def _ask(self, ask: Mapping[str, Any]) -> dict[str, Any]:
-        return {"min_position": self.position, **ask}
+        # Whoever asks for more waits for more; for less there is no session.
+        wanted = [position for position in (self.position, ask.get("min_position")) if position is not None]
+        return {**ask, "min_position": max(wanted, default=None)}
 
     def _headers(self, name: str) -> dict[str, str]:
         seen = self._seen.get(name)

@@ -82,7 +82,9 @@ class OverAHost(unittest.TestCase):
         session = self.client.session()
         for number in range(1, 20):
             session.append("account-ada", [deposit(1)])
-            self.assertEqual(session.row("ledger", "accounts", "ada")["balance"], number)
+            # To ask for less than was written here asks for that all the same.
+            row = session.row("ledger", "accounts", "ada", min_position=0)
+            self.assertEqual(row["balance"], number)
         rows = session.rows("ledger", "accounts", {"balance": "gte.19"}, order="balance.desc")
         self.assertEqual([row["key"] for row in rows.rows], ["ada"])
         self.assertGreaterEqual(rows.position, session.position)

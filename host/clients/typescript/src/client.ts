@@ -172,7 +172,7 @@ export class Client {
 export class Session {
   /** The last event that was written here. */
   position: number | undefined;
-  private readonly seen = new Map<string, string>();
+  private readonly seen = new Map<string, { token: string; position: number }>();
 
   constructor(private readonly client: Client) {}
 
@@ -212,17 +212,22 @@ export class Session {
   }
 
   private asked(ask: Ask): Ask {
-    return { min_position: this.position, ...ask };
+    // Whoever asks for more waits for more; for less there is no session.
+    const wanted = [this.position, ask.min_position].filter((position) => position !== undefined).map(Number);
+    return wanted.length === 0 ? ask : { ...ask, min_position: Math.max(...wanted) };
   }
 
   private headers(name: string): Record<string, string> {
     const seen = this.seen.get(name);
-    return seen === undefined ? {} : { "Kinora-Session": seen };
+    return seen === undefined ? {} : { "Kinora-Session": seen.token };
   }
 
   private saw(name: string, answer: Answer): Answer {
-    const session = answer.headers.get("kinora-session");
-    if (session !== null) this.seen.set(name, session);
+    const token = answer.headers.get("kinora-session");
+    const position = Number(answer.headers.get("kinora-position") || -1);
+    // Of queries that run side by side, the answer that comes last need not be the one that has seen most.
+    const known = this.seen.get(name);
+    if (token !== null && (known === undefined || position >= known.position)) this.seen.set(name, { token, position });
     return answer;
   }
 }

@@ -7,6 +7,7 @@ use kinora_api::deciders::{DecisionReport, DeployDecider, PromoteDecider, Reject
 use kinora_api::events::EventPage;
 use kinora_api::projections::ReadHistory;
 use kinora_api::rollouts::Change;
+use kinora_api::verifications::DecisionBundle;
 use reqwest::Url;
 
 use crate::address::with_parameters;
@@ -39,6 +40,20 @@ impl Client {
     ) -> Result<Answer<Decided>, Error> {
         let mut url = self.url(&["v1", "deciders", decider, aggregate, command])?;
         url.set_query(Some("dry_run=true"));
+        self.post_text(url, data, None).await
+    }
+
+    /// Everything that the decision of a command depends on; by the version that is live, or another one.
+    pub async fn command_reproduction(
+        &self,
+        decider: &str,
+        aggregate: &str,
+        command: &str,
+        data: String,
+        version: Option<u32>,
+    ) -> Result<Answer<DecisionBundle>, Error> {
+        let mut url = self.url(&["v1", "deciders", decider, aggregate, command, "reproduction"])?;
+        url.set_query(version.map(|version| format!("version={version}")).as_deref());
         self.post_text(url, data, None).await
     }
 

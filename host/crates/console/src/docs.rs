@@ -1,7 +1,7 @@
 //! Documents of Kinora, of the version that runs here: read and searched.
 
 use kinora_api::{Kind, Problem};
-use kinora_docs::{Document, Found};
+use kinora_docs::{Document, Documents, Found};
 use maud::{Markup, PreEscaped, html};
 
 use crate::shell::Page;
@@ -15,20 +15,20 @@ const HOME: &str = "/console/docs/";
 /// One document, the front page of all, or what is found of a word.
 pub fn page(visit: &Visit<'_>, id: &str) -> Result<Page, Problem> {
     if let Some(words) = visit.parameter("q").map(str::trim).filter(|words| !words.is_empty()) {
-        return Ok(Page::new(ROOM, format!("{words} in the documents"), found(words, &kinora_docs::find(words))));
+        return Ok(Page::new(ROOM, format!("{words} in the documents"), found(words, &visit.documents.find(words))));
     }
-    let document = kinora_docs::document(id).ok_or_else(|| {
+    let document = visit.documents.get(id).ok_or_else(|| {
         let problem = Problem::new(Kind::UnknownRoute, format!("there is no document {id:?}"));
         Problem { hint: Some("the documents are listed and searched at /console/docs/".into()), ..problem }
     })?;
-    Ok(Page::new(ROOM, document.title.as_str(), shown(document)))
+    Ok(Page::new(ROOM, document.title.as_str(), shown(visit.documents, document)))
 }
 
-fn shown(document: &Document) -> Markup {
+fn shown(documents: &Documents, document: &Document) -> Markup {
     html! {
         (search(""))
         // The documents are the program's own, and their HTML is made of Markdown without any of it.
-        article.document { (PreEscaped(kinora_docs::html(document, HOME))) }
+        article.document { (PreEscaped(documents.html(document, HOME))) }
     }
 }
 
@@ -42,7 +42,7 @@ fn search(words: &str) -> Markup {
     }
 }
 
-fn found(words: &str, all: &[Found]) -> Markup {
+fn found(words: &str, all: &[Found<'_>]) -> Markup {
     html! {
         (search(words))
         h1 { "Documents that have " q { (words) } }

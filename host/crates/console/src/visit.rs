@@ -1,6 +1,7 @@
 //! Visit: somebody who looks at a page, what they ask for, and what they get.
 
 use kinora_api::Problem;
+use kinora_docs::Documents;
 use maud::Markup;
 
 use crate::ask::{self, Api, Ask};
@@ -17,6 +18,8 @@ pub struct Visitor {
 pub struct Visit<'a> {
     pub api: &'a dyn Api,
     pub visitor: Visitor,
+    /// What may be read about the program.
+    pub documents: &'a Documents,
     /// Without the console's own beginning: `/events`.
     pub path: String,
     pub parameters: Vec<(String, String)>,

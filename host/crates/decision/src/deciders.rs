@@ -23,6 +23,7 @@ use crate::record::command::{Command, CommandId};
 use crate::record::control::{self, Catalog, Change, State as VersionState};
 use crate::record::report::Report;
 use crate::rejections::Rejected;
+use crate::reproduction::Undecided;
 use crate::scope::Scope;
 use crate::snapshots::{Counts, SnapshotStore};
 use decider::{Decider, Live};
@@ -294,6 +295,16 @@ impl Deciders {
         let mut state = Outlook::new(Arc::clone(&live.track), budget, Some(kept)).state(&scope, upto)?;
         state.baseline.revision = live.track.revision(&scope, state.baseline)?;
         Ok(state)
+    }
+
+    /// A command that is not to be decided but looked into; as the version that is live takes it, or another one.
+    pub async fn undecided(&self, name: &str, version: Option<u32>, command: Command) -> Result<Undecided, Error> {
+        let decider = self.find(name)?;
+        let live = || decider.live().map(|live| live.track.version).ok_or_else(|| Error::NothingLive(name.to_owned()));
+        let track = self.track(&decider, version.map_or_else(live, Ok)?).await?;
+        let stream = Scope::stream(&track.rules.decider.manifest.scope, &command.aggregate)?;
+        let asked = ask(&track, &Arc::new(command), stream)?;
+        Ok(Undecided { track, asked, modules: Arc::clone(&self.modules) })
     }
 
     /// Commands that were rejected lately, the last one first.

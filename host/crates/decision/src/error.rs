@@ -81,6 +81,9 @@ pub enum Error {
     /// What the log says of it cannot be read.
     #[error("what the log says of decider {decider} cannot be read: {why}")]
     Unreadable { decider: String, why: String },
+    /// It goes into no bundle.
+    #[error("what the command is decided on has more than {bytes} bytes")]
+    TooLong { bytes: usize },
     #[error("the host ends")]
     Ends,
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kinora_log::{Log, RecordRef, SearchRange};
-use kinora_projection::{Chain, Route, Routes, push_event};
+use kinora_projection::{Chain, EventRecord, Route, Routes, push_event};
 use kinora_sandbox::{Batch, Category, DeciderModule, Error as ModuleError, Failure, Modules, Needs, UpcasterModule};
 use kinora_types::{Budget, Digest, Direction, EventType, Position, Progress, Revision};
 
@@ -67,18 +67,28 @@ impl Rules {
 
     /// A folder with instances of the upcasters of its own.
     pub fn folder(&self, log: Log, budget: &Budget) -> Folder {
+        Folder { log, fold: self.fold(budget), budget: budget.clone() }
+    }
+
+    /// The same, for events that are at hand.
+    pub fn fold(&self, budget: &Budget) -> Fold {
         let chain = Chain::new(self.upcasters.clone(), budget);
-        Folder { log, routes: Arc::clone(&self.routes), chain, needs: self.needs, budget: budget.clone() }
+        Fold { routes: Arc::clone(&self.routes), chain, needs: self.needs }
     }
 }
 
 /// Reads the events of scopes, as the decider takes them.
 pub struct Folder {
     log: Log,
+    fold: Fold,
+    budget: Budget,
+}
+
+/// Events as the decider takes them.
+pub struct Fold {
     routes: Arc<Routes>,
     chain: Chain,
     needs: Needs,
-    budget: Budget,
 }
 
 /// Events that are read, and what becomes of each.
@@ -89,6 +99,12 @@ struct Filling {
     /// Up to where events were looked at.
     seen: Option<(Position, Revision)>,
     fault: Option<Failure>,
+}
+
+impl Filling {
+    fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH_EVENTS || self.batch.text_bytes() >= BATCH_BYTES
+    }
 }
 
 impl Folder {
@@ -104,22 +120,8 @@ impl Folder {
         loop {
             self.budget.check().map_err(Failure::exhausted)?;
             let (filling, goes_on) = self.fill(scope, at, upto, most)?;
-            let Filling { batch, routes, seen, fault } = filling;
-            if !batch.is_empty() {
-                let upcasted;
-                let handled = if routes.iter().all(|route| matches!(route, Route::Handle(_))) {
-                    &batch
-                } else {
-                    upcasted = self.chain.run(&batch, &routes, &self.routes)?;
-                    &upcasted
-                };
-                if !handled.is_empty() {
-                    fold(handled)?;
-                }
-            }
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
+            let seen = filling.seen;
+            self.fold.hand_over(filling, &mut fold)?;
             if let Some((position, revision)) = seen {
                 at.upto = Progress::through(position);
                 at.revision = matches!(scope, Scope::Stream(_)).then_some(revision);
@@ -139,8 +141,8 @@ impl Folder {
             if !upto.includes(position) {
                 return ControlFlow::Break(());
             }
-            self.take(&mut filling, position, &record);
-            full = filling.batch.len() >= most || filling.batch.text_bytes() >= BATCH_BYTES;
+            self.fold.take(&mut filling, position, &record);
+            full = filling.batch.len() >= most || filling.is_full();
             if full || filling.fault.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let read = match scope {
@@ -161,6 +163,48 @@ impl Folder {
             filling.seen = next.0.checked_sub(1).map(|last| (Position(last), Revision(0)));
         }
         Ok((filling, goes_on))
+    }
+}
+
+impl Fold {
+    /// Hands events over in batches.
+    ///
+    /// # Errors
+    /// The first one that is not taken, once all before it are handed over.
+    pub fn records<'a>(
+        &mut self,
+        events: impl Iterator<Item = &'a EventRecord>,
+        mut fold: impl FnMut(&Batch) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut filling = Filling::default();
+        for event in events {
+            event.with_record(|position, record| self.take(&mut filling, position, record));
+            if filling.is_full() || filling.fault.is_some() {
+                self.hand_over(std::mem::take(&mut filling), &mut fold)?;
+            }
+        }
+        self.hand_over(filling, &mut fold)
+    }
+
+    fn hand_over(
+        &mut self,
+        filling: Filling,
+        fold: &mut impl FnMut(&Batch) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Filling { batch, routes, fault, .. } = filling;
+        if !batch.is_empty() {
+            let upcasted;
+            let handled = if routes.iter().all(|route| matches!(route, Route::Handle(_))) {
+                &batch
+            } else {
+                upcasted = self.chain.run(&batch, &routes, &self.routes)?;
+                &upcasted
+            };
+            if !handled.is_empty() {
+                fold(handled)?;
+            }
+        }
+        fault.map_or(Ok(()), Err)
     }
 
     fn take(&self, filling: &mut Filling, position: Position, record: &RecordRef<'_>) {

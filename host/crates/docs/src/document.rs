@@ -1,9 +1,7 @@
-//! Documents, as the build has found them in this repository.
-
-use std::sync::LazyLock;
+//! Documents: Markdown files of a repository, each with an address and a title.
 
 /// A document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Document {
     /// What it is called in an address: `guides/operate`, `limits`; empty for the front page.
     pub id: String,
@@ -13,25 +11,28 @@ pub struct Document {
     pub text: &'static str,
 }
 
-/// Path and text of each, as the build has found them.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/documents.rs"));
+/// All documents that there are.
+#[derive(Clone, Debug, Default)]
+pub struct Documents(Vec<Document>);
 
-static ALL: LazyLock<Vec<Document>> = LazyLock::new(|| {
-    let document = |(path, text): &(&'static str, &'static str)| {
-        let title = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(path);
-        Document { id: id(path), path, title: title.to_owned(), text }
-    };
-    FILES.iter().map(document).collect()
-});
+impl Documents {
+    /// `files`: the path in the repository and the text of each.
+    pub fn of(files: &[(&'static str, &'static str)]) -> Self {
+        let document = |(path, text): &(&'static str, &'static str)| {
+            let title = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(path);
+            Document { id: id(path), path, title: title.to_owned(), text }
+        };
+        Self(files.iter().map(document).collect())
+    }
 
-/// All documents, by their paths.
-pub fn all() -> &'static [Document] {
-    &ALL
-}
+    pub fn all(&self) -> &[Document] {
+        &self.0
+    }
 
-/// The document that an address names.
-pub fn document(id: &str) -> Option<&'static Document> {
-    ALL.iter().find(|document| document.id == id)
+    /// The document that an address names.
+    pub fn get(&self, id: &str) -> Option<&Document> {
+        self.0.iter().find(|document| document.id == id)
+    }
 }
 
 fn id(path: &str) -> String {
@@ -48,19 +49,20 @@ fn id(path: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
-    fn each_document_has_an_address_and_a_title_of_its_own() {
-        let ids: BTreeSet<&str> = all().iter().map(|document| document.id.as_str()).collect();
-        assert_eq!(ids.len(), all().len());
-        for id in ["", "tour", "limits", "http", "glossary", "guides/operate", "decisions", "architecture"] {
-            assert!(ids.contains(id), "{id:?} is not among {ids:?}");
+    fn addresses_follow_from_paths() {
+        let cases = [
+            ("README.md", "tour"),
+            ("host/docs/README.md", ""),
+            ("host/LIMITS.md", "limits"),
+            ("host/docs/guides/operate.md", "guides/operate"),
+            ("host/docs/decisions/README.md", "decisions"),
+        ];
+        for (path, expected) in cases {
+            let documents = Documents::of(&[(path, "Text.\n\n# The title\n")]);
+            assert_eq!(documents.get(expected).unwrap().title, "The title");
         }
-        let titles: BTreeSet<&str> = all().iter().map(|document| document.title.as_str()).collect();
-        assert_eq!(titles.len(), all().len());
-        assert_eq!(document("limits").unwrap().title, "Limits");
     }
 }

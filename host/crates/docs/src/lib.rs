@@ -1,9 +1,10 @@
-//! Kinora's documents, inside the program: whoever runs a host has them at hand, and of the same version.
+//! Documents of a program that shows them where it runs: an address for each, pages of HTML, and a search.
+//!
+//! The documents themselves come from whoever embeds them, so that a changed word builds no more than that.
 
 mod document;
 mod page;
 mod search;
 
-pub use document::{Document, all, document};
-pub use page::html;
-pub use search::{Found, find};
+pub use document::{Document, Documents};
+pub use search::Found;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use pulldown_cmark::{Event, Tag, TagEnd};
 
-use crate::document::{Document, all};
+use crate::document::{Document, Documents};
 use crate::page::{Anchors, events};
 
 /// Parts that are shown.
@@ -18,8 +18,8 @@ const WORDS_BYTES: usize = 200;
 
 /// A part of a document: what stands under one heading.
 #[derive(Debug)]
-pub struct Found {
-    pub document: &'static Document,
+pub struct Found<'a> {
+    pub document: &'a Document,
     pub heading: String,
     /// The name of the heading within the document.
     pub anchor: String,
@@ -27,25 +27,27 @@ pub struct Found {
     pub excerpt: String,
 }
 
-/// The parts of all documents that have each of these words, or the beginning of a longer one.
-pub fn find(words: &str) -> Vec<Found> {
-    let words = words.get(..words.floor_char_boundary(WORDS_BYTES)).unwrap_or_default().to_lowercase();
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let Some(first) = words.first() else { return Vec::new() };
-    let mut found = Vec::new();
-    for document in all() {
-        for Part { heading, anchor, text } in parts(document) {
-            let (in_heading, in_text) = (heading.to_lowercase(), text.to_lowercase());
-            if words.iter().all(|word| has(&in_heading, word) || has(&in_text, word)) {
-                let in_headings = words.iter().filter(|word| has(&in_heading, word)).count();
-                let excerpt = excerpt(&text, first);
-                found.push((in_headings, Found { document, heading, anchor, excerpt }));
+impl Documents {
+    /// The parts of all documents that have each of these words, or the beginning of a longer one.
+    pub fn find(&self, words: &str) -> Vec<Found<'_>> {
+        let words = words.get(..words.floor_char_boundary(WORDS_BYTES)).unwrap_or_default().to_lowercase();
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let Some(first) = words.first() else { return Vec::new() };
+        let mut found = Vec::new();
+        for document in self.all() {
+            for Part { heading, anchor, text } in parts(document) {
+                let (in_heading, in_text) = (heading.to_lowercase(), text.to_lowercase());
+                if words.iter().all(|word| has(&in_heading, word) || has(&in_text, word)) {
+                    let in_headings = words.iter().filter(|word| has(&in_heading, word)).count();
+                    let excerpt = excerpt(&text, first);
+                    found.push((in_headings, Found { document, heading, anchor, excerpt }));
+                }
             }
         }
+        // Among equals the order is that of the documents.
+        found.sort_by_key(|(in_headings, found)| (Reverse(*in_headings), rank(found.document)));
+        found.into_iter().take(MOST).map(|(_, found)| found).collect()
     }
-    // Among equals the order is that of the documents.
-    found.sort_by_key(|(in_headings, found)| (Reverse(*in_headings), rank(found.document)));
-    found.into_iter().take(MOST).map(|(_, found)| found).collect()
 }
 
 /// Who searches wants to do something, mostly, or to look something up; then come how it is built, and why.
@@ -72,7 +74,7 @@ struct Part {
     text: String,
 }
 
-fn parts(document: &'static Document) -> Vec<Part> {
+fn parts(document: &Document) -> Vec<Part> {
     let mut anchors = Anchors::default();
     let mut all: Vec<Part> = Vec::new();
     let mut in_heading = false;
@@ -120,18 +122,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_found_by_all_of_their_words_and_headings_come_first() {
-        let found = find("back up");
-        assert!(found.first().unwrap().heading.to_lowercase().contains("back up"), "{found:?}");
-        let found = find("sandbox.event_fuel");
-        assert!(found.iter().any(|found| found.document.id == "limits"), "{found:?}");
-        assert!(found.iter().all(|found| !found.anchor.is_empty()));
-        assert!(find("expected revision").iter().any(|found| found.excerpt.to_lowercase().contains("expected")));
-        let ids = find("snapshot").iter().map(|found| rank(found.document)).collect::<Vec<_>>();
-        assert!(ids.len() > 3 && ids.last() > ids.first(), "{ids:?}");
-        assert!(find("zzzz expected").is_empty());
-        assert!(find(" ").is_empty());
-        assert!(find("the").len() <= MOST);
+    fn parts_are_found_by_all_of_their_words_headings_first_and_guides_before_reasons() {
+        let documents = Documents::of(&[
+            ("host/docs/decisions/001.md", "# A journal\n\nWhy one backs up.\n"),
+            ("host/docs/guides/back-up.md", "# Copies\n\nOne backs up.\n\n## Back up a host\n\nOne command.\n"),
+            ("host/LIMITS.md", "# Limits\n\n| `sandbox.event_fuel` | fuel |\n"),
+        ]);
+        let found = |words: &str| {
+            documents
+                .find(words)
+                .into_iter()
+                .map(|found| (found.document.id.as_str(), found.anchor))
+                .collect::<Vec<_>>()
+        };
+        let at = |id: &'static str, anchor: &str| (id, anchor.to_owned());
+        let copies = [at("guides/back-up", "back-up-a-host"), at("guides/back-up", "copies")];
+        assert_eq!(found("back up"), [&copies[..], &[at("decisions/001", "a-journal")]].concat());
+        assert_eq!(found("sandbox.event_fuel"), [at("limits", "limits")]);
+        assert_eq!(found("zzzz back"), []);
+        assert_eq!(found(" "), []);
+        let long = format!("# Many\n{}", "\n## One more\n\nThe words.\n".repeat(2 * MOST));
+        assert_eq!(Documents::of(&[("host/docs/many.md", long.leak())]).find("the").len(), MOST);
     }
 
     #[test]

@@ -84,6 +84,12 @@ pub enum Error {
     Invalid { name: String, value: u64, cause: String },
 }
 
+impl Setting {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl FromStr for Setting {
     type Err = Error;
 
@@ -127,14 +133,22 @@ impl Limits {
         }
     }
 
+    /// All limits by their names, in the order of their groups.
+    pub fn values(&self) -> Vec<(String, Value)> {
+        let groups = self.groups().unwrap_or_default();
+        let values = |(group, limits): (String, Value)| {
+            let limits = match limits {
+                Value::Object(limits) => limits,
+                _ => Map::new(),
+            };
+            limits.into_iter().map(move |(limit, value)| (format!("{group}.{limit}"), value))
+        };
+        groups.into_iter().flat_map(values).collect()
+    }
+
     /// All names, in the order of their groups.
     pub fn names(&self) -> Vec<String> {
-        let groups = self.groups().unwrap_or_default();
-        let names = |(group, limits): (&String, &Value)| {
-            let limits = limits.as_object().into_iter().flat_map(Map::keys);
-            limits.map(|limit| format!("{group}.{limit}")).collect::<Vec<_>>()
-        };
-        groups.iter().flat_map(names).collect()
+        self.values().into_iter().map(|(name, _)| name).collect()
     }
 }
 

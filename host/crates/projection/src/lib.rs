@@ -21,7 +21,7 @@ mod trial;
 pub use ask::admission::{Admission, Busy, FollowerPlace, Line, QueryTurn};
 pub use ask::compare::{Compared, Comparison, Comparisons, FAR_PATIENCE};
 pub use ask::query::{Answer, Queries, Still};
-pub use ask::reproduction::{Bundle, Reproductions, Rerun, rerun};
+pub use ask::reproduction::{Bundle, EventRecord, Reproductions, Rerun, Wasm, Workshop, rerun};
 pub use ask::row_trace::{RowQuestion, RowTrace, RowTraces};
 pub use ask::stops::{Stop, Stops};
 pub use ask::upcasting::{Arrival, Payload, UpcasterCall, Upcasting, Upcastings};

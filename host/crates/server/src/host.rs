@@ -9,10 +9,11 @@ use axum::http::HeaderMap;
 use kinora_api::Kind;
 use kinora_decision::Deciders;
 use kinora_engine::backup::Backups;
-use kinora_engine::limits::Limits;
+use kinora_engine::limits::{HttpLimits, Limits};
 use kinora_log::Log;
 use kinora_projection::Projections;
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use crate::edge::accept;
 use crate::edge::bodies::Bodies;
@@ -33,6 +34,8 @@ pub struct Parts {
     pub backups: Option<Arc<Backups>>,
     pub requests: Requests,
     pub limits: Limits,
+    /// Those of connections, as they are now.
+    pub http: watch::Receiver<HttpLimits>,
     pub bodies: Bodies,
     pub gate: Arc<Gate>,
     pub refusals: Refusals,

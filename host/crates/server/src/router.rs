@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use kinora_api::{Kind, headers};
 use kinora_decision::Deciders;
 use kinora_engine::backup::Backups;
-use kinora_engine::limits::Limits;
+use kinora_engine::limits::{HttpLimits, Limits};
 use kinora_log::Log;
 use kinora_projection::Projections;
+use tokio::sync::watch;
 use tower_service::Service;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -36,7 +37,7 @@ use crate::projections::{
 };
 use crate::query::{list, model};
 use crate::read::{events, log};
-use crate::serve::console::{Console, Desk};
+use crate::serve::console::{Console, Desk, Shown};
 use crate::upkeep::{backups, health, limits, metrics};
 use crate::write::{append, claims, commands};
 
@@ -112,6 +113,7 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(model::row))
         .routes(routes!(commands::one))
         .routes(routes!(commands::together))
+        .routes(routes!(commands::reproduction))
         .routes(routes!(commands::state))
         .routes(routes!(deciders::list))
         .routes(routes!(deciders::show))
@@ -188,15 +190,16 @@ pub fn service(
     deciders: Arc<Deciders>,
     backups: Option<Arc<Backups>>,
     limits: Limits,
+    http: watch::Receiver<HttpLimits>,
     gate: Gate,
-    is_encrypted: bool,
+    shown: Shown,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
     let bodies = Bodies::new(body_bytes.max(module_bytes), limits.http.client_body_bytes);
-    let http = limits.http;
     let (gate, requests, refusals) = (Arc::new(gate), Requests::default(), Refusals::new(log.clone()));
+    let desk = Arc::new(Desk::new(Arc::clone(&gate), shown, &limits.http));
     let parts = Parts {
         log,
         projections,
@@ -204,6 +207,7 @@ pub fn service(
         backups,
         requests: requests.clone(),
         limits,
+        http,
         bodies,
         gate: Arc::clone(&gate),
         refusals,
@@ -217,7 +221,6 @@ pub fn service(
         .layer(Unpack)
         .layer(around::Around { host: host.clone(), body_bytes, described })
         .with_state(host.clone());
-    let desk = Arc::new(Desk::new(Arc::clone(&gate), is_encrypted, &http));
     Console { desk, inner: Gated { gate, requests, inner: direct::Direct { host, routes } } }
 }
 

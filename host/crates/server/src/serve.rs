@@ -11,15 +11,18 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
 use crate::router::service;
+use crate::serve::console::Shown;
 use crate::serve::listen::Door;
 use crate::serve::listen::tls::{self, Tls};
 use kinora_access as access;
 use kinora_access::Access;
+use kinora_docs::Documents;
 use kinora_engine as engine;
 use kinora_engine::doctor::LEAST_DESCRIPTORS;
 use kinora_engine::limits::{HttpLimits, Limits};
@@ -52,6 +55,8 @@ pub struct Options {
     /// `kinora_sandbox::compile_child`.
     pub compiler: PathBuf,
     pub doors: Doors,
+    /// What the console shows about the program.
+    pub documents: Documents,
 }
 
 /// Who may come in, and how.
@@ -79,6 +84,9 @@ pub struct Serving {
     access: Arc<Access>,
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
+    documents: Documents,
+    /// The limits of connections, as they are now.
+    http: watch::Receiver<HttpLimits>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -118,10 +126,11 @@ pub enum Error {
 }
 
 /// Serves until the process is told to stop (SIGINT or SIGTERM); then answers what is under way and closes the log.
-pub async fn serve(options: Options) -> Result<(), Error> {
+/// `http`: the limits of connections, which may change meanwhile.
+pub async fn serve(options: Options, http: watch::Receiver<HttpLimits>) -> Result<(), Error> {
     let (data, exits) = (options.data.clone(), options.exit_when_poisoned);
     claim_descriptors()?;
-    let serving = Serving::open(options).await?;
+    let serving = Serving { http, ..Serving::open(options).await? };
     // Whoever reads that the host serves may stop it at once.
     let told = told_to_stop();
     let (address, events) = (serving.address, serving.engine.log().progress().0);
@@ -159,7 +168,7 @@ fn claim_descriptors() -> Result<(), Error> {
 impl Serving {
     /// Opens what is in the data folder, and listens.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { data, listen, log, backups, limits, paused, compiler, doors, .. } = options;
+        let Options { data, listen, log, backups, limits, paused, compiler, doors, documents, .. } = options;
         let Doors { access, tls, operators, names, insecure, plain_http } = doors;
         let access = Arc::new(Access::open(access)?);
         for address in std::iter::once(listen).chain(operators).filter(|at| !insecure && !at.ip().is_loopback()) {
@@ -179,9 +188,10 @@ impl Serving {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
+        let http = watch::channel(limits.http).1;
         let engine = Engine::open(&data, engine::Options { log, backups, limits, paused, compiler })?;
         let address = listener.local_addr().map_err(Error::Server)?;
-        Ok(Self { listener, operators, address, engine, access, tls, names })
+        Ok(Self { listener, operators, address, engine, access, tls, names, documents, http })
     }
 
     /// Where operators are answered; `None`, if they have no address of their own.
@@ -195,21 +205,20 @@ impl Serving {
 
     /// Serves until it is told to stop; then answers what is under way and stops the engine.
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { listener, operators, engine, access, tls, names, .. } = self;
+        let Self { listener, operators, engine, access, tls, names, documents, http, .. } = self;
         let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
         let deciders = Arc::clone(engine.deciders());
         let admission = Arc::clone(projections.admission());
         let (limits, gate) = (engine.limits().clone(), Gate::new(Arc::clone(&access), names));
-        let http = limits.http;
-        let service = service(log, projections, deciders, engine.backups().cloned(), limits, gate, tls.is_some());
+        let shown = Shown { documents, is_encrypted: tls.is_some() };
+        let service = service(log, projections, deciders, engine.backups().cloned(), limits, http.clone(), gate, shown);
         let stop = CancellationToken::new();
         let mut doors = JoinSet::new();
-        let door = Door { listener, tls: tls.clone(), limits: http };
-        doors.spawn(door.serve(service.clone(), stop.clone()));
         if let Some(listener) = operators {
-            let limits = HttpLimits { connections: OPERATORS, address_connections: OPERATORS, ..http };
-            doors.spawn(Door { listener, tls: tls.clone(), limits }.serve(service, stop.clone()));
+            let door = Door { listener, tls: tls.clone(), limits: http.clone(), most: Some(OPERATORS) };
+            doors.spawn(door.serve(service.clone(), stop.clone()));
         }
+        doors.spawn(Door { listener, tls: tls.clone(), limits: http, most: None }.serve(service, stop.clone()));
         let refresh = tokio::spawn(refresh(access, tls));
         told.await;
         stop.cancel();

@@ -1,5 +1,7 @@
 //! `kinora decide`: a command for an aggregate, decided and appended, or only decided.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use kinora_client::Client;
 use kinora_client::api::appends::ExpectedRevision;
@@ -7,7 +9,7 @@ use kinora_client::api::commands::{Decided, Outcome};
 use serde_json::Value;
 
 use crate::cli::events::append::expected;
-use crate::cli::output::{Output, clean};
+use crate::cli::output::{Output, clean, note};
 
 /// Have an aggregate decide a command
 ///
@@ -33,11 +35,23 @@ pub struct Arguments {
     /// Only decide, and append nothing
     #[arg(long, conflicts_with = "expect")]
     dry_run: bool,
+    /// Only write everything to this file that the decision depends on, for `kinora repro`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["expect", "dry_run", "id_key"])]
+    repro: Option<PathBuf>,
+    /// The version that decides then, instead of the live one
+    #[arg(long, value_name = "VERSION", requires = "repro")]
+    version: Option<u32>,
 }
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { decider, id, command, data, id_key, expect, dry_run } = arguments;
+    let Arguments { decider, id, command, data, id_key, expect, dry_run, repro, version } = arguments;
     serde_json::from_str::<Value>(&data).context("--data is not JSON")?;
+    if let Some(file) = &repro {
+        let bundle = client.command_reproduction(&decider, &id, &command, data, version).await?;
+        tokio::fs::write(file, bundle.text()).await.with_context(|| format!("{} cannot be written", file.display()))?;
+        note(format_args!("{command} of {id} is in {}: kinora repro {}", file.display(), file.display()));
+        return Ok(());
+    }
     let keyed = id_key.map(|key| client.keyed(key));
     let client = keyed.as_ref().unwrap_or(client);
     let answer = match dry_run {

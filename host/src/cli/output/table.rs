@@ -63,6 +63,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// The header, and every row with all of its columns.
+    pub fn all_rows(&self) -> impl Iterator<Item = &[String]> {
+        std::iter::once(self.header.as_slice()).chain(self.rows.iter().map(Vec::as_slice))
+    }
+
     /// The lines, and the names of the columns that are not in them.
     pub fn lines(&self, width: usize) -> (Vec<String>, Vec<&str>) {
         let widths = self.widths();

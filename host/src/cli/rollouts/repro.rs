@@ -1,18 +1,23 @@
-//! `kinora repro`: runs the event that stopped a version, alone and with no host, with the rows that its guest reads.
+//! `kinora repro`: runs the event that stopped a version, alone and with no host, with the rows that its guest reads; or
+//! has a command decided on the events of its aggregate.
+
+mod decision;
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use kinora_client::Client;
 use kinora_projection::{Bundle, Rerun, rerun};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::output::{Output, clean, note};
 
-/// Run the event that stopped a version again, alone and offline, from a bundle that the host has made
+/// Run the event that stopped a version again, alone and offline, from a bundle that the host has made; or a command
 ///
 /// For example: kinora repro fault.json --fetch ontime; then mend the projector, and
-/// kinora repro fault.json --module ontime.wasm. Ends with 5 if the event still cannot be handled.
+/// kinora repro fault.json --module ontime.wasm. Ends with 5 if the event still cannot be handled. Bundles of commands
+/// are made by kinora decide --repro.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The bundle
@@ -23,9 +28,15 @@ pub struct Arguments {
     /// The version whose bundle to get [default: the newest one that stopped]
     #[arg(long, value_name = "VERSION", requires = "fetch")]
     version: Option<u32>,
-    /// Run this projector in place of the one in the bundle
+    /// Run this projector, or decider, in place of the one in the bundle
     #[arg(long, value_name = "WASM")]
     module: Option<PathBuf>,
+}
+
+/// What a bundle is of.
+#[derive(Deserialize)]
+struct Kind {
+    decider: Option<String>,
 }
 
 /// It happens here, too.
@@ -39,12 +50,17 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     }
     let file = arguments.file.display();
     let bytes = tokio::fs::read(&arguments.file).await.with_context(|| format!("{file} cannot be read"))?;
-    let bundle: Bundle = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not a bundle"))?;
     let module = match &arguments.module {
         Some(path) => Some(tokio::fs::read(path).await.with_context(|| format!("{} cannot be read", path.display()))?),
         None => None,
     };
-    let rerun = rerun(&bundle, module, std::env::current_exe()?).await?;
+    let compiler = std::env::current_exe()?;
+    let Kind { decider } = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not a bundle"))?;
+    if decider.is_some() {
+        return decision::run(output, &bytes, module, compiler).await.with_context(|| file.to_string());
+    }
+    let bundle: Bundle = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not a bundle"))?;
+    let rerun = rerun(&bundle, module, compiler).await?;
     print(output, &bundle, &rerun)?;
     output.flush()?;
     if rerun.outcome.is_err() { Err(Reproduced.into()) } else { Ok(()) }

@@ -43,8 +43,21 @@ fn the_unit_and_the_container_start_the_program_as_it_is_started() {
     let command = container.lines().find_map(|line| line.strip_prefix("CMD [\"serve\", ")).unwrap();
     let options = [started, command].into_iter().flat_map(|text| text.split([' ', '"', ',']));
     let options: Vec<_> = options.filter(|word| word.starts_with("--")).collect();
-    assert!(options.len() > 5, "{options:?}");
+    assert!(options.len() > 3, "{options:?}");
     for option in options {
         assert!(help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n")), "{option}");
     }
+    // With what stands behind `#`, too: somebody may take it in.
+    let settings = include_str!("../../../packaging/kinora.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kinora.toml");
+    let is_setting =
+        |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '));
+    let lines = settings.lines().map(|line| line.trim_start_matches("# ")).filter(is_setting);
+    let all: Vec<&str> = lines.collect();
+    assert!(all.len() > 8, "{all:?}");
+    std::fs::write(&file, all.join("\n")).unwrap();
+    let shown = std::process::Command::new(Program::path()).arg("config").arg("--config").arg(&file).output().unwrap();
+    let (said, noted) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
+    assert!(shown.status.success() && said.contains("/etc/kinora/host.pem"), "{said}{noted}");
 }

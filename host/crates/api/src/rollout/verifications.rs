@@ -175,3 +175,73 @@ pub struct Wasm {
     pub digest: Digest,
     pub base64: String,
 }
+
+/// Everything that one decision depends on, for `kinora repro`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DecisionBundle {
+    pub format: u32,
+    pub decider: String,
+    pub version: u32,
+    pub command: BundledCommand,
+    /// What it came to when the bundle was made, on the events below.
+    pub outcome: BundledDecision,
+    /// What it is decided on, its aggregate first: `{"stream": NAME}` or `{"tags": [TAG]}`.
+    #[schema(value_type = Vec<Object>)]
+    pub scopes: Vec<Box<RawValue>>,
+    /// How many it may be decided on.
+    pub most_scopes: usize,
+    /// All events of these, in the order of the log.
+    pub events: Vec<BundledEvent>,
+    pub limits: Sandbox,
+    pub module: Wasm,
+    pub upcasters: Vec<Wasm>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BundledCommand {
+    pub id: Uuid,
+    pub aggregate: String,
+    pub name: String,
+    #[schema(value_type = serde_json::Value)]
+    pub data: Box<RawValue>,
+    /// Microseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum BundledDecision {
+    Accepted {
+        events: Vec<MadeEvent>,
+    },
+    Unchanged,
+    Rejected {
+        code: String,
+        message: String,
+    },
+    /// It has to see what the bundle does not have.
+    Wants {
+        #[schema(value_type = Vec<Object>)]
+        scopes: Vec<Box<RawValue>>,
+    },
+    Failed {
+        category: String,
+        message: String,
+        backtrace: Vec<String>,
+    },
+}
+
+/// An event that came of a command.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MadeEvent {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: u32,
+    /// Null: that of the aggregate.
+    #[schema(required)]
+    pub stream: Option<String>,
+    #[schema(value_type = serde_json::Value)]
+    pub data: Box<RawValue>,
+    pub tags: Vec<String>,
+}

@@ -404,7 +404,7 @@ impl Deciders {
         }
     }
 
-    async fn track(&self, decider: &Decider, version: u32) -> Result<Arc<Track>, Error> {
+    pub(super) async fn track(&self, decider: &Decider, version: u32) -> Result<Arc<Track>, Error> {
         decider.readable()?;
         let (found, revision) = {
             let catalog = decider.catalog();

@@ -123,7 +123,9 @@ fn json(text: String) -> Result<Box<RawValue>, Failure> {
 }
 
 impl EventRecord {
-    fn new(event: &Recorded) -> Result<Self, Failure> {
+    /// # Errors
+    /// Data or metadata are no JSON.
+    pub fn new(event: &Recorded) -> Result<Self, Failure> {
         Ok(Self {
             position: event.position.0,
             stream: event.stream.clone(),
@@ -138,8 +140,8 @@ impl EventRecord {
         })
     }
 
-    /// A window with this event and nothing else.
-    fn window(&self, modules: &VersionModules, routes: &Routes) -> Result<Window, Failure> {
+    /// Shows it as one of the log.
+    pub fn with_record<T>(&self, look: impl FnOnce(Position, &RecordRef<'_>) -> T) -> T {
         let tags = self.tags.join("\n");
         let record = RecordRef {
             stream: &self.stream,
@@ -153,8 +155,14 @@ impl EventRecord {
             tags: &tags,
             claims: "",
         };
+        look(Position(self.position), &record)
+    }
+
+    /// A window with this event and nothing else.
+    fn window(&self, modules: &VersionModules, routes: &Routes) -> Result<Window, Failure> {
         let mut chain = modules.chain();
-        only(routes, modules.needs(), &mut chain, Position(self.position), &record).map_err(Failure::storage)
+        self.with_record(|position, record| only(routes, modules.needs(), &mut chain, position, record))
+            .map_err(Failure::storage)
     }
 }
 
@@ -376,30 +384,47 @@ impl RowAccess for BundledRows {
     }
 }
 
+/// Modules of a bundle, compiled where no host is; they are gone with it.
+pub struct Workshop {
+    dir: tempfile::TempDir,
+    modules: Arc<sandbox::Modules>,
+}
+
+impl Workshop {
+    pub fn open(limits: Limits, compiler: PathBuf) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret)?;
+        let probation = Probation::open(&dir.path().join("probation"));
+        let opening = Opening { compiler, secret, limits, probation, paused: false };
+        let modules = sandbox::Modules::open(&dir.path().join("modules"), opening)?;
+        Ok(Self { dir, modules })
+    }
+
+    pub async fn compiled(&self, bytes: Vec<u8>) -> Result<sandbox::Module, sandbox::Error> {
+        let (status, _) = self.modules.upload(bytes).await?;
+        self.modules.settled(status.digest).await
+    }
+}
+
 /// Runs the event of a bundle, with its own module or another one. `compiler` is the program that compiles modules.
 pub async fn rerun(bundle: &Bundle, module: Option<Vec<u8>>, compiler: PathBuf) -> anyhow::Result<Rerun> {
     anyhow::ensure!(bundle.format == FORMAT, "the bundle has format {}, this program knows {FORMAT}", bundle.format);
-    let dir = tempfile::tempdir()?;
-    let mut secret = [0; SECRET_BYTES];
-    getrandom::fill(&mut secret)?;
-    let (limits, probation) = (bundle.limits.clone(), Probation::open(&dir.path().join("probation")));
-    let opening = Opening { compiler, secret, limits, probation, paused: false };
-    let store = sandbox::Modules::open(&dir.path().join("modules"), opening)?;
-    let compiled = async |bytes: Vec<u8>| {
-        let (status, _) = store.upload(bytes).await?;
-        store.settled(status.digest).await
-    };
+    let workshop = Workshop::open(bundle.limits.clone(), compiler)?;
     let own = || bundle.module.bytes().map_err(anyhow::Error::msg);
-    let projector = compiled(module.map_or_else(own, Ok)?).await?;
+    let projector = workshop.compiled(module.map_or_else(own, Ok)?).await?;
     let mut upcasters = Vec::new();
     for upcaster in &bundle.upcasters {
-        let upcaster = compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?;
+        let upcaster = workshop.compiled(upcaster.bytes().map_err(anyhow::Error::msg)?).await?;
         upcasters.push(upcaster.into_upcaster()?);
     }
     let modules = VersionModules::new(projector.into_projector()?, upcasters);
     let routes = modules.routes().map_err(anyhow::Error::msg)?;
-    let rows =
-        Arc::new(Store::open(&Storage::default(), &dir.path().join("rows"), &modules.projector.manifest.tables)?);
+    let rows = Arc::new(Store::open(
+        &Storage::default(),
+        &workshop.dir.path().join("rows"),
+        &modules.projector.manifest.tables,
+    )?);
     restore(&rows, bundle.rows.iter().chain(bundle.other_rows.iter().flatten()))?;
     let access = VersionRows::new(Arc::clone(&rows), bundle.limits.commit_bytes);
     let watched = BundledRows::new(access.clone(), &rows, bundle);

@@ -79,6 +79,9 @@ impl From<decision::Error> for Problem {
             Error::Append(error) => error.into(),
             Error::Log(error) => error.into(),
             Error::Loading { .. } => problem(Kind::Starting, "GET /v1/modules shows whether its module is compiled"),
+            Error::TooLong { bytes } => {
+                problem(Kind::TooLarge, "GET its state, and its events page by page").with("limit", json!(bytes))
+            }
             Error::Ends => problem(Kind::Starting, "the host ends or begins: try again in a moment"),
         }
     }

@@ -115,6 +115,8 @@ operations! {
 
     Command: [BODY DECIDED] InvalidHeader;
     Commands: [BODY DECIDED];
+    CommandReproduction: [BODY MODULE WORK] InvalidCommand InvalidJson InvalidName ModuleCompiling
+        NothingLive UnknownCommand UnknownDecider UnknownVersion;
     Aggregate: [WORK] DeciderFailed InvalidName NothingLive UnknownDecider;
     ListDeciders: [];
     Decider: [] UnknownDecider;

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, Either};
 use kinora_api::Kind;
 use kinora_console::{TOKEN, TOKEN_HEADER, Visit};
+use kinora_docs::Documents;
 use kinora_engine::limits::HttpLimits;
 use tower_service::Service;
 
@@ -54,12 +55,20 @@ pub struct Desk {
     gate: Arc<Gate>,
     sessions: Sessions,
     wrong_keys: WrongKeys,
+    documents: Documents,
+}
+
+/// What pages show, and how they reach a browser.
+pub struct Shown {
+    pub documents: Documents,
+    /// Browsers reach the host by TLS, so their cookies go nowhere else.
+    pub is_encrypted: bool,
 }
 
 impl Desk {
-    /// `is_encrypted`: browsers reach the host by TLS, so their cookies go nowhere else.
-    pub fn new(gate: Arc<Gate>, is_encrypted: bool, limits: &HttpLimits) -> Self {
-        Self { gate, sessions: Sessions::new(is_encrypted), wrong_keys: WrongKeys::new(limits) }
+    pub fn new(gate: Arc<Gate>, shown: Shown, limits: &HttpLimits) -> Self {
+        let Shown { documents, is_encrypted } = shown;
+        Self { gate, sessions: Sessions::new(is_encrypted), wrong_keys: WrongKeys::new(limits), documents }
     }
 }
 
@@ -134,6 +143,7 @@ where
     let mut visit = Visit {
         api: &asking,
         visitor: session.visitor(),
+        documents: &desk.documents,
         path: path.strip_prefix(HOME).unwrap_or_default().to_owned(),
         parameters: pairs(request.uri().query().unwrap_or_default().as_bytes()),
         token: session.token.clone(),

@@ -18,6 +18,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use kinora_engine::limits::HttpLimits;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
@@ -36,7 +37,10 @@ const NO_DESCRIPTORS: Duration = Duration::from_millis(100);
 pub struct Door {
     pub listener: TcpListener,
     pub tls: Option<Arc<Tls>>,
-    pub limits: HttpLimits,
+    /// As they are now: a connection has those of its beginning.
+    pub limits: watch::Receiver<HttpLimits>,
+    /// Connections at once, whatever the limits say.
+    pub most: Option<usize>,
 }
 
 impl Door {
@@ -46,8 +50,8 @@ impl Door {
         S: Service<Request, Response = Response, Error = Infallible, Future = F> + Clone + Send + 'static,
         F: Future<Output = Result<Response, Infallible>> + Send + 'static,
     {
-        let Self { listener, tls, limits } = self;
-        let connections = Connections::new(limits, stop.clone());
+        let Self { listener, tls, limits, most } = self;
+        let connections = Connections::new(limits.clone(), most, stop.clone());
         let mut open = JoinSet::new();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -62,6 +66,7 @@ impl Door {
                         match connections.admit(peer.ip()) {
                             Some(place) => {
                                 let (service, tls, stop) = (service.clone(), tls.clone(), stop.clone());
+                                let limits = *limits.borrow();
                                 open.spawn(connection::serve(stream, peer, tls, service, limits, place, stop));
                             }
                             None => connection::turn_away(&stream),

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Json;
 use kinora_api::limits::Limits;
+use kinora_engine::limits as engine;
 
 use crate::edge::bodies::BODIES_BYTES;
 use crate::host::Host;
@@ -15,5 +16,6 @@ use crate::wire::limits::limits;
     responses((status = 200, description = "Limits by name", body = Limits), operations::Limits)
 )]
 pub async fn show(State(host): State<Host>) -> Json<Limits> {
-    Json(limits(&host.limits, BODIES_BYTES))
+    let now = engine::Limits { http: *host.http.borrow(), ..host.limits.clone() };
+    Json(limits(&now, BODIES_BYTES))
 }

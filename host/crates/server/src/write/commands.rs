@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request as HttpRequest, State};
-use axum::http::HeaderMap;
-use axum::response::Json;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Json, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,13 +14,14 @@ use serde_json::{Map, Value, json};
 
 use kinora_access::{Action, Asked, Extent, Principal};
 use kinora_api::commands as api;
+use kinora_api::verifications::DecisionBundle;
 use kinora_api::{Kind, headers};
 use kinora_decision::{Command, Deciders, IN_METADATA, Request};
 use kinora_log::ClientId;
 use kinora_projection::Line;
 use kinora_types::{ExpectedRevision, Micros, Progress, StreamName, on_one_line};
 
-use crate::edge::budget::Work;
+use crate::edge::budget::{LongWork, Work};
 use crate::edge::caller;
 use crate::edge::parameters;
 use crate::edge::parameters::Path;
@@ -51,6 +52,14 @@ pub struct At {
     /// The state after the event at this position, and none after it
     #[param(nullable = false)]
     position: Option<u64>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct By {
+    /// The version that decides, instead of the one that is live
+    #[param(nullable = false, minimum = 1)]
+    version: Option<u32>,
 }
 
 /// What a command is for.
@@ -145,6 +154,43 @@ pub async fn together(State(host): State<Host>, request: HttpRequest) -> Result<
     let decided = host.deciders.decide(&decider, asked, allows(&host, principal.as_ref())).await?;
     let decided = decided.into_iter().map(wire::decided).collect::<Result<_, _>>()?;
     Ok(Json(api::DecidedTogether { decided }))
+}
+
+/// Everything that the decision of a command depends on, for `kinora repro`; nothing is appended
+#[utoipa::path(
+    post, path = "/v1/deciders/{name}/{id}/{command}/reproduction", tag = "deciders",
+    operation_id = "command_reproduction",
+    params(
+        ("name" = String, Path, description = "The decider"),
+        ("id" = String, Path, description = "The id of the aggregate"),
+        ("command" = String, Path, description = "The name of the command"),
+        By,
+    ),
+    request_body(content = Value, description = "The data of the command"),
+    responses(
+        (
+            status = 200,
+            description = "Modules, limits, the command, the events that it is decided on, and what it comes to",
+            body = DecisionBundle,
+        ),
+        operations::CommandReproduction,
+    )
+)]
+pub async fn reproduction(
+    State(deciders): State<Arc<Deciders>>,
+    LongWork(work): LongWork,
+    Path((name, aggregate, command)): Path<(String, String, String)>,
+    parameters: Result<Query<By>, QueryRejection>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Query(By { version }) = parameters.map_err(|cause| parameters::invalid(cause.body_text()))?;
+    let data = data(&body)?;
+    let file = format!("attachment; filename=\"{name}-{command}.repro.json\"");
+    let command = Command { aggregate, name: command, data, key: None, expected: None, metadata: None, time: now() };
+    let undecided = deciders.undecided(&name, version, command).await?;
+    // It goes to a file as it is, and is read by the crate that made it.
+    let bundle = work.run_in(Line::Comparisons, move |budget| undecided.bundle(budget)).await?;
+    Ok(([(header::CONTENT_DISPOSITION, file)], Json(bundle)).into_response())
 }
 
 /// The state of an aggregate, as the live version folds it

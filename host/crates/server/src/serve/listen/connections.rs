@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinora_engine::limits::HttpLimits;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
@@ -16,7 +17,9 @@ use crate::edge::caller::network;
 const COMPARED: usize = 64;
 
 pub struct Connections {
-    limits: HttpLimits,
+    limits: watch::Receiver<HttpLimits>,
+    /// Connections at once, whatever the limits say.
+    most: Option<usize>,
     /// Set when all of them have to go.
     stop: CancellationToken,
     open: Mutex<Open>,
@@ -48,19 +51,22 @@ pub struct Place {
 }
 
 impl Connections {
-    pub fn new(limits: HttpLimits, stop: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { limits, stop, open: Mutex::default() })
+    pub fn new(limits: watch::Receiver<HttpLimits>, most: Option<usize>, stop: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { limits, most, stop, open: Mutex::default() })
     }
 
     /// A place for a connection from this address. If there is none, one goes that has been idle for long; first one
     /// that has never asked for anything. `None`, if all are at work.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = network(address);
+        let HttpLimits { connections, address_connections, .. } = *self.limits.borrow();
+        let (connections, address_connections) =
+            (self.most.unwrap_or(connections), self.most.unwrap_or(address_connections));
         let mut open = self.open();
         let of_address = open.of_address.get(&address).copied().unwrap_or(0);
-        if of_address >= self.limits.address_connections {
+        if of_address >= address_connections {
             open.evict(Some(address))?;
-        } else if open.by_id.len() >= self.limits.connections {
+        } else if open.by_id.len() >= connections {
             open.evict(None)?;
         }
         let (id, activity) = ((address, open.next), Arc::new(Activity::new(self.stop.child_token())));
@@ -72,7 +78,7 @@ impl Connections {
 
     /// Closes all that have been idle for too long.
     pub fn close_overdue(&self) {
-        let (head, idle) = (self.limits.head_seconds, self.limits.idle_seconds);
+        let HttpLimits { head_seconds: head, idle_seconds: idle, .. } = *self.limits.borrow();
         for activity in self.open().by_id.values() {
             let limit = |is_new| if is_new { head } else { idle };
             if activity.idle().is_some_and(|idle| idle.milliseconds / 1_000 >= limit(idle.is_new)) {
@@ -129,7 +135,7 @@ mod tests {
 
     fn connections(all: usize, of_address: usize) -> Arc<Connections> {
         let limits = HttpLimits { connections: all, address_connections: of_address, ..HttpLimits::default() };
-        Connections::new(limits, CancellationToken::new())
+        Connections::new(watch::channel(limits).1, None, CancellationToken::new())
     }
 
     fn address(last: u8) -> IpAddr {
@@ -182,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_idle_for_too_long_is_closed() {
         let limits = HttpLimits { head_seconds: 0, idle_seconds: 3_600, ..HttpLimits::default() };
-        let connections = Connections::new(limits, CancellationToken::new());
+        let connections = Connections::new(watch::channel(limits).1, None, CancellationToken::new());
         let (silent, asked) = (connections.admit(address(1)).unwrap(), connections.admit(address(1)).unwrap());
         let working = connections.admit(address(1)).unwrap();
         drop(UnderWay::begin(&asked.activity));

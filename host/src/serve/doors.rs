@@ -4,51 +4,57 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use kinora_access::Options;
 use kinora_server::serve::Doors;
 use kinora_server::tls;
 
 use kinora::cli::key_file;
 
-use crate::issuer::{self, Issuer};
+use super::issuer::{self, Issuer};
 
 #[derive(Args)]
 #[command(next_help_heading = "Who may come in")]
 pub struct Arguments {
     /// Answer only those with a key (`kinora keys`); on all addresses but loopback ones, and wherever there
     /// are keys, this holds anyhow
-    #[arg(long)]
+    #[arg(long, env = "KINORA_AUTHENTICATE", value_parser = BoolishValueParser::new())]
     authenticate: bool,
     /// Let everybody do everything, from other machines, too
-    #[arg(long, conflicts_with_all = ["authenticate", "token_issuer"])]
+    #[arg(
+        long, env = "KINORA_INSECURE", value_parser = BoolishValueParser::new(),
+        conflicts_with_all = ["authenticate", "token_issuer"],
+    )]
     insecure: bool,
     /// Take keys over plain HTTP from other machines: something in front of this host encrypts
-    #[arg(long, conflicts_with = "tls_certificate")]
+    #[arg(
+        long, env = "KINORA_PLAIN_HTTP", value_parser = BoolishValueParser::new(), conflicts_with = "tls_certificate",
+    )]
     plain_http: bool,
     /// A name by which this host is asked for, where everybody may do everything; may be repeated
-    #[arg(long = "host-name", value_name = "NAME")]
+    #[arg(long = "host-name", env = "KINORA_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
     names: Vec<String>,
     /// Let in whoever shows a token (JWT) of this issuer, too: what its tokens say as `iss`
-    #[arg(long, value_name = "NAME", requires_all = ["token_audience", "token_keys"])]
+    #[arg(long, env = "KINORA_TOKEN_ISSUER", value_name = "NAME", requires_all = ["token_audience", "token_keys"])]
     token_issuer: Option<String>,
     /// Whom such a token has to be for: what it says as `aud`
-    #[arg(long, value_name = "NAME", requires = "token_issuer")]
+    #[arg(long, env = "KINORA_TOKEN_AUDIENCE", value_name = "NAME", requires = "token_issuer")]
     token_audience: Option<String>,
     /// The issuer's public keys as a JSON Web Key Set: a file, read again when it changes, or an address, asked every
     /// minute
-    #[arg(long, value_name = "FILE|URL", requires = "token_issuer")]
+    #[arg(long, env = "KINORA_TOKEN_KEYS", value_name = "FILE|URL", requires = "token_issuer")]
     token_keys: Option<issuer::Keys>,
     /// A second address, for operators, with connections of its own
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, env = "KINORA_OPERATOR_LISTEN", value_name = "ADDRESS")]
     operator_listen: Option<SocketAddr>,
     /// The certificate for TLS and those up to its authority, as PEM; read again when it changes
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "KINORA_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
     /// Its private key, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, env = "KINORA_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
     /// Authorities, as PEM: each client has to have a certificate of one of them
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, env = "KINORA_TLS_CLIENTS", value_name = "FILE", requires = "tls_certificate")]
     tls_clients: Option<PathBuf>,
 }
 
