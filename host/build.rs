@@ -1,5 +1,5 @@
-//! What stands inside the program: the SDKs, of which `kinora new` writes one beside a project, so that the program is
-//! all that one needs; and the documents, which the console shows.
+//! Files inside the program: the SDKs, of which `kinora new` writes one beside a project, so that the program is all
+//! that one needs; and the documents, which the console shows.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! The commands that talk to a host. Data goes to stdout, everything else to stderr.
 
 mod actor;
-pub mod config;
 mod events;
 mod fault;
 mod folder;
@@ -25,6 +24,7 @@ use kinora_client::api::Kind;
 use kinora_client::{Caller, Client, Error, Url, base_url};
 
 use events::{append, decide, tail, wait};
+pub use folder::config;
 pub use folder::keys::key_file;
 use folder::{backup, doctor, keys};
 use outcome::{Faulted, GatesClosed, NotUpcast};
@@ -41,14 +41,13 @@ pub struct Global {
     /// The host
     #[arg(long, global = true, env = "KINORA_URL", default_value = "http://127.0.0.1:7070", value_parser = base_url)]
     url: Url,
-    /// The profile in ~/.config/kinora/profiles.toml that has these options: [NAME], and below it url, key, ca, actor or
-    /// output
+    /// The profile in ~/.config/kinora/profiles.toml that has these options: [NAME], with url, key, ca, actor, output
     #[arg(long, global = true, env = "KINORA_PROFILE", value_name = "NAME")]
-    #[allow(dead_code)] // It is read before the others are: what it stands for are these.
+    #[allow(dead_code)] // It is read before the others are (`settings`).
     profile: Option<String>,
     /// How data is written: for people, one JSON document a line, or tables as CSV
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    pub output: Format,
     /// Who does it, for the history [default: the user, and the machine]
     #[arg(long, global = true, env = "KINORA_ACTOR", value_name = "NAME")]
     actor: Option<String>,

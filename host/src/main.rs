@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use kinora::cli;
 use kinora_sandbox as sandbox;
 
@@ -54,29 +54,24 @@ fn main() -> ExitCode {
     if raw.next().as_deref() == Some(sandbox::CHILD_COMMAND) {
         return sandbox::compile_child(raw);
     }
-    let settings = match Settings::read(std::env::args_os().collect()) {
+    let settings = match Settings::read(Arguments::command(), std::env::args_os().collect()) {
         Ok(settings) => settings,
-        Err(error) => return failed(&format!("{error:#}")),
+        Err(error) => return ended(Err(error)),
     };
     let matches = settings.matches();
     if let Some(("config", of_config)) = matches.subcommand() {
-        return match settings.show(&matches, of_config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failed(&format!("{error:#}")),
-        };
+        return ended(settings.show(&matches, of_config));
     }
-    let arguments = settings.arguments(&matches);
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| settings.refuse(&error));
     match arguments.command {
-        Command::Serve(arguments) | Command::Config(arguments) => serve::run(*arguments, settings),
+        Command::Serve(arguments) | Command::Config(arguments) => ended(serve::run(*arguments, settings)),
         Command::Client(command) => cli::run(arguments.global, command),
-        Command::Shell(shelled) => match shell::run(Arguments::command(), &shelled) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failed(&error.to_string()),
-        },
+        Command::Shell(shelled) => ended(shell::run(Arguments::command(), &shelled).map_err(Into::into)),
     }
 }
 
-fn failed(why: &str) -> ExitCode {
-    eprintln!("error: {why}");
-    ExitCode::FAILURE
+fn ended(done: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    serve::exit_code(&error).map_or(ExitCode::FAILURE, ExitCode::from)
 }

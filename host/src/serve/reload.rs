@@ -1,8 +1,10 @@
 //! Settings that are read again while the host runs: SIGHUP asks for it.
 
+use clap::FromArgMatches;
 use kinora_engine::limits::{HttpLimits, Limits};
 use tokio::sync::watch;
 
+use super::arguments::Arguments;
 use super::logging::Filter;
 use crate::settings::Settings;
 
@@ -39,7 +41,8 @@ fn again(
     filter: &Filter,
     http: &watch::Sender<HttpLimits>,
 ) -> anyhow::Result<Vec<String>> {
-    let (arguments, mut later) = settings.again()?;
+    let (matches, mut later) = settings.again()?;
+    let arguments = Arguments::from_arg_matches(&matches)?;
     let limits = arguments.limits()?;
     filter.reload(arguments.log)?;
     let was = at_start.http;

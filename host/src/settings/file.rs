@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Arg, ArgAction, Command};
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::{FILE, options};
+use super::options::{FILE, options};
 
 /// The table of limits.
 const LIMITS: &str = "limits";
@@ -106,19 +106,24 @@ pub fn place(text: &str, table: &dyn TableLike, name: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
+    fn program() -> Command {
+        let options = ["data", "config", "listen", "keep-requests", "limit"].map(|name| Arg::new(name).long(name));
+        let flags = ["paused", "authenticate"].map(|name| Arg::new(name).long(name).action(ArgAction::SetTrue));
+        let names = Arg::new("names").long("host-name").action(ArgAction::Append);
+        Command::new("kinora").subcommand(Command::new("serve").args(options).args(flags).arg(names))
+    }
+
     fn parse(text: &str) -> Result<File, String> {
-        File::parse(text, &crate::Arguments::command()).map_err(|error| format!("{error:#}"))
+        File::parse(text, &program()).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
     fn options_and_limits_are_taken_as_they_are_written() {
         let file = parse(
-            "listen = \"0.0.0.0:1\"\nkeep-requests = 7\npaused = true\nauthenticate = false\nhost-name = [\"a\", \"b\"]\n\
-             [limits.sandbox]\nevent_fuel = 500_000_000\nmemory_bytes = \"256M\"\n",
+            "listen = \"0.0.0.0:1\"\nkeep-requests = 7\npaused = true\nauthenticate = false\n\
+             host-name = [\"a\", \"b\"]\n[limits.sandbox]\nevent_fuel = 500_000_000\nmemory_bytes = \"256M\"\n",
         );
         let file = file.unwrap();
         let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();

@@ -51,13 +51,11 @@ fn parse(text: &str, name: &str, program: &Command) -> anyhow::Result<Vec<(Strin
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn a_profile_is_a_table_of_options() {
-        let program = crate::Arguments::command();
+        let program = Command::new("kinora").args(["url", "key"].map(|name| Arg::new(name).long(name)));
         let text = "[near]\nurl = \"http://127.0.0.1:7071\"\n[prod]\nurl = \"https://k\"\nkey = \"s\"\nspeed = 3\n";
         let near = parse(text, "near", &program).unwrap();
         assert_eq!(near, [("url".to_owned(), vec!["=http://127.0.0.1:7071".to_owned()])]);

@@ -1,22 +1,21 @@
 //! `kinora config`: what a host would have, and where that comes from.
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory};
+use clap::{ArgMatches, Command};
 use kinora::cli::config::Setting;
 use kinora_engine::limits::{self, Limits};
 
-use super::{LIMITS, Settings, options};
-use crate::Arguments;
+use super::options::{LIMITS, LIMITS_IN_ENVIRONMENT, options};
+use super::sources::Sources;
 
 /// Settings of a host, then its limits.
-pub fn shown(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
-    let program = Arguments::command();
+pub fn shown(program: &Command, sources: &Sources, matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
     let mut shown = Vec::new();
-    for option in options(&program).filter(|option| option.get_id() != LIMITS) {
+    for option in options(program).filter(|option| option.get_id() != LIMITS) {
         let (id, name) = (option.get_id().as_str(), option.get_long().unwrap_or_default());
         let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().into_owned());
         let source = match matches.value_source(id) {
-            _ if settings.of_file.contains_key(name) => settings.file_name(),
+            _ if sources.of_file.contains_key(name) => sources.file_name(),
             Some(ValueSource::CommandLine) => format!("--{name}"),
             Some(ValueSource::EnvVariable) => option.get_env().unwrap_or_default().to_string_lossy().into_owned(),
             _ => "default".to_owned(),
@@ -27,9 +26,9 @@ pub fn shown(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<Vec<Se
     let set: Vec<limits::Setting> = matches.get_many(LIMITS).into_iter().flatten().cloned().collect();
     for (name, value) in Limits::with(&set)?.values() {
         let is_set = set.iter().any(|setting| setting.name() == name);
-        let source = match settings.of_file.get(&name) {
-            Some(_) => settings.file_name(),
-            None if settings.is_in_environment(&name) => "KINORA_LIMITS".to_owned(),
+        let source = match sources.of_file.get(&name) {
+            Some(_) => sources.file_name(),
+            None if sources.of_environment.contains(&name) => LIMITS_IN_ENVIRONMENT.to_owned(),
             None if is_set => "--limit".to_owned(),
             None => "default".to_owned(),
         };

@@ -1,6 +1,8 @@
-//! Work with a host from outside of this repository: projects, plans, packages.
+//! Work with a host from outside of this repository: projects, plans, packages, settings, documents.
 
+mod documents;
 mod languages;
 mod packages;
 mod plans;
 mod projects;
+mod settings;

@@ -66,6 +66,17 @@ class Bundle(TypedDict):
     upcasters: list[Wasm]
 
 
+class BundledCommand(TypedDict):
+    id: str
+    aggregate: str
+    name: str
+    data: Any
+    time: int
+
+
+BundledDecision: TypeAlias = 'dict[str, Any]'
+
+
 class BundledEvent(TypedDict):
     position: int
     stream: str
@@ -260,6 +271,20 @@ class DeciderVersion(TypedDict):
 
 class Deciders(TypedDict):
     deciders: list[Decider]
+
+
+class DecisionBundle(TypedDict):
+    format: int
+    decider: str
+    version: int
+    command: BundledCommand
+    outcome: BundledDecision
+    scopes: list[dict[str, Any]]
+    most_scopes: int
+    events: list[BundledEvent]
+    limits: SandboxLimits
+    module: Wasm
+    upcasters: list[Wasm]
 
 
 class DecisionDifference(TypedDict):
@@ -595,6 +620,14 @@ class LogLimits(TypedDict):
 
 
 LogMessage: TypeAlias = 'dict[str, Any]'
+
+
+class MadeEvent(TypedDict):
+    type: str
+    schema: int
+    stream: Union[str, None]
+    data: Any
+    tags: list[str]
 
 
 Manifest: TypeAlias = 'dict[str, Any]'

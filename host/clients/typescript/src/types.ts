@@ -60,6 +60,16 @@ export interface Bundle {
   upcasters: Array<Wasm>;
 }
 
+export interface BundledCommand {
+  id: string;
+  aggregate: string;
+  name: string;
+  data: unknown;
+  time: number;
+}
+
+export type BundledDecision = { events: Array<MadeEvent>; outcome: "accepted"; } | { outcome: "unchanged"; } | { code: string; message: string; outcome: "rejected"; } | { scopes: Array<Record<string, unknown>>; outcome: "wants"; } | { category: string; message: string; backtrace: Array<string>; outcome: "failed"; };
+
 export interface BundledEvent {
   position: number;
   stream: string;
@@ -250,6 +260,20 @@ export interface DeciderVersion {
 
 export interface Deciders {
   deciders: Array<Decider>;
+}
+
+export interface DecisionBundle {
+  format: number;
+  decider: string;
+  version: number;
+  command: BundledCommand;
+  outcome: BundledDecision;
+  scopes: Array<Record<string, unknown>>;
+  most_scopes: number;
+  events: Array<BundledEvent>;
+  limits: SandboxLimits;
+  module: Wasm;
+  upcasters: Array<Wasm>;
 }
 
 export interface DecisionDifference {
@@ -576,6 +600,14 @@ export interface LogLimits {
 }
 
 export type LogMessage = { data: Event; event: "event"; } | { data: SubscriptionState; event: "caught-up"; } | { data: SubscriptionState; event: "fell-behind"; } | { data: Problem; event: "problem"; };
+
+export interface MadeEvent {
+  type: string;
+  schema: number;
+  stream: string | null;
+  data: unknown;
+  tags: Array<string>;
+}
 
 export type Manifest = (ProjectorManifest) & ({ kind: "projector"; }) | (UpcasterManifest) & ({ kind: "upcaster"; }) | (DeciderManifest) & ({ kind: "decider"; });
 

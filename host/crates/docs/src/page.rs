@@ -10,8 +10,8 @@ use crate::document::{Document, Documents};
 const NOWHERE: &str = "";
 
 impl Documents {
-    /// A document as HTML. Links between documents lead to addresses that begin with `base`; those to other files of the
-    /// repository lead nowhere.
+    /// A document as HTML. Links between documents lead to addresses that begin with `base`; those to other files of
+    /// the repository lead nowhere.
     pub fn html(&self, document: &Document, base: &str) -> String {
         let mut events: Vec<Event<'_>> = events(document.text).collect();
         let mut anchors = Anchors::default();

@@ -1,5 +1,5 @@
-//! `kinora repro`: runs the event that stopped a version, alone and with no host, with the rows that its guest reads; or
-//! has a command decided on the events of its aggregate.
+//! `kinora repro`: runs the event that stopped a version, alone and with no host, with the rows that its guest reads;
+//! or has a command decided on the events of its aggregate.
 
 mod decision;
 
@@ -41,7 +41,7 @@ struct Kind {
 
 /// It happens here, too.
 #[derive(Debug, thiserror::Error)]
-#[error("the event cannot be handled")]
+#[error("the event cannot be handled, or the command not be decided")]
 pub struct Reproduced;
 
 pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> anyhow::Result<()> {
@@ -57,7 +57,8 @@ pub async fn run(client: &Client, output: &mut Output, arguments: Arguments) -> 
     let compiler = std::env::current_exe()?;
     let Kind { decider } = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not a bundle"))?;
     if decider.is_some() {
-        return decision::run(output, &bytes, module, compiler).await.with_context(|| file.to_string());
+        let is_decided = decision::run(output, &bytes, module, compiler).await.with_context(|| file.to_string())?;
+        return if is_decided { Ok(()) } else { Err(Reproduced.into()) };
     }
     let bundle: Bundle = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not a bundle"))?;
     let rerun = rerun(&bundle, module, compiler).await?;

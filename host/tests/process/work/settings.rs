@@ -102,7 +102,7 @@ async fn a_running_host_reads_its_settings_again() {
         assert!(sent.unwrap().success());
     };
     let says = async |words: &str| {
-        until(async || host.said().iter().any(|line| line.contains(words)).then_some(())).await;
+        until(words, async || host.said().iter().any(|line| line.contains(words))).await;
     };
     again("paused = true\n[limits.http]\nconnections = 200\n[limits.sandbox]\nevent_fuel = 1000\n");
     says("\"later\":\"paused, sandbox.event_fuel\"").await;

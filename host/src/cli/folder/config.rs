@@ -3,8 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::Global;
-use super::output::{Output, table};
+use crate::cli::output::{Format, Output, table};
 
 /// One setting of a host.
 #[derive(Debug, Serialize)]
@@ -16,8 +15,8 @@ pub struct Setting {
     pub source: String,
 }
 
-pub fn print(global: &Global, settings: &[Setting]) -> anyhow::Result<()> {
-    let mut output = Output::new(global.output);
+pub fn print(format: Format, settings: &[Setting]) -> anyhow::Result<()> {
+    let mut output = Output::new(format);
     if output.is_json() {
         output.json(&json!({ "settings": settings }).to_string())?;
         return output.flush();
