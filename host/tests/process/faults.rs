@@ -278,7 +278,7 @@ async fn a_command_is_decided_offline_as_it_is_on_the_host_and_by_another_module
     assert!(stdout.contains("it is accepted") && stdout.contains("Withdrawn"), "{stdout}{stderr}");
     let (code, stdout, stderr) = kinora(nowhere, &["repro", &rejected, "-o", "json"]);
     let said: Value = serde_json::from_str(&stdout).unwrap();
-    assert!(code == 0 && said["decision"]["outcome"] == "rejected", "{stdout}{stderr}");
+    assert!(code == 0 && said["decision"]["rejected"].is_object(), "{stdout}{stderr}");
     let bundle: Value = serde_json::from_slice(&std::fs::read(&rejected).unwrap()).unwrap();
     assert_eq!(bundle["outcome"], said["decision"]);
     let (code, stdout, stderr) = kinora(nowhere, &["repro", &failed]);

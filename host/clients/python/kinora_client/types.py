@@ -74,7 +74,7 @@ class BundledCommand(TypedDict):
     time: int
 
 
-BundledDecision: TypeAlias = 'dict[str, Any]'
+BundledDecision: TypeAlias = "Union[dict[str, Any], Literal['unchanged']]"
 
 
 class BundledEvent(TypedDict):

@@ -68,7 +68,7 @@ export interface BundledCommand {
   time: number;
 }
 
-export type BundledDecision = { events: Array<MadeEvent>; outcome: "accepted"; } | { outcome: "unchanged"; } | { code: string; message: string; outcome: "rejected"; } | { scopes: Array<Record<string, unknown>>; outcome: "wants"; } | { category: string; message: string; backtrace: Array<string>; outcome: "failed"; };
+export type BundledDecision = { accepted: { events: Array<MadeEvent>; }; } | "unchanged" | { rejected: { code: string; message: string; }; } | { wants: { scopes: Array<Record<string, unknown>>; }; } | { failed: { category: string; message: string; backtrace: Array<string>; }; };
 
 export interface BundledEvent {
   position: number;

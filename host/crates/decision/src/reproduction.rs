@@ -62,7 +62,7 @@ pub struct CommandRecord {
 
 /// What a command came to.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     Accepted {
         events: Vec<Made>,

@@ -5,7 +5,7 @@ use std::fs::write;
 use std::path::Path;
 use std::process::Command;
 
-use kinora_tests::{Host, Program, until};
+use kinora_tests::{Host, Program, module, until};
 use serde_json::Value;
 
 /// What a command says: its exit code, stdout and stderr.
@@ -35,7 +35,7 @@ fn options_go_before_the_environment_and_that_before_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = path(dir.path(), "kinora.toml");
     let text = "data = \"/of-file\"\nlisten = \"127.0.0.1:1\"\nkeep-requests = 1\npaused = true\n\
-                [limits.sandbox]\nevent_fuel = 1000\nkey_bytes = \"2K\"\nrow_bytes = 3000\n";
+                [limits.sandbox]\nevent_fuel = 1000\nkey_bytes = \"2K\"\nvalue_bytes = 3000\n";
     write(&file, text).unwrap();
     let environment = [
         ("KINORA_CONFIG", file.as_str()),
@@ -54,8 +54,8 @@ fn options_go_before_the_environment_and_that_before_a_file() {
         ("sandbox.event_fuel", "3000", "--limit"),
         ("sandbox.key_bytes", "4096", "KINORA_LIMITS"),
         ("http.connections", "7", "KINORA_LIMITS"),
-        ("sandbox.row_bytes", "3000", &file),
-        ("log.event_tags", "64", "default"),
+        ("sandbox.value_bytes", "3000", &file),
+        ("log.event_tags", "32", "default"),
     ] {
         assert_eq!(found[name], (value.into(), source.to_owned()), "{name}");
     }
@@ -123,14 +123,15 @@ async fn a_running_host_reads_its_settings_again() {
 async fn a_profile_stands_for_the_options_of_a_host() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(&dir.path().join("data"));
+    host.api().upload(module("tally")).await;
     let file = path(dir.path(), "profiles.toml");
     write(&file, format!("[near]\nurl = \"{}\"\noutput = \"csv\"\n[far]\nurl = \"http://127.0.0.1:1\"\n", host.url))
         .unwrap();
     let far = [("KINORA_PROFILES", file.as_str()), ("KINORA_URL", "http://127.0.0.1:1")];
     // What is asked for goes before the environment, as an option does.
-    let (code, said, noted) = kinora(&far, &["--profile", "near", "status"]);
-    assert!(code == 0 && said.starts_with("projection,version,"), "{code} {said}{noted}");
-    let (code, said, noted) = kinora(&far, &["--profile", "near", "status", "-o", "json"]);
+    let (code, said, noted) = kinora(&far, &["--profile", "near", "modules", "list"]);
+    assert!(code == 0 && said.starts_with("module,kind,name,"), "{code} {said}{noted}");
+    let (code, said, noted) = kinora(&far, &["--profile", "near", "modules", "list", "-o", "json"]);
     assert!(code == 0 && said.starts_with('{'), "{code} {said}{noted}");
     // A profile of the environment goes behind what else is there.
     let environment = [far[0], far[1], ("KINORA_PROFILE", "near")];

@@ -210,7 +210,7 @@ pub struct BundledCommand {
 
 /// What a command came to.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
+#[serde(rename_all = "snake_case")]
 pub enum BundledDecision {
     Accepted {
         events: Vec<MadeEvent>,
