@@ -59,12 +59,13 @@ fn main() -> ExitCode {
         Err(error) => return ended(Err(error)),
     };
     let matches = settings.matches();
-    if let Some(("config", of_config)) = matches.subcommand() {
-        return ended(settings.show(&matches, of_config));
+    let (command, of_command) = matches.subcommand().unwrap_or(("", &matches));
+    if command == "config" {
+        return ended(settings.show(&matches, of_command));
     }
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| settings.refuse(&error));
     match arguments.command {
-        Command::Serve(arguments) | Command::Config(arguments) => ended(serve::run(*arguments, settings)),
+        Command::Serve(arguments) | Command::Config(arguments) => ended(serve::run(*arguments, settings, of_command)),
         Command::Client(command) => cli::run(arguments.global, command),
         Command::Shell(shelled) => ended(shell::run(Arguments::command(), &shelled).map_err(Into::into)),
     }

@@ -6,6 +6,7 @@ mod issuer;
 mod logging;
 mod reload;
 
+use clap::ArgMatches;
 use kinora_server::serve::{Error, serve};
 
 use crate::settings::Settings;
@@ -14,11 +15,12 @@ pub use arguments::Arguments;
 /// The exit code of a host that ends since a write to its log has failed.
 const POISONED: u8 = 6;
 
-/// Runs a host until it is told to stop. `settings`: what it was told, to be read again when somebody asks for that.
-pub fn run(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
+/// Runs a host until it is told to stop. `settings`: what it was told, to be read again when somebody asks for
+/// that; `of_host` as clap has read it.
+pub fn run(arguments: Arguments, settings: Settings, of_host: &ArgMatches) -> anyhow::Result<()> {
     let limits = arguments.limits()?;
     let filter = logging::start(arguments.log.clone(), arguments.log_format)?;
-    let (options, issuer) = arguments.options(limits)?;
+    let (options, issuer) = arguments.options(limits, settings.in_force(of_host)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         if let Some(issuer) = issuer {

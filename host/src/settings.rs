@@ -17,6 +17,7 @@ use anyhow::Context;
 use clap::parser::ValueSource::CommandLine;
 use clap::{ArgMatches, Command, FromArgMatches};
 use kinora::cli;
+use kinora_client::api::settings as api;
 
 use file::File;
 use options::{FILE, LIMITS, LIMITS_IN_ENVIRONMENT, PROFILE, id, limit_name, source};
@@ -122,8 +123,12 @@ impl Settings {
 
     /// Writes what a host would have, and where it comes from.
     pub fn show(&self, matches: &ArgMatches, of_host: &ArgMatches) -> anyhow::Result<()> {
-        let shown = shown::shown(&self.program, &self.sources, of_host)?;
-        cli::config::print(cli::Global::from_arg_matches(matches)?.output, &shown)
+        cli::config::print(cli::Global::from_arg_matches(matches)?.output, &self.in_force(of_host)?)
+    }
+
+    /// The same.
+    pub fn in_force(&self, of_host: &ArgMatches) -> anyhow::Result<api::Settings> {
+        shown::shown(&self.program, &self.sources, of_host)
     }
 
     /// The options of a host, its file read again, and the names of those that have changed but for limits and `log`.

@@ -60,6 +60,7 @@ impl Host {
             paused: false,
             compiler: compiler(),
             doors: Doors::default(),
+            settings: Default::default(),
             documents: Default::default(),
         }
     }

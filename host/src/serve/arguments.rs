@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use kinora::cli;
 use kinora::documents::documents;
+use kinora_client::api::settings::Settings;
 use kinora_engine::limits::{Limits, Setting};
 use kinora_log as log;
 use kinora_log::Durability;
@@ -69,7 +70,7 @@ impl Arguments {
         Limits::with(&self.limits).context("--limit")
     }
 
-    pub fn options(self, limits: Limits) -> anyhow::Result<(Options, Option<Issuer>)> {
+    pub fn options(self, limits: Limits, settings: Settings) -> anyhow::Result<(Options, Option<Issuer>)> {
         let keep_requests = Duration::from_secs(self.keep_requests.saturating_mul(60 * 60));
         let log = log::Options { durability: self.durability, keep_requests, limits: limits.log.clone() };
         let compiler = std::env::current_exe().context("this program does not know where it is")?;
@@ -85,6 +86,7 @@ impl Arguments {
             paused: self.paused,
             compiler,
             doors,
+            settings,
             documents: documents(),
         };
         Ok((options, issuer))

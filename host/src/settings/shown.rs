@@ -2,15 +2,15 @@
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
-use kinora::cli::config::Setting;
+use kinora_client::api::settings::{Setting, Settings};
 use kinora_engine::limits::{self, Limits};
 
 use super::options::{LIMITS, LIMITS_IN_ENVIRONMENT, options};
 use super::sources::Sources;
 
 /// Settings of a host, then its limits.
-pub fn shown(program: &Command, sources: &Sources, matches: &ArgMatches) -> anyhow::Result<Vec<Setting>> {
-    let mut shown = Vec::new();
+pub fn shown(program: &Command, sources: &Sources, matches: &ArgMatches) -> anyhow::Result<Settings> {
+    let mut shown: Vec<Setting> = Vec::new();
     for option in options(program).filter(|option| option.get_id() != LIMITS) {
         let (id, name) = (option.get_id().as_str(), option.get_long().unwrap_or_default());
         let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().into_owned());
@@ -34,5 +34,5 @@ pub fn shown(program: &Command, sources: &Sources, matches: &ArgMatches) -> anyh
         };
         shown.push(Setting { name, value: Some(value.to_string()), source });
     }
-    Ok(shown)
+    Ok(Settings { settings: shown })
 }

@@ -1,5 +1,6 @@
-//! The host itself: backups, limits, health.
+//! The host itself: backups, limits, settings, health.
 
 pub mod backups;
 pub mod health;
 pub mod limits;
+pub mod settings;

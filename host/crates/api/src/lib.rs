@@ -12,7 +12,7 @@ pub mod problems;
 pub mod queries;
 mod rollout;
 
-pub use host::{backups, health, limits};
+pub use host::{backups, health, limits, settings};
 pub use log::{appends, claims, commands, events};
 pub use problems::{Kind, Problem};
 pub use rollout::{deciders, differences, modules, projections, rollouts, upcasters, verifications, versions};

@@ -1,8 +1,9 @@
-//! The host itself: limits, health, backups.
+//! The host itself: limits, settings, health, backups.
 
 use kinora_api::backups::{Backup, Backups, CreateBackup};
 use kinora_api::health::{Health, Readiness};
 use kinora_api::limits::Limits;
+use kinora_api::settings::Settings;
 
 use crate::answer::Answer;
 use crate::client::Client;
@@ -12,6 +13,11 @@ impl Client {
     /// The limits in force.
     pub async fn limits(&self) -> Result<Answer<Limits>, Error> {
         self.get(self.url(&["v1", "limits"])?).await
+    }
+
+    /// What the host was started with.
+    pub async fn settings(&self) -> Result<Answer<Settings>, Error> {
+        self.get(self.url(&["v1", "settings"])?).await
     }
 
     /// Whether the host is there.

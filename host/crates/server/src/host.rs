@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use axum::http::HeaderMap;
 use kinora_api::Kind;
+use kinora_api::settings::Settings;
 use kinora_decision::Deciders;
 use kinora_engine::backup::Backups;
 use kinora_engine::limits::{HttpLimits, Limits};
@@ -36,6 +37,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Those of connections, as they are now.
     pub http: watch::Receiver<HttpLimits>,
+    /// What it was started with.
+    pub settings: Settings,
     pub bodies: Bodies,
     pub gate: Arc<Gate>,
     pub refusals: Refusals,

@@ -9,12 +9,10 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
+use kinora_api::settings::Settings;
 use kinora_api::{Kind, headers};
-use kinora_decision::Deciders;
-use kinora_engine::backup::Backups;
-use kinora_engine::limits::{HttpLimits, Limits};
-use kinora_log::Log;
-use kinora_projection::Projections;
+use kinora_engine::Engine;
+use kinora_engine::limits::HttpLimits;
 use tokio::sync::watch;
 use tower_service::Service;
 use utoipa::openapi::header::HeaderBuilder;
@@ -38,7 +36,7 @@ use crate::projections::{
 use crate::query::{list, model};
 use crate::read::{events, log};
 use crate::serve::console::{Console, Desk, Shown};
-use crate::upkeep::{backups, health, limits, metrics};
+use crate::upkeep::{backups, health, limits, metrics, settings};
 use crate::write::{append, claims, commands};
 
 /// The statuses of an answer that a version has given.
@@ -126,6 +124,7 @@ fn routes(module_bytes: usize) -> OpenApiRouter<Host> {
         .routes(routes!(deciders::rejections))
         .routes(routes!(deciders::history))
         .routes(routes!(limits::show))
+        .routes(routes!(settings::show))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
@@ -183,17 +182,22 @@ fn say_where_from(response: &mut RefOr<utoipa::openapi::Response>) {
     }
 }
 
+/// What stands between a host and those who ask it.
+pub struct Front {
+    pub gate: Gate,
+    /// The limits of connections, as they are now.
+    pub http: watch::Receiver<HttpLimits>,
+    pub settings: Settings,
+    pub shown: Shown,
+}
+
 /// All that a host answers.
 pub fn service(
-    log: Log,
-    projections: Arc<Projections>,
-    deciders: Arc<Deciders>,
-    backups: Option<Arc<Backups>>,
-    limits: Limits,
-    http: watch::Receiver<HttpLimits>,
-    gate: Gate,
-    shown: Shown,
+    engine: &Engine,
+    front: Front,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
+    let Front { gate, http, settings, shown } = front;
+    let (log, projections, limits) = (engine.log().clone(), Arc::clone(engine.projections()), engine.limits().clone());
     let body_bytes = log.limits().request_bytes.saturating_mul(BODY_BYTES_PER_DATA_BYTE);
     // A byte more than the limit, so that the limit itself can say no, with its figures.
     let module_bytes = projections.modules().limits().module_bytes.saturating_add(1);
@@ -203,11 +207,12 @@ pub fn service(
     let parts = Parts {
         log,
         projections,
-        deciders,
-        backups,
+        deciders: Arc::clone(engine.deciders()),
+        backups: engine.backups().cloned(),
         requests: requests.clone(),
         limits,
         http,
+        settings,
         bodies,
         gate: Arc::clone(&gate),
         refusals,

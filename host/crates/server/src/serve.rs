@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
-use crate::router::service;
+use crate::router::{Front, service};
 use crate::serve::console::Shown;
 use crate::serve::listen::Door;
 use crate::serve::listen::tls::{self, Tls};
 use kinora_access as access;
 use kinora_access::Access;
+use kinora_api::settings::Settings;
 use kinora_docs::Documents;
 use kinora_engine as engine;
 use kinora_engine::doctor::LEAST_DESCRIPTORS;
@@ -55,6 +56,8 @@ pub struct Options {
     /// `kinora_sandbox::compile_child`.
     pub compiler: PathBuf,
     pub doors: Doors,
+    /// What it is told here, for those who ask.
+    pub settings: Settings,
     /// What the console shows about the program.
     pub documents: Documents,
 }
@@ -84,6 +87,7 @@ pub struct Serving {
     access: Arc<Access>,
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
+    settings: Settings,
     documents: Documents,
     /// The limits of connections, as they are now.
     http: watch::Receiver<HttpLimits>,
@@ -168,7 +172,7 @@ fn claim_descriptors() -> Result<(), Error> {
 impl Serving {
     /// Opens what is in the data folder, and listens.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { data, listen, log, backups, limits, paused, compiler, doors, documents, .. } = options;
+        let Options { data, listen, log, backups, limits, paused, compiler, doors, settings, documents, .. } = options;
         let Doors { access, tls, operators, names, insecure, plain_http } = doors;
         let access = Arc::new(Access::open(access)?);
         for address in std::iter::once(listen).chain(operators).filter(|at| !insecure && !at.ip().is_loopback()) {
@@ -191,7 +195,7 @@ impl Serving {
         let http = watch::channel(limits.http).1;
         let engine = Engine::open(&data, engine::Options { log, backups, limits, paused, compiler })?;
         let address = listener.local_addr().map_err(Error::Server)?;
-        Ok(Self { listener, operators, address, engine, access, tls, names, documents, http })
+        Ok(Self { listener, operators, address, engine, access, tls, names, settings, documents, http })
     }
 
     /// Where operators are answered; `None`, if they have no address of their own.
@@ -205,13 +209,11 @@ impl Serving {
 
     /// Serves until it is told to stop; then answers what is under way and stops the engine.
     pub async fn until(self, told: impl Future<Output = ()>) -> Result<(), Error> {
-        let Self { listener, operators, engine, access, tls, names, documents, http, .. } = self;
-        let (log, projections) = (engine.log().clone(), Arc::clone(engine.projections()));
-        let deciders = Arc::clone(engine.deciders());
-        let admission = Arc::clone(projections.admission());
-        let (limits, gate) = (engine.limits().clone(), Gate::new(Arc::clone(&access), names));
+        let Self { listener, operators, engine, access, tls, names, settings, documents, http, .. } = self;
+        let admission = Arc::clone(engine.projections().admission());
         let shown = Shown { documents, is_encrypted: tls.is_some() };
-        let service = service(log, projections, deciders, engine.backups().cloned(), limits, http.clone(), gate, shown);
+        let gate = Gate::new(Arc::clone(&access), names);
+        let service = service(&engine, Front { gate, http: http.clone(), settings, shown });
         let stop = CancellationToken::new();
         let mut doors = JoinSet::new();
         if let Some(listener) = operators {

@@ -4,3 +4,4 @@ pub mod backups;
 pub mod health;
 pub mod limits;
 pub mod metrics;
+pub mod settings;

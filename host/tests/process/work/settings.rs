@@ -5,8 +5,8 @@ use std::fs::write;
 use std::path::Path;
 use std::process::Command;
 
-use kinora_tests::{Host, Program, module, until};
-use serde_json::Value;
+use kinora_tests::{Host, Program, builder, module, until};
+use serde_json::{Value, json};
 
 /// What a command says: its exit code, stdout and stderr.
 fn kinora(environment: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
@@ -96,6 +96,12 @@ async fn a_running_host_reads_its_settings_again() {
     let host = Program::start_command(command);
     let connections = async || host.api().get("limits").await.body["http"]["connections"].clone();
     assert_eq!(connections().await, 100);
+    let settings = host.api().get("settings").await.body;
+    let told = json!({"name": "http.connections", "value": "100", "source": file});
+    assert!(settings["settings"].as_array().unwrap().contains(&told), "{settings}");
+    let page = builder().build().unwrap().get(format!("{}/console/system", host.url)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("<code>log-format</code>") && page.contains(&file), "{page}");
     let again = |text: &str| {
         write(&file, text).unwrap();
         let sent = Command::new("kill").args(["-HUP", &host.process_id().to_string()]).status();

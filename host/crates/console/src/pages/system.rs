@@ -3,6 +3,7 @@
 use kinora_api::Problem;
 use kinora_api::backups::Backups;
 use kinora_api::log::Log;
+use kinora_api::settings::{Setting, Settings};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -10,21 +11,26 @@ use crate::parts::{bytes, command, number, short, since};
 use crate::shell::Page;
 use crate::visit::Visit;
 
+/// The source of a setting that nobody has set.
+const DEFAULT: &str = "default";
+
 pub async fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
     let log: Log = visit.get("/v1/log").await?;
     let limits: Value = visit.get("/v1/limits").await?;
     let backups: Result<Backups, Problem> = visit.get("/v1/backups").await;
+    let settings: Result<Settings, Problem> = visit.get("/v1/settings").await;
     let body = html! {
         h1 { "System" }
         (log_section(&log))
         (who(visit))
         (backup_section(&backups))
         (limit_section(&limits))
+        (setting_section(&settings))
         section { h2 { "Figures for Prometheus" }
             p { a.button href="/console/api/metrics" { "All of them" } }
         }
     };
-    let page = Page::new("System", "System", body).twin("/v1/log").twin("/v1/limits");
+    let page = Page::new("System", "System", body).twin("/v1/log").twin("/v1/limits").twin("/v1/settings");
     Ok(page.twin("/v1/backups").twin("/readyz").twin("/metrics").twin("/openapi.json"))
 }
 
@@ -92,6 +98,36 @@ fn backup_section(backups: &Result<Backups, Problem>) -> Markup {
                             td.right { (bytes(one.bytes)) }
                         }
                     } }
+                },
+                Err(problem) => p.quiet { (problem.detail) @if let Some(hint) = &problem.hint { ". " (hint) } },
+            }
+        }
+    }
+}
+
+/// Those that somebody has set, before those that are as they are for everybody.
+fn setting_section(settings: &Result<Settings, Problem>) -> Markup {
+    let row = |one: &Setting| {
+        html! { tr {
+            th scope="row" { code { (one.name) } }
+            td { @match &one.value { Some(value) => code { (value) }, None => "–" } }
+            td { (one.source) }
+        } }
+    };
+    html! {
+        section { h2 { "Settings" }
+            @match settings {
+                Ok(all) => {
+                    @let (set, others): (Vec<_>, Vec<_>) = all.settings.iter().partition(|one| one.source != DEFAULT);
+                    p.quiet { "As the host was started with them, and what says so." }
+                    @if !set.is_empty() {
+                        table { thead { tr { th { "Setting" } th { "Value" } th { "From" } } }
+                            tbody { @for one in set { (row(one)) } } }
+                    }
+                    @if !others.is_empty() {
+                        details { summary { "As they are for everybody" }
+                            table { tbody { @for one in others { (row(one)) } } } }
+                    }
                 },
                 Err(problem) => p.quiet { (problem.detail) @if let Some(hint) = &problem.hint { ". " (hint) } },
             }

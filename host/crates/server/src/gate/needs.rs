@@ -83,7 +83,7 @@ impl Need {
                 Self::new(Deploy).projections(PROJECTION)
             }
             "audit_decider" => Self::new(Operate).projections(PROJECTION),
-            "create_backup" | "list_backups" => Self::new(Operate).streams(All).projections(All),
+            "create_backup" | "list_backups" | "settings" => Self::new(Operate).streams(All).projections(All),
             _ => return None,
         })
     }

@@ -132,6 +132,7 @@ operations! {
     CreateBackup: [BODY] InvalidJson NoBackups;
     ListBackups: [] NoBackups;
     Limits: [];
+    Settings: [];
     Health: [];
     Readiness: [];
     Metrics: [];
