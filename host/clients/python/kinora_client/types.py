@@ -944,6 +944,16 @@ class SandboxLimits(TypedDict):
     value_bytes: int
 
 
+class Setting(TypedDict):
+    name: str
+    value: Union[str, None]
+    source: str
+
+
+class Settings(TypedDict):
+    settings: list[Setting]
+
+
 class SettingsChange(TypedDict):
     retain: NotRequired[Union[int, None]]
     on_fault: NotRequired[Union[OnFault, None]]

@@ -912,6 +912,16 @@ export interface SandboxLimits {
   value_bytes: number;
 }
 
+export interface Setting {
+  name: string;
+  value: string | null;
+  source: string;
+}
+
+export interface Settings {
+  settings: Array<Setting>;
+}
+
 export interface SettingsChange {
   retain?: number | null;
   on_fault?: OnFault | null;

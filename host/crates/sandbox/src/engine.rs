@@ -7,22 +7,25 @@ use crate::error::Error;
 use crate::limits::Limits;
 use kinora_types::Digest;
 
+/// What the host may need of a call's stack besides the guest: it looks up rows there.
+const HOST_STACK_BYTES: usize = 2 << 20;
+
 /// An engine whose guests give the same result on any machine:
 ///
-/// - fuel decides how much they compute, because it runs out at the same instruction everywhere; epochs only end what
-///   nobody waits for, which leaves nothing behind;
+/// - fuel decides how much they compute, because it runs out at the same instruction everywhere;
 /// - canonical NaNs, no threads, no relaxed SIMD: the three places where WebAssembly leaves a choice;
-/// - no async support: guests run on dedicated threads, and a call costs a function call.
+/// - guests run on dedicated threads; a call has a stack of its own, so that it can be left while it runs, when nobody
+///   waits for it any more (`run::slices`), which leaves nothing behind.
 pub fn engine(limits: &Limits) -> Result<Engine, Error> {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.concurrency_support(false);
     config.consume_fuel(true);
-    config.epoch_interruption(true);
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
     config.wasm_memory64(false);
     config.max_wasm_stack(limits.stack_bytes);
+    config.async_stack_size(limits.stack_bytes.saturating_add(HOST_STACK_BYTES));
     config.memory_init_cow(true);
     // What a module says of its own lines is read in the compiler's process, when somebody wants to know them.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);

@@ -32,7 +32,6 @@ use crate::module::symbols::Symbols;
 use crate::module::typed::{DeciderModule, Module, ProjectorModule, UpcasterModule};
 use crate::module::{compile, describe, emitted};
 use crate::run::access::NoRows;
-use crate::run::clock::Clock;
 use crate::run::decider::DeciderPre;
 use crate::run::instance::{ProjectorPre, Surroundings, UpcasterPre};
 use kinora_files::{Probation, SECRET_BYTES};
@@ -120,7 +119,6 @@ pub struct Modules {
     dir: PathBuf,
     compiler: PathBuf,
     engine: Engine,
-    clock: Arc<Clock>,
     limits: Arc<Limits>,
     settings: Digest,
     secret: [u8; SECRET_BYTES],
@@ -145,7 +143,6 @@ impl Modules {
         let Opening { compiler, secret, limits, probation, paused } = opening;
         std::fs::create_dir_all(dir).map_err(|cause| store_error(dir, cause))?;
         let engine = engine(&limits)?;
-        let clock = Arc::new(Clock::start(&engine)?);
         let modules = Arc::new(Self {
             dir: dir.to_owned(),
             compiler,
@@ -153,7 +150,6 @@ impl Modules {
             line: Arc::new(Semaphore::new(limits.compiles_waiting.saturating_add(1))),
             checks: Semaphore::new(CHECKED_AT_ONCE),
             engine,
-            clock,
             limits: Arc::new(limits),
             secret,
             probation,
@@ -429,12 +425,7 @@ impl Modules {
     fn surroundings(&self, digest: Digest) -> Surroundings {
         let (compiler, source) = (self.compiler.clone(), self.folder(digest).join(SOURCE));
         let symbols = Arc::new(Symbols { compiler, source, limits: Arc::clone(&self.limits) });
-        Surroundings {
-            engine: self.engine.clone(),
-            clock: Arc::clone(&self.clock),
-            limits: Arc::clone(&self.limits),
-            symbols,
-        }
+        Surroundings { engine: self.engine.clone(), limits: Arc::clone(&self.limits), symbols }
     }
 
     /// Starts to compile, unless somebody else has done so since the caller looked. `true` if it did. Those that the

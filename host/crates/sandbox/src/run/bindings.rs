@@ -5,6 +5,7 @@ pub mod projector {
         path: "../../../wit",
         world: "projector",
         imports: { default: trappable },
+        exports: { default: async },
     });
 }
 
@@ -13,6 +14,7 @@ pub mod upcaster {
         path: "../../../wit",
         world: "upcaster",
         imports: { default: trappable },
+        exports: { default: async },
         with: {
             "kinora:engine/types": super::projector::kinora::engine::types,
             "kinora:engine/diagnostics": super::projector::kinora::engine::diagnostics,
@@ -25,6 +27,7 @@ pub mod decider {
         path: "../../../wit",
         world: "decider",
         imports: { default: trappable },
+        exports: { default: async },
         with: {
             "kinora:engine/types": super::projector::kinora::engine::types,
             "kinora:engine/diagnostics": super::projector::kinora::engine::diagnostics,

@@ -35,7 +35,7 @@ impl DeciderPre {
     /// An instance whose calls end with the budget of whoever waits for them.
     pub fn instantiate(&self, budget: &Budget) -> Result<Decider, Failure> {
         let mut guest = Guest::new(&self.1, Box::new(NoRows), budget);
-        let bindings = guest.call(self.1.limits.describe(), |store| self.0.instantiate(store))?;
+        let bindings = guest.call(self.1.limits.describe(), async |store| self.0.instantiate_async(store).await)?;
         Ok(Decider { guest, bindings })
     }
 }
@@ -91,7 +91,7 @@ pub struct Decider {
 impl Decider {
     pub fn describe(&mut self) -> Result<deciding::DeciderManifest, Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
+        guest.call(guest.limits.describe(), async |store| bindings.call_describe(store).await)
     }
 
     /// Fills one slot with a state that [`Self::save`] has made, or, if it is empty, with that before the first event.
@@ -100,7 +100,8 @@ impl Decider {
         let mut states = Texts::default();
         states.push(state).map_err(|cause| broken(cause.to_string()))?;
         let scopes = std::slice::from_ref(scope);
-        let result = guest.call(guest.limits.events(1), |store| bindings.call_load(store, &[slot], scopes, &states))?;
+        let result = guest
+            .call(guest.limits.events(1), async |store| bindings.call_load(store, &[slot], scopes, &states).await)?;
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
 
@@ -108,7 +109,7 @@ impl Decider {
     pub fn evolve(&mut self, slots: &[u32], events: &Batch) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
         let fuel = guest.limits.events(events.len());
-        let result = guest.call(fuel, |store| bindings.call_evolve(store, slots, events))?;
+        let result = guest.call(fuel, async |store| bindings.call_evolve(store, slots, events).await)?;
         let each = guest.burnt(fuel) / (events.len() as u64).max(1);
         guest.usage.event_fuel = guest.usage.event_fuel.max(each);
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
@@ -119,7 +120,7 @@ impl Decider {
     pub fn decide(&mut self, commands: &Commands, manifest: &DeciderManifest) -> Result<Vec<Outcome>, Failure> {
         let Self { guest, bindings } = self;
         let fuel = guest.limits.events(commands.kinds.len());
-        let result = guest.call(fuel, |store| bindings.call_decide(store, commands))?;
+        let result = guest.call(fuel, async |store| bindings.call_decide(store, commands).await)?;
         let limit = guest.limits.message_bytes;
         let decisions = result.map_err(|fault| declared(fault, limit))?;
         Checker { manifest, message_bytes: limit }.outcomes(decisions, commands.kinds.len())
@@ -128,7 +129,7 @@ impl Decider {
     /// The state in a slot, for [`Self::load`] of the same module.
     pub fn save(&mut self, slot: u32) -> Result<Vec<u8>, Failure> {
         let Self { guest, bindings } = self;
-        let saved = guest.call(guest.limits.events(1), |store| bindings.call_save(store, &[slot]))?;
+        let saved = guest.call(guest.limits.events(1), async |store| bindings.call_save(store, &[slot]).await)?;
         let saved = saved.map_err(|fault| declared(fault, guest.limits.message_bytes))?;
         saved.check("what save answers").map_err(broken)?;
         match (saved.len(), saved.get(0)) {
@@ -140,7 +141,7 @@ impl Decider {
     /// Empties slots.
     pub fn drop_slots(&mut self, slots: &[u32]) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.events(1), |store| bindings.call_drop(store, slots))
+        guest.call(guest.limits.events(1), async |store| bindings.call_drop(store, slots).await)
     }
 
     /// The most that this instance has used.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store};
 
 use kinora_types::{Budget, Position};
 
@@ -17,9 +17,9 @@ use crate::run::bindings::decider::kinora::engine::deciding;
 use crate::run::bindings::projector::kinora::engine::{diagnostics, projection, rows, types};
 use crate::run::bindings::upcaster::kinora::engine::upcasting;
 use crate::run::bindings::{Batch, projector, upcaster};
-use crate::run::clock::Clock;
 use crate::run::explain::explain;
 use crate::run::reach::{Reach, shorten};
+use crate::run::slices::{self, SLICE};
 use crate::run::usage::Usage;
 
 pub use upcasting::Upcasted;
@@ -36,7 +36,6 @@ pub struct UpcasterPre(upcaster::UpcasterPre<Reach>, Surroundings);
 #[derive(Clone)]
 pub struct Surroundings {
     pub engine: Engine,
-    pub clock: Arc<Clock>,
     pub limits: Arc<Limits>,
     pub symbols: Arc<Symbols>,
 }
@@ -51,7 +50,7 @@ impl ProjectorPre {
     /// An instance whose calls end with the budget of whoever waits for them.
     pub fn instantiate(&self, rows: Box<dyn RowAccess>, budget: &Budget) -> Result<Projector, Failure> {
         let mut guest = Guest::new(&self.1, rows, budget);
-        let bindings = guest.call(self.1.limits.describe(), |store| self.0.instantiate(store))?;
+        let bindings = guest.call(self.1.limits.describe(), async |store| self.0.instantiate_async(store).await)?;
         Ok(Projector { guest, bindings })
     }
 }
@@ -66,7 +65,7 @@ impl UpcasterPre {
     /// An instance whose calls end with the budget of whoever waits for them.
     pub fn instantiate(&self, budget: &Budget) -> Result<Upcaster, Failure> {
         let mut guest = Guest::new(&self.1, Box::new(NoRows), budget);
-        let bindings = guest.call(self.1.limits.describe(), |store| self.0.instantiate(store))?;
+        let bindings = guest.call(self.1.limits.describe(), async |store| self.0.instantiate_async(store).await)?;
         Ok(Upcaster { guest, bindings })
     }
 }
@@ -89,7 +88,6 @@ pub(super) fn contract(cause: wasmtime::Error) -> Error {
 /// An instance of whatever world.
 pub(super) struct Guest {
     pub store: Store<Reach>,
-    clock: Arc<Clock>,
     pub limits: Arc<Limits>,
     symbols: Arc<Symbols>,
     pub usage: Usage,
@@ -97,32 +95,27 @@ pub(super) struct Guest {
 
 impl Guest {
     pub fn new(surroundings: &Surroundings, rows: Box<dyn RowAccess>, budget: &Budget) -> Self {
-        let Surroundings { engine, clock, limits, symbols } = surroundings;
+        let Surroundings { engine, limits, symbols } = surroundings;
         let mut store = Store::new(engine, Reach::new(rows, limits, budget));
         store.limiter(|reach| &mut reach.meter);
         store.set_hostcall_fuel(limits.call_bytes);
-        store.epoch_deadline_callback(|store| {
-            store.data().meter.ask()?;
-            Ok(UpdateDeadline::Continue(1))
-        });
-        let (clock, limits, symbols) = (Arc::clone(clock), Arc::clone(limits), Arc::clone(symbols));
-        Self { store, clock, limits, symbols, usage: Usage::default() }
+        let (limits, symbols) = (Arc::clone(limits), Arc::clone(symbols));
+        Self { store, limits, symbols, usage: Usage::default() }
     }
 
     /// Runs `call` with so much fuel, and explains how it ended if it did not end well.
     pub fn call<T>(
         &mut self,
         fuel: Fuel,
-        call: impl FnOnce(&mut Store<Reach>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&mut Store<Reach>) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
-        self.store.set_fuel(fuel.units).map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
+        let fueled = self.store.fuel_async_yield_interval(Some(SLICE)).and_then(|()| self.store.set_fuel(fuel.units));
+        fueled.map_err(|cause| Failure::new(Category::Trap, cause.to_string()))?;
         let reach = self.store.data_mut();
         reach.panic = None;
         reach.meter.begin();
-        self.store.set_epoch_deadline(1);
-        let ticks = self.clock.begin();
-        let result = call(&mut self.store);
-        drop(ticks);
+        let running = reach.meter.running();
+        let result = slices::run(call(&mut self.store), || Ok(running.ask()?));
         let Reach { meter, log_lines, .. } = self.store.data();
         self.usage = self.usage.max(Usage {
             memory_bytes: meter.memory_bytes as u64,
@@ -158,14 +151,14 @@ pub enum QueryFailure {
 impl Projector {
     pub fn describe(&mut self) -> Result<projector::Manifest, Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
+        guest.call(guest.limits.describe(), async |store| bindings.call_describe(store).await)
     }
 
     /// Applies a batch. One event alone gets the fuel of an event; several share less, see [`Limits::event_fuel`].
     pub fn apply(&mut self, batch: &Batch) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
         let fuel = guest.limits.events(batch.len());
-        let result = guest.call(fuel, |store| bindings.call_apply(store, batch))?;
+        let result = guest.call(fuel, async |store| bindings.call_apply(store, batch).await)?;
         let each = guest.burnt(fuel) / (batch.len() as u64).max(1);
         guest.usage.event_fuel = guest.usage.event_fuel.max(each);
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
@@ -174,7 +167,7 @@ impl Projector {
     pub fn flush(&mut self) -> Result<(), Failure> {
         let Self { guest, bindings } = self;
         let fuel = guest.limits.flush();
-        let result = guest.call(fuel, |store| bindings.call_flush(store))?;
+        let result = guest.call(fuel, async |store| bindings.call_flush(store).await)?;
         guest.usage.flush_fuel = guest.usage.flush_fuel.max(guest.burnt(fuel));
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
@@ -183,7 +176,7 @@ impl Projector {
     pub fn query(&mut self, name: &str, arguments: &str) -> Result<String, QueryFailure> {
         let Self { guest, bindings } = self;
         let limits = Arc::clone(&guest.limits);
-        let call = guest.call(limits.query(), |store| bindings.call_query(store, name, arguments));
+        let call = guest.call(limits.query(), async |store| bindings.call_query(store, name, arguments).await);
         let answer = match call.map_err(QueryFailure::Guest)? {
             Ok(answer) => answer,
             Err(projector::QueryError::InvalidArguments(why)) => {
@@ -223,12 +216,13 @@ pub struct Upcaster {
 impl Upcaster {
     pub fn describe(&mut self) -> Result<upcaster::UpcasterManifest, Failure> {
         let Self { guest, bindings } = self;
-        guest.call(guest.limits.describe(), |store| bindings.call_describe(store))
+        guest.call(guest.limits.describe(), async |store| bindings.call_describe(store).await)
     }
 
     pub fn upcast(&mut self, batch: &Batch) -> Result<Upcasted, Failure> {
         let Self { guest, bindings } = self;
-        let result = guest.call(guest.limits.events(batch.len()), |store| bindings.call_upcast(store, batch))?;
+        let result =
+            guest.call(guest.limits.events(batch.len()), async |store| bindings.call_upcast(store, batch).await)?;
         result.map_err(|fault| declared(fault, guest.limits.message_bytes))
     }
 }

@@ -47,6 +47,28 @@ pub struct Meter {
     call: Budget,
 }
 
+/// A call, and what it may have of the time of whoever waits for it.
+pub struct Running {
+    call: Budget,
+    call_seconds: u64,
+}
+
+impl Running {
+    /// Whether it may go on.
+    pub fn ask(&self) -> Result<(), Failure> {
+        ask(&self.call, self.call_seconds)
+    }
+}
+
+fn ask(call: &Budget, call_seconds: u64) -> Result<(), Failure> {
+    call.check().map_err(|why| match call.limit(why) {
+        Some(CALL_SECONDS) => {
+            Failure::over(Category::Time, "the guest takes too long in one call", CALL_SECONDS, call_seconds)
+        }
+        _ => Failure::exhausted(why),
+    })
+}
+
 impl Meter {
     fn new(limits: &Arc<Limits>, budget: &Budget) -> Self {
         let (limits, budget) = (Arc::clone(limits), budget.clone());
@@ -62,15 +84,14 @@ impl Meter {
         self.call = self.budget.part(Allowance { time, bytes: u64::MAX, names: [CALL_SECONDS, ""] });
     }
 
-    /// Whether the running call may go on. Asked at each tick of the clock, and before the host does anything for it.
-    pub fn ask(&self) -> Result<(), Failure> {
-        self.call.check().map_err(|why| match self.call.limit(why) {
-            Some(CALL_SECONDS) => {
-                let message = "the guest takes too long in one call";
-                Failure::over(Category::Time, message, CALL_SECONDS, self.limits.call_seconds)
-            }
-            _ => Failure::exhausted(why),
-        })
+    /// The call that is running.
+    pub fn running(&self) -> Running {
+        Running { call: self.call.clone(), call_seconds: self.limits.call_seconds }
+    }
+
+    /// Whether it may go on. Asked before the host does anything for it, too.
+    fn ask(&self) -> Result<(), Failure> {
+        ask(&self.call, self.limits.call_seconds)
     }
 
     /// Why the guest was refused memory or table elements, if it was.
