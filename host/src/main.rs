@@ -43,7 +43,7 @@ enum Command {
     #[command(mut_arg("data", |data| data.required(false)))]
     Config(Box<serve::Arguments>),
     #[command(flatten)]
-    Client(cli::Command),
+    Client(Box<cli::Command>),
     #[command(flatten)]
     Shell(shell::Shelled),
 }
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| settings.refuse(&error));
     match arguments.command {
         Command::Serve(arguments) | Command::Config(arguments) => ended(serve::run(*arguments, settings, of_command)),
-        Command::Client(command) => cli::run(arguments.global, command),
+        Command::Client(command) => cli::run(arguments.global, *command),
         Command::Shell(shelled) => ended(shell::run(Arguments::command(), &shelled).map_err(Into::into)),
     }
 }

@@ -24,6 +24,9 @@ const TOO_MANY_BYTES: &str = "too much data";
 /// What wasmtime says when a component has more parts than it may. It has no type for that, either.
 const TOO_MANY_PARTS: &str = "resource limit exceeded";
 
+/// What the number of a function stands behind that has no name: adapters of a tool have none.
+const UNNAMED: &str = "function ";
+
 /// Functions in which stubs of WASI trap, by a part of their names, and what a guest has asked for there.
 const ASKED: [(&str, &str); 4] = [
     ("clock_now", "the time"),
@@ -99,7 +102,7 @@ struct Trace {
 impl Trace {
     fn new(error: &wasmtime::Error, symbols: &Arc<Symbols>) -> Option<Self> {
         let frame = |frame: &FrameInfo| {
-            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
+            let name = frame.func_name().map_or_else(|| format!("{UNNAMED}{}", frame.func_index()), demangled);
             (name, frame.module_offset().map(|offset| offset as u64))
         };
         let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
@@ -110,7 +113,7 @@ impl Trace {
     /// What the guest asked for that no guest has, as far as the function says so in which it trapped. What called that
     /// one may be called as it likes.
     fn asked(&self) -> Option<&'static str> {
-        let (name, _) = self.frames.first()?;
+        let name = self.frames.iter().map(|(name, _)| name).find(|name| !name.starts_with(UNNAMED))?;
         ASKED.iter().find(|(part, _)| name.contains(part)).map(|(_, what)| *what)
     }
 
