@@ -1,8 +1,8 @@
-//! Slices of a call: it runs for some fuel, and is then asked whether it may go on. So a call ends that nobody waits for,
-//! or that takes too long, and guests pay nothing for it: they count their fuel anyhow.
+//! Slices of a call: it runs for some fuel, and is then asked whether it may go on. So a call ends that nobody waits
+//! for, or that takes too long, and guests pay nothing for it: they count their fuel anyhow.
 //!
-//! Fuel decides how much a guest computes, the same on any machine. Where a slice ends makes no difference to the guest;
-//! what is left is done again, or is an error, and never in the rows.
+//! Fuel decides how much a guest computes, the same on any machine. Where a slice ends makes no difference to the
+//! guest; what is left is done again, or is an error, and never in the rows.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
