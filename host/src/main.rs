@@ -40,7 +40,7 @@ enum Command {
     /// Show what `kinora serve` would be told by options, the environment and a file, and by which of them
     ///
     /// For example: kinora config --config /etc/kinora/kinora.toml
-    #[command(mut_arg("data", |data| data.required(false)))]
+    #[command(mut_arg("data", |data| data.required(false).help_heading(None::<&'static str>)))]
     Config(Box<serve::Arguments>),
     #[command(flatten)]
     Client(Box<cli::Command>),

@@ -7,6 +7,7 @@ mod logging;
 mod reload;
 
 use clap::ArgMatches;
+use kinora_engine::limits;
 use kinora_server::serve::{Error, serve};
 
 use crate::settings::Settings;
@@ -14,6 +15,9 @@ pub use arguments::Arguments;
 
 /// The exit code of a host that ends since a write to its log has failed.
 const POISONED: u8 = 6;
+
+/// That of a wrong command line.
+const WRONG_COMMAND_LINE: u8 = 2;
 
 /// Runs a host until it is told to stop. `settings`: what it was told, to be read again when somebody asks for
 /// that; `of_host` as clap has read it.
@@ -33,5 +37,9 @@ pub fn run(arguments: Arguments, settings: Settings, of_host: &ArgMatches) -> an
 
 /// The exit code of a host that ends with this; `None`: none of its own.
 pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
-    matches!(error.downcast_ref(), Some(Error::Poisoned(_))).then_some(POISONED)
+    match (error.downcast_ref(), error.is::<limits::Error>()) {
+        (Some(Error::Poisoned(_)), _) => Some(POISONED),
+        (_, true) => Some(WRONG_COMMAND_LINE),
+        _ => None,
+    }
 }
