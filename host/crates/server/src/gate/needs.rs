@@ -76,7 +76,9 @@ impl Need {
             "rows" | "row" => Self::new(Query).projections(PROJECTION).tables(TABLE),
             // What comes of a command is for its rules to say; its handler asks for the stream of its aggregate.
             "command" | "commands" => Self::new(Append),
-            "aggregate" | "command_reproduction" | "rejections" => Self::new(Read).streams(All),
+            // It holds events of all that the decision looks at.
+            "command_reproduction" => Self::new(Append).streams(All),
+            "aggregate" | "rejections" => Self::new(Read).streams(All),
             "list_deciders" => Self::new(Look),
             "decider" | "decider_history" | "decider_gates" => Self::new(Look).projections(PROJECTION),
             "deploy_decider" | "promote_decider" | "roll_back_decider" | "retire_decider" => {
